@@ -1,0 +1,65 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package event
+
+// Annotations say how a field wants to be shown. They are the typed form of what a gadget's
+// metadata and the command line give as text.
+type Annotations struct {
+	Description string
+	// OneOf lists the values that the field may take, for documentation.
+	OneOf []string
+	// Columns is for the columns format.
+	Columns ColumnStyle
+	// SkipJSON leaves the field out of json, jsonpretty and yaml.
+	SkipJSON bool
+	// Target is the name of the field that an enriched type adds; empty for the default (the name
+	// without its suffix "_raw").
+	Target string
+	// Format is a layout of package time, for timestamps.
+	Format string
+	// Separator stands between the names of a bit set; empty for the default "|".
+	Separator string
+	// Other holds the annotations that no part of gizmo reads.
+	Other map[string]string
+}
+
+// Align is the side to which a column's text is moved.
+type Align uint8
+
+// The alignments.
+const (
+	AlignLeft Align = iota
+	AlignRight
+)
+
+// Ellipsis says where text that is too long for its column is cut.
+type Ellipsis uint8
+
+// The places to cut.
+const (
+	EllipsisEnd Ellipsis = iota
+	EllipsisMiddle
+	EllipsisStart
+	EllipsisNone // cut without a mark
+)
+
+// ColumnStyle is how a field appears as a column of text. Widths count terminal cells; 0 means
+// that nothing was said.
+type ColumnStyle struct {
+	Width, MinWidth, MaxWidth int
+	Align                     Align
+	Ellipsis                  Ellipsis
+	// Hidden columns appear only when they are asked for by name.
+	Hidden bool
+	// Fixed columns keep their width when the table is scaled.
+	Fixed bool
+	// Hex shows integers in base 16.
+	Hex bool
+	// Header replaces the name at the top of the column.
+	Header string
+	// Precision is the number of digits after the point of a float; nil for the shortest exact text.
+	Precision *int
+	// Replace stands in for the value of another field, named here, when this one is empty or hidden.
+	Replace string
+}

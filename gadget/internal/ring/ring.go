@@ -1,0 +1,158 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ring reads a BPF ring buffer in place. The library's reader copies each record and takes
+// a lock for it; this one hands out the kernel's own memory and gives it back a batch at a time.
+package ring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The header before each record, as the kernel lays it out: a word with the length and two flags,
+// and a word that is the kernel's own.
+const (
+	headerSize = 8
+	busyBit    = 1 << 31
+	discardBit = 1 << 30
+)
+
+// Ring is the reading end of one BPF ring buffer. It is for one goroutine, except for Wake.
+type Ring struct {
+	consumer *atomic.Uint64 // written by us, read by the kernel
+	producer *atomic.Uint64 // written by the kernel
+	data     []byte
+	mask     uint64
+	pos      uint64 // how far Next has come; consumer follows on Release
+
+	control, shared []byte // the two mappings
+	epoll, wake     int
+	events          [2]unix.EpollEvent
+}
+
+// Open maps the ring buffer behind the descriptor fd, whose data area has size bytes (a power of
+// two, the map's max_entries). The descriptor must stay open as long as the ring.
+func Open(fd, size int) (*Ring, error) {
+	r := &Ring{mask: uint64(size) - 1, epoll: -1, wake: -1}
+	if err := r.open(fd, size); err != nil {
+		_ = r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Ring) open(fd, size int) (err error) {
+	page := os.Getpagesize()
+	if r.control, err = unix.Mmap(fd, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map the consumer's page of the ring buffer: %w", err)
+	}
+	// The kernel offers the data area twice in a row, so that a record at its end reads as one
+	// piece. One mapping is enough for us and counts half the memory; Next returns two pieces then.
+	if r.shared, err = unix.Mmap(fd, int64(page), page+size, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map the ring buffer: %w", err)
+	}
+	r.consumer = (*atomic.Uint64)(unsafe.Pointer(&r.control[0]))
+	r.producer = (*atomic.Uint64)(unsafe.Pointer(&r.shared[0]))
+	r.data = r.shared[page:]
+	r.pos = r.consumer.Load()
+	return r.openPoll(fd)
+}
+
+func (r *Ring) openPoll(fd int) (err error) {
+	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return fmt.Errorf("epoll_create: %w", err)
+	}
+	if r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return fmt.Errorf("eventfd: %w", err)
+	}
+	// The ring is edge-triggered: Wait must not return at once because of records that are there but
+	// still being written.
+	for _, w := range []struct {
+		fd     int
+		events uint32
+	}{{fd, unix.EPOLLIN | unix.EPOLLET}, {r.wake, unix.EPOLLIN}} {
+		ev := unix.EpollEvent{Events: w.events, Fd: int32(w.fd)}
+		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, w.fd, &ev); err != nil {
+			return fmt.Errorf("epoll_ctl: %w", err)
+		}
+	}
+	return nil
+}
+
+// Next returns the next record, or false when the kernel has finished none beyond those returned
+// so far. A record that wraps around the end of the buffer comes in two pieces. The memory is the
+// kernel's: it may be read until Release.
+func (r *Ring) Next() (head, tail []byte, ok bool) {
+	end := r.producer.Load()
+	for r.pos < end {
+		at := r.pos & r.mask
+		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
+		if word&busyBit != 0 {
+			return nil, nil, false
+		}
+		size := uint64(word &^ (busyBit | discardBit))
+		r.pos += (size + headerSize + 7) &^ 7
+		if word&discardBit != 0 {
+			continue
+		}
+		from := (at + headerSize) & r.mask
+		if to := from + size; to <= uint64(len(r.data)) {
+			return r.data[from:to:to], nil, true
+		}
+		head = r.data[from:]
+		return head, r.data[:size-uint64(len(head))], true
+	}
+	return nil, nil, false
+}
+
+// Release gives the memory of all records returned so far back to the kernel.
+func (r *Ring) Release() { r.consumer.Store(r.pos) }
+
+// Wait blocks until the kernel says that there is something to read, Wake was called, or the
+// timeout has passed; a negative timeout means never.
+func (r *Ring) Wait(timeout time.Duration) error {
+	ms := -1
+	if timeout >= 0 {
+		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
+	}
+	_, err := unix.EpollWait(r.epoll, r.events[:], ms)
+	if err != nil && !errors.Is(err, unix.EINTR) {
+		return fmt.Errorf("wait for the ring buffer: %w", err)
+	}
+	return nil
+}
+
+// Wake ends the present and all later calls of Wait. It may be called by any goroutine, but not
+// after Close.
+func (r *Ring) Wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(r.wake, one[:])
+}
+
+// Close unmaps the buffer. Nothing that Next returned may be used any longer.
+func (r *Ring) Close() error {
+	var errs []error
+	for _, fd := range []*int{&r.epoll, &r.wake} {
+		if *fd >= 0 {
+			errs = append(errs, unix.Close(*fd))
+			*fd = -1
+		}
+	}
+	for _, m := range []*[]byte{&r.control, &r.shared} {
+		if *m != nil {
+			errs = append(errs, unix.Munmap(*m))
+			*m = nil
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Busy reports whether there are records that the kernel has begun and not finished.
+func (r *Ring) Busy() bool { return r.pos < r.producer.Load() }

@@ -1,0 +1,42 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kerneltest guards tests that need something of the machine. Where it is missing a test is
+// skipped, except in CI, where it fails: a skipped test proves nothing.
+package kerneltest
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// RequireRoot skips the test, or fails it in CI, unless it runs as root.
+func RequireRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		missing(t, "it needs root")
+	}
+}
+
+// RequireProgram skips the test, or fails it in CI, unless one of the programs is in PATH. It
+// returns the path of the first that is.
+func RequireProgram(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, "none of these programs is installed: %v", names)
+	return ""
+}
+
+// missing ends the test: as failed where CI could run it, else as skipped.
+func missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
+}

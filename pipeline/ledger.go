@@ -1,0 +1,108 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// Ledger accounts for every event of a run: produced = delivered + filtered + lost. It may be read
+// while the run goes on; the counters only grow.
+type Ledger struct {
+	mu       sync.Mutex
+	accounts []*Account
+}
+
+// Account returns the account of the data source with the given name, opened if need be.
+func (l *Ledger) Account(name string) *Account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.accounts {
+		if a.name == name {
+			return a
+		}
+	}
+	a := &Account{name: name}
+	l.accounts = append(l.accounts, a)
+	return a
+}
+
+// Accounts returns all accounts in the order in which they were opened.
+func (l *Ledger) Accounts() []*Account {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.accounts)
+}
+
+// Lost returns the number of events lost by all data sources.
+func (l *Ledger) Lost() uint64 {
+	var n uint64
+	for _, a := range l.Accounts() {
+		n += a.Totals().Lost
+	}
+	return n
+}
+
+// Account is one data source's part of the ledger. All methods may be called by any goroutine.
+type Account struct {
+	name                string
+	delivered, filtered atomic.Uint64
+
+	mu     sync.Mutex
+	losses []event.Loss // one for each CPU and cause, counts from the start of the run
+}
+
+// Totals are the sums of an account at one moment.
+type Totals struct {
+	Delivered, Filtered, Lost uint64
+}
+
+// Produced is the number of events that the gadget made, whatever became of them.
+func (t Totals) Produced() uint64 { return t.Delivered + t.Filtered + t.Lost }
+
+// Name returns the data source's name.
+func (a *Account) Name() string { return a.name }
+
+// Totals returns the sums so far.
+func (a *Account) Totals() Totals {
+	t := Totals{Delivered: a.delivered.Load(), Filtered: a.filtered.Load()}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range a.losses {
+		t.Lost += l.Count
+	}
+	return t
+}
+
+// Losses returns what was lost so far by CPU and cause, ordered by CPU, then cause.
+func (a *Account) Losses() []event.Loss {
+	a.mu.Lock()
+	losses := slices.Clone(a.losses)
+	a.mu.Unlock()
+	slices.SortFunc(losses, func(x, y event.Loss) int {
+		return cmp.Or(cmp.Compare(x.CPU, y.CPU), cmp.Compare(x.Cause, y.Cause))
+	})
+	return losses
+}
+
+func (a *Account) deliver(n int) { a.delivered.Add(uint64(n)) }
+func (a *Account) filter(n int)  { a.filtered.Add(uint64(n)) }
+
+func (a *Account) lose(losses ...event.Loss) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, l := range losses {
+		i := slices.IndexFunc(a.losses, func(x event.Loss) bool { return x.CPU == l.CPU && x.Cause == l.Cause })
+		if i < 0 {
+			a.losses = append(a.losses, l)
+			continue
+		}
+		a.losses[i].Count += l.Count
+	}
+}

@@ -1,0 +1,48 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pipeline moves batches of events from their sources through the stages to a sink, and
+// keeps the account of what was produced, delivered, filtered and lost on the way.
+package pipeline
+
+import (
+	"context"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// Source produces batches. It is used by one goroutine at a time.
+type Source interface {
+	// Schemas are the data sources whose batches Next may return. Most sources have one; a
+	// recording has as many as the gadget had.
+	Schemas() []*event.Schema
+	// Next fills b, whose Schema becomes one of Schemas, and returns as soon as there is something:
+	// rows, a loss, or both. The rows stay valid until the next call. Once ctx is done it returns
+	// what is already there without waiting for more, and then io.EOF. After an error other than
+	// io.EOF the source is at its end too; b then still holds what was read before the error.
+	Next(ctx context.Context, b *event.Batch) error
+	// Close releases what the source holds. Next must not be running.
+	Close() error
+}
+
+// Stage does something to batches on their way: it fills columns or removes rows.
+type Stage interface {
+	// Extend adds to s the fields that the stage can fill. It is called once for each schema, in the
+	// order of the stages, before any Bind.
+	Extend(s *event.Schema) error
+	// Bind prepares for a run in which somebody needs the fields in need. A nil Func means that the
+	// stage has nothing to do for this schema.
+	Bind(s *event.Schema, need event.FieldSet) (Func, error)
+	// Close releases what the stage holds.
+	Close() error
+}
+
+// Func is a stage bound to a schema. It is called for every batch.
+type Func func(b *event.Batch) error
+
+// Sink takes batches at the end of their way. It may be called by several goroutines, one for
+// each source.
+type Sink interface {
+	// Write delivers the rows of b. It keeps nothing of b.
+	Write(b *event.Batch) error
+}

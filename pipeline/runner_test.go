@@ -1,0 +1,170 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// script is a source that returns prepared batches, and ends after them or when its context does.
+type script struct {
+	schema  *event.Schema
+	batches [][]byte // one byte a row
+	lost    []event.Loss
+	live    bool // wait for the context after the last batch, then return one more row
+	err     error
+}
+
+func (s *script) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
+func (s *script) Close() error             { return nil }
+
+func (s *script) Next(ctx context.Context, b *event.Batch) error {
+	b.Reset(s.schema)
+	if len(s.batches) > 0 {
+		for i := range s.batches[0] {
+			b.Rows = append(b.Rows, s.batches[0][i:i+1])
+		}
+		b.Lost = append(b.Lost, s.lost...)
+		s.lost = nil
+		s.batches = s.batches[1:]
+		return nil
+	}
+	if s.live {
+		<-ctx.Done()
+		s.live = false
+		b.Rows = append(b.Rows, []byte{'!'})
+		return nil
+	}
+	if s.err != nil {
+		return s.err
+	}
+	return io.EOF
+}
+
+type collect struct {
+	mu    sync.Mutex
+	got   []byte
+	failN int // fail at the n-th write, counted from 1; 0: never
+	n     int
+}
+
+var errSink = errors.New("no room")
+
+func (c *collect) Write(b *event.Batch) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n++; c.n == c.failN {
+		return errSink
+	}
+	for _, row := range b.Rows {
+		c.got = append(c.got, row[0])
+	}
+	return nil
+}
+
+// dropX is a stage that removes the rows "x".
+type dropX struct{}
+
+func (dropX) Extend(*event.Schema) error { return nil }
+func (dropX) Close() error               { return nil }
+func (dropX) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
+	return func(b *event.Batch) error {
+		b.Keep(func(row int) bool { return b.Rows[row][0] != 'x' })
+		return nil
+	}, nil
+}
+
+func newSchema(name string) *event.Schema { return &event.Schema{Name: name, Single: true, Size: 1} }
+
+func TestRunAccountsForEveryEvent(t *testing.T) {
+	src := &script{
+		schema:  newSchema("a"),
+		batches: [][]byte{[]byte("1x2"), []byte("xx"), []byte("3")},
+		lost:    []event.Loss{{CPU: 1, Count: 5}, {CPU: 0, Count: 2}},
+	}
+	other := &script{schema: newSchema("b"), batches: [][]byte{[]byte("45")}}
+	sink := &collect{}
+	var told int
+	r := pipeline.Runner{
+		Sources: []pipeline.Source{src, other}, Stages: []pipeline.Stage{dropX{}}, Sink: sink, Ledger: &pipeline.Ledger{},
+		OnLoss: func(_ *event.Schema, l []event.Loss) { told += len(l) },
+	}
+	if err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(sink.got)
+	if string(sink.got) != "12345" {
+		t.Errorf("delivered %q", sink.got)
+	}
+	a := r.Ledger.Account("a")
+	if got, want := a.Totals(), (pipeline.Totals{Delivered: 3, Filtered: 3, Lost: 7}); got != want {
+		t.Errorf("totals %+v, want %+v", got, want)
+	}
+	if got := a.Totals().Produced(); got != 13 {
+		t.Errorf("produced %d, want 13", got)
+	}
+	if l := a.Losses(); len(l) != 2 || l[0].CPU != 0 || l[0].Count != 2 {
+		t.Errorf("losses %+v", l)
+	}
+	if told != 2 {
+		t.Errorf("OnLoss was told of %d losses, want 2", told)
+	}
+	if got := r.Ledger.Lost(); got != 7 {
+		t.Errorf("ledger lost %d, want 7", got)
+	}
+}
+
+func TestRunStopsBeforeDraining(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	src := &script{schema: newSchema("a"), live: true}
+	sink := &collect{}
+	stopped := false
+	r := pipeline.Runner{
+		Sources: []pipeline.Source{src}, Sink: sink, Ledger: &pipeline.Ledger{},
+		Stop: func() { stopped = src.live }, // the source still waits: draining comes after
+	}
+	cancel()
+	if err := r.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !stopped || string(sink.got) != "!" {
+		t.Errorf("stopped before draining: %v, delivered %q", stopped, sink.got)
+	}
+}
+
+func TestRunBooksWhatTheSinkRefused(t *testing.T) {
+	src := &script{schema: newSchema("a"), batches: [][]byte{[]byte("1"), []byte("23"), []byte("456")}, live: true}
+	other := &script{schema: newSchema("b"), live: true}
+	r := pipeline.Runner{
+		Sources: []pipeline.Source{src, other}, Sink: &collect{failN: 2}, Ledger: &pipeline.Ledger{},
+	}
+	if err := r.Run(t.Context()); !errors.Is(err, errSink) {
+		t.Fatalf("got %v, want the sink's error", err)
+	}
+	got := r.Ledger.Account("a").Totals()
+	if want := (pipeline.Totals{Delivered: 1, Lost: 6}); got != want {
+		t.Errorf("totals %+v, want %+v", got, want)
+	}
+}
+
+func TestRunReturnsTheSourcesError(t *testing.T) {
+	broken := errors.New("cut short")
+	src := &script{schema: newSchema("a"), batches: [][]byte{[]byte("12")}, err: broken}
+	sink := &collect{}
+	r := pipeline.Runner{Sources: []pipeline.Source{src}, Sink: sink, Ledger: &pipeline.Ledger{}}
+	if err := r.Run(t.Context()); !errors.Is(err, broken) {
+		t.Fatalf("got %v", err)
+	}
+	if string(sink.got) != "12" {
+		t.Errorf("delivered %q before the error", sink.got)
+	}
+}
