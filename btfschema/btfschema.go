@@ -287,3 +287,19 @@ func typeName(t btf.Type) string {
 	}
 	return fmt.Sprintf("type %q", t.TypeName())
 }
+
+// PreferEnums gives the enum fields of s the definitions that types has of these enums, where it
+// has any: the running kernel knows its own enums better than the object that was compiled against
+// another's.
+func PreferEnums(s *event.Schema, types *btf.Spec) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Enum == nil || f.Enum.Name == "" {
+			continue
+		}
+		var e *btf.Enum
+		if err := types.TypeByName(f.Enum.Name, &e); err == nil {
+			f.Enum = Enum(e)
+		}
+	}
+}

@@ -61,9 +61,13 @@ type Field struct {
 	// significant bit. BitSize 0 means a plain member.
 	BitOff  uint8 `json:"bitOff,omitempty"`
 	BitSize uint8 `json:"bitSize,omitempty"`
-	// Rest marks the trailing data: whatever a record has beyond its struct. Off is then the
-	// struct's size, and Size 0.
+	// Rest marks the trailing data, which Trailing returns: what a record has beyond its struct. Off
+	// is then the struct's size, Size 0 and Kind Bytes.
 	Rest bool `json:"rest,omitempty"`
+	// LenOff and LenSize locate the integer in the record that tells how much of the trailing data
+	// counts, in bytes. LenSize 0: all of it does.
+	LenOff  uint32 `json:"lenOff,omitempty"`
+	LenSize uint32 `json:"lenSize,omitempty"`
 	// Parent is the index in Schema.Fields of the struct that this field is a member of, or NoParent.
 	Parent int `json:"parent"`
 	// Enum names the values of an enum member; nil for other types.

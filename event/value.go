@@ -30,6 +30,16 @@ func (f *Field) Int(rec []byte) int64 {
 	return int64(v<<shift) >> shift
 }
 
+// Trailing returns the trailing data of rec, for a field that has Rest set.
+func (f *Field) Trailing(rec []byte) []byte {
+	rest := rec[f.Off:]
+	if f.LenSize == 0 {
+		return rest
+	}
+	n := LoadUint(rec[f.LenOff:], f.LenSize)
+	return rest[:min(n, uint64(len(rest)))]
+}
+
 // LoadUint reads the little-endian integer of size bytes at the start of p; of more than 8 bytes,
 // the lowest 8.
 func LoadUint(p []byte, size uint32) uint64 {
