@@ -1,0 +1,129 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package annotation
+
+import "github.com/gizmo-ebpf/gizmo/event"
+
+// Bounds that keep what an image says from costing memory with each line of output.
+const (
+	maxWidth     = 4096
+	maxPrecision = 64
+)
+
+// Annotations that more than their row is about.
+const (
+	templateKey = "template"
+	// ReplaceKey is the field annotation whose value names another field.
+	ReplaceKey = "columns.replace"
+)
+
+// FieldKeys returns the annotations that fields can carry.
+func FieldKeys() []Key[event.Annotations] {
+	var keys []Key[event.Annotations]
+	keys = append(keys, generalKeys()...)
+	keys = append(keys, columnKeys()...)
+	keys = append(keys, metricKeys()...)
+	return append(keys, formatterKeys()...)
+}
+
+type ann = event.Annotations
+
+// generalKeys starts with the template: rows are applied in order, and what is said one by one
+// prevails over what the template sets.
+func generalKeys() []Key[ann] {
+	return []Key[ann]{
+		{Name: templateKey, Doc: "Sets several annotations at once, for a common kind of field; those given beside it prevail.",
+			Value: Value{Kind: OneOf, Choices: templateNames()}, set: applyTemplate},
+		textKey(Text, "description", "Says what the field means.",
+			func(a *ann) *string { return &a.Description }),
+		listKey("value.one-of", "Lists the values that the field may take, for documentation.",
+			func(a *ann) *[]string { return &a.OneOf }),
+		boolKey("json.skip", "Leaves the field out of json, jsonpretty and yaml.",
+			func(a *ann) *bool { return &a.SkipJSON }),
+	}
+}
+
+func columnKeys() []Key[ann] {
+	return []Key[ann]{
+		wholeKey(maxWidth, "columns.width", "Width of the column in characters, before it is scaled to the terminal.",
+			func(a *ann) *int { return &a.Columns.Width }),
+		wholeKey(maxWidth, "columns.minwidth", "Width below which the column is not scaled.",
+			func(a *ann) *int { return &a.Columns.MinWidth }),
+		wholeKey(maxWidth, "columns.maxwidth", "Width above which the column is not scaled.",
+			func(a *ann) *int { return &a.Columns.MaxWidth }),
+		choiceKey("columns.alignment", "Side to which the text is moved.",
+			func(a *ann) *event.Align { return &a.Columns.Align },
+			choice[event.Align]{"left", event.AlignLeft}, choice[event.Align]{"right", event.AlignRight}),
+		choiceKey("columns.ellipsis", "Where text that is too long is cut; none cuts its end without a mark.",
+			func(a *ann) *event.Ellipsis { return &a.Columns.Ellipsis },
+			choice[event.Ellipsis]{"end", event.EllipsisEnd}, choice[event.Ellipsis]{"middle", event.EllipsisMiddle},
+			choice[event.Ellipsis]{"start", event.EllipsisStart}, choice[event.Ellipsis]{"none", event.EllipsisNone}),
+		boolKey("columns.hidden", "Shows the column only when it is asked for by name.",
+			func(a *ann) *bool { return &a.Columns.Hidden }),
+		boolKey("columns.fixed", "Keeps the column's width when the table is scaled.",
+			func(a *ann) *bool { return &a.Columns.Fixed }),
+		boolKey("columns.hex", "Shows integers in base 16.",
+			func(a *ann) *bool { return &a.Columns.Hex }),
+		textKey(Line, "columns.alias", "Heads the column in place of the field's name.",
+			func(a *ann) *string { return &a.Columns.Header }),
+		pointerKey("columns.precision", "Number of digits after the point of a float.",
+			Value{Kind: Whole, Max: maxPrecision}, readWhole, func(a *ann) **int { return &a.Columns.Precision }),
+		textKey(Name, ReplaceKey, "Names another field that takes this one's place in the table.",
+			func(a *ann) *string { return &a.Columns.Replace }),
+	}
+}
+
+// metricKeys have no typed place yet; whoever makes metrics finds them, checked, in Other.
+func metricKeys() []Key[ann] {
+	types := Value{Kind: OneOf, Choices: []string{"counter", "gauge", "histogram", "key"}}
+	return []Key[ann]{
+		otherKey("metrics.type", "Makes the field a metric, or an attribute (key) of the others.", types, readChoice),
+		otherKey("metrics.unit", "Unit of the metric.", Value{Kind: Line}, readText),
+		otherKey("metrics.description", "Says what the metric counts.", Value{Kind: Text}, readText),
+		otherKey("metrics.boundaries", "Upper bounds of the histogram's buckets.", Value{Kind: Numbers}, readNumbers),
+	}
+}
+
+// otherKey checks a value and keeps it as text.
+func otherKey[V any](name, doc string, value Value, read func(Value, string) (V, error)) Key[ann] {
+	return Key[ann]{Name: name, Doc: doc, Value: value, set: func(a *ann, text string) error {
+		_, err := read(value, text)
+		if err == nil {
+			a.Other = with(a.Other, name, text)
+		}
+		return err
+	}}
+}
+
+func formatterKeys() []Key[ann] {
+	keys := []Key[ann]{
+		textKey(Line, "formatters.timestamp.format", "Layout of the text, in the notation of Go's package time.",
+			func(a *ann) *string { return &a.Format }),
+		textKey(Line, "ebpf.formatter.bitfield.separator", "Stands between the names of a bit set.",
+			func(a *ann) *string { return &a.Separator }),
+	}
+	for _, name := range targetKeys() {
+		keys = append(keys, textKey(Name, name, "Names the field that is added with the value as text.",
+			func(a *ann) *string { return &a.Target }))
+	}
+	return keys
+}
+
+// targetKeys are the annotations that name the field that an enriched type adds. Each type has its
+// own for historical reasons.
+func targetKeys() []string {
+	return []string{
+		"formatters.timestamp.target",
+		"formatters.signal.target",
+		"formatters.errno.target",
+		"formatters.syscall.target",
+		"formatters.file_mode.target",
+		"formatters.file_flags.target",
+		"formatters.bytes.target",
+		"formatters.duration.target",
+		"uidgidresolver.target",
+		"ebpf.formatter.enum",
+		"ebpf.formatter.kstack",
+	}
+}

@@ -1,0 +1,91 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package annotation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Source is what the annotations of a data source say.
+type Source struct {
+	Description string
+	// SupportedOutputModes are the output modes that make sense; empty for all.
+	SupportedOutputModes []string
+	// DefaultOutputMode is the output mode when the user names none; empty for the usual one.
+	DefaultOutputMode string
+	// ClearScreen empties the terminal before each array.
+	ClearScreen bool
+	// RestName names the field with the trailing data; empty for none. RestLen names the field with
+	// its length; empty when all that is left counts.
+	RestName, RestLen string
+	// FlushOnStop reads a map once more when the run ends.
+	FlushOnStop bool
+	Metrics     SourceMetrics
+	// FetchInterval is the time from one array to the next, 0 for none before the run ends. Nil when
+	// nothing was said.
+	FetchInterval *time.Duration
+	// FetchCount is the number of arrays after which the run ends, 0 for no end. Nil when nothing was
+	// said.
+	FetchCount *int
+	// Other holds the annotations that no part of gizmo reads.
+	Other map[string]string
+}
+
+// SourceMetrics is what the annotations of a data source say about metrics.
+type SourceMetrics struct {
+	// Collect aggregates the events.
+	Collect bool
+	// Print writes the metrics as text.
+	Print bool
+	// CounterName is the name of a metric that counts the events; empty for none.
+	CounterName, CounterDescription string
+}
+
+// SourceKeys returns the annotations that data sources can carry.
+func SourceKeys() []Key[Source] {
+	return []Key[Source]{
+		textKey(Text, "description", "Says what the events of the data source are.",
+			func(s *Source) *string { return &s.Description }),
+		listKey("cli.supported-output-modes", "Lists the output modes that make sense for the data source.",
+			func(s *Source) *[]string { return &s.SupportedOutputModes }),
+		textKey(Line, "cli.default-output-mode", "Output mode when the user names none.",
+			func(s *Source) *string { return &s.DefaultOutputMode }),
+		boolKey("cli.clear-screen-before", "Empties the terminal before each array.",
+			func(s *Source) *bool { return &s.ClearScreen }),
+		textKey(Name, "ebpf.rest.name", "Names the field that holds the trailing data of each record.",
+			func(s *Source) *string { return &s.RestName }),
+		textKey(Name, "ebpf.rest.len", "Names the field that holds the length of the trailing data.",
+			func(s *Source) *string { return &s.RestLen }),
+		boolKey("ebpf.map.flush-on-stop", "Reads the map once more when the run ends.",
+			func(s *Source) *bool { return &s.FlushOnStop }),
+		boolKey("metrics.collect", "Aggregates the events to metrics.",
+			func(s *Source) *bool { return &s.Metrics.Collect }),
+		boolKey("metrics.print", "Prints the metrics as text.",
+			func(s *Source) *bool { return &s.Metrics.Print }),
+		textKey(Line, "metrics.implicit-counter.name", "Names a metric that counts the events.",
+			func(s *Source) *string { return &s.Metrics.CounterName }),
+		textKey(Text, "metrics.implicit-counter.description", "Says what that metric counts.",
+			func(s *Source) *string { return &s.Metrics.CounterDescription }),
+		pointerKey("fetch-interval", "Time from one array to the next; 0 for one array only, when the run ends.",
+			Value{Kind: Duration}, readDuration, func(s *Source) **time.Duration { return &s.FetchInterval }),
+		pointerKey("fetch-count", "Number of arrays after which the run ends; 0 for no end.",
+			Value{Kind: Whole, Max: maxCount}, readWhole, func(s *Source) **int { return &s.FetchCount }),
+	}
+}
+
+// maxCount is a bound that no one reaches and that fits an int everywhere.
+const maxCount = 1<<31 - 1
+
+// check looks at what no key can judge alone.
+func (s *Source) check() error {
+	modes := s.SupportedOutputModes
+	if s.DefaultOutputMode == "" || len(modes) == 0 || slices.Contains(modes, s.DefaultOutputMode) {
+		return nil
+	}
+	return fmt.Errorf("cli.default-output-mode: %q is not among cli.supported-output-modes: %s",
+		s.DefaultOutputMode, strings.Join(modes, ", "))
+}
