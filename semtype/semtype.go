@@ -1,0 +1,153 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package semtype knows what the C types of gadget records mean: that a gadget_errno of 2 reads
+// ENOENT, and that a gadget_timestamp is a moment. Each type has a file with its code and a row in
+// the table that [Types] returns; documentation and tests follow from that row.
+//
+// A meaning is rendered, not stored: a type adds fields to the schema whose Text is computed from
+// the record's bytes at the moment of output, so a field that nobody asked for costs nothing.
+package semtype
+
+//go:generate go run ./internal/gentables -o tables_generated.go
+//go:generate go test -run ^TestTypesPage$ -update .
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// Env is what meanings depend on besides the bytes of a record. A replay passes what the recording
+// tells of the machine that was traced.
+type Env struct {
+	// Arch is the traced machine's architecture in Go's spelling: "amd64", "arm64".
+	Arch string
+	// BootOffset returns what must be added to a time since boot (CLOCK_BOOTTIME) to make it Unix
+	// time, in nanoseconds. It is asked for every timestamp that is written, so it must be quick and
+	// must not allocate; the answer may change when the clock is set. Nil: the offset is 0.
+	BootOffset func() int64
+	// Users and Groups name the ids of the traced machine. Nil: ids have no names.
+	Users, Groups Names
+	// Log is told, at level debug, why a field of an enriched type gained nothing. Nil: nobody is.
+	Log *slog.Logger
+}
+
+// Names finds the name of a user or group id. Append is called for every id that is written, so it
+// must not allocate.
+type Names interface {
+	// Append appends the name of id to dst. An id without a name appends nothing.
+	Append(dst []byte, id uint32) []byte
+}
+
+// Type is one row of the table: a C type and its meaning.
+type Type struct {
+	// CName is the typedef, or the struct without its keyword: "gadget_errno".
+	CName string
+	// On is the C type that it stands on, for documentation: "__u32", or "struct".
+	On string
+	// Doc is one sentence for gadget authors.
+	Doc string
+	// Adds tells gadget authors how the added text reads, or which fields the type adds. Empty for
+	// types with annotations only.
+	Adds string
+	// Template names the annotation template that fields of this type take by themselves.
+	Template string
+	// AddedTemplate names the one that the added fields take.
+	AddedTemplate string
+	// Annotations are those that only fields of this type know, for documentation.
+	Annotations []Annotation
+	// Example shows the type at work; nil where Adds says it all.
+	Example *Example
+	// Extend adds to s what the type makes of its field i. It may also set defaults for how the field
+	// and its members are shown; what the author and the user said prevails over them. Nil for types
+	// with annotations only.
+	Extend func(s *event.Schema, i int, env *Env)
+}
+
+// Annotation is an annotation's key and what its value means.
+type Annotation struct{ Key, Doc string }
+
+// Example is a value of the record and the text of the field that is added for it.
+type Example struct {
+	// Field is the name of the added field; the record's is the same with "_raw".
+	Field string
+	Raw   uint64
+	Text  string
+}
+
+// Annotator gives fields their annotations: those of the named template first (an empty name
+// means none), then what the gadget's author and the user said, which prevails. It leaves alone
+// what none of them spoke of, and it may be asked more than once about the same field.
+type Annotator interface {
+	Annotate(f *event.Field, template string) error
+}
+
+// Apply annotates all fields of s and adds the fields that their types give rise to.
+func Apply(s *event.Schema, types []Type, env *Env, ann Annotator) error {
+	rows := make(map[string]*Type, len(types))
+	for i := range types {
+		rows[types[i].CName] = &types[i]
+	}
+	for i, n := 0, len(s.Fields); i < n; i++ {
+		if err := applyField(s, i, typeOf(&s.Fields[i], rows), env, ann); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error {
+	if err := ann.Annotate(&s.Fields[i], t.Template); err != nil {
+		return err
+	}
+	if t.Extend == nil {
+		return nil
+	}
+	before := len(s.Fields)
+	t.Extend(s, i, env)
+	for j := before; j < len(s.Fields); j++ {
+		if err := ann.Annotate(&s.Fields[j], t.AddedTemplate); err != nil {
+			return fmt.Errorf("added field %q: %w", s.Fields[j].Name, err)
+		}
+	}
+	f := &s.Fields[i] // only now: Extend may have moved the fields
+	if len(s.Fields) > before && strings.HasSuffix(f.Name, "_raw") {
+		f.Ann.Columns.Hidden = true // the added field says the same to people
+	}
+	// Once more, so that what the author or the user said prevails over defaults of the type.
+	return ann.Annotate(f, t.Template)
+}
+
+// typeOf returns the row of the outermost of the field's types that has one, or that of enums, or
+// an empty one.
+func typeOf(f *event.Field, rows map[string]*Type) *Type {
+	for _, name := range f.Types {
+		if t, ok := rows[name]; ok {
+			return t
+		}
+	}
+	if f.Enum != nil {
+		return &Type{Extend: extendEnum}
+	}
+	return &Type{}
+}
+
+// target returns the full name of the field that an enriched type adds for f: the annotation's, or
+// the field's own without its suffix "_raw". With neither there is nothing to add.
+func target(f *event.Field) (string, bool) {
+	if f.Ann.Target != "" {
+		return sibling(f, f.Ann.Target), true
+	}
+	if base, ok := strings.CutSuffix(f.Base(), "_raw"); ok && base != "" {
+		return sibling(f, base), true
+	}
+	return "", false
+}
+
+// sibling returns the full name of a field called base beside f.
+func sibling(f *event.Field, base string) string {
+	return f.Name[:len(f.Name)-len(f.Base())] + base
+}

@@ -1,0 +1,117 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package semtype
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+func timestampType() Type {
+	return Type{
+		CName: "gadget_timestamp",
+		On:    "__u64",
+		Doc:   "A moment, in nanoseconds since boot as `bpf_ktime_get_boot_ns()` returns it.",
+		Adds: "The moment in UTC. The field itself shows the same moment in nanoseconds since " +
+			"1970, whatever its name. 0 is no moment: it reads as nothing, and the field itself as 0.",
+		Template:      "timestamp",
+		AddedTemplate: "timestamp",
+		Annotations: append(targetAnnotation("timestamp"), Annotation{"formatters.timestamp.format",
+			"Layout as package time of Go has it; default `" + defaultLayout + "`."}),
+		Example: &Example{Field: "timestamp", Raw: 1721943247136974948, Text: "2024-07-25T21:34:07.136974948Z"},
+		Extend:  extendTimestamp,
+	}
+}
+
+const defaultLayout = "2006-01-02T15:04:05.000000000Z07:00"
+
+func extendTimestamp(s *event.Schema, i int, env *Env) {
+	if f := s.Fields[i]; isNumber(&f) {
+		s.Fields[i].Text = unixNanoText(f, env)
+	}
+	shownAs(timestampText)(s, i, env)
+}
+
+func unixNanoText(f event.Field, env *Env) event.TextFunc {
+	offset := env.bootOffset()
+	return func(dst []byte, b *event.Batch, row int) []byte {
+		v := f.Uint(b.Rows[row])
+		if v == 0 {
+			return append(dst, '0')
+		}
+		return strconv.AppendInt(dst, int64(v)+offset(), 10)
+	}
+}
+
+func timestampText(f event.Field, env *Env) event.TextFunc {
+	offset := env.bootOffset()
+	write := appendMoment(f.Ann.Format)
+	return func(dst []byte, b *event.Batch, row int) []byte {
+		v := f.Uint(b.Rows[row])
+		if v == 0 {
+			return dst
+		}
+		return write(dst, int64(v)+offset())
+	}
+}
+
+// appendMoment returns what appends a time given in nanoseconds since 1970.
+func appendMoment(layout string) func(dst []byte, unixNano int64) []byte {
+	if layout == "" || layout == defaultLayout {
+		return newClock().append
+	}
+	return func(dst []byte, unixNano int64) []byte {
+		return time.Unix(0, unixNano).UTC().AppendFormat(dst, layout)
+	}
+}
+
+// clock writes times in the default layout. Events come many in a second, so it keeps the text of
+// the last one and writes only the nanoseconds anew.
+type clock struct {
+	second int64
+	// text is the second's, with zeros for the nanoseconds. They are written into the copy: bytes
+	// that were written one by one just before are slow to copy in one piece.
+	text [len("2006-01-02T15:04:05.000000000Z")]byte
+}
+
+// fraction is where the nanoseconds begin in a clock's text.
+const fraction = len("2006-01-02T15:04:05.")
+
+func newClock() *clock {
+	c := new(clock)
+	c.set(0)
+	return c
+}
+
+func (c *clock) append(dst []byte, unixNano int64) []byte {
+	second, nano := unixNano/1e9, unixNano%1e9
+	if nano < 0 {
+		second, nano = second-1, nano+1e9
+	}
+	if second != c.second {
+		c.set(second)
+	}
+	dst = append(dst, c.text[:]...)
+	digits := dst[len(dst)-(len(c.text)-fraction):]
+	n := uint32(nano)
+	put3(digits, n/1e6)
+	put3(digits[3:], n/1e3%1e3)
+	put3(digits[6:], n%1e3)
+	return dst
+}
+
+func (c *clock) set(second int64) {
+	time.Unix(second, 0).UTC().AppendFormat(c.text[:0], defaultLayout)
+	c.second = second
+}
+
+// put3 writes n, which is below 1000, as three digits.
+func put3(p []byte, n uint32) {
+	_ = p[2]
+	p[0] = byte('0' + n/100)
+	p[1] = byte('0' + n/10%10)
+	p[2] = byte('0' + n%10)
+}
