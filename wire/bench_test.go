@@ -1,0 +1,113 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wire_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/wire"
+)
+
+// rows150 is a batch of rows of 150 bytes of which some end in zeros, as those of most gadgets do.
+func rows150(n int) *event.Batch {
+	b := &event.Batch{Schema: &event.Schema{Name: "s", Single: true, Size: 150}}
+	for i := range n {
+		b.Rows = append(b.Rows, record(150, full(100+i%51)...))
+	}
+	return b
+}
+
+// longRecording is a recording of many times the same batch.
+func longRecording(tb testing.TB, b *event.Batch, batches int) []byte {
+	tb.Helper()
+	var out writeBuffer
+	w, err := wire.NewWriter(&out, wire.Header{DataSources: []wire.DataSource{{Schema: b.Schema}}})
+	check(tb, err)
+	for range batches {
+		check(tb, w.Write(b))
+	}
+	check(tb, w.Close())
+	return out
+}
+
+func TestWriterDoesNotAllocate(t *testing.T) {
+	b := rows150(100)
+	b.Lost = []event.Loss{{CPU: 1, Count: 2}}
+	w, err := wire.NewWriter(io.Discard, wire.Header{DataSources: []wire.DataSource{{Schema: b.Schema}}})
+	check(t, err)
+	ns := int64(0)
+	allocs := testing.AllocsPerRun(1000, func() {
+		ns++
+		if w.SetBootOffset(ns) != nil || w.Write(b) != nil {
+			t.Fatal("not written")
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per batch", allocs)
+	}
+}
+
+func TestReaderDoesNotAllocate(t *testing.T) {
+	b := rows150(100)
+	b.Lost = []event.Loss{{CPU: 1, Count: 2}}
+	r, err := wire.NewReader(bytes.NewReader(longRecording(t, b, 1200)))
+	check(t, err)
+	var got event.Batch
+	for range 100 { // until the buffers have their size
+		check(t, r.Next(t.Context(), &got))
+	}
+	ctx := t.Context()
+	allocs := testing.AllocsPerRun(1000, func() {
+		if err := r.Next(ctx, &got); err != nil || len(got.Rows) != 100 {
+			t.Fatal(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per batch", allocs)
+	}
+}
+
+func BenchmarkWriter(b *testing.B) {
+	for _, size := range []int{1, 16, 256} {
+		b.Run(fmt.Sprintf("rows=%d", size), func(b *testing.B) {
+			batch := rows150(size)
+			w, err := wire.NewWriter(io.Discard, wire.Header{DataSources: []wire.DataSource{{Schema: batch.Schema}}})
+			check(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := w.Write(batch); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/row")
+		})
+	}
+}
+
+func BenchmarkReader(b *testing.B) {
+	for _, size := range []int{1, 16, 256} {
+		b.Run(fmt.Sprintf("rows=%d", size), func(b *testing.B) {
+			recording := longRecording(b, rows150(size), 100_000/size)
+			in := bytes.NewReader(recording)
+			var r *wire.Reader
+			var batch event.Batch
+			ctx := b.Context()
+			b.ReportAllocs()
+			for b.Loop() {
+				if r == nil || r.Next(ctx, &batch) != nil { // a new reader for every 100000 rows
+					in.Reset(recording)
+					var err error
+					r, err = wire.NewReader(in)
+					check(b, err)
+					check(b, r.Next(ctx, &batch))
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*size), "ns/row")
+		})
+	}
+}

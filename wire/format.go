@@ -1,0 +1,77 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+)
+
+// Version is the version of the format that a Writer writes, and the newest that a Reader reads.
+const Version = 1
+
+// magic begins every recording. Its first byte is not ASCII and its last two are a line's end, so
+// that neither text nor a recording that went through a conversion of text is taken for one.
+const magic = "\x89GIZMO\r\n"
+
+// preambleSize is the size of what precedes the first frame: the magic and the version.
+const preambleSize = len(magic) + 1
+
+// What a reader accepts, and so what a writer keeps to.
+const (
+	maxFrame     = 64 << 20 // bytes of payload
+	maxHeader    = 2 << 20  // bytes of payload of the header
+	maxRow       = 16 << 20 // bytes of a row
+	maxBatchData = 48 << 20 // bytes of a batch's rows, restored
+	maxBatchRows = 1 << 20
+	maxLosses    = 1 << 16 // of one batch
+	maxCPUs      = 1 << 16
+	maxSources   = 1 << 10
+	maxFields    = 1 << 12 // of one schema
+)
+
+// The types of frames. A reader skips a frame of a type that it does not know if skippable is set.
+const (
+	frameHeader = 'H'
+	frameBatch  = 'B'
+	frameClock  = 'C'
+	frameEnd    = 'E'
+
+	skippable = 0x20
+)
+
+// checksumSize is the size of the checksum behind each payload.
+const checksumSize = 4
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// What can be wrong with a recording. The errors of NewReader and Next wrap these; all but
+// ErrNotRecording come with the place of the damage and what was being read.
+var (
+	// ErrNotRecording: the input does not begin like a recording.
+	ErrNotRecording = errors.New("not a gizmo recording")
+	// ErrNewer: the recording needs a newer gizmo.
+	ErrNewer = errors.New("the recording was written by a newer gizmo")
+	// ErrTruncated: the recording stops before its end. What Next returned before is good.
+	ErrTruncated = errors.New("the recording is cut short")
+	// ErrCorrupt: the recording is damaged. What Next returned before is good; nothing after the
+	// damage is trusted.
+	ErrCorrupt = errors.New("the recording is damaged")
+)
+
+// frameName names a type of frames in errors.
+func frameName(kind byte) string {
+	switch kind {
+	case frameHeader:
+		return "the header"
+	case frameBatch:
+		return "a batch"
+	case frameClock:
+		return "a change of the clock"
+	case frameEnd:
+		return "the end frame"
+	}
+	return fmt.Sprintf("a frame of type %#02x", kind)
+}

@@ -1,0 +1,74 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wire_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/wire"
+)
+
+// FuzzReader reads what comes, as it is and with the checksums put right. What is read must keep
+// the promises of a Source, and be the same again after it was written.
+func FuzzReader(f *testing.F) {
+	recording := writeExample(f)
+	f.Add(recording)
+	f.Add(recording[:len(recording)/2])
+	frames, _ := split(recording)
+	f.Add(join(append(frames[:2:2], rawFrame{'x', nil}, rawFrame{'C', make([]byte, 8)})))
+	f.Add(join([]rawFrame{{'H', []byte(`{}`)}, {'E', []byte{0}}}))
+	f.Add([]byte(preamble))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		readAnything(t, data)
+		frames, _ := split(data)
+		readAnything(t, join(frames))
+	})
+}
+
+func readAnything(t *testing.T, data []byte) {
+	r, err := wire.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return
+	}
+	var out bytes.Buffer
+	w, err := wire.NewWriter(&out, *r.Header())
+	if err != nil {
+		t.Fatalf("a header that was read cannot be written: %v", err)
+	}
+	text, err := copyAll(t, r, w)
+	if !errors.Is(err, io.EOF) {
+		return
+	}
+	check(t, w.Close())
+	again, err := wire.NewReader(&out)
+	check(t, err)
+	sink, err := wire.NewWriter(io.Discard, *again.Header())
+	check(t, err)
+	if got, err := copyAll(t, again, sink); err != io.EOF || !bytes.Equal(got, text) {
+		t.Fatalf("the copy differs: %v\n%q\n%q", err, got, text)
+	}
+}
+
+// copyAll writes all that r has to w, and returns it as text, with the error that ended it.
+func copyAll(t *testing.T, r *wire.Reader, w *wire.Writer) (text []byte, err error) {
+	var b event.Batch
+	for {
+		if err := r.Next(t.Context(), &b); err != nil {
+			return text, err
+		}
+		for _, row := range b.Rows {
+			if len(row) < int(b.Schema.Size) {
+				t.Fatalf("a row of %d bytes for a schema of %d", len(row), b.Schema.Size)
+			}
+		}
+		if len(text) < 1<<20 && (!b.Schema.Single || len(b.Rows)+len(b.Lost) > 0) {
+			text = append(text, describe([]event.Batch{b})...)
+		}
+		check(t, w.Write(&b))
+	}
+}

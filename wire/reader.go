@@ -1,0 +1,190 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+var _ pipeline.Source = (*Reader)(nil)
+
+// Reader reads a recording. It is used by one goroutine at a time.
+type Reader struct {
+	in         input
+	crc        uint32 // of everything so far but the checksums
+	header     *Header
+	schemas    []*event.Schema
+	sizes      []int   // of the schemas
+	totals     []total // what was read of each data source
+	bootOffset int64
+	current    *event.Schema // of the batch before
+	lens       []int         // the stored lengths of the present batch's rows
+	padded     []byte        // the rows of the present batch that were stored without their zeros
+	err        error         // why nothing more can be read
+}
+
+// NewReader reads the header of a recording from r, and waits for it if need be. It does not close
+// r. It may read more of r than the recording has.
+func NewReader(r io.Reader) (*Reader, error) {
+	rec := &Reader{in: input{r: r}}
+	if err := rec.readPreamble(); err != nil {
+		return nil, err
+	}
+	if err := rec.readHeader(); err != nil {
+		return nil, err
+	}
+	return rec, nil
+}
+
+func (r *Reader) readPreamble() error {
+	p, err := r.in.peek(preambleSize)
+	if n := min(len(p), len(magic)); string(p[:n]) != magic[:n] {
+		return ErrNotRecording
+	}
+	if err != nil {
+		return r.inputError(err, "its first bytes")
+	}
+	if v := p[len(magic)]; v > Version {
+		return fmt.Errorf("%w: format version %d, and this gizmo reads up to %d", ErrNewer, v, Version)
+	} else if v == 0 {
+		return r.corrupt(0, "its first bytes", errors.New("format version 0"))
+	}
+	r.crc = crc32.Checksum(p, castagnoli)
+	r.in.use(len(p))
+	return nil
+}
+
+func (r *Reader) readHeader() error {
+	f, err := r.readFrame()
+	if err != nil {
+		return err
+	}
+	if f.kind != frameHeader {
+		return r.unexpected(f)
+	}
+	if r.header, err = decodeHeader(f.payload); err != nil {
+		return r.corrupt(f.off, frameName(f.kind), err)
+	}
+	r.bootOffset = r.header.Machine.BootOffset
+	for _, ds := range r.header.DataSources {
+		r.schemas = append(r.schemas, ds.Schema)
+		r.sizes = append(r.sizes, int(ds.Schema.Size))
+	}
+	r.totals = make([]total, len(r.schemas))
+	if len(r.schemas) > 0 {
+		r.current = r.schemas[0]
+	}
+	return nil
+}
+
+// Header returns what the recording says about itself. Its schemas are those of Schemas. It must
+// not be changed, but for fields that stages add to the schemas.
+func (r *Reader) Header() *Header { return r.header }
+
+// BootOffset returns what makes Unix time of the time since boot, in nanoseconds, for the batch that
+// Next returned last.
+func (r *Reader) BootOffset() int64 { return r.bootOffset }
+
+// Schemas returns the schemas of the recording's data sources, in the header's order.
+func (r *Reader) Schemas() []*event.Schema { return r.schemas }
+
+// Next fills b with the next batch, as it was recorded. At the end of a whole recording it returns
+// io.EOF; an error that wraps ErrTruncated, ErrCorrupt or ErrNewer when it comes to where the
+// recording cannot be read further.
+//
+// Once ctx is done, Next returns the batches that have arrived already, and then io.EOF. It cannot
+// wake up a reader below that waits: to end the reading of a stream, cancel ctx, then close the
+// stream, and Next returns io.EOF.
+func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
+	b.Reset(r.current)
+	for r.err == nil {
+		if ctx.Err() != nil && !r.frameArrived() {
+			return io.EOF
+		}
+		f, err := r.readFrame()
+		if err == nil {
+			err = r.decode(f, b)
+		}
+		if err == nil && f.kind == frameBatch {
+			return nil
+		}
+		if ctx.Err() != nil && err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
+			err = io.EOF // the stream was closed because ctx was done
+		}
+		r.err = err
+	}
+	return r.err
+}
+
+// Close releases the memory of the last batch. It does not close the reader below.
+func (r *Reader) Close() error {
+	r.err = errClosed
+	r.in.buf, r.in.pos, r.in.end = nil, 0, 0
+	r.lens, r.padded = nil, nil
+	return nil
+}
+
+// decode takes in a frame. It returns io.EOF for the end frame of a whole recording.
+func (r *Reader) decode(f frame, b *event.Batch) error {
+	var err error
+	switch {
+	case f.kind == frameBatch:
+		err = r.decodeBatch(f.payload, b)
+	case f.kind == frameClock:
+		err = r.decodeClock(f.payload)
+	case f.kind == frameEnd:
+		if err = r.checkTotals(f.payload); err == nil {
+			return io.EOF
+		}
+	case f.kind&skippable != 0:
+	default:
+		return r.unexpected(f)
+	}
+	if err != nil {
+		b.Reset(r.current)
+		return r.corrupt(f.off, frameName(f.kind), err)
+	}
+	return nil
+}
+
+func (r *Reader) decodeClock(payload []byte) error {
+	if len(payload) != 8 {
+		return fmt.Errorf("%d bytes instead of 8", len(payload))
+	}
+	r.bootOffset = int64(binary.LittleEndian.Uint64(payload))
+	return nil
+}
+
+// checkTotals compares what the end frame says with what was read.
+func (r *Reader) checkTotals(payload []byte) error {
+	c := cursor{rest: payload}
+	if n := c.uvarint(); c.bad || n != uint64(len(r.totals)) {
+		return fmt.Errorf("totals of %d data sources instead of %d", n, len(r.totals))
+	}
+	for i, got := range r.totals {
+		want := total{rows: c.uvarint(), lost: c.uvarint()}
+		if got != want && !c.bad {
+			return fmt.Errorf("data source %q should have %d rows and %d losses, but %d and %d were read",
+				r.schemas[i].Name, want.rows, want.lost, got.rows, got.lost)
+		}
+	}
+	return c.finish()
+}
+
+// unexpected says why a frame cannot be where it is.
+func (r *Reader) unexpected(f frame) error {
+	switch f.kind {
+	case frameHeader, frameBatch, frameClock, frameEnd:
+		return r.corrupt(f.off, frameName(f.kind), errors.New("it cannot be here"))
+	}
+	return fmt.Errorf("%w: %s at byte %d is not known to this one", ErrNewer, frameName(f.kind), f.off)
+}
