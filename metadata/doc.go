@@ -1,0 +1,15 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metadata reads and writes gadget.yaml, in which the author of a gadget says what its
+// object cannot: names, descriptions, annotations, defaults.
+//
+// [Parse] finds everything that is wrong with a file in itself; [Metadata.Validate] then compares it
+// with what the gadget's object has. Both report all problems at once, each with its place in the
+// file.
+//
+// One table for each kind of mapping (see shape.go) drives reading, writing and the JSON Schema of
+// the file, which lies in schema/gadget.schema.json for editors.
+package metadata
+
+//go:generate go run ./internal/genschema -o ../schema/gadget.schema.json

@@ -1,0 +1,101 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package metadata
+
+import (
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+)
+
+// Metadata is the content of a gadget.yaml. The zero value is that of an empty file.
+type Metadata struct {
+	Name             string
+	Description      string
+	HomepageURL      string
+	DocumentationURL string
+	SourceURL        string
+	// Annotations are those of the gadget as a whole. Their keys are free.
+	Annotations map[string]string
+	// DataSources holds the annotations of the data sources and their fields.
+	DataSources map[string]annotation.Spec
+	Params      Params
+	// Programs holds settings of BPF programs, by the names of their functions.
+	Programs map[string]Program
+	// Operator is a tree of settings whose meaning is none of this package's business; nil for none.
+	Operator *yaml.Node
+
+	file      string
+	positions map[string]Pos
+}
+
+// Params describes the params of a gadget.
+type Params struct {
+	// EBPF describes the params that the object has, by their C variables.
+	EBPF map[string]Param
+	// Custom are further params, which stand for changes to this file.
+	Custom map[string]CustomParam
+}
+
+// Param describes a param. Empty texts mean that nothing was said.
+type Param struct {
+	// Key is the name that users know.
+	Key string
+	// DefaultValue replaces the variable's initial value; nil keeps that.
+	DefaultValue *string
+	Description  string
+	Title        string
+	// Alias is a short name.
+	Alias string
+	// TypeHint and ValueHint tell user interfaces what values make sense.
+	TypeHint  string
+	ValueHint string
+	// PossibleValues are the only values allowed; empty for any.
+	PossibleValues []string
+	// IsMandatory says that the user must give a value.
+	IsMandatory bool
+}
+
+// CustomParam is a param that stands for changes to the metadata.
+type CustomParam struct {
+	Param
+	// Patch is laid over the metadata whatever the value; nil for nothing.
+	Patch *yaml.Node
+	// Values holds what single values do.
+	Values map[string]CustomValue
+}
+
+// CustomValue is what one value of a custom param does.
+type CustomValue struct {
+	// Patch is laid over the metadata; nil for nothing.
+	Patch *yaml.Node
+}
+
+// Program holds settings of a BPF program.
+type Program struct {
+	// AttachTo replaces the target that the program's section names; empty keeps that.
+	AttachTo string
+	Perf     Perf
+	Sampler  Sampler
+}
+
+// Perf describes the perf event that a program is attached to, in words of the perf_event_open
+// system call.
+type Perf struct {
+	Type       string
+	Config     string
+	SampleType string
+}
+
+// Sampler says how often a program runs.
+type Sampler struct {
+	// Frequency counts runs in a second on each CPU; 0 when nothing was said.
+	Frequency uint64
+}
+
+// Source returns the annotations of the data source with the given name. It never returns nil.
+func (m *Metadata) Source(name string) *annotation.Spec {
+	spec := m.DataSources[name]
+	return &spec
+}

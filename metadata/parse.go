@@ -1,0 +1,51 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package metadata
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Parse reads a gadget.yaml. The name stands before each problem. An empty file is valid.
+//
+// All problems are reported together, in the order of their lines; [Problems] takes the error
+// apart. If every one of them is about a name that does not exist, the metadata is returned beside
+// the error without what has those names. Otherwise it is nil.
+func Parse(name string, data []byte) (*Metadata, error) {
+	m := &Metadata{file: name, positions: make(map[string]Pos)}
+	root, broken := readTree(data)
+	if broken != nil {
+		broken.File = name
+		return nil, broken
+	}
+	if root == nil {
+		return m, nil
+	}
+	var c cleaner
+	c.clean(root, 1)
+	r := &reader{positions: m.positions, problems: c.problems}
+	metadataShape().read(r, nil, root, m)
+	if len(r.problems) == 0 {
+		return m, nil
+	}
+	if slices.ContainsFunc(r.problems, func(p *Problem) bool { return !p.Unknown() }) {
+		m = nil
+	}
+	return m, r.err(name)
+}
+
+// err joins the problems. Of very many, which no one wants to read, only the first are kept.
+func (r *reader) err(file string) error {
+	for _, p := range r.problems {
+		p.File = file
+	}
+	err := join(r.problems)
+	if more := len(r.problems) - maxProblems; more > 0 {
+		// join has sorted them.
+		return errors.Join(join(r.problems[:maxProblems]), fmt.Errorf("%s: and %d more problems", file, more))
+	}
+	return err
+}

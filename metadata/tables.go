@@ -1,0 +1,148 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package metadata
+
+import (
+	"go.yaml.in/yaml/v3"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// Keys that are needed outside the tables too.
+const (
+	keyAnnotations = "annotations"
+	keyDataSources = "datasources"
+	keyFields      = "fields"
+	keyParams      = "params"
+	keyEBPF        = "ebpf"
+	keyPrograms    = "programs"
+)
+
+// maxFrequency bounds how often a program may be run in a second.
+const maxFrequency = 1_000_000
+
+func metadataShape() object[Metadata] {
+	line := text{annotation.Line}
+	return object[Metadata]{members: []member[Metadata]{
+		key("name", "Name of the gadget.",
+			func(m *Metadata) *string { return &m.Name }, line),
+		key("description", "Says what the gadget does.",
+			func(m *Metadata) *string { return &m.Description }, text{}),
+		key("homepageURL", "Where the gadget is at home.",
+			func(m *Metadata) *string { return &m.HomepageURL }, line),
+		key("documentationURL", "Where the gadget is documented.",
+			func(m *Metadata) *string { return &m.DocumentationURL }, line),
+		key("sourceURL", "Where the gadget's source code is.",
+			func(m *Metadata) *string { return &m.SourceURL }, line),
+		key(keyAnnotations, "Annotations of the gadget as a whole; the keys are free.",
+			func(m *Metadata) *map[string]string { return &m.Annotations }, dict[string]{text{}}),
+		key(keyDataSources, "What is to be said about the data sources, by their names.",
+			func(m *Metadata) *map[string]annotation.Spec { return &m.DataSources }, dict[annotation.Spec]{dataSourceShape()}),
+		key(keyParams, "Describes the gadget's params.",
+			func(m *Metadata) *Params { return &m.Params }, paramsShape()),
+		key(keyPrograms, "Settings of BPF programs, by the names of their functions.",
+			func(m *Metadata) *map[string]Program { return &m.Programs }, dict[Program]{programShape()}),
+		key("operator", "A tree of settings.",
+			func(m *Metadata) **yaml.Node { return &m.Operator }, tree{}),
+	}}
+}
+
+func dataSourceShape() object[annotation.Spec] {
+	source := annotations[annotation.Source]{
+		keys:  annotation.SourceKeys(),
+		whole: func(s annotation.Set) error { _, err := s.ParseSource(); return err },
+	}
+	return object[annotation.Spec]{members: []member[annotation.Spec]{
+		key(keyAnnotations, "Annotations of the data source.",
+			func(s *annotation.Spec) *annotation.Set { return &s.Source }, source),
+		key(keyFields, "What is to be said about the fields, by their full names.",
+			func(s *annotation.Spec) *map[string]annotation.Set { return &s.Fields }, dict[annotation.Set]{fieldShape()}),
+	}}
+}
+
+func fieldShape() object[annotation.Set] {
+	field := annotations[event.Annotations]{
+		keys:  annotation.FieldKeys(),
+		whole: func(s annotation.Set) error { _, err := s.ParseField(); return err },
+	}
+	return object[annotation.Set]{members: []member[annotation.Set]{
+		key(keyAnnotations, "Annotations of the field.",
+			func(s *annotation.Set) *annotation.Set { return s }, field),
+	}}
+}
+
+func paramsShape() object[Params] {
+	return object[Params]{members: []member[Params]{
+		key(keyEBPF, "The params that the object has, by their C variables.",
+			func(p *Params) *map[string]Param { return &p.EBPF }, dict[Param]{object[Param]{members: paramMembers()}}),
+		key("custom", "Further params, which stand for changes to this file.",
+			func(p *Params) *map[string]CustomParam { return &p.Custom }, dict[CustomParam]{customParamShape()}),
+	}}
+}
+
+func paramMembers() []member[Param] {
+	line := text{annotation.Line}
+	return []member[Param]{
+		key("key", "Name that users know; without it, that of the variable.",
+			func(p *Param) *string { return &p.Key }, line),
+		key("defaultValue", "Value when the user gives none; without it, the variable's initial value.",
+			func(p *Param) **string { return &p.DefaultValue }, optionalText{line}),
+		key("description", "Says what the param does.",
+			func(p *Param) *string { return &p.Description }, text{}),
+		key("title", "Name for user interfaces.",
+			func(p *Param) *string { return &p.Title }, line),
+		key("alias", "Short name.",
+			func(p *Param) *string { return &p.Alias }, line),
+		key("typeHint", "Type of the value, for user interfaces.",
+			func(p *Param) *string { return &p.TypeHint }, line),
+		key("valueHint", "What the value stands for, for user interfaces.",
+			func(p *Param) *string { return &p.ValueHint }, line),
+		key("possibleValues", "The only values allowed.",
+			func(p *Param) *[]string { return &p.PossibleValues }, texts{line}),
+		key("isMandatory", "The user must give a value.",
+			func(p *Param) *bool { return &p.IsMandatory }, yesNo{}),
+	}
+}
+
+func customParamShape() object[CustomParam] {
+	members := within(func(c *CustomParam) *Param { return &c.Param }, paramMembers())
+	return object[CustomParam]{members: append(members,
+		key("patch", "Laid over this file whatever the value.",
+			func(c *CustomParam) **yaml.Node { return &c.Patch }, tree{}),
+		key("values", "What single values do.",
+			func(c *CustomParam) *map[string]CustomValue { return &c.Values }, dict[CustomValue]{customValueShape()}),
+	)}
+}
+
+func customValueShape() object[CustomValue] {
+	return object[CustomValue]{members: []member[CustomValue]{
+		key("patch", "Laid over this file if the param has the value.",
+			func(v *CustomValue) **yaml.Node { return &v.Patch }, tree{}),
+	}}
+}
+
+func programShape() object[Program] {
+	line := text{annotation.Line}
+	perf := object[Perf]{members: []member[Perf]{
+		key("type", "Type of the perf event.",
+			func(p *Perf) *string { return &p.Type }, line),
+		key("config", "Which event of that type.",
+			func(p *Perf) *string { return &p.Config }, line),
+		key("sampleType", "What a sample holds.",
+			func(p *Perf) *string { return &p.SampleType }, line),
+	}}
+	sampler := object[Sampler]{members: []member[Sampler]{
+		key("frequency", "Runs in a second on each CPU.",
+			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: maxFrequency}),
+	}}
+	return object[Program]{dotted: true, members: []member[Program]{
+		key("attach_to", "Target in place of the one that the program's section names.",
+			func(p *Program) *string { return &p.AttachTo }, line),
+		key("perf", "The perf event that the program is attached to.",
+			func(p *Program) *Perf { return &p.Perf }, perf),
+		key("sampler", "How often the program runs.",
+			func(p *Program) *Sampler { return &p.Sampler }, sampler),
+	}}
+}

@@ -1,0 +1,70 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package metadata
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+)
+
+// Known is what a gadget really has.
+type Known struct {
+	// DataSources holds the names of all fields of each data source, those included that enriched
+	// types and stages add.
+	DataSources map[string][]string
+	// Params are the C variables of the gadget's params.
+	Params []string
+	// Programs are the names of the functions of its BPF programs.
+	Programs []string
+}
+
+// Validate reports what m says about things that the gadget does not have: all of it, in the order
+// of the lines. Every problem is one of an unknown name.
+func (m *Metadata) Validate(known Known) error {
+	v := validator{m: m}
+	sources := slices.Sorted(maps.Keys(known.DataSources))
+	for _, name := range slices.Sorted(maps.Keys(m.DataSources)) {
+		if v.check("data source", name, sources, keyDataSources, name) {
+			v.fields(name, known.DataSources[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Params.EBPF)) {
+		v.check("param", name, known.Params, keyParams, keyEBPF, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Programs)) {
+		v.check("program", name, known.Programs, keyPrograms, name)
+	}
+	return join(v.problems)
+}
+
+// validator collects the problems of Validate.
+type validator struct {
+	m        *Metadata
+	problems []*Problem
+}
+
+// check reports whether name is known, and its absence as a problem of what lies at path.
+func (v *validator) check(what, name string, known []string, path ...string) bool {
+	if slices.Contains(known, name) {
+		return true
+	}
+	err := &annotation.UnknownError{What: what, Name: name, Known: known}
+	v.problems = append(v.problems, v.m.problem(err, path))
+	return false
+}
+
+func (v *validator) fields(source string, known []string) {
+	fields := v.m.DataSources[source].Fields
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		path := []string{keyDataSources, source, keyFields, name}
+		if !v.check("field", name, known, path...) {
+			continue
+		}
+		if other, ok := fields[name][annotation.ReplaceKey]; ok {
+			v.check("field", other, known, append(path, keyAnnotations, annotation.ReplaceKey)...)
+		}
+	}
+}
