@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+
+// Package include carries the C headers that gadgets are compiled against, so
+// that one binary can build gadgets anywhere.
+//
+//	gadget/              the API: #include <gadget/buffer.h>
+//	vmlinux/ARCH/        the kernel's types: #include <vmlinux.h>
+//
+// libbpf's headers, <bpf/bpf_helpers.h> and so on, come from the system.
+package include
+
+import "embed"
+
+// FS holds the headers under the paths that they have in this folder:
+// "gadget/buffer.h", "vmlinux/amd64/vmlinux.h". Written to a folder DIR, they
+// are found with -IDIR and -IDIR/vmlinux/ARCH.
+//
+//go:embed gadget/*.h vmlinux/*/*.h
+var FS embed.FS

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef __GADGET_BUFFER_H
+#define __GADGET_BUFFER_H
+
+/*
+ * The way of events to user space: the BPF ring buffer, or, on kernels before
+ * 5.8, which have none, the perf buffer.
+ *
+ *	GADGET_TRACER_MAP(events, 1024 * 256);
+ *	GADGET_TRACER(open, events, event);
+ *	...
+ *	event = gadget_reserve_buf(&events, sizeof(*event));
+ *	if (!event)
+ *		return 0;
+ *	// fill all of *event
+ *	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+ *
+ * What doesn't fit is counted in <map>_lost_samples, of which the loader tells
+ * the user.  That is why these are macros: from "&events" they make the name
+ * "&events_lost_samples".  So hand them the map by its name, not in a variable.
+ *
+ * Define GADGET_NO_BUF_RESERVE before including this if only gadget_output_buf()
+ * is used: then there is no gadget_heap.
+ */
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <gadget/macros.h>
+
+/* The longest record that the perf buffer takes from gadget_reserve_buf(). */
+#ifndef GADGET_MAX_EVENT_SIZE
+#define GADGET_MAX_EVENT_SIZE 10240
+#endif
+
+/*
+ * Set by the loader when it turns the buffers into perf event arrays although
+ * the kernel knows ring buffers.
+ */
+const volatile bool gadget_force_perf_buffer = false;
+
+/*
+ * How often the reader of a ring buffer is woken, set by the loader: 0 leaves it
+ * to the kernel, which wakes a reader that has caught up; else a power of two:
+ * once for about so many unread bytes.  The reader has to look by itself from
+ * time to time, too, for those that are fewer.
+ */
+const volatile __u64 gadget_wakeup_bytes = 0;
+
+/*
+ * GADGET_TRACER_MAP: declares a buffer of events.
+ * @name: the map's name
+ * @size: bytes; a power of two and a multiple of the page size
+ *
+ * The loader gives it the type PERF_EVENT_ARRAY where there are no ring buffers.
+ */
+#define GADGET_TRACER_MAP(name, size)                    \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);      \
+		__uint(max_entries, size);               \
+	} name SEC(".maps");                             \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+		__uint(max_entries, 1);                  \
+		__type(key, __u32);                      \
+		__type(value, __u64);                    \
+	} name##_lost_samples SEC(".maps");              \
+	__gadget_marker(gadget_map_tracer_##name);
+
+/*
+ * Both answers are known when the program is loaded, so the verifier drops the
+ * other path.  The kernel's comes first: one without ring buffers may be too
+ * old to see through the second.
+ */
+static __always_inline bool __gadget_has_ringbuf(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id,
+					  BPF_FUNC_ringbuf_reserve) &&
+	       !gadget_force_perf_buffer;
+}
+
+/* Atomic, since another program may interrupt this one on its own CPU. */
+static __always_inline void __gadget_count_lost(void *lost_samples)
+{
+	__u32 zero = 0;
+	__u64 *lost = bpf_map_lookup_elem(lost_samples, &zero);
+
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+}
+
+/* What a record takes of the ring: 8 bytes of header, all 8-aligned. */
+static __always_inline __u64 __gadget_ringbuf_space(__u64 size)
+{
+	return (size + 8 + 7) & ~7ULL;
+}
+
+/*
+ * The flags with which to commit a record.
+ * @space:   what it takes of the ring
+ * @pending: the part of @space that isn't in the ring yet
+ *
+ * The record wakes the reader if it is the one with which the unread bytes
+ * reached a multiple of gadget_wakeup_bytes.
+ */
+static __always_inline __u64 __gadget_wakeup_flags(void *map, __u64 space,
+						   __u64 pending)
+{
+	__u64 step = gadget_wakeup_bytes;
+	__u64 unread;
+
+	if (!step)
+		return 0;
+	unread = bpf_ringbuf_query(map, BPF_RB_AVAIL_DATA) + pending;
+	return (unread & (step - 1)) < space ? BPF_RB_FORCE_WAKEUP :
+					       BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline long __gadget_perf_output(void *ctx, void *map,
+						 void *lost_samples, void *buf,
+						 __u64 size)
+{
+	long err =
+		bpf_perf_event_output(ctx, map, BPF_F_CURRENT_CPU, buf, size);
+
+	if (err)
+		__gadget_count_lost(lost_samples);
+	return err;
+}
+
+static __always_inline long __gadget_output_buf(void *ctx, void *map,
+						void *lost_samples, void *buf,
+						__u64 size)
+{
+	__u64 space, flags;
+	long err;
+
+	if (!__gadget_has_ringbuf())
+		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
+
+	space = __gadget_ringbuf_space(size);
+	flags = __gadget_wakeup_flags(map, space, space);
+	err = bpf_ringbuf_output(map, buf, size, flags);
+	if (err)
+		__gadget_count_lost(lost_samples);
+	return err;
+}
+
+/*
+ * gadget_output_buf: sends a record that lies elsewhere: on the stack, in a map.
+ * @ctx:  the program's context
+ * @map:  & and the name of a GADGET_TRACER_MAP
+ * @buf:  the record
+ * @size: its bytes; need not be constant
+ *
+ * Returns 0, or a negative errno, and then the event is counted as lost.
+ * Costs a copy more than reserving and submitting.
+ */
+#define gadget_output_buf(ctx, map, buf, size) \
+	__gadget_output_buf_named(ctx, map, buf, size)
+
+/* A second round, so that a macro given as the map is expanded first. */
+#define __gadget_output_buf_named(ctx, map, buf, size) \
+	__gadget_output_buf(ctx, map, map##_lost_samples, buf, size)
+
+#ifndef GADGET_NO_BUF_RESERVE
+
+/*
+ * Where events of the perf buffer are put together.  One slot for each CPU: an
+ * event must be submitted before the next is reserved.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, GADGET_MAX_EVENT_SIZE);
+} gadget_heap SEC(".maps");
+
+static __always_inline void *__gadget_reserve_buf(void *map, void *lost_samples,
+						  __u64 size)
+{
+	__u32 zero = 0;
+	void *buf = NULL;
+
+	if (__gadget_has_ringbuf())
+		buf = bpf_ringbuf_reserve(map, size, 0);
+	else if (size <= GADGET_MAX_EVENT_SIZE)
+		buf = bpf_map_lookup_elem(&gadget_heap, &zero);
+	if (!buf)
+		__gadget_count_lost(lost_samples);
+	return buf;
+}
+
+static __always_inline long __gadget_submit_buf(void *ctx, void *map,
+						void *lost_samples, void *buf,
+						__u64 size)
+{
+	__u64 flags;
+
+	if (!__gadget_has_ringbuf())
+		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
+
+	flags = __gadget_wakeup_flags(map, __gadget_ringbuf_space(size), 0);
+	bpf_ringbuf_submit(buf, flags);
+	return 0;
+}
+
+/*
+ * gadget_reserve_buf: room for a record in the buffer.
+ * @map:  & and the name of a GADGET_TRACER_MAP
+ * @size: bytes; constant, at most GADGET_MAX_EVENT_SIZE
+ *
+ * Returns the room, which holds what was there before: fill all of it, padding
+ * too, and then submit or discard it on every path.  NULL if there is none, and
+ * then the event is counted as lost.
+ */
+#define gadget_reserve_buf(map, size) __gadget_reserve_buf_named(map, size)
+
+#define __gadget_reserve_buf_named(map, size)                              \
+	({                                                                 \
+		_Static_assert(__builtin_choose_expr(                      \
+				       __builtin_constant_p(size), (size), \
+				       0) <= GADGET_MAX_EVENT_SIZE,        \
+			       "larger than GADGET_MAX_EVENT_SIZE");       \
+		__gadget_reserve_buf(map, map##_lost_samples, size);       \
+	})
+
+/*
+ * gadget_submit_buf: sends a record that was reserved.
+ * @ctx:  the program's context
+ * @map:  the map that it was reserved in, written in the same way
+ * @buf:  the record; it's gone afterwards
+ * @size: the size that was reserved
+ *
+ * Returns 0, or a negative errno, and then the event is counted as lost.
+ */
+#define gadget_submit_buf(ctx, map, buf, size) \
+	__gadget_submit_buf_named(ctx, map, buf, size)
+
+#define __gadget_submit_buf_named(ctx, map, buf, size) \
+	__gadget_submit_buf(ctx, map, map##_lost_samples, buf, size)
+
+/*
+ * gadget_discard_buf: gives back a record that was reserved.  It counts neither
+ * as an event nor as lost.
+ * @buf: the record; it's gone afterwards
+ */
+static __always_inline void gadget_discard_buf(void *buf)
+{
+	if (__gadget_has_ringbuf())
+		bpf_ringbuf_discard(buf,
+				    gadget_wakeup_bytes ? BPF_RB_NO_WAKEUP : 0);
+}
+
+#endif /* !GADGET_NO_BUF_RESERVE */
+
+#endif /* __GADGET_BUFFER_H */

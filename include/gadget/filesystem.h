@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef __GADGET_FILESYSTEM_H
+#define __GADGET_FILESYSTEM_H
+
+/*
+ * From open files to their paths.
+ *
+ * A path is that in the file's mount namespace: it goes up through all mounts to
+ * the namespace's root.  For a container this is the container's root; a chroot
+ * makes no difference.  A file that has been deleted has the path that it had.
+ * What lies in no directory has a name without a slash in front: "memfd:name",
+ * "[eventfd]", or an empty one for pipes and sockets.
+ *
+ * The walk is not locked.  A directory that is renamed meanwhile may show with
+ * its old name or its new one.
+ */
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+/*
+ * The longest path with its terminating zero.  A longer one loses directories at
+ * its beginning, and then starts with "..." in the place of them: the end of a
+ * path tells more, and no other path starts with a dot.
+ */
+#define GADGET_PATH_MAX 512
+
+/* How many steps up a walk takes; what lies above is lost like that above. */
+#define __GADGET_PATH_DEPTH 128
+
+/* NAME_MAX: no directory entry has a longer name. */
+#define __GADGET_PATH_NAME 255
+
+#define __GADGET_PATH_CUT     "..."
+#define __GADGET_PATH_CUT_LEN (sizeof(__GADGET_PATH_CUT) - 1)
+
+/*
+ * Paths are written from their end to their beginning, a name at a time.  The
+ * room behind the end is for the verifier, who doesn't know that the names are
+ * put where there is place for them.
+ */
+struct __gadget_path_buf {
+	char text[GADGET_PATH_MAX + __GADGET_PATH_NAME + 1];
+};
+
+/* One for each CPU: the next path on the same CPU overwrites it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct __gadget_path_buf);
+} gadget_path_buf SEC(".maps");
+
+/*
+ * Where a walk stands: at @dentry in @mount, whose root is @root.  To be read into
+ * a variable before BPF_CORE_READ(), which would look for this in the kernel too.
+ */
+struct __gadget_path_walk {
+	struct mount *mount;
+	struct dentry *root;
+	struct dentry *dentry;
+	__u32 start; /* of the text so far */
+};
+
+/*
+ * Puts the name of the walk's entry in front of the text.  False if there is no
+ * place for it.
+ *
+ * The terminating zero falls on the slash of the name behind, which is put back.
+ * If the entry got a shorter name meanwhile, a zero before that ends the path:
+ * nothing of what the buffer held before comes out.
+ */
+static __always_inline bool
+__gadget_path_prepend(struct __gadget_path_buf *buf,
+		      struct __gadget_path_walk *walk)
+{
+	struct dentry *dentry = walk->dentry;
+	struct qstr name;
+	__u32 start, len;
+	char behind;
+
+	if (bpf_core_read(&name, sizeof(name), &dentry->d_name) ||
+	    name.len > __GADGET_PATH_NAME ||
+	    name.len + 1 + __GADGET_PATH_CUT_LEN > walk->start)
+		return false;
+
+	/* The masks change nothing: they repeat the check to the verifier. */
+	start = walk->start - name.len - 1;
+	barrier_var(start);
+	start &= GADGET_PATH_MAX - 1;
+	len = name.len;
+	barrier_var(len);
+	len &= __GADGET_PATH_NAME;
+
+	behind = buf->text[start + 1 + len];
+	bpf_probe_read_kernel_str(&buf->text[start + 1], len + 1, name.name);
+	buf->text[start + 1 + len] = behind;
+	buf->text[start] = '/';
+	walk->start = start;
+	return true;
+}
+
+/* From the root of a mount to where it is mounted.  False at the very top. */
+static __always_inline bool
+__gadget_path_leave_mount(struct __gadget_path_walk *walk)
+{
+	struct mount *mount = walk->mount;
+	struct mount *up = BPF_CORE_READ(mount, mnt_parent);
+
+	if (up == mount || !up)
+		return false;
+	walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+	walk->root = BPF_CORE_READ(up, mnt.mnt_root);
+	walk->mount = up;
+	return true;
+}
+
+/* How a walk ended. */
+enum __gadget_path_end {
+	__GADGET_PATH_WHOLE, /* at the root */
+	__GADGET_PATH_ALONE, /* at a file outside of all directories */
+	__GADGET_PATH_TOO_LONG,
+};
+
+static __always_inline enum __gadget_path_end
+__gadget_path_walk(struct __gadget_path_buf *buf,
+		   struct __gadget_path_walk *walk)
+{
+	struct dentry *dentry, *parent;
+
+	/*
+	 * No "continue": clang 14 would put the loop's head behind its body, and
+	 * the verifier of 6.1 takes no loop that falls through to its head.
+	 */
+	for (int i = 0; i < __GADGET_PATH_DEPTH; i++) {
+		if (walk->dentry == walk->root) {
+			if (!__gadget_path_leave_mount(walk))
+				return __GADGET_PATH_WHOLE;
+		} else {
+			dentry = walk->dentry;
+			parent = BPF_CORE_READ(dentry, d_parent);
+			if (parent == dentry)
+				return walk->start == GADGET_PATH_MAX - 1 ?
+					       __GADGET_PATH_ALONE :
+					       __GADGET_PATH_TOO_LONG;
+			if (!__gadget_path_prepend(buf, walk))
+				return __GADGET_PATH_TOO_LONG;
+			walk->dentry = parent;
+		}
+	}
+	return __GADGET_PATH_TOO_LONG;
+}
+
+/*
+ * get_path_str: the absolute path of @path.
+ * @path: in the kernel or on the stack
+ *
+ * Returns a string of less than GADGET_PATH_MAX characters that the next call on
+ * this CPU overwrites, or NULL if there is none.  Copy it with
+ * bpf_probe_read_kernel_str().  A call costs some 40 ns for each directory.  For
+ * all program types that have bpf_probe_read_kernel(); where a program can be
+ * preempted (fentry, lsm, uprobe, iter), another may overwrite the path halfway.
+ */
+static __always_inline char *get_path_str(struct path *path)
+{
+	struct __gadget_path_walk walk = {.start = GADGET_PATH_MAX - 1};
+	struct __gadget_path_buf *buf;
+	struct vfsmount *mnt;
+	__u32 zero = 0, start;
+
+	buf = bpf_map_lookup_elem(&gadget_path_buf, &zero);
+	mnt = BPF_CORE_READ(path, mnt);
+	walk.dentry = BPF_CORE_READ(path, dentry);
+	if (!buf || !mnt || !walk.dentry)
+		return NULL;
+	walk.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+	walk.root = BPF_CORE_READ(mnt, mnt_root);
+	buf->text[walk.start] = '\0';
+
+	switch (__gadget_path_walk(buf, &walk)) {
+	case __GADGET_PATH_WHOLE:
+		start = walk.start;
+		if (start < GADGET_PATH_MAX - 1)
+			break;
+		start = GADGET_PATH_MAX - 2; /* the root itself */
+		buf->text[start] = '/';
+		break;
+	case __GADGET_PATH_ALONE:
+		start = walk.start;
+		if (__gadget_path_prepend(buf, &walk))
+			start = walk.start + 1; /* without the slash */
+		break;
+	default:
+		start = walk.start - __GADGET_PATH_CUT_LEN;
+		start &= GADGET_PATH_MAX - 1;
+		__builtin_memcpy(&buf->text[start], __GADGET_PATH_CUT,
+				 __GADGET_PATH_CUT_LEN);
+	}
+	return &buf->text[start & (GADGET_PATH_MAX - 1)];
+}
+
+/*
+ * get_struct_file_for_fd: the current task's open file @fd, or NULL.  Any program
+ * type that runs in the task's context.
+ */
+static __always_inline struct file *get_struct_file_for_fd(int fd)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(fdt, fd);
+	struct file *file = NULL;
+
+	if (fd < 0 || (__u32)fd >= BPF_CORE_READ(fdt, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
+	return file;
+}
+
+/*
+ * read_full_path_of_open_file_fd: the path of the current task's open file @fd.
+ * @buf: @len bytes, of which those behind the terminating zero stay as they are
+ *
+ * Returns the length with the terminating zero, or a negative errno, and then
+ * @buf holds nothing of use.
+ */
+static __always_inline long read_full_path_of_open_file_fd(int fd, char *buf,
+							   __u32 len)
+{
+	struct file *file = get_struct_file_for_fd(fd);
+	char *path;
+
+	if (!file)
+		return -9; /* EBADF */
+	path = get_path_str(__builtin_preserve_access_index(&file->f_path));
+	if (!path)
+		return -2; /* ENOENT */
+	return bpf_probe_read_kernel_str(buf, len, path);
+}
+
+#endif /* __GADGET_FILESYSTEM_H */

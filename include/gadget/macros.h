@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef __GADGET_MACROS_H
+#define __GADGET_MACROS_H
+
+/*
+ * How a gadget tells its loader what it has: each macro here declares a global
+ * that nobody reads.  What counts is its name, which the loader finds in the
+ * object's BTF and takes apart at every "___"; so no name given to a macro may
+ * have three underscores in a row.
+ *
+ * Where C can tell, a name that stands for nothing is a compile error: structs,
+ * maps and variables have to be declared above the macro that names them.
+ * Programs usually come below, so the loader has to check those.
+ *
+ * All of them stand at file scope.  They end in their own semicolon, so that
+ * one more, or none, is fine.
+ */
+
+/* A global of external linkage survives -O2 unread; "used" says so to LTO. */
+#define __gadget_marker(name) const void *name __attribute__((used))
+
+/*
+ * BTF has only those structs that something reaches, and a record that is filled
+ * through a local pointer isn't: a global pointer makes sure of it.
+ */
+#define __gadget_keep_type(type)                                              \
+	_Static_assert(sizeof(struct type) > 0, "struct " #type " is empty"); \
+	const struct type *__gadget_type_##type __attribute__((used))
+
+#define __gadget_must_exist(var) \
+	_Static_assert(sizeof(var) > 0, #var " is empty")
+
+/*
+ * GADGET_TRACER: a data source of single events.
+ * @name: the data source
+ * @map:  the buffer of its records, made with GADGET_TRACER_MAP (buffer.h)
+ * @type: each record is a struct @type
+ */
+#define GADGET_TRACER(name, map, type) \
+	__gadget_must_exist(map);      \
+	__gadget_keep_type(type);      \
+	__gadget_marker(gadget_tracer_##name##___##map##___##type);
+
+/*
+ * GADGET_MAPITER: a data source of arrays, read from a hash map (and drained)
+ * at each interval.  The fields are those of the key, then those of the value.
+ * @name: the data source
+ * @map:  the hash map, declared with __type(key, …) and __type(value, …)
+ */
+#define GADGET_MAPITER(name, map) \
+	__gadget_must_exist(map); \
+	__gadget_marker(gadget_mapiter_##name##___##map);
+
+/*
+ * GADGET_ITER: a data source of arrays, each the union of what one to three
+ * iter programs write with bpf_seq_write().
+ * @name: the data source
+ * @type: each record is a struct @type
+ * @...:  the names of the programs' functions
+ */
+#define GADGET_ITER(name, type, ...)                                      \
+	__gadget_keep_type(type);                                         \
+	__gadget_iter_pick(__VA_ARGS__, __gadget_iter_4, __gadget_iter_3, \
+			   __gadget_iter_2, __gadget_iter_1,              \
+			   none)(name, type, __VA_ARGS__)
+
+#define __gadget_iter_pick(_1, _2, _3, _4, pick, ...) pick
+#define __gadget_iter_1(name, type, p1) \
+	__gadget_marker(gadget_iter_##name##___##type##___##p1);
+#define __gadget_iter_2(name, type, p1, p2) \
+	__gadget_marker(gadget_iter_##name##___##type##___##p1##___##p2);
+#define __gadget_iter_3(name, type, p1, p2, p3) \
+	__gadget_marker(                        \
+		gadget_iter_##name##___##type##___##p1##___##p2##___##p3);
+#define __gadget_iter_4(name, type, ...) \
+	_Static_assert(0, "GADGET_ITER takes at most three programs");
+
+/* GADGET_SNAPSHOTTER: the older name of GADGET_ITER. */
+#define GADGET_SNAPSHOTTER(name, type, ...) GADGET_ITER(name, type, __VA_ARGS__)
+
+/*
+ * GADGET_PARAM: makes a parameter of a "const volatile" global.  Its type is
+ * the parameter's, its initial value the default.
+ */
+#define GADGET_PARAM(var)         \
+	__gadget_must_exist(var); \
+	__gadget_marker(gadget_param_##var);
+
+/*
+ * GADGET_ITER_TARGET_MAP: tells which map an iter/bpf_map_elem program walks.
+ * @prog: the program's function
+ * @map:  the map
+ */
+#define GADGET_ITER_TARGET_MAP(prog, map) \
+	__gadget_must_exist(map);         \
+	__gadget_marker(gadget_mapelem_iter_target_##prog##___##map);
+
+/*
+ * GADGET_SK_TARGET_MAP: tells to which map an sk_skb or sk_msg program attaches.
+ * @prog: the program's function
+ * @map:  a SOCKMAP or SOCKHASH
+ */
+#define GADGET_SK_TARGET_MAP(prog, map) \
+	__gadget_must_exist(map);       \
+	__gadget_marker(gadget_sk_prog_target_##prog##___##map);
+
+#endif /* __GADGET_MACROS_H */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef __GADGET_MAPS_BPF_H
+#define __GADGET_MAPS_BPF_H
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+
+/* From asm-generic/errno-base.h: macros aren't in vmlinux.h. */
+#define __GADGET_EEXIST 17
+
+/*
+ * bpf_map_lookup_or_try_init: the value of @key, which begins as @init.
+ * @map:  a hash map, LRU or not, per CPU or not
+ * @key:  the key
+ * @init: the value of a key that isn't there yet
+ *
+ * Returns the value in the map, which others may change at the same time, or
+ * NULL if the map is full (or, in an LRU map, the value was evicted at once).
+ * Costs one look-up for a key that is there, three calls for a new one.
+ */
+static __always_inline void *
+bpf_map_lookup_or_try_init(void *map, const void *key, const void *init)
+{
+	void *value = bpf_map_lookup_elem(map, key);
+	/*
+	 * Not long: before 6.4 the kernel called the map's function, which
+	 * returned an int, without extending its sign.
+	 */
+	int err;
+
+	if (value)
+		return value;
+	err = bpf_map_update_elem(map, key, init, BPF_NOEXIST);
+	if (err && err != -__GADGET_EEXIST) /* another CPU's is as good */
+		return NULL;
+	return bpf_map_lookup_elem(map, key);
+}
+
+#endif /* __GADGET_MAPS_BPF_H */
