@@ -1,0 +1,48 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// arch is an architecture that gadgets can be built for.
+type arch struct {
+	name   string // as Go calls it
+	macro  string // as libbpf's bpf_tracing.h wants to be told
+	triple string // as Debian names the folder of the C library's headers
+}
+
+var arches = [...]arch{
+	{"amd64", "__TARGET_ARCH_x86", "x86_64-linux-gnu"},
+	{"arm64", "__TARGET_ARCH_arm64", "aarch64-linux-gnu"},
+}
+
+func lookupArch(name string) (arch, error) {
+	if name == "" {
+		name = runtime.GOARCH
+	}
+	var known []string
+	for _, a := range arches {
+		if a.name == name {
+			return a, nil
+		}
+		known = append(known, a.name)
+	}
+	return arch{}, fmt.Errorf("gadgets cannot be built for the architecture %q: use one of %s",
+		name, strings.Join(known, ", "))
+}
+
+// systemDirs are the folders with headers that clang does not look into for the BPF target by
+// itself: on Debian, <linux/types.h> includes <asm/types.h> from there.
+func (a arch) systemDirs() []string {
+	dir := "/usr/include/" + a.triple
+	if _, err := os.Stat(dir); err != nil {
+		return nil
+	}
+	return []string{dir}
+}

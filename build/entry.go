@@ -1,0 +1,125 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// entry is a build as the cache remembers it: the object, and what was found out about its inputs
+// by compiling.
+type entry struct {
+	// Deps are the files that the compiler read.
+	Deps []dep `json:"deps"`
+	// Absent are files that would have been read had they been there.
+	Absent   []string `json:"absent,omitempty"`
+	Warnings []byte   `json:"warnings,omitempty"`
+
+	object []byte
+}
+
+// dep is one input. Its path starts at the gadget's folder unless it is absolute.
+type dep struct {
+	Path string `json:"path"`
+	Sum  string `json:"sum"`
+}
+
+// encode puts the entry into bytes: a line of JSON, then the object.
+func (e *entry) encode() []byte {
+	head, err := json.Marshal(e)
+	if err != nil {
+		panic(err) // strings and bytes cannot fail
+	}
+	return append(append(head, '\n'), e.object...)
+}
+
+func decodeEntry(data []byte) (*entry, error) {
+	head, object, ok := bytes.Cut(data, []byte("\n"))
+	e := &entry{object: object}
+	if err := json.Unmarshal(head, e); err != nil {
+		return nil, fmt.Errorf("not an entry for an object: %w", err)
+	}
+	if !ok || len(object) == 0 || len(e.Deps) == 0 {
+		return nil, errors.New("not a whole entry for an object")
+	}
+	return e, nil
+}
+
+// changed returns the first input that is no longer as it was, and "" if all are. The gadget may
+// have moved to the folder dir.
+func (e *entry) changed(dir string) string {
+	for _, d := range e.Deps {
+		data, err := readRegular(from(dir, d.Path))
+		if err != nil || checksum(data) != d.Sum {
+			return d.Path
+		}
+	}
+	for _, path := range e.Absent {
+		if _, err := os.Stat(from(dir, path)); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+// from finds a path that may start at dir. It does not clean it: what ".." means depends on links.
+func from(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return dir + "/" + path
+}
+
+// note records the files that the compiler read in a run that began at start.
+func (e *entry) note(files []string, start time.Time, s *search) error {
+	end := time.Now()
+	var deps []dep
+	var absent []string
+	for _, file := range files {
+		absent = append(absent, s.hiders(file)...)
+		if _, ours := below(file, s.headers); ours && s.fixed {
+			continue
+		}
+		path := s.portable(file)
+		sum, err := checksumSettled(from(s.folder, path), start, end)
+		if err != nil {
+			return err
+		}
+		deps = append(deps, dep{path, sum})
+	}
+	if !slices.ContainsFunc(deps, func(d dep) bool { return d.Path == sourceName }) {
+		return errors.New("the compiler did not say that it read " + sourceName)
+	}
+	e.Deps, e.Absent = deps, absent
+	return nil
+}
+
+// checksumSettled returns the checksum of a file that was not written to while the compiler ran:
+// of one that was, nobody knows what the compiler saw.
+func checksumSettled(path string, start, end time.Time) (string, error) {
+	data, err := readRegular(path)
+	if err != nil {
+		return "", err
+	}
+	t, err := modTime(path)
+	if err == nil && t.After(start) && !t.After(end) {
+		err = fmt.Errorf("%s was written meanwhile", path)
+	}
+	return checksum(data), err
+}
+
+func modTime(path string) (time.Time, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return st.ModTime(), nil
+}

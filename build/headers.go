@@ -1,0 +1,147 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/include"
+)
+
+// headers are <gadget/…> and <vmlinux.h>, for one architecture.
+type headers struct {
+	// id tells these headers from others: for those that come with the program, by their contents.
+	id string
+	// dir is the folder that holds them, empty if they have to be unpacked first.
+	dir string
+	// files are the headers that have to be unpacked, under their paths from the folder.
+	files map[string][]byte
+}
+
+// findHeaders returns the headers in the folder dir, or the embedded ones if dir is empty.
+func findHeaders(dir string, a arch) (*headers, error) {
+	if dir == "" {
+		return embedded(include.FS, a)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := hasTypes(os.DirFS(dir), a); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return &headers{id: "folder " + dir, dir: dir}, nil
+}
+
+// embedded reads what a build for the architecture needs of fsys.
+func embedded(fsys fs.FS, a arch) (*headers, error) {
+	if err := hasTypes(fsys, a); err != nil {
+		return nil, err
+	}
+	h := &headers{files: make(map[string][]byte)}
+	sum := sha256.New()
+	err := fs.WalkDir(fsys, ".", func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && filepath.Dir(path) == "vmlinux" && e.Name() != a.name:
+			return fs.SkipDir
+		case e.IsDir() || !strings.HasSuffix(path, ".h"):
+			return nil
+		}
+		data, err := fs.ReadFile(fsys, path)
+		fmt.Fprintf(sum, "%s %d\n", path, len(data))
+		sum.Write(data)
+		h.files[path] = data
+		return err
+	})
+	h.id = hex.EncodeToString(sum.Sum(nil))
+	return h, err
+}
+
+func vmlinux(a arch) string { return "vmlinux/" + a.name }
+
+// hasTypes fails with the list of architectures there are if the given one is not among them.
+func hasTypes(fsys fs.FS, a arch) error {
+	_, err := fs.Stat(fsys, vmlinux(a)+"/vmlinux.h")
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var have []string
+	for _, other := range arches {
+		if _, err := fs.Stat(fsys, vmlinux(other)+"/vmlinux.h"); err == nil {
+			have = append(have, other.name)
+		}
+	}
+	if len(have) == 0 {
+		return errors.New("there is no vmlinux.h among the headers")
+	}
+	return fmt.Errorf("there is no vmlinux.h for %s among the headers, only for %s", a.name, strings.Join(have, ", "))
+}
+
+// unpack sees to it that the headers are in a folder, which it returns: in the cache if possible,
+// else in temp.
+func (h *headers) unpack(c cache, temp string) (string, error) {
+	if h.dir != "" {
+		return h.dir, nil
+	}
+	if c.dir != "" && !isOdd(c.dir) {
+		dir, err := h.unpackTo(c.path(headerKind, h.id))
+		if err == nil {
+			c.prune(headerKind, maxHeaders)
+			return dir, nil
+		}
+		c.say("cache: %v", err)
+	}
+	return h.unpackTo(filepath.Join(temp, "include"))
+}
+
+// unpackTo writes the headers to the folder dir unless they are already there, byte for byte.
+func (h *headers) unpackTo(dir string) (string, error) {
+	if h.sameAs(dir) {
+		touch(dir)
+		return dir, nil
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dir), tempPrefix)
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(temp)
+	fresh := filepath.Join(temp, "fresh")
+	for path, data := range h.files {
+		file := filepath.Join(fresh, path)
+		if err := os.MkdirAll(filepath.Dir(file), privateDir); err != nil {
+			return "", err
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Rename(fresh, dir); err == nil || h.sameAs(dir) {
+		return dir, nil // or another process was quicker
+	}
+	// What is there is damaged. A folder cannot be replaced in one step.
+	if err := os.Rename(dir, filepath.Join(temp, "damaged")); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(fresh, dir)
+}
+
+func (h *headers) sameAs(dir string) bool {
+	for path, data := range h.files {
+		there, err := os.ReadFile(filepath.Join(dir, path))
+		if err != nil || !bytes.Equal(there, data) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,207 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package build
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// job is one build: all that has a say in the object.
+type job struct {
+	gadget  *gadget
+	arch    arch
+	headers *headers
+	tools   *tools
+	cache   cache
+	say     logFunc
+}
+
+// run answers from the cache if it can, and otherwise compiles.
+func (j *job) run(ctx context.Context) (*Result, error) {
+	key := j.key()
+	e, ok := j.remembered(key)
+	if ok {
+		j.say("%s: unchanged, nothing to compile", j.gadget.source())
+	} else {
+		var err error
+		if e, err = j.compile(ctx); err != nil {
+			return nil, err
+		}
+		if e.Deps != nil {
+			j.cache.save(objectKind, key, e.encode(), maxObjects)
+		}
+	}
+	return &Result{
+		Object:   e.object,
+		Metadata: j.gadget.metadata,
+		Warnings: string(e.Warnings),
+		Cached:   ok,
+		Source:   j.gadget.source(),
+	}, nil
+}
+
+// remembered returns the entry of an earlier build whose every input is still the same.
+func (j *job) remembered(key string) (*entry, bool) {
+	data, ok := j.cache.load(objectKind, key)
+	if !ok {
+		return nil, false
+	}
+	e, err := decodeEntry(data)
+	if err != nil {
+		j.say("cache: %v", err)
+		return nil, false
+	}
+	if changed := e.changed(j.gadget.dir); changed != "" {
+		j.say("%s: compiling again, %s has changed", j.gadget.source(), changed)
+		return nil, false
+	}
+	return e, true
+}
+
+// steering are the environment variables that change what clang does.
+var steering = []string{"CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "NIX_CFLAGS_COMPILE", "SOURCE_DATE_EPOCH"}
+
+// key stands for all inputs that are known before the compiler has run. It holds no path of the
+// gadget, so a moved gadget is still known.
+func (j *job) key() string {
+	var b bytes.Buffer
+	part := func(name, value string) { fmt.Fprintf(&b, "%s %d %s\n", name, len(value), value) }
+	part("program", checksum(j.gadget.program))
+	part("headers", j.headers.id)
+	part("clang", j.tools.clang.version)
+	part("strip", j.tools.stripID)
+	for _, f := range j.flags() {
+		part("flag", f)
+	}
+	for _, name := range steering {
+		part(name, os.Getenv(name))
+	}
+	return checksum(b.Bytes())
+}
+
+// flags are those that do not depend on where the gadget and our headers lie.
+func (j *job) flags() []string {
+	f := []string{
+		"-target", "bpf", "-O2", "-Wall", "-D" + j.arch.macro,
+		// The source goes into the debug information because clang copies its lines from there to
+		// BTF, for the verifier's log. It would look for them in the file otherwise, under the name
+		// that prefixMap gave it.
+		"-g", "-gdwarf-5", "-gembed-source",
+		"-fdebug-compilation-dir=/gizmo/gadget",
+	}
+	for _, dir := range j.arch.systemDirs() {
+		f = append(f, "-idirafter", dir)
+	}
+	return f
+}
+
+// compile runs the compiler. The entry has no Deps if it must not be remembered.
+func (j *job) compile(ctx context.Context) (*entry, error) {
+	temp, err := os.MkdirTemp("", "gizmo-build-")
+	if err != nil {
+		return nil, fmt.Errorf("cannot build: %w", err)
+	}
+	defer os.RemoveAll(temp)
+	start, err := modTime(temp) // by the clock that also dates the sources
+	if err != nil {
+		return nil, fmt.Errorf("cannot build: %w", err)
+	}
+	inc, err := j.headers.unpack(j.cache, temp)
+	if err != nil {
+		return nil, fmt.Errorf("cannot unpack the headers for gadgets: %w", err)
+	}
+	object, deps := filepath.Join(temp, "program.o"), filepath.Join(temp, "deps")
+	cmd, dir := j.command(ctx, inc)
+	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps, "-o", object)
+	warnings, err := j.start(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	e := &entry{Warnings: warnings}
+	rule, err := os.ReadFile(deps)
+	if err == nil {
+		err = e.note(parseDeps(string(rule)), start, &search{
+			folder:  j.gadget.dir,
+			gadget:  dir,
+			headers: inc,
+			types:   filepath.Join(inc, vmlinux(j.arch)),
+			fixed:   j.headers.dir == "",
+		})
+	}
+	if err != nil {
+		j.say("%s: this build will not be remembered: %v", j.gadget.source(), err)
+	}
+	e.object, err = j.stripped(ctx, object)
+	return e, err
+}
+
+// command makes the compiler's command line but for its outputs. dir is the gadget's folder as
+// the compiler gets it.
+func (j *job) command(ctx context.Context, inc string) (cmd *exec.Cmd, dir string) {
+	dir = j.gadget.dir
+	args := j.flags()
+	cmd = exec.CommandContext(ctx, j.tools.clang.path)
+	if isOdd(dir) {
+		cmd.Dir, dir = dir, "."
+	}
+	args = append(args, prefixMap(dir, "/gizmo/gadget/")...)
+	args = append(args, prefixMap(inc, "/gizmo/include/")...)
+	args = append(args, "-I", dir, "-I", inc, "-I", filepath.Join(inc, vmlinux(j.arch)))
+	cmd.Args = append(cmd.Args, append(args, "-c", dir+"/"+sourceName)...)
+	return cmd, dir
+}
+
+// prefixMap makes the compiler write another name for everything below a folder, so that objects
+// do not depend on where they were built.
+func prefixMap(dir, name string) []string {
+	if isOdd(dir) {
+		return nil
+	}
+	return []string{"-ffile-prefix-map=" + dir + "/=" + name}
+}
+
+// isOdd tells names of folders that the compiler does not handle well: it ends the old name of
+// -ffile-prefix-map at the first "=", turns backslashes into slashes when it lists what it read,
+// and has no way to list a name with a line break.
+func isOdd(dir string) bool { return strings.ContainsAny(dir, "=\\\n") }
+
+// start runs the compiler and returns its messages.
+func (j *job) start(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	var messages bytes.Buffer
+	cmd.Stderr = &messages
+	j.say("%s: %s", j.tools.clang.version, strings.Join(cmd.Args, " "))
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return messages.Bytes(), nil
+	case errors.As(err, &exit) && exit.Exited():
+		return nil, newCompileError(j.gadget.source(), messages.Bytes(), err)
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("building %s was interrupted: %w", j.gadget.source(), ctx.Err())
+	}
+	return nil, fmt.Errorf("cannot run %s: %w", cmd.Path, err)
+}
+
+// stripped returns the object in the file without the debug information that only served to make
+// BTF. Without llvm-strip it stays in, which is harmless.
+func (j *job) stripped(ctx context.Context, object string) ([]byte, error) {
+	if j.tools.strip == "" {
+		j.say("the debug information stays in, for there is no llvm-strip: install llvm to get smaller objects")
+		return os.ReadFile(object)
+	}
+	small := object + ".stripped"
+	out, err := exec.CommandContext(ctx, j.tools.strip, "-g", "-o", small, object).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", j.tools.strip, err, bytes.TrimSpace(out))
+	}
+	return os.ReadFile(small)
+}
