@@ -1,0 +1,169 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import "github.com/gizmo-ebpf/gizmo/event"
+
+const (
+	defaultWidth = 16 // of text
+	widestNumber = 20 // by default: the digits of 64 bits
+	narrowest    = 5  // to which a column without a MinWidth is scaled
+	boundless    = 1 << 30
+)
+
+// span is the width of one column while the table's is shared out. All counts are of cells.
+type span struct {
+	width int  // wanted first, then what it gets
+	low   int  // the least that the annotations or good sense allow
+	roomy int  // low, or the header's length if that is more
+	high  int  // the most
+	cut   int  // to which annotations cut values; 0: they don't
+	fixed bool // stays as it is
+	whole bool // a number: half a number is a wrong one, so only annotations cut it
+}
+
+// newSpan returns the width that a column wants: what its annotations say, else 16 for text and
+// enough for the largest value for numbers, and in any case as much as its header unless the width
+// is fixed or bounded.
+func newSpan(style *event.ColumnStyle, v *value, header int) span {
+	sp := span{width: style.Width, high: boundless, fixed: style.Fixed, whole: v.op.isScalar()}
+	if style.MaxWidth > 0 {
+		sp.high, sp.cut = style.MaxWidth, style.MaxWidth
+	}
+	if sp.width <= 0 {
+		sp.width = max(usualWidth(v), header)
+	}
+	if !sp.fixed {
+		sp.width = max(sp.width, header)
+	}
+	sp.width = min(max(sp.width, style.MinWidth), sp.high)
+	if sp.fixed {
+		sp.cut = sp.width
+	}
+	if sp.whole {
+		sp.high = sp.width // numbers gain nothing from more
+	}
+	sp.low = style.MinWidth
+	if sp.low <= 0 {
+		sp.low = min(narrowest, sp.width)
+	}
+	sp.low = min(sp.low, sp.high)
+	sp.roomy = min(max(sp.low, header), sp.high)
+	return sp
+}
+
+// limit returns the number of cells to which values are cut, or 0. In a table that is not scaled,
+// widths that annotations do not insist on are no reason to cut.
+func (sp *span) limit(scaled bool) int {
+	if scaled && !sp.whole {
+		return sp.width
+	}
+	return sp.cut
+}
+
+// usualWidth returns the width of a column of which annotations say nothing.
+func usualWidth(v *value) int {
+	width := int(v.bitSize)
+	if width == 0 {
+		width = int(v.size) * 8
+	}
+	const digitsPerBit = 30103 // times 100000
+	signed := false
+	switch v.op {
+	case opBool:
+		return len("false")
+	case opInt32, opInt64, opInt128, opOddInt:
+		signed = true
+	case opUint8, opUint16, opUint32, opUint64, opUint128, opOddUint:
+	default:
+		return defaultWidth
+	}
+	digits := width*digitsPerBit/100000 + 1
+	switch {
+	case v.hex:
+		digits = len("0x") + (width+3)/4
+	case signed:
+		digits = len("-") + (width-1)*digitsPerBit/100000 + 1
+	}
+	return min(digits, widestNumber)
+}
+
+// scale shares total cells out to the spans. Fixed ones keep their width; the others share the rest
+// in proportion to what they want, within their bounds. Where that is impossible all get their
+// least, and lines run over.
+func scale(spans []span, total int) {
+	var flexible []*span
+	roomy := 0
+	for i := range spans {
+		if spans[i].fixed {
+			total -= spans[i].width
+			continue
+		}
+		flexible = append(flexible, &spans[i])
+		roomy += spans[i].roomy
+	}
+	if roomy <= total {
+		for _, sp := range flexible {
+			sp.low = sp.roomy
+		}
+	}
+	share(flexible, total)
+}
+
+// share gives each span its part of total. Those whose part would be out of their bounds get the
+// bound, and the rest is shared anew among the others: first for those that are too narrow or for
+// those that are too wide, whichever weighs more, since settling them may heal the others.
+func share(spans []*span, total int) {
+	for len(spans) > 0 {
+		parts, excess := proportions(spans, total)
+		var open []*span
+		for i, sp := range spans {
+			bounded := sp.clamp(parts[i])
+			if excess > 0 && bounded > parts[i] || excess < 0 && bounded < parts[i] {
+				sp.width = bounded
+				total -= bounded
+			} else {
+				open = append(open, sp)
+			}
+		}
+		if len(open) == len(spans) {
+			settle(spans, parts, total)
+			return
+		}
+		spans = open
+	}
+}
+
+// proportions returns each span's part of total, and by how much the bounds would exceed it.
+func proportions(spans []*span, total int) (parts []int, excess int) {
+	wanted := 0
+	for _, sp := range spans {
+		wanted += sp.width
+	}
+	parts = make([]int, len(spans))
+	for i, sp := range spans {
+		parts[i] = max(total, 0) * sp.width / max(wanted, 1)
+		excess += sp.clamp(parts[i]) - parts[i]
+	}
+	return parts, excess
+}
+
+// settle makes the parts final. What rounding left over goes to the first ones, a cell each.
+func settle(spans []*span, parts []int, total int) {
+	for i, sp := range spans {
+		sp.width = sp.clamp(parts[i])
+		total -= sp.width
+	}
+	for grown := true; grown && total > 0; {
+		grown = false
+		for _, sp := range spans {
+			if total > 0 && sp.width < sp.high {
+				sp.width, total, grown = sp.width+1, total-1, true
+			}
+		}
+	}
+}
+
+// clamp returns n within the span's bounds.
+func (sp *span) clamp(n int) int { return min(max(n, sp.low), sp.high) }

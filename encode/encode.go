@@ -1,0 +1,67 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// Options are what the user decides about the output of one data source.
+type Options struct {
+	// Fields are the indices in Schema.Fields of what is to be written, as [Select] returns them.
+	// Formats whose output has no order of its own, such as columns, keep theirs. A struct without a
+	// text of its own stands for its members. Nil means the format's default, [DefaultFields].
+	Fields []int
+	// Width is the number of cells in a line of the terminal. 0 means that the output goes
+	// elsewhere, and that nothing is scaled.
+	Width int
+}
+
+// Encoder writes the events of one data source. It belongs to one run and is not safe for use by
+// several goroutines at once.
+//
+// Both methods append to dst and return it, as append does. They may use all of dst's spare
+// capacity as scratch space.
+type Encoder interface {
+	// Head appends what comes once, before the first event.
+	Head(dst []byte) []byte
+	// Append appends all rows of b: each is an event, or, where the schema is not Single, the batch
+	// is one array. It keeps nothing of b.
+	Append(dst []byte, b *event.Batch) []byte
+}
+
+// Format is one row of the table: a way to write events.
+type Format struct {
+	Name string
+	// Doc is one sentence for users.
+	Doc string
+	// AllFields says that the format writes every field by default, rather than the visible ones.
+	AllFields bool
+	// NoFields says that the format writes no field at all.
+	NoFields bool
+	// Bind prepares for the events of a schema, which must not change from then on.
+	Bind func(*event.Schema, Options) (Encoder, error)
+}
+
+// Formats returns the table of output formats, in the order in which they are documented.
+func Formats() []Format {
+	return []Format{columnsFormat(), jsonFormat(), jsonPrettyFormat(), yamlFormat(), noneFormat()}
+}
+
+// Lookup returns the format with the given name.
+func Lookup(name string) (Format, error) {
+	var names []string
+	for _, f := range Formats() {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return Format{}, fmt.Errorf("unknown output format %q (known: %s)%s",
+		name, strings.Join(names, ", "), nearest.Hint(name, names))
+}

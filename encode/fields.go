@@ -1,0 +1,270 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// DefaultFields returns the indices of the fields that f writes when the user names none.
+//
+// For a format with AllFields these are all values but private ones (a name that starts with __, at
+// any level) and those annotated json.skip. For the others they are the values that are not hidden.
+// A struct with a text of its own stands for its members then.
+//
+// The order is that in which people read: what tells the origin of an event (added fields that
+// belong to no field of the record, such as the container's name) first, then the record, an added
+// field in the place of the one that it explains.
+func DefaultFields(s *event.Schema, f Format) []int {
+	switch {
+	case f.NoFields:
+		return []int{}
+	case f.AllFields:
+		return nestedDefault(s)
+	}
+	return flatDefault(s)
+}
+
+// Need returns the fields whose values are read to write the chosen ones; nil stands for the
+// format's default. Stages are to be bound with it. It can hold more than what was chosen: members
+// of a struct, or a field that stands in for another.
+func Need(s *event.Schema, f Format, chosen []int) event.FieldSet {
+	var need event.FieldSet
+	switch {
+	case f.NoFields:
+	case f.AllFields:
+		for _, i := range treeFields(s, chosen) {
+			need.Add(i)
+		}
+	default:
+		for _, i := range flatFields(s, chosen) {
+			need.Add(i)
+			if j, ok := standIn(s, i); ok {
+				need.Add(j)
+			}
+		}
+	}
+	return need
+}
+
+// nestedDefault returns the fields that nested formats write by default, in the schema's order.
+func nestedDefault(s *event.Schema) []int {
+	out := []int{}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Kind != event.Struct && !isPrivate(f.Name) && !skipsJSON(s, f) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// flatDefault returns the fields that are columns by default.
+func flatDefault(s *event.Schema) []int {
+	out := []int{}
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if !f.Ann.Columns.Hidden && isColumn(s, i) && !isPrivate(f.Name) && !isStoodFor(s, f) {
+			out = append(out, i)
+		}
+	}
+	return sortForPeople(s, out)
+}
+
+// isColumn reports whether field i has a value that can fill a column. A struct has one if it has a
+// text of its own or another field stands in for it.
+func isColumn(s *event.Schema, i int) bool {
+	f := &s.Fields[i]
+	_, replaced := standIn(s, i)
+	return f.Kind != event.Struct || f.Text != nil || replaced
+}
+
+// isStoodFor reports whether a struct around f has a text that stands for its members.
+func isStoodFor(s *event.Schema, f *event.Field) bool {
+	return anyAround(s, f, func(i int) bool { return isColumn(s, i) })
+}
+
+// skipsJSON reports whether f, or a struct around it, is left out of nested formats.
+func skipsJSON(s *event.Schema, f *event.Field) bool {
+	return f.Ann.SkipJSON || anyAround(s, f, func(i int) bool { return s.Fields[i].Ann.SkipJSON })
+}
+
+// anyAround reports whether is holds for one of the structs around f.
+func anyAround(s *event.Schema, f *event.Field, is func(i int) bool) bool {
+	for i := range s.Fields {
+		if s.Fields[i].Kind == event.Struct && isUnder(f, s.Fields[i].Name) && is(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// standIn returns the field whose value is shown in the column of field i, if its annotations name
+// one and it is there. The name may be a full one or that of a neighbour.
+func standIn(s *event.Schema, i int) (int, bool) {
+	f := &s.Fields[i]
+	name := f.Ann.Columns.Replace
+	if name == "" {
+		return 0, false
+	}
+	j, ok := find(s, name)
+	if !ok {
+		j, ok = find(s, f.Name[:len(f.Name)-len(f.Base())]+name)
+	}
+	return j, ok && j != i && (s.Fields[j].Kind != event.Struct || s.Fields[j].Text != nil)
+}
+
+// find returns the last field of that name: the one that nested formats show.
+func find(s *event.Schema, name string) (int, bool) {
+	for i := len(s.Fields) - 1; i >= 0; i-- {
+		if s.Fields[i].Name == name {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func isPrivate(name string) bool {
+	return strings.HasPrefix(name, "__") || strings.Contains(name, ".__")
+}
+
+// isUnder reports whether f is a member, at any depth, of the struct of that name.
+func isUnder(f *event.Field, name string) bool {
+	return len(f.Name) > len(name) && f.Name[len(name)] == '.' && strings.HasPrefix(f.Name, name)
+}
+
+// sortForPeople puts the fields into the order that DefaultFields tells of.
+func sortForPeople(s *event.Schema, fields []int) []int {
+	slices.SortStableFunc(fields, func(a, b int) int { return cmp.Compare(place(s, a), place(s, b)) })
+	return fields
+}
+
+// place returns the index of the record's field beside which field i is read, or -1.
+func place(s *event.Schema, i int) int {
+	f := &s.Fields[i]
+	if !f.Added {
+		return i
+	}
+	prefix := f.Name[:len(f.Name)-len(f.Base())]
+	around := -1
+	for j := range s.Fields {
+		g := &s.Fields[j]
+		switch {
+		case g.Added:
+		case g.Name == f.Name+"_raw", g.Ann.Target != "" && prefix+g.Ann.Target == f.Name && g.Parent == f.Parent:
+			return j
+		case isUnder(f, g.Name), prefix != "" && isUnder(g, prefix[:len(prefix)-1]):
+			around = j
+		}
+	}
+	return around
+}
+
+// Select returns the fields that the user chose with spec, which is either a list of names ("a,b":
+// these, in this order) or of changes to base ("+a,-b"). A struct with a text of its own can be
+// chosen as such; any other stands for all its members.
+func Select(s *event.Schema, spec string, base []int) ([]int, error) {
+	choices, relative, err := parseSpec(s, spec)
+	if err != nil {
+		return nil, err
+	}
+	out := []int{}
+	if relative {
+		out = slices.Clone(base)
+	}
+	for _, c := range choices {
+		out = c.apply(s, out)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("fields %q: nothing is left to show", spec)
+	}
+	return out, nil
+}
+
+// choice is one part of the user's list: a name, perhaps with a sign, and what it stands for.
+type choice struct {
+	sign   byte // '+', '-' or 0
+	name   string
+	fields []int
+}
+
+// parseSpec takes the user's list apart and reports whether its names have signs.
+func parseSpec(s *event.Schema, spec string) (choices []choice, relative bool, err error) {
+	for part := range strings.SplitSeq(spec, ",") {
+		c := choice{name: strings.TrimSpace(part)}
+		if c.name != "" && (c.name[0] == '+' || c.name[0] == '-') {
+			c.sign, c.name = c.name[0], c.name[1:]
+		}
+		if len(choices) > 0 && (c.sign != 0) != relative {
+			return nil, false, fmt.Errorf("fields %q: use either names alone, or + or - before each of them", spec)
+		}
+		relative = c.sign != 0
+		if c.fields, err = named(s, c.name); err != nil {
+			return nil, false, err
+		}
+		choices = append(choices, c)
+	}
+	return choices, relative, nil
+}
+
+// apply returns fields with the choice added or removed.
+func (c *choice) apply(s *event.Schema, fields []int) []int {
+	if c.sign == '-' {
+		return slices.DeleteFunc(fields, func(i int) bool {
+			return s.Fields[i].Name == c.name || isUnder(&s.Fields[i], c.name)
+		})
+	}
+	for _, i := range c.fields {
+		if !slices.Contains(fields, i) {
+			fields = append(fields, i)
+		}
+	}
+	return fields
+}
+
+// named returns the fields that a name given by the user stands for.
+func named(s *event.Schema, name string) ([]int, error) {
+	if name == "" {
+		return nil, errors.New("empty name in the list of fields; write names with commas between them")
+	}
+	i, found := find(s, name)
+	if found && !isPrivate(name) && isColumn(s, i) {
+		return []int{i}, nil
+	}
+	members := membersOf(s, name)
+	if len(members) == 0 {
+		return nil, unknownField(s, name)
+	}
+	return members, nil
+}
+
+// membersOf returns the values under the given name. A struct with a text of its own counts as one.
+func membersOf(s *event.Schema, name string) []int {
+	var out []int
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		stoodFor := func(j int) bool { return isUnder(&s.Fields[j], name) && isColumn(s, j) }
+		if isUnder(f, name) && !isPrivate(f.Name) && isColumn(s, i) && !anyAround(s, f, stoodFor) {
+			out = append(out, i)
+		}
+	}
+	return sortForPeople(s, out)
+}
+
+func unknownField(s *event.Schema, name string) error {
+	var names []string
+	for i := range s.Fields {
+		if !isPrivate(s.Fields[i].Name) {
+			names = append(names, s.Fields[i].Name)
+		}
+	}
+	return fmt.Errorf("data source %q has no field %q%s", s.Name, name, nearest.Hint(name, names))
+}

@@ -1,0 +1,276 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+func jsonFormat() Format {
+	return Format{
+		Name:      "json",
+		Doc:       "JSON: an object a line, or an array a line for data sources of arrays.",
+		AllFields: true,
+		Bind: func(s *event.Schema, o Options) (Encoder, error) {
+			return bindJSON(s, o, jsonLayout{})
+		},
+	}
+}
+
+// jsonEncoder writes json and jsonpretty, which differ in nothing but the text between values.
+type jsonEncoder struct {
+	frame
+	steps []jsonStep
+	tail  string
+	need  int      // room that the first steps take
+	texts []extent // in the row that is being written
+}
+
+// extent is a part of a buffer.
+type extent struct{ start, end int }
+
+// jsonStep writes one field: the text before it and its value.
+type jsonStep struct {
+	head    [headSize]byte // the beginning of prefix, copied in one go
+	headLen uint32
+	need    int32 // room that the steps after this one take
+	prefix  string
+	value
+}
+
+// headSize is how much of a prefix is copied without a look at its length: most are shorter.
+const headSize = 32
+
+// scratch is what stores of fixed size touch beyond the text that they are for.
+const scratch = headSize + numberRoom
+
+var (
+	jsonBrackets = brackets{"[", ",", "]"}
+	jsonWords    = nonFinite{"null", "null", "null"}
+)
+
+func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
+	p := plan{schema: s, words: &jsonWords}
+	depth := 0
+	if !s.Single {
+		depth = 1
+	}
+	l.object(&p, newTree(s, treeFields(s, o.Fields)), depth)
+	if p.err != nil {
+		return nil, p.err
+	}
+	e := &jsonEncoder{frame: l.frame(s.Single), tail: p.pending, steps: make([]jsonStep, len(p.steps))}
+	need := len(e.tail) + scratch
+	for i := len(p.steps) - 1; i >= 0; i-- {
+		st := jsonStep{prefix: p.steps[i].prefix, headLen: uint32(len(p.steps[i].prefix)), need: int32(need), value: p.steps[i].value}
+		copy(st.head[:], st.prefix)
+		if room, fixed := jsonRoom(&st.value); fixed {
+			need += len(st.prefix) + room
+		} else {
+			need = len(st.prefix) + room + scratch
+		}
+		e.steps[i] = st
+	}
+	e.need = need
+	e.texts = make([]extent, 0, len(e.steps))
+	return e, nil
+}
+
+// jsonRoom returns how many bytes a value takes at most, and whether that is all: a value that can
+// grow beyond makes room for itself, and for the steps after it.
+func jsonRoom(v *value) (room int, fixed bool) {
+	switch {
+	case v.op == opString:
+		return int(v.size) + 2, true
+	case v.op <= opOddInt || v.op == opBool || v.op == opRestLen:
+		return numberRoom, true
+	}
+	return 2, false
+}
+
+// Head implements Encoder.
+func (e *jsonEncoder) Head(dst []byte) []byte { return dst }
+
+// Append implements Encoder.
+func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
+	if len(b.Rows) == 0 {
+		return append(dst, e.none...)
+	}
+	dst = append(dst, e.open...)
+	for i := range b.Rows {
+		if i > 0 {
+			dst = append(dst, e.between...)
+		}
+		dst = e.appendRow(dst, b, i)
+	}
+	return append(dst, e.end...)
+}
+
+// appendRow is what every event goes through. It writes into a buffer that has been made large
+// enough for all steps up to the next value of unknown length.
+//
+// The texts of fields are looked through at the very end. To read them just after their bytes were
+// stored would cost more than all the rest: until a store has reached the cache, a processor cannot
+// load a word that is wider than it. Where a text turns out to need escapes, the row starts again.
+func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
+	start := len(dst)
+	buf, n := reserve(dst, e.need)
+	e.texts = e.texts[:0]
+	for i := 0; ; i++ {
+		if n, i = putFixed(buf, n, e.steps, i, b.Rows[row]); i == len(e.steps) {
+			break
+		}
+		s := &e.steps[i]
+		if s.op == opText {
+			buf[n] = '"'
+			dst = s.text(buf[:n+1], b, row)
+			e.texts = append(e.texts, extent{n + 1, len(dst)})
+			buf, n = reserve(append(dst, '"'), int(s.need))
+		} else {
+			buf, n = reserve(s.appendOther(buf[:n], b, row), int(s.need))
+		}
+	}
+	for _, t := range e.texts {
+		if plainEnd(buf, t.start, t.end) != t.end {
+			return e.appendRowEscaped(buf[:start], b, row)
+		}
+	}
+	return append(buf[:n], e.tail...)
+}
+
+// appendRowEscaped is appendRow for rows of which a text needs escapes.
+func (e *jsonEncoder) appendRowEscaped(dst []byte, b *event.Batch, row int) []byte {
+	for i := range e.steps {
+		s := &e.steps[i]
+		dst = append(dst, s.prefix...)
+		if s.op == opText {
+			dst = append(dst, '"')
+			dst = append(escapeFrom(s.text(dst, b, row), len(dst)), '"')
+		} else {
+			dst = s.appendOther(dst, b, row)
+		}
+	}
+	return append(dst, e.tail...)
+}
+
+// putFixed carries out steps from the i-th on and returns the end of what it wrote, and the step
+// that it could not do, of which it has written the text before the value: one whose value has no
+// fixed room. Each event spends most of its time here, so nothing is called but for long numbers.
+func putFixed(buf []byte, n int, steps []jsonStep, i int, rec []byte) (int, int) {
+	for ; i < len(steps); i++ {
+		s := &steps[i]
+		*(*[headSize]byte)(buf[n:]) = s.head
+		if s.headLen > headSize {
+			copy(buf[n+headSize:], s.prefix[headSize:])
+		}
+		n += int(s.headLen)
+		var v uint64
+		switch s.op {
+		case opUint8:
+			v = uint64(rec[s.off])
+		case opUint16:
+			v = uint64(binary.LittleEndian.Uint16(rec[s.off:]))
+		case opUint32:
+			v = uint64(binary.LittleEndian.Uint32(rec[s.off:]))
+		case opUint64:
+			v = binary.LittleEndian.Uint64(rec[s.off:])
+		case opInt32:
+			n, v = putSign(buf, n, int64(int32(binary.LittleEndian.Uint32(rec[s.off:]))))
+		case opInt64:
+			n, v = putSign(buf, n, int64(binary.LittleEndian.Uint64(rec[s.off:])))
+		case opString:
+			buf[n] = '"'
+			k, all := putPlain(buf, n+1, rec[s.off:s.off+s.size])
+			if !all {
+				return n, i
+			}
+			n += k + 2
+			buf[n-1] = '"'
+			continue
+		default:
+			return n, i
+		}
+		switch {
+		case v < 10: // as most numbers in records are
+			buf[n] = '0' + byte(v)
+			n++
+		case v < 1e8:
+			d := digits8(uint32(v))
+			leading := bits.TrailingZeros64(d) &^ 7
+			binary.LittleEndian.PutUint64(buf[n:], (d|asciiZeros)>>leading)
+			n += 8 - leading>>3
+		default:
+			n = putUint(buf, n, v)
+		}
+	}
+	return n, i
+}
+
+// appendOther appends the values that are less common.
+func (s *jsonStep) appendOther(dst []byte, b *event.Batch, row int) []byte {
+	rec := b.Rows[row]
+	switch s.op {
+	case opTextNumber, opTextBool:
+		return s.appendToken(dst, b, row)
+	case opArray:
+		return s.appendArray(dst, rec, &jsonBrackets)
+	case opString, opRestString:
+		return append(appendEscaped(append(dst, '"'), s.data(rec)), '"')
+	case opBytes, opRestBytes:
+		return append(s.appendHex(append(dst, '"'), rec), '"')
+	}
+	return s.appendScalar(dst, rec, s.op, s.off)
+}
+
+// jsonLayout places the blanks and line ends of JSON.
+type jsonLayout struct{ indent bool }
+
+func (l jsonLayout) frame(single bool) frame {
+	switch {
+	case single:
+		return frame{between: "\n", end: "\n"}
+	case l.indent:
+		return frame{"[" + l.newline(1), "," + l.newline(1), l.newline(0) + "]\n", "[]\n"}
+	}
+	return frame{"[", ",", "]\n", "[]\n"}
+}
+
+func (l jsonLayout) object(p *plan, n *node, depth int) {
+	if len(n.kids) == 0 {
+		p.text("{}")
+		return
+	}
+	p.text("{")
+	for i, kid := range n.kids {
+		if i > 0 {
+			p.text(",")
+		}
+		p.text(l.newline(depth+1), `"`, string(appendEscaped(nil, []byte(kid.name))), `":`, l.blank())
+		if kid.field == object {
+			l.object(p, kid, depth+1)
+		} else {
+			p.add(p.bind(kid.field), jsonBrackets)
+		}
+	}
+	p.text(l.newline(depth), "}")
+}
+
+// newline starts a line at the given depth, in a layout that has lines.
+func (l jsonLayout) newline(depth int) string {
+	if !l.indent {
+		return ""
+	}
+	return "\n" + strings.Repeat("  ", depth)
+}
+
+func (l jsonLayout) blank() string {
+	if !l.indent {
+		return ""
+	}
+	return " "
+}

@@ -1,0 +1,181 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+	"strconv"
+)
+
+// numberRoom is how many bytes the put functions may write to: 20 digits or a sign and 19, and what
+// a store of 8 bytes touches beyond them.
+const numberRoom = 28
+
+// putUint writes v in base 10 at buf[n:] and returns the index behind it. It scribbles over what
+// follows, up to numberRoom bytes in all.
+//
+// Eight digits are computed at once in the lanes of a word, so that there is no loop and no branch
+// on the number of digits, which no processor could foretell. strconv takes half as long again.
+func putUint(buf []byte, n int, v uint64) int {
+	if v < 1e8 {
+		return putShort(buf, n, v)
+	}
+	n = putUint(buf, n, v/1e8)
+	binary.LittleEndian.PutUint64(buf[n:], digits8(uint32(v%1e8))|asciiZeros)
+	return n + 8
+}
+
+const asciiZeros = 0x3030303030303030
+
+// putShort is putUint for numbers below 10^8.
+func putShort(buf []byte, n int, v uint64) int {
+	d := digits8(uint32(v))
+	// The first digit lies in the lowest byte. The bit set in the highest keeps the last digit of 0.
+	leading := bits.TrailingZeros64(d|1<<56) &^ 7
+	binary.LittleEndian.PutUint64(buf[n:], (d|asciiZeros)>>leading)
+	return n + 8 - leading>>3
+}
+
+// putSign writes the minus of a negative number and returns the rest of it.
+func putSign(buf []byte, n int, v int64) (int, uint64) {
+	if v >= 0 {
+		return n, uint64(v)
+	}
+	buf[n] = '-'
+	return n + 1, -uint64(v)
+}
+
+// digits8 returns the eight digits of v, which is below 10^8, one a byte, the first in the lowest.
+// Each step splits all lanes into quotient and remainder: by 10000, by 100, by 10. The factors are
+// reciprocals in fixed point that are exact for the range of their lanes.
+func digits8(v uint32) uint64 {
+	high := v / 10000
+	x := uint64(high) | uint64(v-high*10000)<<32
+	q := x * 10486 >> 20 & 0x0000007f_0000007f
+	x = q | (x-q*100)<<16
+	q = x * 103 >> 10 & 0x000f000f_000f000f
+	return q | (x-q*10)<<8
+}
+
+func appendUint(dst []byte, v uint64) []byte {
+	buf, n := reserve(dst, numberRoom)
+	return buf[:putUint(buf, n, v)]
+}
+
+func appendInt(dst []byte, v int64) []byte {
+	buf, n := reserve(dst, numberRoom)
+	n, u := putSign(buf, n, v)
+	return buf[:putUint(buf, n, u)]
+}
+
+// reserve makes room for need bytes behind dst. It returns the buffer at its full capacity, and
+// where dst ends in it.
+func reserve(dst []byte, need int) ([]byte, int) {
+	n := len(dst)
+	if cap(dst)-n < need {
+		dst = append(dst[:cap(dst)], make([]byte, need-(cap(dst)-n))...)
+	}
+	return dst[:cap(dst)], n
+}
+
+// appendUint128 appends the number of 128 bits.
+func appendUint128(dst []byte, high, low uint64) []byte {
+	const block = 1e19 // the most digits that 64 bits hold
+	if high == 0 {
+		return appendUint(dst, low)
+	}
+	qHigh, rest := high/block, high%block
+	qLow, rest := bits.Div64(rest, low, block)
+	dst = appendUint128(dst, qHigh, qLow)
+	buf, n := reserve(dst, numberRoom)
+	n = putUint(buf, n, rest/1e16) // below 1000
+	for pad := n - len(dst); pad < 3; pad++ {
+		copy(buf[len(dst)+1:n+1], buf[len(dst):n])
+		buf[len(dst)] = '0'
+		n++
+	}
+	binary.LittleEndian.PutUint64(buf[n:], digits8(uint32(rest%1e16/1e8))|asciiZeros)
+	binary.LittleEndian.PutUint64(buf[n+8:], digits8(uint32(rest%1e8))|asciiZeros)
+	return buf[:n+16]
+}
+
+// appendInt128 is appendUint128 for two's complement.
+func appendInt128(dst []byte, high, low uint64) []byte {
+	if int64(high) >= 0 {
+		return appendUint128(dst, high, low)
+	}
+	low, borrow := bits.Sub64(0, low, 0)
+	high, _ = bits.Sub64(0, high, borrow)
+	return appendUint128(append(dst, '-'), high, low)
+}
+
+// nonFinite are the words for the floats that are no numbers.
+type nonFinite struct{ nan, plus, minus string }
+
+// appendFloat appends the shortest text that reads back as f, a float of the given number of bits,
+// or f with as many digits after the point as precision says. Very large and very small numbers have
+// an exponent, without which they would be hard to read.
+func appendFloat(dst []byte, f float64, bitSize int, precision *int, words *nonFinite) []byte {
+	switch {
+	case math.IsNaN(f):
+		return append(dst, words.nan...)
+	case math.IsInf(f, 1):
+		return append(dst, words.plus...)
+	case math.IsInf(f, -1):
+		return append(dst, words.minus...)
+	}
+	if precision != nil {
+		return strconv.AppendFloat(dst, f, 'f', *precision, bitSize)
+	}
+	form := byte('f')
+	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
+		form = 'e'
+	}
+	return strconv.AppendFloat(dst, f, form, -1, bitSize)
+}
+
+// isNumber reports whether p is a number as JSON has it: no sign but minus, no leading zeros, digits
+// on both sides of a point.
+func isNumber(p []byte) bool {
+	i := 0
+	if i < len(p) && p[i] == '-' {
+		i++
+	}
+	whole := countDigits(p[i:])
+	if whole == 0 || whole > 1 && p[i] == '0' {
+		return false
+	}
+	i += whole
+	if i < len(p) && p[i] == '.' {
+		n := countDigits(p[i+1:])
+		if n == 0 {
+			return false
+		}
+		i += 1 + n
+	}
+	if i < len(p) && p[i]|0x20 == 'e' {
+		i++
+		if i < len(p) && (p[i] == '+' || p[i] == '-') {
+			i++
+		}
+		n := countDigits(p[i:])
+		if n == 0 {
+			return false
+		}
+		i += n
+	}
+	return i == len(p)
+}
+
+// countDigits returns the number of digits that p starts with.
+func countDigits(p []byte) int {
+	for i, c := range p {
+		if c-'0' > 9 {
+			return i
+		}
+	}
+	return len(p)
+}

@@ -1,0 +1,98 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import "github.com/gizmo-ebpf/gizmo/event"
+
+func yamlFormat() Format {
+	return Format{
+		Name:      "yaml",
+		Doc:       "YAML: a document an event, or a document an array for data sources of arrays.",
+		AllFields: true,
+		Bind:      bindYAML,
+	}
+}
+
+var yamlWords = nonFinite{".nan", ".inf", "-.inf"}
+
+// yamlEncoder writes yaml in block style.
+type yamlEncoder struct {
+	frame
+	steps []step
+	tail  string
+}
+
+func bindYAML(s *event.Schema, o Options) (Encoder, error) {
+	p := plan{schema: s, words: &yamlWords}
+	root := newTree(s, treeFields(s, o.Fields))
+	e := &yamlEncoder{}
+	switch {
+	case s.Single:
+		yamlObject(&p, root, "---\n", "")
+	default:
+		e.frame = frame{open: "---\n", none: "---\n[]\n"}
+		yamlObject(&p, root, "- ", "  ")
+	}
+	e.steps, e.tail = p.steps, p.pending
+	return e, p.err
+}
+
+// yamlObject lays out the members of n: first stands before the first line, indent before the others.
+func yamlObject(p *plan, n *node, first, indent string) {
+	if len(n.kids) == 0 {
+		p.text(first, "{}\n")
+		return
+	}
+	lead := first
+	for _, kid := range n.kids {
+		p.text(lead, string(quoteYAML([]byte(kid.name), 0)), ":")
+		lead = indent
+		if kid.field == object {
+			p.text("\n")
+			yamlObject(p, kid, indent+"  ", indent+"  ")
+			continue
+		}
+		v := p.bind(kid.field)
+		if v.op != opArray {
+			p.text(" ")
+		}
+		item := "\n" + indent + "  - "
+		p.add(v, brackets{open: item, between: item})
+		p.text("\n")
+	}
+}
+
+// Head implements Encoder.
+func (e *yamlEncoder) Head(dst []byte) []byte { return dst }
+
+// Append implements Encoder.
+func (e *yamlEncoder) Append(dst []byte, b *event.Batch) []byte {
+	if len(b.Rows) == 0 {
+		return append(dst, e.none...)
+	}
+	dst = append(dst, e.open...)
+	for i := range b.Rows {
+		for k := range e.steps {
+			dst = e.steps[k].appendYAML(dst, b, i)
+		}
+		dst = append(dst, e.tail...)
+	}
+	return dst
+}
+
+func (s *step) appendYAML(dst []byte, b *event.Batch, row int) []byte {
+	dst = append(dst, s.prefix...)
+	start := len(dst)
+	switch s.op {
+	case opText, opString, opRestString:
+		return quoteYAML(s.appendText(dst, b, row), start)
+	case opTextNumber, opTextBool:
+		return s.appendToken(dst, b, row)
+	case opBytes, opRestBytes:
+		return quoteYAML(s.appendHex(dst, b.Rows[row]), start)
+	case opArray:
+		return s.appendArray(dst, b.Rows[row], &s.brackets)
+	}
+	return s.appendScalar(dst, b.Rows[row], s.op, s.off)
+}
