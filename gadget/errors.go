@@ -1,0 +1,95 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
+// reads but cannot run.
+var ErrNotYetSupported = errors.New("not yet supported")
+
+// ErrPrivileges is wrapped by errors for want of privileges.
+var ErrPrivileges = errors.New("missing privileges")
+
+// VerifierError says that the kernel's verifier rejected a program.
+type VerifierError struct {
+	// Reason is the verifier's last word.
+	Reason string
+	// Log is all that the verifier wrote.
+	Log []string
+
+	cause error
+}
+
+// Error is one line; the log is apart.
+func (e *VerifierError) Error() string {
+	return fmt.Sprintf("the kernel's verifier rejected the gadget: %s", e.Reason)
+}
+
+func (e *VerifierError) Unwrap() error { return e.cause }
+
+// explainLoad puts what the kernel said about loading into the user's terms.
+func explainLoad(err error) error {
+	var ve *ebpf.VerifierError
+	switch {
+	case errors.As(err, &ve) && len(ve.Log) > 0:
+		return &VerifierError{Reason: lastWord(ve.Log), Log: ve.Log, cause: err}
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: the kernel refused to load the gadget (a container or a security module may forbid it): %w", ErrPrivileges, err)
+	}
+	return fmt.Errorf("load the gadget: %w", err)
+}
+
+// lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of
+// the instructions.
+func lastWord(log []string) string {
+	for i := len(log) - 1; i >= 0; i-- {
+		line := strings.TrimSpace(log[i])
+		if line != "" && !strings.HasPrefix(line, "processed ") && !strings.HasPrefix(line, "max_states") {
+			return line
+		}
+	}
+	return "no reason given"
+}
+
+// checkPrivileges fails early, and in plain words, where loading could only fail.
+func checkPrivileges() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return nil // the kernel will tell
+	}
+	has := func(c int) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
+	if has(unix.CAP_SYS_ADMIN) || has(unix.CAP_BPF) && has(unix.CAP_PERFMON) {
+		return nil
+	}
+	return fmt.Errorf("%w: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo", ErrPrivileges)
+}
+
+// explainKernelBTF says what a kernel without type information lacks.
+func explainKernelBTF(err error) error {
+	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to find their way in its structs; "+
+		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
+}
+
+// explainAttach says which hook is missing and where to look for those that exist.
+func explainAttach(p *Program, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("attach program %s to %s: %w", p.Name, p.Section, err)
+	}
+	switch p.hook {
+	case hookTracepoint:
+		return fmt.Errorf("program %s: this kernel has no tracepoint %s (the file available_events in tracefs lists those it has): %w", p.Name, p.Target, err)
+	default:
+		return fmt.Errorf("program %s: this kernel has no raw tracepoint %s: %w", p.Name, p.Target, err)
+	}
+}

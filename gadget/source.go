@@ -1,0 +1,185 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/gizmo-ebpf/gizmo/btfschema"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/ring"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// openSources makes a source of every buffer.
+func (g *Gadget) openSources(kernel *btf.Spec) error {
+	for i := range g.image.DataSources {
+		d := &g.image.DataSources[i]
+		schema := d.Schema.Clone()
+		btfschema.PreferEnums(schema, kernel)
+		src, err := g.openSource(d, schema)
+		if err != nil {
+			return fmt.Errorf("data source %q: %w", d.Schema.Name, err)
+		}
+		g.sources = append(g.sources, src)
+	}
+	return nil
+}
+
+func (g *Gadget) openSource(d *DataSource, schema *event.Schema) (pipeline.Source, error) {
+	m := g.coll.Maps[d.Map]
+	losses := lossCounter{counts: g.coll.Maps[d.Map+lostSuffix]}
+	if m.Type() == ebpf.PerfEventArray {
+		return newPerfSource(m, schema, losses)
+	}
+	r, err := ring.Open(m.FD(), int(m.MaxEntries()))
+	if err != nil {
+		return nil, err
+	}
+	_, timed := g.image.spec.Variables[varWakeup]
+	return &ringSource{ring: r, schema: schema, losses: losses, rows: newRows(schema.Size), patience: patience(timed)}, nil
+}
+
+// patience is how long a source waits for the kernel to wake it before it looks by itself. Programs
+// that wake the reader for a share of the buffer only make it necessary for the latency's sake, the
+// others for losses that no event follows.
+func patience(timed bool) time.Duration {
+	if timed {
+		return DefaultLatency
+	}
+	return lossInterval
+}
+
+// How much a batch holds at most. Beyond that the memory of the buffer should be given back first.
+const (
+	maxBatchRows  = 512
+	maxBatchBytes = 256 << 10
+)
+
+// ringSource reads a BPF ring buffer.
+type ringSource struct {
+	ring     *ring.Ring
+	schema   *event.Schema
+	rows     rows
+	losses   lossCounter
+	patience time.Duration
+	watch    watch
+}
+
+func (s *ringSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
+
+func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
+	s.watch.start(ctx, s.ring.Wake)
+	b.Reset(s.schema)
+	for {
+		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
+		// In each round: the kernel wakes a reader by itself only if it has caught up, with what was
+		// discarded, too.
+		s.ring.Release()
+		s.fill(b)
+		var err error
+		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
+			return err
+		}
+		switch {
+		case len(b.Rows) > 0 || len(b.Lost) > 0:
+			return nil
+		case ended && !s.ring.Busy():
+			return io.EOF
+		case ended:
+			time.Sleep(time.Millisecond) // a program is about to finish its record
+			continue
+		}
+		if err := s.ring.Wait(s.patience); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *ringSource) fill(b *event.Batch) {
+	for n := 0; len(b.Rows) < s.rows.max() && n < maxBatchBytes; {
+		head, tail, ok := s.ring.Next()
+		if !ok {
+			return
+		}
+		n += len(head) + len(tail)
+		b.Rows = append(b.Rows, s.rows.row(len(b.Rows), head, tail))
+	}
+}
+
+func (s *ringSource) Close() error {
+	s.watch.stop()
+	return s.ring.Close()
+}
+
+// watch calls a function when a context ends. The zero value watches nothing.
+type watch struct {
+	cancel func() bool
+	called chan struct{}
+}
+
+// start begins to watch ctx, the first time that it is called.
+func (w *watch) start(ctx context.Context, f func()) {
+	if w.cancel != nil {
+		return
+	}
+	called := make(chan struct{})
+	w.called = called
+	w.cancel = context.AfterFunc(ctx, func() {
+		defer close(called)
+		f()
+	})
+}
+
+// stop ends watching. When it returns the function does not run and never will: what it uses may be
+// closed.
+func (w *watch) stop() {
+	if w.cancel != nil && !w.cancel() {
+		<-w.called
+	}
+	w.cancel = nil
+}
+
+// lossInterval is how often the kernel's counters of lost events are read.
+const lossInterval = 250 * time.Millisecond
+
+// lossCounter reads what the programs could not put into a buffer.
+type lossCounter struct {
+	counts *ebpf.Map // per CPU; nil if the object has none
+	seen   []uint64
+	now    []uint64
+	next   time.Time
+}
+
+// poll appends what was lost since the last time. Unless final is set it looks at the counters
+// once in a lossInterval only.
+func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
+	if c.counts == nil {
+		return dst, nil
+	}
+	now := time.Now()
+	if !final && now.Before(c.next) {
+		return dst, nil
+	}
+	c.next = now.Add(lossInterval)
+	if err := c.counts.Lookup(uint32(0), &c.now); err != nil {
+		return dst, fmt.Errorf("read the counters of lost events: %w", err)
+	}
+	if c.seen == nil {
+		c.seen = make([]uint64, len(c.now))
+	}
+	for cpu, n := range c.now {
+		if lost := n - c.seen[cpu]; lost > 0 {
+			dst = append(dst, event.Loss{CPU: cpu, Cause: event.BufferFull, Count: lost})
+			c.seen[cpu] = n
+		}
+	}
+	return dst, nil
+}

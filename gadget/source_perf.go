@@ -1,0 +1,106 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/perf"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// perfBufferSize is the size in bytes of the perf buffer of each CPU.
+const perfBufferSize = 1 << 20
+
+// perfSource reads perf buffers, for kernels before 5.8 and for objects that ask for them.
+type perfSource struct {
+	reader *perf.Reader
+	schema *event.Schema
+	rows   rows
+	losses lossCounter
+	record perf.Record
+	// extra holds the rows that are longer than the struct, one buffer for each row of a batch.
+	extra [][]byte
+	watch watch
+}
+
+func newPerfSource(m *ebpf.Map, schema *event.Schema, losses lossCounter) (*perfSource, error) {
+	r, err := perf.NewReaderWithOptions(m, perfBufferSize, perf.ReaderOptions{Watermark: perfBufferSize / 16})
+	if err != nil {
+		return nil, fmt.Errorf("open the perf buffers: %w", err)
+	}
+	s := &perfSource{reader: r, schema: schema, losses: losses, rows: newRows(schema.Size)}
+	s.extra = make([][]byte, s.rows.max())
+	return s, nil
+}
+
+func (s *perfSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
+
+func (s *perfSource) Next(ctx context.Context, b *event.Batch) error {
+	s.watch.start(ctx, func() { _ = s.reader.Flush() })
+	b.Reset(s.schema)
+	for empty := 0; ; empty++ {
+		ended := ctx.Err() != nil
+		if err := s.fill(b); err != nil {
+			return err
+		}
+		var err error
+		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
+			return err
+		}
+		if len(b.Rows) > 0 || len(b.Lost) > 0 {
+			return nil
+		}
+		// The first round may have ended what an earlier one had begun, before the context's end.
+		if ended && empty > 0 {
+			return io.EOF
+		}
+	}
+}
+
+// fill reads what is there, and waits a latency's time if that is nothing.
+func (s *perfSource) fill(b *event.Batch) error {
+	s.reader.SetDeadline(time.Now().Add(DefaultLatency))
+	for len(b.Rows) < s.rows.max() {
+		err := s.reader.ReadInto(&s.record)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, perf.ErrFlushed):
+			return nil // all buffers have been looked at
+		case err != nil:
+			return fmt.Errorf("read the perf buffers: %w", err)
+		}
+		s.take(b)
+	}
+	return nil
+}
+
+// take makes the record a row of the batch, or a loss.
+func (s *perfSource) take(b *event.Batch) {
+	if n := s.record.LostSamples; n > 0 {
+		// With a counter of its own the program has counted the very same losses.
+		if s.losses.counts == nil {
+			b.Lost = append(b.Lost, event.Loss{CPU: s.record.CPU, Cause: event.BufferFull, Count: n})
+		}
+		return
+	}
+	i, raw := len(b.Rows), s.record.RawSample
+	if len(raw) <= s.rows.size {
+		b.Rows = append(b.Rows, s.rows.copy(i, raw, nil))
+		return
+	}
+	s.extra[i] = append(s.extra[i][:0], raw...)
+	b.Rows = append(b.Rows, s.extra[i])
+}
+
+func (s *perfSource) Close() error {
+	s.watch.stop()
+	return s.reader.Close()
+}

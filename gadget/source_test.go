@@ -1,0 +1,538 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// slack is what a busy machine may add to a time.
+const slack = 150 * time.Millisecond
+
+// Each kind of hook reports each call exactly once.
+func TestEveryCallIsAnEvent(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		g := start(t, parse(t, "hooks"), o)
+		const n = 2000
+		for i := range n {
+			g.call(uint16(i))
+		}
+		for _, src := range g.Sources() {
+			s := src.Schemas()[0]
+			cpu, value := field(t, s, "cpu"), field(t, s, "value")
+			found := drain(t, src)
+			seen := make(map[uint64]int)
+			for _, row := range found.rows {
+				seen[value.Uint(row)]++
+				if c := cpu.Uint(row); c >= uint64(runtime.NumCPU()) {
+					t.Errorf("%s: CPU %d", s.Name, c)
+				}
+			}
+			if len(found.rows) != n || len(seen) != n || len(found.lost) > 0 {
+				t.Errorf("%s: %d events of %d calls, lost %v; want %d", s.Name, len(found.rows), len(seen), found.lost, n)
+			}
+		}
+	})
+}
+
+func field(t testing.TB, s *event.Schema, name string) *event.Field {
+	t.Helper()
+	i, ok := s.Lookup(name)
+	if !ok {
+		t.Fatal("no field", name)
+	}
+	return &s.Fields[i]
+}
+
+// An event that comes while Next waits ends the waiting, soon.
+func TestNextReturnsSoon(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		g := start(t, parse(t, "records"), o)
+		for range 3 {
+			var called atomic.Int64
+			time.AfterFunc(40*time.Millisecond, func() {
+				called.Store(time.Now().UnixNano())
+				g.make(1, 40)
+			})
+			if n := len(next(t, t.Context(), g.source(t)).rows); n != 1 {
+				t.Fatalf("%d events", n)
+			}
+			if d := time.Duration(time.Now().UnixNano() - called.Load()); d > DefaultLatency+slack {
+				t.Errorf("the event came after %v, want %v", d, DefaultLatency)
+			}
+		}
+	})
+}
+
+// The end of the context ends the waiting, too.
+func TestContextEndsWaiting(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		for _, name := range []string{"records", "minimal"} {
+			if name == "minimal" && o.PerfBuffer {
+				continue
+			}
+			src := start(t, parse(t, name), o).source(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(20*time.Millisecond, cancel)
+			began := time.Now()
+			var b event.Batch
+			if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
+				t.Errorf("%s: got %v, want io.EOF", name, err)
+			}
+			if d := time.Since(began); d < 20*time.Millisecond || d > 60*time.Millisecond+slack {
+				t.Errorf("%s: waited %v", name, d)
+			}
+			if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
+				t.Errorf("%s: after the end: %v", name, err)
+			}
+		}
+	})
+}
+
+// What happened before the context's end is returned, though more than one batch takes.
+func TestContextEndDrains(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		g := start(t, parse(t, "records"), o)
+		const n = 5*maxBatchRows + 7
+		g.make(n, 40)
+		ctx, cancel := context.WithCancel(t.Context())
+		first := next(t, ctx, g.source(t))
+		if len(first.rows) == 0 || len(first.rows) > maxBatchRows {
+			t.Errorf("a batch of %d rows", len(first.rows))
+		}
+		cancel()
+		first.drain(t, g.source(t))
+		if len(first.rows) != n || len(first.lost) != 0 {
+			t.Errorf("%d events, lost %v; want %d", len(first.rows), first.lost, n)
+		}
+	})
+}
+
+// A batch that was exactly full must not be taken for the end of what there is.
+func TestDrainAfterFullBatch(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		pin(t, 0)
+		g := start(t, parse(t, "records"), o)
+		g.make(maxBatchRows, 40)
+		found := next(t, t.Context(), g.source(t))
+		if len(found.rows) != maxBatchRows {
+			t.Fatalf("a batch of %d rows, want %d", len(found.rows), maxBatchRows)
+		}
+		g.make(1, 40)
+		found.drain(t, g.source(t))
+		if len(found.rows) != maxBatchRows+1 {
+			t.Errorf("%d events, want %d", len(found.rows), maxBatchRows+1)
+		}
+	})
+}
+
+// Batches are bounded in bytes, too, so that the buffer is given back in time.
+func TestBatchesAreBounded(t *testing.T) {
+	g := start(t, parse(t, "records"), LoadOptions{})
+	g.make(4000, 248)
+	for range 3 {
+		found := next(t, t.Context(), g.source(t))
+		if n := len(found.rows); n > maxBatchRows || n*248 > maxBatchBytes+248 {
+			t.Errorf("a batch of %d rows of 248 bytes", n)
+		}
+	}
+}
+
+// Records of any length, at any place of a small ring, become rows: short ones padded with zeros,
+// whatever was in the slot before; long ones with all of their trailing data.
+func TestRowsOfAnyLength(t *testing.T) {
+	pin(t, 0)
+	img := parseWith(t, "records", "datasources:\n  records:\n    annotations:\n      ebpf.rest.name: tail\n")
+	g := start(t, img, LoadOptions{BufferSize: 4096})
+	src := g.source(t)
+	s := src.Schemas()[0]
+	tail := field(t, s, "tail")
+	size := int(s.Size)
+	rng := rand.New(rand.NewPCG(1, 2))
+	seq, pos := uint64(0), 0
+	wrapped := make(map[string]int) // how rows are made: all ways must be tried
+	for range 400 {
+		var want [][]byte
+		for range 1 + rng.IntN(10) {
+			seq++
+			length := 1 + rng.IntN(255)
+			if rng.IntN(2) == 0 { // as many short ones
+				length = 1 + rng.IntN(size)
+			}
+			g.make(1, length)
+			want = append(want, record(seq, length))
+			wrapped[kindOfRow(pos, length, size)]++
+			pos += (8 + length + 7) &^ 7
+		}
+		var b event.Batch
+		for len(want) > 0 {
+			if err := src.Next(t.Context(), &b); err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range b.Rows {
+				if w := padded(want[0], size); !bytes.Equal(row, w) {
+					t.Fatalf("got % x\nwant % x", row, w)
+				}
+				if rest := tail.Trailing(row); len(want[0]) > size && !bytes.Equal(rest, want[0][size:]) {
+					t.Fatalf("trailing % x, want % x", rest, want[0][size:])
+				}
+				want = want[1:]
+			}
+		}
+	}
+	for _, kind := range []string{"short", "short, wrapped", "long", "long, wrapped"} {
+		if wrapped[kind] == 0 {
+			t.Errorf("no row was %s", kind)
+		}
+	}
+}
+
+// kindOfRow tells how a record lies whose header is at the position pos of a ring of 4096 bytes.
+func kindOfRow(pos, length, size int) string {
+	kind := "long"
+	if length < size {
+		kind = "short"
+	}
+	if (pos+8)%4096+length > 4096 {
+		kind += ", wrapped"
+	}
+	return kind
+}
+
+// Perf buffers round lengths up: what is behind the end of a record is anything up to the next
+// boundary of 8, and zeros from there.
+func TestRowsOfAnyLengthByPerf(t *testing.T) {
+	pin(t, 0)
+	g := start(t, parse(t, "records"), LoadOptions{PerfBuffer: true})
+	src := g.source(t)
+	size := int(src.Schemas()[0].Size)
+	seq := uint64(0)
+	for _, length := range []int{255, 40, 1, 32, 31, 33, 7, 255, 8, 12, 20, 36, 16} {
+		g.make(3, length)
+		found := next(t, t.Context(), src)
+		if len(found.rows) != 3 {
+			t.Fatalf("length %d: %d rows", length, len(found.rows))
+		}
+		for _, row := range found.rows {
+			seq++
+			want := record(seq, length)
+			rounded := (length+4+7)&^7 - 4
+			if !bytes.HasPrefix(row, want) || len(row) != max(size, rounded) || len(bytes.Trim(row[rounded:], "\x00")) > 0 {
+				t.Errorf("length %d: got % x\nwant % x", length, row, padded(want, size))
+			}
+		}
+	}
+}
+
+// All rows of a batch are there at the same time.
+func TestRowsOfABatchAreApart(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		pin(t, 0)
+		g := start(t, parse(t, "records"), o)
+		for _, length := range []int{8, 200, 20, 255, 30} {
+			g.make(60, length)
+		}
+		found := next(t, t.Context(), g.source(t))
+		if len(found.rows) != 300 {
+			t.Fatalf("%d rows", len(found.rows))
+		}
+		for i, row := range found.rows {
+			if seq := binary.LittleEndian.Uint64(row); seq != uint64(i+1) {
+				t.Fatalf("row %d has number %d", i, seq)
+			}
+		}
+	})
+}
+
+// An object as others build them wakes the reader when that has caught up, and only then.
+func TestForeignObject(t *testing.T) {
+	g := start(t, parse(t, "minimal"), LoadOptions{BufferSize: 4096})
+	src := g.source(t)
+	for i := range 200 {
+		g.call(uint16(i))
+		found := next(t, t.Context(), src)
+		if len(found.rows) != 1 || binary.LittleEndian.Uint32(found.rows[0]) != uint32(i) || len(found.lost) > 0 {
+			t.Fatalf("event %d: %+v", i, found)
+		}
+	}
+}
+
+// What such an object discards must not keep the reader from being woken for the next event.
+func TestDiscardedRecordsDoNotDelayEvents(t *testing.T) {
+	g := start(t, parse(t, "minimal"), LoadOptions{})
+	src := g.source(t)
+	var called atomic.Int64
+	time.AfterFunc(30*time.Millisecond, func() {
+		g.call(0xffff) // discarded
+		time.Sleep(30 * time.Millisecond)
+		called.Store(time.Now().UnixNano())
+		g.call(1)
+	})
+	if n := len(next(t, t.Context(), src).rows); n != 1 {
+		t.Fatalf("%d events", n)
+	}
+	if d := time.Duration(time.Now().UnixNano() - called.Load()); d > lossInterval/2 {
+		t.Errorf("the event came after %v, want at once", d)
+	}
+}
+
+// produced returns the number of records that the fixture "records" made, by CPU.
+func produced(t testing.TB, g *running) []uint64 {
+	t.Helper()
+	return perCPU(t, g, "produced")
+}
+
+func perCPU(t testing.TB, g *running, name string) []uint64 {
+	t.Helper()
+	var counts []uint64
+	if err := g.coll.Maps[name].Lookup(uint32(0), &counts); err != nil {
+		t.Fatal(err)
+	}
+	return counts
+}
+
+func sum(counts []uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// With nobody reading the buffer overflows: what the kernel refused is reported by CPU, exactly.
+func TestLossesByCPU(t *testing.T) {
+	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 4096})
+	for cpu := range min(runtime.NumCPU(), 2) {
+		t.Run("", func(t *testing.T) {
+			pin(t, cpu)
+			g.make(200+cpu, 40)
+		})
+	}
+	counts := produced(t, g)
+	const fit = 4096/48 + 0
+	found := drain(t, g.source(t))
+	if n := len(found.rows); n != fit {
+		t.Errorf("%d records of 48 bytes came from a buffer of 4096, want %d", n, fit)
+	}
+	want := make(map[int]uint64)
+	for cpu, n := range counts {
+		if cpu == 0 {
+			n -= fit
+		}
+		if n > 0 {
+			want[cpu] = n
+		}
+	}
+	if !maps.Equal(found.lost, want) {
+		t.Errorf("lost %v, want %v", found.lost, want)
+	}
+}
+
+// A loss is reported though no event follows.
+func TestLossIsReportedWithoutAnEvent(t *testing.T) {
+	pin(t, 0)
+	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 4096})
+	src := g.source(t)
+	for i := range 3 {
+		g.make(80, 40)
+		found := next(t, t.Context(), src)
+		if len(found.rows) != 80 || len(found.lost) > 0 {
+			t.Fatalf("round %d: %d rows, lost %v", i, len(found.rows), found.lost)
+		}
+		g.make(20, 40) // the rows are still in use: 5 fit
+		began := time.Now()
+		for lost := uint64(0); lost == 0; {
+			found = next(t, t.Context(), src)
+			lost = found.lostSum()
+			if lost != 0 && (lost != 15 || found.lost[0] != 15) {
+				t.Fatalf("round %d: lost %v, want 15 on CPU 0", i, found.lost)
+			}
+		}
+		if d := time.Since(began); d > lossInterval+DefaultLatency+slack {
+			t.Errorf("round %d: it took %v to learn of the loss", i, d)
+		}
+	}
+}
+
+// At the end the last losses are reported, however short ago the counters were read.
+func TestLossIsReportedAtTheEnd(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		pin(t, 0)
+		o.BufferSize = 4096
+		g := start(t, parse(t, "records"), o)
+		g.make(1, 40)
+		found := next(t, t.Context(), g.source(t)) // reads the counters
+		n := 100
+		if o.PerfBuffer {
+			n = perfBufferSize/250 + 1000
+		}
+		g.make(n, 248)
+		found.drain(t, g.source(t))
+		if found.lostSum() == 0 || found.lostSum()+uint64(len(found.rows)) != uint64(n+1) {
+			t.Errorf("%d events and lost %v of %d", len(found.rows), found.lost, n+1)
+		}
+		if want := sum(perCPU(t, g, "events_lost_samples")); found.lostSum() != want {
+			t.Errorf("lost %v, the kernel refused %d", found.lost, want)
+		}
+	})
+}
+
+// counter is a sink that counts.
+type counter struct{ rows atomic.Uint64 }
+
+func (c *counter) Write(b *event.Batch) error {
+	c.rows.Add(uint64(len(b.Rows)))
+	return nil
+}
+
+// Under overload, with a reader that has far too little room, every event is accounted for:
+// produced = delivered + lost.
+func TestLedgerUnderOverload(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		o.BufferSize = 4096
+		g := start(t, parse(t, "records"), o)
+		ctx, cancel := context.WithCancel(t.Context())
+		sink, ledger := &counter{}, &pipeline.Ledger{}
+		runner := pipeline.Runner{Sources: g.Sources(), Sink: sink, Ledger: ledger, Stop: func() {
+			if err := g.Detach(); err != nil {
+				t.Error(err)
+			}
+		}}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for i := range 300 {
+				g.make(255, 20+i%230)
+			}
+			cancel()
+		}()
+		if err := runner.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		<-done
+		totals := ledger.Account("records").Totals()
+		if want := sum(produced(t, g)); want != 300*255 || totals.Produced() != want || totals.Delivered != sink.rows.Load() {
+			t.Errorf("produced %d, the ledger says %+v", want, totals)
+		}
+		if !o.PerfBuffer && (totals.Lost == 0 || totals.Delivered == 0) {
+			t.Errorf("no overload: %+v", totals)
+		}
+		t.Logf("%+v", totals)
+	})
+}
+
+// Reading what is there makes no garbage.
+func TestNextAllocatesNothing(t *testing.T) {
+	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 64 << 10})
+	src, ctx := g.source(t), t.Context()
+	var b event.Batch
+	read := func() {
+		for _, length := range []int{8, 20, 32, 255} {
+			g.make(20, length)
+		}
+		for n := 0; n < 80; n += len(b.Rows) {
+			if err := src.Next(ctx, &b); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 100 { // until everything has its size
+		read()
+	}
+	if n := testing.AllocsPerRun(500, read); n != 0 {
+		t.Errorf("%v allocations for 80 events", n)
+	}
+}
+
+// stop returns only when the function that was started has returned: what it uses is closed next.
+func TestWatchStopWaits(t *testing.T) {
+	t.Parallel()
+	var w watch
+	w.stop() // of the zero value: nothing
+	ctx, cancel := context.WithCancel(t.Context())
+	running, release := make(chan struct{}), make(chan struct{})
+	var done atomic.Bool
+	w.start(ctx, func() {
+		close(running)
+		<-release
+		done.Store(true)
+	})
+	w.start(ctx, func() { t.Error("watches twice") })
+	cancel()
+	<-running
+	time.AfterFunc(20*time.Millisecond, func() { close(release) })
+	w.stop()
+	if !done.Load() {
+		t.Error("stop did not wait")
+	}
+	w.stop() // again
+}
+
+func TestWatchStopPrevents(t *testing.T) {
+	t.Parallel()
+	var w watch
+	ctx, cancel := context.WithCancel(t.Context())
+	w.start(ctx, func() { t.Error("called after stop") })
+	w.stop()
+	cancel()
+	time.Sleep(5 * time.Millisecond)
+}
+
+func TestRowsReuseSlots(t *testing.T) {
+	t.Parallel()
+	r := newRows(8)
+	for _, c := range []struct{ head, tail, want string }{
+		{"abcdefg", "", "abcdefg\x00"},
+		{"ab", "", "ab\x00\x00\x00\x00\x00\x00"},
+		{"", "", "\x00\x00\x00\x00\x00\x00\x00\x00"},
+		{"abc", "defgh", "abcdefgh"},
+		{"x", "y", "xy\x00\x00\x00\x00\x00\x00"},
+		{"abcdefgh", "", "abcdefgh"},
+		{"abcd", "efghijkl", "abcdefghijkl"},
+		{"z", "", "z\x00\x00\x00\x00\x00\x00\x00"},
+		{"abcdefghi", "", "abcdefghi"},
+	} {
+		if got := r.row(3, []byte(c.head), []byte(c.tail)); string(got) != c.want {
+			t.Errorf("%q + %q: got %q, want %q", c.head, c.tail, got, c.want)
+		}
+	}
+	before := bytes.Clone(r.row(3, []byte("3"), nil))
+	third := r.row(3, []byte("3"), nil)
+	r.row(2, []byte("2222222"), nil)
+	r.row(4, []byte("4444444"), nil)
+	if !bytes.Equal(third, before) || cap(third) != 8 {
+		t.Error("rows share memory")
+	}
+}
+
+func TestRowsAreBounded(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[uint32]int{1: maxBatchRows, 4096: maxBatchRows, 8192: 256, 1 << 20: 16} {
+		if r := newRows(size); r.max() != want {
+			t.Errorf("struct of %d bytes: %d rows, want %d", size, r.max(), want)
+		}
+	}
+}
+
+func TestLossCounterReportsDifferences(t *testing.T) {
+	t.Parallel()
+	var c lossCounter // of an object that counts nothing
+	got, err := c.poll([]event.Loss{{CPU: 3}}, true)
+	if err != nil || !slices.Equal(got, []event.Loss{{CPU: 3}}) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
