@@ -1,0 +1,149 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package archtest holds the rule that imports go down only. [Gizmo] is the table of floors; the
+// package's test, which is part of "make lint", compares it with what the packages really import.
+//
+// A package imports packages on lower floors, and its own parts. Tests may also import packages
+// on their own floor, but not on a higher one.
+package archtest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+)
+
+// Rules say which package may import which. Packages are named by their paths within the module.
+type Rules struct {
+	Module string
+	// Floors gives each package its floor. It holds for packages below that one, too.
+	Floors map[string]int
+	// Families are packages whose children are apart from each other.
+	Families []string
+	// StandardOnly are packages that import nothing but the standard library.
+	StandardOnly []string
+	// Sideways lists the imports on one floor that are wanted: importer and imported.
+	Sideways map[string]string
+}
+
+// Package is what "go list" tells about a package.
+type Package struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+// List returns all packages of the module in the folder dir, and below it.
+func List(dir string) ([]Package, error) {
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w: %s", err, stderr.Bytes())
+	}
+	var all []Package
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p Package
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		all = append(all, p)
+	}
+}
+
+// Check returns a sentence for each import that breaks the rules, and for each package that they
+// do not know.
+func (r *Rules) Check(packages []Package) []string {
+	var wrong []string
+	for _, p := range packages {
+		from := r.within(p.ImportPath)
+		if _, ok := r.part(from); !ok {
+			wrong = append(wrong, fmt.Sprintf("%s has no floor: give it one in internal/archtest/floors.go "+
+				"and in docs/ARCHITECTURE.md, below all that is to import it", from))
+			continue
+		}
+		for _, path := range p.Imports {
+			wrong = r.checkImport(wrong, from, path, false)
+		}
+		for _, path := range slices.Concat(p.TestImports, p.XTestImports) {
+			wrong = r.checkImport(wrong, from, path, true)
+		}
+	}
+	slices.Sort(wrong)
+	return slices.Compact(wrong)
+}
+
+// checkImport appends to wrong if the package from must not import the given path.
+func (r *Rules) checkImport(wrong []string, from, path string, test bool) []string {
+	part, _ := r.part(from)
+	to := r.within(path)
+	if to == "" {
+		if strings.Contains(strings.Split(path, "/")[0], ".") && !test && slices.Contains(r.StandardOnly, part) {
+			return append(wrong, fmt.Sprintf("%s imports %s, but may only import the standard library", from, path))
+		}
+		return wrong
+	}
+	toPart, ok := r.part(to)
+	if !ok || toPart == part { // an unknown one is reported by itself
+		return wrong
+	}
+	mine, theirs := r.floor(part), r.floor(toPart)
+	switch {
+	case theirs > mine:
+		return append(wrong, fmt.Sprintf("%s (floor %d) imports %s (floor %d): imports go down only", from, mine, to, theirs))
+	case theirs == mine && !test && r.Sideways[part] != toPart:
+		return append(wrong, fmt.Sprintf("%s imports %s, both on floor %d: imports go down only", from, to, mine))
+	}
+	return wrong
+}
+
+// within returns a package's path within the module: "" if it is not of the module, "." for the
+// module's root.
+func (r *Rules) within(path string) string {
+	if path == r.Module {
+		return "."
+	}
+	path = strings.TrimSuffix(path, "_test") // as go list names some packages of tests
+	if rest, ok := strings.CutPrefix(path, r.Module+"/"); ok {
+		return rest
+	}
+	return ""
+}
+
+// part returns the part of the house that a package belongs to: a package with a floor, or a
+// child of a family.
+func (r *Rules) part(path string) (string, bool) {
+	for above, rest := path, ""; ; {
+		if _, ok := r.Floors[above]; ok {
+			if slices.Contains(r.Families, above) && rest != "" {
+				child, _, _ := strings.Cut(rest, "/")
+				return above + "/" + child, true
+			}
+			return above, true
+		}
+		i := strings.LastIndexByte(above, '/')
+		if i < 0 {
+			return "", false
+		}
+		above, rest = path[:i], path[i+1:]
+	}
+}
+
+// floor returns the floor of a part.
+func (r *Rules) floor(part string) int {
+	for {
+		if f, ok := r.Floors[part]; ok {
+			return f
+		}
+		part = part[:strings.LastIndexByte(part, '/')]
+	}
+}

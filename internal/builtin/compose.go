@@ -1,0 +1,39 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package builtin
+
+import (
+	"fmt"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/semtype"
+)
+
+// Compose gives the fields of s their annotations and adds those of enriched types and stages, in
+// this order. It is the one place where a schema grows.
+func Compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
+	if spec == nil {
+		spec = &annotation.Spec{}
+	}
+	if err := semtype.Apply(s, semtype.Types(), env, spec); err != nil {
+		return fmt.Errorf("data source %q: %w", s.Name, err)
+	}
+	own := len(s.Fields)
+	for _, stage := range stages {
+		if err := stage.Extend(s); err != nil {
+			return fmt.Errorf("data source %q: %w", s.Name, err)
+		}
+	}
+	for i := own; i < len(s.Fields); i++ {
+		if err := spec.Annotate(&s.Fields[i], ""); err != nil {
+			return fmt.Errorf("data source %q: %w", s.Name, err)
+		}
+	}
+	if err := spec.Check(s); err != nil {
+		return fmt.Errorf("data source %q: %w", s.Name, err)
+	}
+	return nil
+}

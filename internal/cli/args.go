@@ -1,0 +1,79 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// noArgs rejects arguments, with the nearest command if there is one.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !cmd.HasSubCommands() {
+		return fmt.Errorf("%s takes no arguments, got %q", cmd.CommandPath(), args[0])
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], nearest.Hint(args[0], names))
+}
+
+// oneArg wants exactly one argument, called what in the error.
+func oneArg(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return fmt.Errorf("which %s? usage: %s", what, cmd.UseLine())
+		case len(args) > 1:
+			return fmt.Errorf("one %s at a time, got %q too", what, args[1])
+		}
+		return nil
+	}
+}
+
+// flagError adds the nearest flag to the error about an unknown one.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	name, ok := nearest.Name(unknown.GetSpecifiedName(), names)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("%w; did you mean --%s?", err, name)
+}
+
+// seconds is a duration given as a number of seconds or in Go's notation.
+type seconds time.Duration
+
+func (s *seconds) String() string { return time.Duration(*s).String() }
+func (s *seconds) Type() string   { return "SECONDS" }
+
+func (s *seconds) Set(text string) error {
+	duration := text
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		duration = strconv.FormatFloat(n, 'f', -1, 64) + "s"
+	}
+	d, err := time.ParseDuration(duration)
+	if err != nil || d < 0 {
+		return fmt.Errorf("want a number of seconds or a duration like 1m30s, got %q", text)
+	}
+	*s = seconds(d)
+	return nil
+}

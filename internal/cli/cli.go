@@ -1,0 +1,119 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command line: one file for each command, which turns flags into options.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+)
+
+// Streams are where a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// The exit codes of the program.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	// exitLost is that of a run with --fail-on-loss that lost events and had no other trouble.
+	exitLost = 3
+)
+
+// app is what the commands of one invocation share.
+type app struct {
+	Streams
+	verbose bool
+}
+
+// Main runs the program with the given arguments and returns its exit code.
+func Main(args []string, streams Streams) int {
+	a := &app{Streams: streams}
+	// A closed pipe is an error to handle, not a signal to die of: `| head` ends a run in good order.
+	signal.Ignore(syscall.SIGPIPE)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// After the first Ctrl-C the default applies again, so that the second ends the program at once.
+	context.AfterFunc(ctx, stop)
+
+	root := a.rootCommand()
+	root.SetArgs(args)
+	return a.report(root.ExecuteContext(ctx))
+}
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "gizmo",
+		Short:         "Build and run gadgets: eBPF programs that tell what a host is doing",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on standard error: the verifier's whole log, what was cached, the ledger")
+	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.versionCommand())
+	return root
+}
+
+// setUpLogging directs debug lines to standard error if they were asked for.
+func (a *app) setUpLogging() {
+	level := slog.LevelWarn
+	if a.verbose {
+		level = slog.LevelDebug
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level})))
+}
+
+// errLost is the outcome of a run that lost events where none may be lost.
+var errLost = errors.New("events were lost")
+
+// report prints an error and returns the exit code that it stands for.
+func (a *app) report(err error) int {
+	var compile *build.CompileError
+	var verifier *gadget.VerifierError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, syscall.EPIPE):
+		return exitOK // the reader has had enough
+	case errors.Is(err, errLost):
+		fmt.Fprintf(a.Err, "gizmo: %v\n", err)
+		return exitLost
+	case errors.As(err, &compile):
+		fmt.Fprint(a.Err, compile.Output)
+	}
+	fmt.Fprintf(a.Err, "gizmo: %v\n", err)
+	if errors.As(err, &verifier) {
+		a.printVerifierLog(verifier)
+	}
+	return exitFailed
+}
+
+func (a *app) printVerifierLog(e *gadget.VerifierError) {
+	if !a.verbose {
+		fmt.Fprintf(a.Err, "gizmo: run with -v for the verifier's log (%d lines)\n", len(e.Log))
+		return
+	}
+	for _, line := range e.Log {
+		fmt.Fprintln(a.Err, line)
+	}
+}

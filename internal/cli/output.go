@@ -1,0 +1,182 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/encode"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// defaultMode is the output mode when neither the user nor the data source names one.
+const defaultMode = "columns"
+
+// outputFlags are the flags that say how events are written.
+type outputFlags struct {
+	modes  string
+	fields string
+}
+
+func (f *outputFlags) register(fs *pflag.FlagSet) {
+	var names []string
+	for _, format := range encode.Formats() {
+		names = append(names, format.Name)
+	}
+	fs.StringVarP(&f.modes, "output", "o", "", "output mode, or DATASOURCE:MODE,...: "+strings.Join(names, ", "))
+	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
+}
+
+// mode returns the output mode of the data source.
+func (f *outputFlags) mode(s *event.Schema, settings *annotation.Source, all []*event.Schema) (encode.Format, error) {
+	modes, err := perSource(f.modes, ",", all)
+	if err != nil {
+		return encode.Format{}, fmt.Errorf("--output: %w", err)
+	}
+	name, chosen := modes[s.Name]
+	if !chosen {
+		name = settings.DefaultOutputMode
+	}
+	if name == "" {
+		name = defaultMode
+	}
+	if chosen && len(settings.SupportedOutputModes) > 0 && !slices.Contains(settings.SupportedOutputModes, name) {
+		return encode.Format{}, fmt.Errorf("--output: data source %q has no output mode %q; it has %s",
+			s.Name, name, strings.Join(settings.SupportedOutputModes, ", "))
+	}
+	format, err := encode.Lookup(name)
+	if err != nil {
+		return encode.Format{}, fmt.Errorf("--output: %w", err)
+	}
+	return format, nil
+}
+
+// selected returns the fields that the user wants to see, or nil for the format's default.
+func (f *outputFlags) selected(s *event.Schema, format encode.Format, all []*event.Schema) ([]int, error) {
+	specs, err := perSource(f.fields, ";", all)
+	if err != nil {
+		return nil, fmt.Errorf("--fields: %w", err)
+	}
+	spec, ok := specs[s.Name]
+	if !ok {
+		return nil, nil
+	}
+	fields, err := encode.Select(s, spec, encode.DefaultFields(s, format))
+	if err != nil {
+		return nil, fmt.Errorf("--fields: %w", err)
+	}
+	return fields, nil
+}
+
+// perSource splits "a" or "ds:a<sep>ds2:b" into what it says for each data source. Text without a
+// name counts for all.
+func perSource(text, sep string, all []*event.Schema) (map[string]string, error) {
+	out := make(map[string]string)
+	if text == "" {
+		return out, nil
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name)
+	}
+	for _, part := range strings.Split(text, sep) {
+		name, value, named := strings.Cut(part, ":")
+		switch {
+		case !named:
+			for _, n := range names {
+				out[n] = part
+			}
+		case !slices.Contains(names, name):
+			return nil, fmt.Errorf("there is no data source %q%s", name, nearest.Hint(name, names))
+		default:
+			out[name] = value
+		}
+	}
+	return out, nil
+}
+
+// output is the sink that writes events as text.
+type output struct {
+	mu       sync.Mutex
+	w        io.Writer
+	encoders []boundEncoder
+	buf      []byte
+}
+
+type boundEncoder struct {
+	schema *event.Schema
+	encode.Encoder
+}
+
+// bind prepares the output for a data source and returns the fields that it needs.
+func (o *output) bind(s *event.Schema, format encode.Format, fields []int) (event.FieldSet, error) {
+	var need event.FieldSet
+	enc, err := format.Bind(s, encode.Options{Fields: fields, Width: terminalWidth(o.w)})
+	if err != nil {
+		return need, fmt.Errorf("data source %q: %w", s.Name, err)
+	}
+	o.encoders = append(o.encoders, boundEncoder{s, enc})
+	if fields == nil {
+		fields = encode.DefaultFields(s, format)
+	}
+	for _, i := range fields {
+		need.Add(i)
+	}
+	return need, nil
+}
+
+// begin writes what comes before the first event.
+func (o *output) begin() error {
+	for _, e := range o.encoders {
+		if head := e.Head(nil); len(head) > 0 {
+			if _, err := o.w.Write(head); err != nil {
+				return fmt.Errorf("write the output: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// Write implements pipeline.Sink.
+func (o *output) Write(b *event.Batch) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.encoders {
+		if o.encoders[i].schema == b.Schema {
+			o.buf = o.encoders[i].Append(o.buf[:0], b)
+			break
+		}
+	}
+	if len(o.buf) == 0 {
+		return nil
+	}
+	if _, err := o.w.Write(o.buf); err != nil {
+		return fmt.Errorf("write the output: %w", err)
+	}
+	o.buf = o.buf[:0]
+	return nil
+}
+
+// terminalWidth returns the number of cells in a line of the terminal w, or 0 if it is none.
+func terminalWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}

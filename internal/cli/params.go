@@ -1,0 +1,70 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+)
+
+// paramFlags are the flags that a gadget's params make.
+type paramFlags struct {
+	fs     *pflag.FlagSet
+	params []gadget.Param
+}
+
+// registerParams adds a flag for each param of the image.
+func registerParams(fs *pflag.FlagSet, img *gadget.Image) (*paramFlags, error) {
+	for i := range img.Params {
+		p := &img.Params[i]
+		if fs.Lookup(p.Key) != nil {
+			return nil, fmt.Errorf("the gadget's param %q has the name of a flag of gizmo or of another param; give it another key in gadget.yaml", p.Key)
+		}
+		flag := fs.VarPF(&paramValue{param: p, text: p.Default}, p.Key, "", p.Description)
+		if p.IsBool() {
+			flag.NoOptDefVal = "true"
+		}
+	}
+	return &paramFlags{fs, img.Params}, nil
+}
+
+// values returns the params that were set, by variable.
+func (f *paramFlags) values() (map[string]gadget.Value, error) {
+	values := make(map[string]gadget.Value)
+	for i := range f.params {
+		flag := f.fs.Lookup(f.params[i].Key)
+		if !flag.Changed && f.params[i].Mandatory {
+			return nil, fmt.Errorf("the gadget needs a value for --%s (%s)", flag.Name, flag.Usage)
+		}
+		if !flag.Changed {
+			continue
+		}
+		v, err := f.params[i].Parse(flag.Value.String())
+		if err != nil {
+			return nil, err
+		}
+		values[f.params[i].Var] = v
+	}
+	return values, nil
+}
+
+// paramValue makes a param a flag's value.
+type paramValue struct {
+	param *gadget.Param
+	text  string
+}
+
+func (v *paramValue) String() string { return v.text }
+func (v *paramValue) Type() string   { return v.param.Type() }
+
+func (v *paramValue) Set(text string) error {
+	if _, err := v.param.Parse(text); err != nil {
+		return err
+	}
+	v.text = text
+	return nil
+}

@@ -1,0 +1,201 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+)
+
+// runFlags are the flags of run that do not depend on the gadget.
+type runFlags struct {
+	output     outputFlags
+	annotate   []string
+	timeout    seconds
+	record     string
+	failOnLoss bool
+	host       bool
+	bufferSize int
+}
+
+func (f *runFlags) register(fs *pflag.FlagSet) {
+	f.output.register(fs)
+	fs.StringArrayVar(&f.annotate, "annotate", nil, "annotations: DATASOURCE:KEY=VALUE or DATASOURCE.FIELD:KEY=VALUE, with commas between several")
+	fs.VarP(&f.timeout, "timeout", "t", "end the run after this many seconds, or a duration like 1m30s; 0: when interrupted")
+	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
+	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
+	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
+	fs.IntVar(&f.bufferSize, "buffer-size", gadget.DefaultBufferSize, "bytes of the buffer between the kernel and gizmo")
+	fs.SortFlags = false
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run GADGET [flags]",
+		Short: "Run a gadget: a built-in one by name, or the one in a directory",
+		Long: "Runs a gadget until Ctrl-C and writes its events. GADGET is the name of a built-in gadget or a\n" +
+			"directory with a program.bpf.c.\n\nBuilt-in gadgets: " + strings.Join(builtin.Gadgets(), ", ") +
+			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
+		// Which flags there are depends on the gadget, so the gadget is found first.
+		DisableFlagParsing: true,
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) > 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return builtin.Gadgets(), cobra.ShellCompDirectiveDefault
+		},
+	}
+	f.register(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return a.parseAndRun(cmd, args, &f) }
+	return cmd
+}
+
+// parseAndRun finds the gadget among the arguments, adds its flags and parses them all.
+func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error {
+	cmd.DisableFlagParsing = false
+	cmd.InitDefaultHelpFlag()
+	name, found := firstArgument(cmd, args)
+	var img *gadget.Image
+	var params *paramFlags
+	if found {
+		var err error
+		if img, err = findGadget(cmd.Context(), name); err != nil {
+			return cmp.Or(misplacedFlag(cmd, args, name), err)
+		}
+		if params, err = registerParams(cmd.Flags(), img); err != nil {
+			return err
+		}
+	}
+	if err := cmd.ParseFlags(args); err != nil {
+		return flagError(cmd, err)
+	}
+	a.setUpLogging()
+	switch help, _ := cmd.Flags().GetBool("help"); {
+	case help && img == nil:
+		return cmd.Help()
+	case help:
+		return a.gadgetHelp(cmd, img)
+	}
+	if err := oneArg("gadget")(cmd, cmd.Flags().Args()); err != nil {
+		return err
+	}
+	if cmd.Flags().Arg(0) != name {
+		return fmt.Errorf("put the gadget before its flags: gizmo run GADGET %s", strings.Join(args, " "))
+	}
+	values, err := params.values()
+	if err != nil {
+		return err
+	}
+	return a.runGadget(cmd.Context(), name, img, values, f)
+}
+
+// misplacedFlag returns an error if a flag that is not known as yet stands before name, which then
+// may be its value and no gadget.
+func misplacedFlag(cmd *cobra.Command, args []string, name string) error {
+	err := cmd.ParseFlags(args[:slices.Index(args, name)])
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return nil
+	}
+	return fmt.Errorf("%w (the flags of a gadget come after it: gizmo run GADGET %s)", flagError(cmd, err), strings.Join(args, " "))
+}
+
+// firstArgument returns the first argument that is neither a flag nor the value of one.
+func firstArgument(cmd *cobra.Command, args []string) (string, bool) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			if i+1 < len(args) {
+				return args[i+1], true
+			}
+			return "", false
+		case arg == "-" || !strings.HasPrefix(arg, "-"):
+			return arg, true
+		case takesNextArgument(cmd, arg):
+			i++
+		}
+	}
+	return "", false
+}
+
+// takesNextArgument reports whether arg is a known flag, or ends in one, whose value is the argument
+// after it.
+func takesNextArgument(cmd *cobra.Command, arg string) bool {
+	if name, long := strings.CutPrefix(arg, "--"); long {
+		return takesValue(cmd.Flag(name)) // none has a name with "="
+	}
+	for i := 1; i < len(arg); i++ {
+		flag := cmd.Flags().ShorthandLookup(arg[i : i+1])
+		if flag == nil {
+			flag = cmd.InheritedFlags().ShorthandLookup(arg[i : i+1])
+		}
+		if takesValue(flag) {
+			return i == len(arg)-1 // else the rest of arg is the value
+		}
+	}
+	return false
+}
+
+func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
+
+// The bounds of --buffer-size, in bytes: a page, and more than any machine should spend on it.
+const (
+	minBufferSize = 4 << 10
+	maxBufferSize = 1 << 30
+)
+
+// runGadget runs an image that has been found, with params that have been checked.
+func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, values map[string]gadget.Value, f *runFlags) (err error) {
+	host := builtin.NewHost()
+	defer host.Close()
+	s := &session{app: a, flags: &f.output, failOnLoss: f.failOnLoss}
+	if err := s.annotate(img, f.annotate); err != nil {
+		return err
+	}
+	// Everything that can be wrong with the flags is found before the kernel is asked for anything.
+	if err := s.check(img, &host.Env); err != nil {
+		return err
+	}
+	if f.bufferSize < minBufferSize || f.bufferSize > maxBufferSize {
+		return fmt.Errorf("--buffer-size: want from %d to %d bytes, got %d", minBufferSize, maxBufferSize, f.bufferSize)
+	}
+	g, err := img.Load(&gadget.LoadOptions{Params: values, BufferSize: f.bufferSize})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
+	s.sources = append(s.sources, g.Sources()...)
+	if f.record != "" {
+		rec, err := openRecording(f.record, name, s, host)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, rec.Close()) }()
+		s.stages = append(s.stages, rec)
+	}
+	host.Watch()
+	if err := s.bind(&host.Env); err != nil {
+		return err
+	}
+	s.start, s.stop = g.Attach, func() { _ = g.Detach() }
+	if f.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
+		defer cancel()
+	}
+	return s.run(ctx)
+}
