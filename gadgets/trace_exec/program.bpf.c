@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/*
+ * Reports the programs that processes execute.
+ *
+ * A success is reported from sched_process_exec, which the kernel passes exactly
+ * once for each, when the new program is in place: the arguments then lie in its
+ * memory, one behind the other, as the kernel copied them.  That has advantages
+ * over the entry of the call: nobody can change them any more, they are never
+ * paged out, and there is nothing to keep in between, which would have to be
+ * found again when a thread becomes its process' leader and cleaned up when it
+ * is killed.
+ *
+ * A failure is reported when the call returns: the caller's memory is still there
+ * then, and so are the arguments in the registers saved on entry.
+ */
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+/* Records of a length that isn't constant can't be reserved. */
+#define GADGET_NO_BUF_RESERVE
+#include <gadget/buffer.h>
+#include <gadget/common.h>
+#include <gadget/filesystem.h>
+#include <gadget/filter.h>
+#include <gadget/macros.h>
+#include <gadget/types.h>
+
+#define FNAME_MAX 512
+#define ARGS_MAX  4096 /* bytes; a multiple of 8 */
+#define ARGS_READ 256  /* of a call that failed */
+
+#define EINTR		      4
+#define ERESTARTSYS	      512
+#define ERESTART_RESTARTBLOCK 516
+
+#define ID_UNSET (~0U) /* as the kernel's audit has it */
+
+struct event {
+	gadget_timestamp timestamp_raw;
+	struct gadget_process proc;
+
+	gadget_errno error_raw;
+	__u32 args_count;
+	__u32 args_size;
+	__u32 loginuid;
+	__u32 sessionid;
+	bool args_truncated;
+	bool fname_truncated;
+	__u8 __padding[2];
+	char fname[FNAME_MAX];
+	/* A record ends with the arguments, unless the paths are wanted. */
+	char args[ARGS_MAX];
+	char cwd[GADGET_PATH_MAX];
+	char exepath[GADGET_PATH_MAX];
+};
+
+const volatile bool ignore_failed = true;
+GADGET_PARAM(ignore_failed);
+
+const volatile bool paths = false;
+GADGET_PARAM(paths);
+
+GADGET_TRACER_MAP(events, 1024 * 1024);
+GADGET_TRACER(exec, events, event);
+
+/*
+ * Where events are put together: too large for the stack.
+ *
+ * The length of the arguments is kept here, not in a register, and read anew each
+ * time, which is what volatile does.  The verifier follows values in registers:
+ * it would go through all that follows again for every length there can be.
+ */
+struct event_room {
+	struct event event;
+	/* An argument may run over the end of args, which tells its length. */
+	char beyond[ARGS_MAX];
+	volatile __u32
+		args_len; /* bytes in args, each argument with its zero */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct event_room);
+} scratch SEC(".maps");
+
+/* Since 5.15. */
+static __always_inline bool has_task_pt_regs(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id,
+					  BPF_FUNC_task_pt_regs);
+}
+
+/*
+ * The registers that the current task had when it entered the kernel.  Kernels
+ * without the helper all have them at the top of a stack of 16 KiB.
+ */
+static __always_inline struct pt_regs *entry_regs(void)
+{
+	struct task_struct *task;
+
+	if (has_task_pt_regs())
+		return (struct pt_regs *)bpf_task_pt_regs(
+			bpf_get_current_task_btf());
+	task = (struct task_struct *)bpf_get_current_task();
+	return BPF_CORE_READ(task, stack) + 16 * 1024 -
+	       bpf_core_type_size(struct pt_regs);
+}
+
+/* The arguments of a call.  The first, on arm64, is where the result goes. */
+#if defined(__TARGET_ARCH_x86)
+#define ARG1(regs) BPF_CORE_READ(regs, di)
+#define ARG2(regs) BPF_CORE_READ(regs, si)
+#define ARG3(regs) BPF_CORE_READ(regs, dx)
+#elif defined(__TARGET_ARCH_arm64)
+#define ARG1(regs) BPF_CORE_READ(regs, orig_x0)
+#define ARG2(regs) BPF_CORE_READ(regs, regs[1])
+#define ARG3(regs) BPF_CORE_READ(regs, regs[2])
+#else
+#error "the registers of this architecture are not known here"
+#endif
+
+/*
+ * What the caller gets to see.  A call that a signal interrupted returns to the
+ * kernel's own code first, which either repeats it or makes that EINTR.
+ */
+static __always_inline __u32 error_of(long ret)
+{
+	__u32 error = -ret;
+
+	return error >= ERESTARTSYS && error <= ERESTART_RESTARTBLOCK ? EINTR :
+									error;
+}
+
+/* Returns the number of bytes in args. */
+static __always_inline __u64 get_args_len(const struct event_room *room)
+{
+	__u64 len = room->args_len;
+
+	return len > ARGS_MAX ? ARGS_MAX : len;
+}
+
+/*
+ * Arguments, NUL-terminated one behind the other, become one string with blanks
+ * in between.  Eight bytes at a time: a byte's top bit in "ends" says that it was
+ * zero.  If the record goes on behind the arguments, zeros fill the rest.
+ */
+static __always_inline void join_args(struct event_room *room)
+{
+	const __u64 tops = 0x8080808080808080;
+	__u64 *words = (__u64 *)room->event.args;
+	__u64 word, ends, mask, last;
+	int left;
+
+	for (int i = 0; i < ARGS_MAX / 8; i++) {
+		left = (int)room->args_len - i * 8;
+		if (left <= 0 && !paths)
+			break;
+		mask = left >= 8 ? ~0ULL :
+		       left > 0	 ? (1ULL << (left * 8 & 63)) - 1 :
+				   0;
+		word = words[i];
+		ends = ~(((word & ~tops) + ~tops) | word) & tops;
+		words[i] = (word | ends >> 2) & mask;
+	}
+	/* What ended the last one ends the string. */
+	last = get_args_len(room) - 1;
+	barrier_var(last);
+	room->event.args[last & (ARGS_MAX - 1)] = '\0';
+}
+
+/* A string needs its end. */
+static __always_inline void set_no_args(struct event_room *room)
+{
+	room->event.args[0] = '\0';
+	room->args_len = 1;
+}
+
+static __always_inline void read_args_of_mm(struct event_room *room,
+					    struct mm_struct *mm)
+{
+	struct event *event = &room->event;
+	__u64 start = BPF_CORE_READ(mm, arg_start);
+	__u64 size = BPF_CORE_READ(mm, arg_end) - start;
+
+	event->args_size = size;
+	event->args_truncated = size > ARGS_MAX;
+	room->args_len = size > ARGS_MAX ? ARGS_MAX : size;
+	if (bpf_probe_read_user(event->args, get_args_len(room),
+				(const void *)start) ||
+	    !size)
+		set_no_args(room);
+}
+
+/* The same for @argv of a call that failed. */
+static __always_inline void read_args_of_call(struct event_room *room,
+					      const char *const *argv)
+{
+	struct event *event = &room->event;
+	const char *arg;
+	__u64 len;
+	long n;
+
+	event->args_truncated = false;
+	event->args_count = 0;
+	room->args_len = 0;
+	for (int i = 0; i <= ARGS_READ; i++) {
+		if (bpf_probe_read_user(&arg, sizeof(arg), &argv[i]) || !arg)
+			break;
+		len = room->args_len;
+		if (i == ARGS_READ || len >= ARGS_MAX) {
+			event->args_truncated = true;
+			break;
+		}
+		n = bpf_probe_read_user_str(&event->args[len], ARGS_MAX + 1,
+					    arg);
+		if (n < 1) { /* not in memory */
+			event->args[len] = '\0';
+			n = 1;
+		}
+		room->args_len = len + n;
+		event->args_count++;
+	}
+	event->args_size = room->args_len;
+	if (event->args_size > ARGS_MAX)
+		event->args_truncated = true;
+	if (event->args_size == 0)
+		set_no_args(room);
+}
+
+/* A name that fills its place may go on: the byte that it had to end with tells. */
+static __always_inline void read_fname_of_bprm(struct event *event,
+					       struct linux_binprm *bprm)
+{
+	const char *fname = BPF_CORE_READ(bprm, filename);
+	char last = '\0';
+
+	__builtin_memset(event->fname, 0, FNAME_MAX);
+	if (bpf_probe_read_kernel_str(event->fname, FNAME_MAX, fname) ==
+	    FNAME_MAX)
+		bpf_probe_read_kernel(&last, sizeof(last),
+				      fname + FNAME_MAX - 1);
+	event->fname_truncated = last != '\0';
+}
+
+static __always_inline void read_fname_of_call(struct event *event,
+					       const char *fname)
+{
+	char last = '\0';
+
+	__builtin_memset(event->fname, 0, FNAME_MAX);
+	if (bpf_probe_read_user_str(event->fname, FNAME_MAX, fname) ==
+	    FNAME_MAX)
+		bpf_probe_read_user(&last, sizeof(last), fname + FNAME_MAX - 1);
+	event->fname_truncated = last != '\0';
+}
+
+static __always_inline void read_path(char *to, struct path *path)
+{
+	char *str = get_path_str(path);
+
+	if (str)
+		bpf_probe_read_kernel_str(to, GADGET_PATH_MAX, str);
+}
+
+/* Those of the process: after a failure, still of the old program. */
+static __always_inline void read_paths(struct event *event,
+				       struct task_struct *task)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct file *exe = BPF_CORE_READ(task, mm, exe_file);
+
+	__builtin_memset(event->cwd, 0, sizeof(event->cwd));
+	__builtin_memset(event->exepath, 0, sizeof(event->exepath));
+	read_path(event->cwd, &fs->pwd);
+	read_path(event->exepath, &exe->f_path);
+}
+
+/* Kernels without audit have neither. */
+static __always_inline void read_login(struct event *event,
+				       struct task_struct *task)
+{
+	event->loginuid = ID_UNSET;
+	event->sessionid = ID_UNSET;
+	if (bpf_core_field_exists(task->loginuid))
+		event->loginuid = BPF_CORE_READ(task, loginuid.val);
+	if (bpf_core_field_exists(task->sessionid))
+		event->sessionid = BPF_CORE_READ(task, sessionid);
+}
+
+/* What successes and failures have in common, and the end of both. */
+static __always_inline int report(void *ctx, struct event_room *room)
+{
+	struct event *event = &room->event;
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	__u64 size = offsetof(struct event, args);
+
+	event->timestamp_raw = bpf_ktime_get_boot_ns();
+	gadget_process_populate(&event->proc);
+	read_login(event, task);
+	join_args(room);
+	if (paths) {
+		read_paths(event, task);
+		size = sizeof(*event);
+	} else {
+		size += get_args_len(room);
+	}
+	gadget_output_buf(ctx, &events, event, size);
+	return 0;
+}
+
+static __always_inline struct event_room *get_room(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratch, &zero);
+}
+
+SEC("raw_tp/sched_process_exec")
+int trace_exec_success(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx->args[0];
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx->args[2];
+	struct event_room *room;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	room = get_room();
+	if (!room)
+		return 0;
+
+	room->event.error_raw = 0;
+	room->event.args_count = BPF_CORE_READ(bprm, argc);
+	read_fname_of_bprm(&room->event, bprm);
+	read_args_of_mm(room, BPF_CORE_READ(task, mm));
+	return report(ctx, room);
+}
+
+static __always_inline int report_failure(struct syscall_trace_exit *ctx,
+					  const char *fname,
+					  const char *const *argv)
+{
+	struct event_room *room = get_room();
+
+	if (!room)
+		return 0;
+	room->event.error_raw = error_of(ctx->ret);
+	read_fname_of_call(&room->event, fname);
+	read_args_of_call(room, argv);
+	return report(ctx, room);
+}
+
+static __always_inline bool is_wanted_failure(long ret)
+{
+	return !ignore_failed && ret < 0 &&
+	       !gadget_should_discard_data_current();
+}
+
+SEC("tracepoint/syscalls/sys_exit_execve")
+int trace_execve_exit(struct syscall_trace_exit *ctx)
+{
+	struct pt_regs *regs;
+
+	if (!is_wanted_failure(ctx->ret))
+		return 0;
+	regs = entry_regs();
+	return report_failure(ctx, (const char *)ARG1(regs),
+			      (const char *const *)ARG2(regs));
+}
+
+SEC("tracepoint/syscalls/sys_exit_execveat")
+int trace_execveat_exit(struct syscall_trace_exit *ctx)
+{
+	struct pt_regs *regs;
+
+	if (!is_wanted_failure(ctx->ret))
+		return 0;
+	regs = entry_regs();
+	return report_failure(ctx, (const char *)ARG2(regs),
+			      (const char *const *)ARG3(regs));
+}
+
+char LICENSE[] SEC("license") = "GPL";
