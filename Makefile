@@ -1,0 +1,102 @@
+# Copyright The gizmo Authors
+# SPDX-License-Identifier: Apache-2.0
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := build
+.NOTPARALLEL: # Go and the tests use all cores by themselves
+
+# Where Go's own archives put it, in case that PATH does not say so.
+export PATH := $(PATH):/usr/local/go/bin
+export CGO_ENABLED := 0
+
+VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+LDFLAGS := -s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version=$(VERSION)
+OBJECTS := internal/builtin/objects
+
+# What "make run" runs, and for how long.
+GADGET  ?= trace_open
+SECONDS ?= 0
+ARGS    ?=
+
+.PHONY: build
+build: setup-build objects ## build bin/gizmo with its gadgets inside
+	@go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/gizmo ./cmd/gizmo
+
+.PHONY: run
+run: build setup-mounts ## run a gadget until Ctrl-C: make run GADGET=trace_exec SECONDS=5 ARGS='-o json'
+	@$(AS_ROOT) bin/gizmo run $(GADGET) --host --timeout $(SECONDS) $(ARGS)
+
+.PHONY: test
+test: setup-test setup-mounts build vet ## all tests; as root those of the kernel, too
+	@go test $(AGAIN) ./...
+	@CGO_ENABLED=1 go test $(AGAIN) -race $(RACE)
+
+.PHONY: fmt
+fmt: setup-lint ## format the Go and C code
+	@gofmt -w .
+	@$(C_FILES) | xargs $(CLANG_FORMAT) -i
+
+.PHONY: lint
+lint: setup-lint vet ## check formats, the import floors, and for likely mistakes
+	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted, make fmt does it: $$files" >&2; exit 1; }
+	@$(C_FILES) | xargs $(CLANG_FORMAT) --dry-run --Werror
+	@"$$(go -C tools tool -n staticcheck)" ./...
+	@go test ./internal/archtest
+	@for script in $(SCRIPTS); do bash -n "$$script"; done
+	@shellcheck $(SCRIPTS)
+
+.PHONY: generate
+generate: ## write generated code and pages anew
+	@go generate ./...
+
+.PHONY: bench
+bench: build setup-mounts ## measure the parts, then the whole program
+	@go test -run='^$$' -bench=. ./...
+	@if [ -x bench/run.sh ]; then bench/run.sh; else go build -o bin/bench ./bench && $(AS_ROOT) bin/bench; fi
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf bin
+	@find $(OBJECTS) -mindepth 1 -not -name .gitignore -delete
+
+.PHONY: help
+help: ## list what make can do
+	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+# What follows serves the above.
+
+# Go's cache of test results does not know about the kernel, so CI goes without it.
+AGAIN := $(if $(CI),-count=1)
+
+# The packages in which goroutines meet.
+RACE := ./pipeline/... ./wire/... ./gadget/... ./semtype/userdb/... ./internal/... ./build/gadgets/...
+
+AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# The C code that is ours to format, and the program that does it.
+C_FILES      := find $(wildcard include gadgets test bench) -path include/vmlinux -prune -o \( -name "*.[ch]" -print \)
+CLANG_FORMAT  = $(shell command -v clang-format-19 || echo clang-format)
+
+SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './bin/*')
+
+# The gadgets of the program. The command is run on this machine, whatever the program is built for.
+.PHONY: objects
+objects:
+	@env -u GOOS -u GOARCH go run ./build/gadgets $(if $(GOARCH),-arch $(GOARCH)) -o $(OBJECTS) gadgets
+
+.PHONY: vet
+vet:
+	@go vet ./...
+
+.PHONY: setup-build setup-test setup-lint setup-mounts
+setup-build:
+	@scripts/setup.sh go build
+setup-test:
+	@scripts/setup.sh go build test
+setup-lint:
+	@scripts/setup.sh go lint
+# Tests do not ask for root: without it, those of the kernel are skipped.
+setup-mounts:
+	@if [ -z "$(AS_ROOT)" ] || [ "$(MAKECMDGOALS)" != test ]; then scripts/setup.sh mounts; fi

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Copyright The gizmo Authors
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what is missing on this machine, by apt-get, and mounts what is not
+# mounted. What is there is left as it is; with nothing to do it takes no time.
+#
+#   scripts/setup.sh WHAT...
+#
+#   go      checks that Go is there (it is not installed)
+#   build   clang, llvm-strip, libbpf's headers
+#   test    gcc and the C library, for the race detector
+#   lint    clang-format, shellcheck
+#   mounts  tracefs and bpffs, for running gadgets; needs root
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The version that the project is built and formatted with, where the
+# distribution has it.
+llvm=19
+oldest=14
+
+say() { echo "setup: $*" >&2; }
+
+fail() {
+	say "$*"
+	exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif have sudo; then
+		sudo "$@"
+	else
+		fail "root is needed to run: $*"
+	fi
+}
+
+# have_versioned NAME: whether there is NAME or NAME-14 or newer.
+have_versioned() {
+	have "$1" && return
+	local v
+	for v in $(seq $oldest 40); do
+		have "$1-$v" && return
+	done
+	return 1
+}
+
+missing=()
+
+# need PACKAGE: notes a package to install. A package NAME-19 gives way to
+# NAME where the distribution does not have that version.
+need() { missing+=("$1"); }
+
+need_go() {
+	local want out
+	want=$(sed -n 's/^go //p' go.mod)
+	have go || fail "Go $want or newer is needed, and there is none in PATH: see https://go.dev/dl"
+	out=$(go list -m 2>&1) || fail "Go $want or newer is needed, this is $(go version): $out"
+}
+
+need_build() {
+	have_versioned clang || need "clang-$llvm"
+	have_versioned llvm-strip || need "llvm-$llvm"
+	[ -e /usr/include/bpf/bpf_helpers.h ] || [ -e /usr/local/include/bpf/bpf_helpers.h ] || need libbpf-dev
+}
+
+need_test() {
+	have gcc || need gcc
+	[ -e /usr/include/stdlib.h ] || need libc6-dev
+}
+
+need_lint() {
+	have "clang-format-$llvm" || have clang-format || need "clang-format-$llvm"
+	have shellcheck || need shellcheck
+}
+
+install_missing() {
+	[ ${#missing[@]} -gt 0 ] || return 0
+	have apt-get || fail "please install, by the names your distribution has for them: ${missing[*]%-"$llvm"}"
+	say "installing ${missing[*]}"
+	local names=() name
+	as_root apt-get update -qq
+	for name in "${missing[@]}"; do
+		if ! apt-cache show "$name" >/dev/null 2>&1; then
+			name=${name%-"$llvm"}
+		fi
+		names+=("$name")
+	done
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends "${names[@]}" >/dev/null
+}
+
+# mount_at TYPE NAME DIR: mounts a pseudo file system, that stat calls NAME,
+# unless it is there.
+mount_at() {
+	[ "$(stat -f -c %T "$3" 2>/dev/null)" != "$2" ] || return 0
+	as_root mount -t "$1" "$1" "$3" || say "$1 could not be mounted at $3: gadgets may not run"
+}
+
+mounts() {
+	mount_at tracefs tracefs /sys/kernel/tracing
+	mount_at bpf bpf_fs /sys/fs/bpf
+}
+
+for what in "$@"; do
+	case $what in
+	go | build | test | lint) "need_$what" ;;
+	mounts) ;;
+	*) fail "nothing is known about $what: use go, build, test, lint, mounts" ;;
+	esac
+done
+install_missing
+case " $* " in *" mounts "*) mounts ;; esac

@@ -1,0 +1,202 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+)
+
+// badGadgets are folders of gadgets that cannot be run. The file "want" of each has a regular
+// expression a line: all must match lines on standard error. A folder without a program gets one
+// that works.
+const badGadgets = "testdata/bad"
+
+func TestBadGadgets(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	cases, err := os.ReadDir(badGadgets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	for _, c := range cases {
+		t.Run(c.Name(), func(t *testing.T) {
+			t.Parallel()
+			dir := copyGadget(t, c.Name())
+			pinned := pins(t)
+			g := run(t, setup{env: []string{"XDG_CACHE_HOME=" + cache}}, "run", dir, "-o", "json", "--timeout", "10")
+			g.wantExit(t, 1)
+			g.wantNoOut(t)
+			wantLines(t, filepath.Join(badGadgets, c.Name(), "want"), g.err.String())
+			g.wantAlone(t)
+			wantUnloaded(t, dir)
+			if now := pins(t); len(now) > len(pinned) {
+				t.Errorf("something is pinned: %v", now)
+			}
+		})
+	}
+}
+
+// copyGadget makes a gadget's folder of a test case, for the compiler's messages to have its name.
+func copyGadget(t *testing.T, name string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(badGadgets, name))); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "program.bpf.c")
+	if _, err := os.Stat(program); err == nil {
+		return dir
+	}
+	good, err := os.ReadFile("testdata/good.bpf.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// wantLines checks that each expression in the file matches a line of text.
+func wantLines(t *testing.T, file, text string) {
+	t.Helper()
+	expressions, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expr := range strings.Lines(string(expressions)) {
+		expr = strings.TrimSuffix(expr, "\n")
+		if !regexp.MustCompile("(?m)" + expr).MatchString(text) {
+			t.Errorf("standard error has no line %s:\n%s", expr, text)
+		}
+	}
+	if last := text[strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1:]; !strings.HasPrefix(last, "gizmo: ") {
+		t.Errorf("the last line is not gizmo's: %s", last)
+	}
+}
+
+var programName = regexp.MustCompile(`(?m)^int (e2e_\w+)\(`)
+
+// wantUnloaded checks that the programs of a gadget's folder are not in the kernel. Their names are
+// used by nobody else.
+func wantUnloaded(t *testing.T, dir string) {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join(dir, "program.bpf.c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range programName.FindAllSubmatch(source, -1) {
+		eventually(t, "program "+string(m[1])+" has left the kernel", func() bool {
+			return len(programsNamed(t, string(m[1]))) == 0
+		})
+	}
+}
+
+func TestVerboseShowsTheVerifiersLog(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	dir := copyGadget(t, "verifier")
+	g := run(t, setup{}, "run", dir, "-v", "--timeout", "10")
+	g.wantExit(t, 1)
+	g.wantErr(t, "rejected the gadget: R", "invalid mem access 'map_value_or_null'\n",
+		"\nprocessed ", "call bpf_map_lookup_elem")
+	if text := g.err.String(); strings.Contains(text, "run with -v") {
+		t.Errorf("hints at -v although it was given: %s", text)
+	}
+}
+
+func TestBuildWithoutClang(t *testing.T) {
+	dir := copyGadget(t, "kprobe")
+	env := []string{"PATH=/nonexistent", "CLANG=", "XDG_CACHE_HOME=" + t.TempDir()}
+	for _, command := range [][]string{{"run", dir}, {"image", "build", dir}} {
+		g := run(t, setup{env: env}, command...)
+		g.wantExit(t, 1)
+		g.wantNoOut(t)
+		g.wantErr(t, "gizmo: clang is needed to build gadgets, and none was found in PATH", "install it (Debian, Ubuntu: apt-get install clang")
+	}
+}
+
+func TestBuildWithoutLibbpf(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	dir := copyGadget(t, "kprobe")
+	g := run(t, setup{helper: helperHideLibbpf, env: []string{"XDG_CACHE_HOME=" + t.TempDir()}}, "image", "build", dir)
+	g.wantExit(t, 1)
+	g.wantNoOut(t)
+	g.wantErr(t, "'bpf/bpf_helpers.h' file not found", "libbpf's headers are not installed (Debian, Ubuntu: apt-get install libbpf-dev")
+	g.wantAlone(t)
+}
+
+// Compiling needs no privileges. Running does, and says so before anything else is tried.
+func TestRunWithoutPrivileges(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for name, s := range map[string]setup{
+		"nobody":                    {user: nobody, dir: "/", env: []string{"HOME=/nonexistent"}},
+		"root without capabilities": {helper: helperDropCapabilities},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := run(t, s, "run", "trace_open", "--timeout", "10")
+			g.wantExit(t, 1)
+			g.wantErr(t, "gizmo: missing privileges: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo\n")
+			g.wantNoOut(t)
+		})
+	}
+}
+
+// What is wrong with the flags of a gadget is told before privileges are asked for.
+func TestBadFlags(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"trace_opne", `gizmo: unknown gadget "trace_opne"; did you mean "trace_open"?`},
+		{"trace_open trace_exec", `gizmo: one gadget at a time, got "trace_exec" too`},
+		{"--pid 5 trace_open", "gizmo: unknown flag: --pid (the flags of a gadget come after it: gizmo run GADGET --pid 5 trace_open)"},
+		{"--comm trace_exec trace_open", "gizmo: put the gadget before its flags: gizmo run GADGET --comm trace_exec trace_open"},
+		{"trace_open --pidd 5", "gizmo: unknown flag: --pidd; did you mean --pid?"},
+		{"trace_open --faild", "gizmo: unknown flag: --faild; did you mean --failed?"},
+		{"trace_open -z", "gizmo: unknown shorthand flag: 'z' in -z"},
+		{"trace_open --pid many", `"many" is not a number from 0 to 4294967295`},
+		{"trace_open --pid -1", `"-1" is not a number from 0 to 4294967295`},
+		{"trace_open --pid 4294967296", `"4294967296" is not a number from 0 to 4294967295`},
+		{"trace_open --comm a-name-that-is-too-long", "has 23 bytes; at most 15 fit"},
+		{"trace_open --failed=maybe", `"maybe" is neither true nor false`},
+		{"trace_open --pid", "gizmo: flag needs an argument: --pid"},
+		{"trace_open -o jsno", `gizmo: --output: unknown output format "jsno"`},
+		{"trace_open -o jsno", `did you mean "json"?`},
+		{"trace_open -o opne:json", `gizmo: --output: there is no data source "opne"; did you mean "open"?`},
+		{"trace_open --fields fnmae", `gizmo: --fields: data source "open" has no field "fnmae"; did you mean "fname"?`},
+		{"trace_open --fields +fnmae", `did you mean "fname"?`},
+		{"trace_open --fields opne:fname", `gizmo: --fields: there is no data source "opne"; did you mean "open"?`},
+		{"trace_open --annotate opne.fname:columns.width=9", `unknown data source "opne"; did you mean "open"?`},
+		{"trace_open --annotate open.fnmae:columns.width=9", `unknown field "fnmae"; did you mean "fname"?`},
+		{"trace_open --annotate open.fname:columns.widht=9", `unknown annotation "columns.widht"; did you mean "columns.width"?`},
+		{"trace_open --annotate open.fname:columns.width=wide", `"wide"`},
+		{"trace_open --timeout soon", `want a number of seconds or a duration like 1m30s, got "soon"`},
+		{"trace_open --timeout -1", `got "-1"`},
+		{"trace_open --buffer-size -1", "--buffer-size"},
+		{"trace_open --buffer-size 1", "--buffer-size"},
+		{"trace_open --buffer-size 8GB", "--buffer-size"},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			g := run(t, setup{}, append([]string{"run"}, strings.Fields(c.args)...)...)
+			g.wantExit(t, 1)
+			g.wantNoOut(t)
+			g.wantErr(t, c.want)
+			if strings.Count(g.err.String(), "\n") != 1 {
+				t.Errorf("more than one line on standard error:\n%s", g.err.String())
+			}
+		})
+	}
+}
+
+func TestRecordWhereNobodyCanWrite(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	file := filepath.Join(t.TempDir(), "no", "such", "folder")
+	g := run(t, setup{}, "run", "trace_open", "--record", file, "--timeout", "10")
+	g.wantExit(t, 1)
+	g.wantNoOut(t)
+	g.wantErr(t, "gizmo: --record: open "+file+": no such file or directory\n")
+}

@@ -1,0 +1,138 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// helperMode is the environment variable that makes the test program a helper.
+const helperMode = "GIZMO_E2E_HELPER"
+
+// The modes of the helper. The second and third prepare the process and then become the program
+// that the arguments name.
+const (
+	helperOpener           = "opener"
+	helperDropCapabilities = "drop-capabilities"
+	helperHideLibbpf       = "hide-libbpf"
+)
+
+func helper(mode string, args []string) int {
+	var err error
+	switch mode {
+	case helperOpener:
+		err = openOnCommand(os.Stdin, os.Stdout)
+	case helperDropCapabilities:
+		err = become(args, dropCapabilities)
+	case helperHideLibbpf:
+		err = become(args, hideLibbpf)
+	default:
+		err = fmt.Errorf("unknown mode %q", mode)
+	}
+	fmt.Fprintln(os.Stderr, "helper:", err)
+	return 99
+}
+
+// become turns the process into another program, prepared in its thread.
+func become(argv []string, prepare func() error) error {
+	runtime.LockOSThread()
+	if err := prepare(); err != nil {
+		return err
+	}
+	if err := os.Unsetenv(helperMode); err != nil {
+		return err
+	}
+	return unix.Exec(argv[0], argv, os.Environ())
+}
+
+// dropCapabilities leaves root without any privilege from the next exec on.
+func dropCapabilities() error {
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+			return fmt.Errorf("drop capability %d: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// hideLibbpf covers libbpf's headers. The process has mounts of its own.
+func hideLibbpf() error {
+	for _, dir := range []string{"/usr/include/bpf", "/usr/local/include/bpf"} {
+		err := unix.Mount("none", dir, "tmpfs", 0, "")
+		if err != nil && err != unix.ENOENT {
+			return fmt.Errorf("hide %s: %w", dir, err)
+		}
+	}
+	return nil
+}
+
+// openOnCommand opens files: for each line "COUNT PATH" PATH so often, and then it says so. It opens
+// nothing else, since all is done with system calls of one thread.
+func openOnCommand(in io.Reader, out io.Writer) error {
+	runtime.LockOSThread()
+	commands := bufio.NewScanner(in)
+	for commands.Scan() {
+		count, path, _ := strings.Cut(commands.Text(), " ")
+		n, err := strconv.Atoi(count)
+		if err != nil {
+			return err
+		}
+		for range n {
+			if fd, err := unix.Open(path, unix.O_RDONLY, 0); err == nil {
+				unix.Close(fd)
+			}
+		}
+		fmt.Fprintln(out, "done")
+	}
+	return commands.Err()
+}
+
+// opener is a process that opens files on command and does nothing else.
+type opener struct {
+	*process
+	commands *os.File
+	done     int
+}
+
+func startOpener(t testing.TB) *opener {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	t.Cleanup(func() { w.Close() })
+	o := &opener{commands: w}
+	o.process = startProgram(t, withHelper(setup{helper: helperOpener, in: r}), []string{os.Args[0]})
+	o.open(t, 0, "/") // once it answers it has started
+	return o
+}
+
+// pid returns the opener's process id as text.
+func (o *opener) pid() string { return strconv.Itoa(o.cmd.Process.Pid) }
+
+// begin lets the opener open the path n times.
+func (o *opener) begin(t testing.TB, n int, path string) {
+	t.Helper()
+	if _, err := fmt.Fprintf(o.commands, "%d %s\n", n, path); err != nil {
+		t.Fatal(err)
+	}
+	o.done++
+}
+
+// open is begin, and waits until it is done.
+func (o *opener) open(t testing.TB, n int, path string) {
+	t.Helper()
+	o.begin(t, n, path)
+	eventually(t, "opened the file", func() bool { return o.out.Len() == o.done*len("done\n") })
+}

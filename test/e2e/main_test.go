@@ -1,0 +1,92 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files and recordings anew")
+
+// The folder of the module, and what is built of it for all tests.
+const (
+	moduleDir    = "../.."
+	gadgetsDir   = moduleDir + "/gadgets"
+	buildVersion = "v0.0.0-e2e"
+)
+
+// gizmoPath is that of the program under test.
+var gizmoPath string
+
+func TestMain(m *testing.M) {
+	if mode := os.Getenv(helperMode); mode != "" {
+		os.Exit(helper(mode, os.Args[1:]))
+	}
+	flag.Parse()
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "gizmo-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	gizmoPath = filepath.Join(dir, "gizmo")
+	if err := buildGizmo(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// buildGizmo does what "make build" does, into a folder that unprivileged users can read.
+func buildGizmo(dir string) error {
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	if err := goCommand("run", "./build/gadgets", "-o", "internal/builtin/objects", "gadgets"); err != nil {
+		return err
+	}
+	return goCommand("build", "-trimpath", "-buildvcs=false",
+		"-ldflags", "-s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version="+buildVersion,
+		"-o", gizmoPath, "./cmd/gizmo")
+}
+
+// goCommand runs the go command in the module's folder. What it writes is in the error.
+func goCommand(args ...string) error {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = moduleDir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("go %v: %w\n%s", args, err, &output)
+	}
+	return nil
+}
+
+// gadgetNames lists the folders of gadgets.
+func gadgetNames(t *testing.T) []string {
+	t.Helper()
+	programs, err := filepath.Glob(gadgetsDir + "/*/program.bpf.c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(programs) == 0 {
+		t.Fatalf("there are no gadgets in %s", gadgetsDir)
+	}
+	var names []string
+	for _, p := range programs {
+		names = append(names, filepath.Base(filepath.Dir(p)))
+	}
+	return names
+}

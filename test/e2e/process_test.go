@@ -1,0 +1,215 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what should take no time, on a machine that is busy.
+const patience = 20 * time.Second
+
+// nobody is a user without privileges.
+const nobody = 65534
+
+// setup says how a program is started. The zero value is the usual way.
+type setup struct {
+	// helper is the mode of the helper that starts the program; see helper.
+	helper string
+	// user is who runs the program.
+	user uint32
+	// env is added to the environment.
+	env []string
+	dir string
+	in  io.Reader
+	// out takes the place of the buffer that keeps the output.
+	out *os.File
+}
+
+// process is a running program.
+type process struct {
+	cmd      *exec.Cmd
+	out, err capture
+	started  time.Time
+	ended    chan struct{}
+	exitedIn time.Duration // from the start, valid once ended
+}
+
+// start starts gizmo. It is killed, with all that it started, at the end of the test.
+func start(t testing.TB, s setup, args ...string) *process {
+	t.Helper()
+	if s.helper != "" {
+		return startProgram(t, withHelper(s), append([]string{os.Args[0], gizmoPath}, args...))
+	}
+	return startProgram(t, s, append([]string{gizmoPath}, args...))
+}
+
+func withHelper(s setup) setup {
+	s.env = append(s.env, helperMode+"="+s.helper)
+	return s
+}
+
+// startProgram is start for any program.
+func startProgram(t testing.TB, s setup, argv []string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(argv[0], argv[1:]...), ended: make(chan struct{})}
+	p.cmd.Dir, p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = s.dir, s.in, &p.out, &p.err
+	p.cmd.Env = append(os.Environ(), s.env...)
+	if s.out != nil {
+		p.cmd.Stdout = s.out
+	}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if s.user != 0 {
+		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: s.user, Gid: s.user}
+	}
+	if s.helper == helperHideLibbpf {
+		p.cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
+	}
+	p.started = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = p.cmd.Wait()
+		p.exitedIn = time.Since(p.started)
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		<-p.ended
+	})
+	return p
+}
+
+// run runs gizmo to its end.
+func run(t testing.TB, s setup, args ...string) *process {
+	t.Helper()
+	p := start(t, s, args...)
+	p.wait(t)
+	return p
+}
+
+// wait waits for the end and returns the exit code, -1 after a signal.
+func (p *process) wait(t testing.TB) int {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		t.Fatalf("%v has not ended after %v; standard error:\n%s", p.cmd.Args[1:], patience, p.err.String())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// wantExit waits for the end and checks the exit code.
+func (p *process) wantExit(t testing.TB, code int) {
+	t.Helper()
+	if got := p.wait(t); got != code {
+		t.Fatalf("%v: %v, want exit code %d; standard error:\n%s", p.cmd.Args[1:], p.cmd.ProcessState, code, p.err.String())
+	}
+}
+
+// signal sends a signal to the program alone.
+func (p *process) signal(t testing.TB, s syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// interrupt is a Ctrl-C that ends a run in good order.
+func (p *process) interrupt(t testing.TB) {
+	t.Helper()
+	p.signal(t, syscall.SIGINT)
+	p.wantExit(t, 0)
+}
+
+// wantErr checks that all of these are on standard error.
+func (p *process) wantErr(t testing.TB, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !strings.Contains(p.err.String(), text) {
+			t.Errorf("%v: standard error lacks %q:\n%s", p.cmd.Args[1:], text, p.err.String())
+		}
+	}
+}
+
+// wantNoOut checks that there is nothing on standard output.
+func (p *process) wantNoOut(t testing.TB) {
+	t.Helper()
+	if got := p.out.String(); got != "" {
+		t.Errorf("%v: unexpected output:\n%s", p.cmd.Args[1:], got)
+	}
+}
+
+// wantAlone checks that an ended program has left no process behind.
+func (p *process) wantAlone(t testing.TB) {
+	t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("%v: left processes behind: %v", p.cmd.Args[1:], err)
+	}
+}
+
+// eventually waits until what holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s", patience, what)
+		}
+	}
+}
+
+// capture keeps what a program writes.
+type capture struct {
+	mu    sync.Mutex
+	buf   bytes.Buffer
+	first time.Time // when the first bytes came
+}
+
+func (c *capture) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first.IsZero() {
+		c.first = time.Now()
+	}
+	return c.buf.Write(p)
+}
+
+// String returns what came so far.
+func (c *capture) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.String()
+}
+
+// Len returns how much came so far.
+func (c *capture) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.Len()
+}
+
+// firstAt returns when the first bytes came.
+func (c *capture) firstAt() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.first
+}
+
+// tail returns at most the last n bytes that came so far.
+func (c *capture) tail(n int) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := c.buf.Bytes()
+	return string(b[max(0, len(b)-n):])
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/* A marker names a struct that is not there. */
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <gadget/buffer.h>
+#include <gadget/macros.h>
+
+struct event {
+	__u32 number;
+};
+
+GADGET_TRACER_MAP(events, 1024 * 256);
+const void *gadget_tracer_bad___events___evnet __attribute__((used));
+const struct event *keep __attribute__((used));
+
+SEC("tracepoint/syscalls/sys_enter_openat")
+int e2e_no_struct(void *ctx)
+{
+	struct event event = {.number = 1};
+
+	gadget_output_buf(ctx, &events, &event, sizeof(event));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/* Nothing on this kernel is called like this. */
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <gadget/buffer.h>
+#include <gadget/macros.h>
+
+struct event {
+	__u32 number;
+};
+
+GADGET_TRACER_MAP(events, 1024 * 256);
+GADGET_TRACER(bad, events, event);
+
+SEC("tracepoint/syscalls/sys_enter_opeen")
+int e2e_no_tp(void *ctx)
+{
+	struct event event = {.number = 1};
+
+	gadget_output_buf(ctx, &events, &event, sizeof(event));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
