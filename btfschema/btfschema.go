@@ -79,11 +79,18 @@ func (b *builder) addMembers(members []btf.Member, at place) error {
 	return nil
 }
 
+// aliasPrefix begins the typedefs of members that are second names of others, for sources that use
+// an older spelling; see <gadget/types.h>.
+const aliasPrefix = "__gadget_alias_"
+
 func (b *builder) addMember(m *btf.Member, at place) error {
 	if strings.HasPrefix(m.Name, "__") {
 		return nil
 	}
 	t, names := resolve(m.Type)
+	if len(names) > 0 && strings.HasPrefix(names[0], aliasPrefix) {
+		return nil
+	}
 	off := at.off + m.Offset.Bytes()
 	if m.Name == "" { // an anonymous struct or union: its members are ours
 		inner, ok := membersOf(t)

@@ -75,7 +75,7 @@ func TestNew(t *testing.T) {
 		btf.Member{Name: "slots", Type: &btf.Array{Type: u32, Nelems: 3}},
 		btf.Member{Name: "grid", Type: &btf.Array{Type: &btf.Array{Type: u32, Nelems: 2}, Nelems: 2}},
 		btf.Member{Name: "in", Type: inner},
-		btf.Member{Name: "", Type: &btf.Union{Size: 4, Members: []btf.Member{{Name: "v4", Type: u32}, {Name: "low", Type: u16}}}},
+		btf.Member{Name: "", Type: &btf.Union{Size: 4, Members: []btf.Member{{Name: "v4", Type: u32}, {Name: "old", Type: typedef("__gadget_alias_u32", u32)}, {Name: "low", Type: u16}}}},
 		btf.Member{Name: "__hidden", Type: u32},
 		btf.Member{Name: "color_raw", Type: color},
 		btf.Member{Name: "ptr", Type: &btf.Pointer{Target: u32}},
