@@ -37,6 +37,9 @@ type Machine struct {
 	// BootOffset, in nanoseconds, makes Unix time of the time since boot: Unix time = boot time +
 	// BootOffset. It holds when the recording begins.
 	BootOffset int64 `json:"bootOffset,omitempty"`
+	// Users and Groups name the ids of users and groups, so that events read the same elsewhere.
+	Users  map[uint32]string `json:"users,omitempty"`
+	Groups map[uint32]string `json:"groups,omitempty"`
 }
 
 // DataSource is one data source of a recording.

@@ -102,6 +102,7 @@ func TestPart(t *testing.T) {
 		"stage":                    "stage",
 		"stage/filter":             "stage/filter",
 		"stage/filter/deep/deeper": "stage/filter",
+		"gadgets/one/workload":     "gadgets/one",
 		"include":                  "include",
 		"include/gadget":           "include/gadget",
 		"include/gadget/testdata":  "include/gadget",

@@ -12,6 +12,7 @@ func Gizmo() *Rules {
 			// Beside the house: these may import anything, and nothing imports them.
 			"test":           6,
 			"bench":          6,
+			"gadgets":        6, // their workloads
 			"include/gadget": 6, // tests of the C headers
 
 			"cmd/gizmo": 5,
@@ -40,7 +41,7 @@ func Gizmo() *Rules {
 			"internal/kerneltest": 0,
 			"internal/archtest":   0,
 		},
-		Families:     []string{"stage"},
+		Families:     []string{"stage", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest"},
 		Sideways: map[string]string{
 			"internal/cli": "internal/builtin", // the command line uses the wiring

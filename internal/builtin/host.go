@@ -4,6 +4,7 @@
 package builtin
 
 import (
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -16,7 +17,10 @@ import (
 
 // Host is what the meaning of events on this machine depends on.
 type Host struct {
-	Env   semtype.Env
+	Env semtype.Env
+	// Users and Groups are this machine's names.
+	Users, Groups *userdb.File
+
 	clock atomic.Int64
 	done  chan struct{}
 	// OnClock, if set before Watch, is told of a new boot offset.
@@ -25,13 +29,14 @@ type Host struct {
 
 // NewHost looks at this machine.
 func NewHost() *Host {
-	h := &Host{done: make(chan struct{})}
+	h := &Host{done: make(chan struct{}), Users: userdb.Users(), Groups: userdb.Groups()}
 	h.clock.Store(bootOffset())
 	h.Env = semtype.Env{
 		Arch:       runtime.GOARCH,
 		BootOffset: h.clock.Load,
-		Users:      userdb.Users(),
-		Groups:     userdb.Groups(),
+		Users:      h.Users,
+		Groups:     h.Groups,
+		Log:        slog.Default(),
 	}
 	return h
 }

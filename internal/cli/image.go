@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +39,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 			"keeps it in the cache, so that \"gizmo run DIR\" starts at once.",
 		Args: oneArg("directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			img, object, err := buildDir(cmd.Context(), args[0])
+			img, object, err := a.buildDir(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -59,12 +58,16 @@ func (a *app) imageBuildCommand() *cobra.Command {
 }
 
 // buildDir compiles and analyses the gadget in a directory.
-func buildDir(ctx context.Context, dir string) (*gadget.Image, []byte, error) {
-	res, err := build.Dir(ctx, dir, nil)
+func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, []byte, error) {
+	var o build.Options
+	if a.verbose {
+		o.Verbose = a.Err
+	}
+	res, err := build.Dir(ctx, dir, &o)
 	if err != nil {
 		return nil, nil, err
 	}
-	slog.Debug("built the gadget", "dir", dir, "cached", res.Cached)
+	fmt.Fprint(a.Err, res.Warnings)
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, nil, err
@@ -81,7 +84,7 @@ func buildDir(ctx context.Context, dir string) (*gadget.Image, []byte, error) {
 
 // findGadget returns the image that a name on the command line stands for: a built-in gadget or a
 // directory. A name with a slash, or that of a folder with a program, is a directory.
-func findGadget(ctx context.Context, name string) (*gadget.Image, error) {
+func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, error) {
 	if !strings.ContainsRune(name, filepath.Separator) {
 		img, err := builtin.Gadget(name)
 		if err == nil || !errors.Is(err, builtin.ErrUnknownGadget) {
@@ -91,6 +94,6 @@ func findGadget(ctx context.Context, name string) (*gadget.Image, error) {
 			return nil, err
 		}
 	}
-	img, _, err := buildDir(ctx, name)
+	img, _, err := a.buildDir(ctx, name)
 	return img, err
 }

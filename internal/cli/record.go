@@ -70,9 +70,16 @@ func (r *recording) flushAtIntervals() {
 	}
 }
 
+// maxNames bounds the names of users, and of groups, in a recording: local ones fit, and what a
+// directory of a large organisation would add stays out.
+const maxNames = 4096
+
 // machine describes this one for the header of a recording.
 func machine(host *builtin.Host) wire.Machine {
-	m := wire.Machine{Arch: host.Env.Arch, BootOffset: host.Env.BootOffset()}
+	m := wire.Machine{
+		Arch: host.Env.Arch, BootOffset: host.Env.BootOffset(),
+		Users: host.Users.Table(maxNames), Groups: host.Groups.Table(maxNames),
+	}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err == nil {
 		m.Kernel = unix.ByteSliceToString(u.Release[:])

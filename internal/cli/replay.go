@@ -14,6 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	"github.com/gizmo-ebpf/gizmo/semtype/userdb"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
@@ -54,7 +55,11 @@ func (a *app) replay(ctx context.Context, path string, flags *outputFlags, failO
 	if s.specs, err = recordedSpecs(r.Header()); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	env := semtype.Env{Arch: r.Header().Machine.Arch, BootOffset: r.BootOffset}
+	machine := &r.Header().Machine
+	env := semtype.Env{
+		Arch: machine.Arch, BootOffset: r.BootOffset,
+		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups),
+	}
 	if err := s.bind(&env); err != nil {
 		return err
 	}

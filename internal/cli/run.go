@@ -67,12 +67,15 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error {
 	cmd.DisableFlagParsing = false
 	cmd.InitDefaultHelpFlag()
+	// Building the gadget comes before the flags are parsed and should be told of, too.
+	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
+	a.setUpLogging()
 	name, found := firstArgument(cmd, args)
 	var img *gadget.Image
 	var params *paramFlags
 	if found {
 		var err error
-		if img, err = findGadget(cmd.Context(), name); err != nil {
+		if img, err = a.findGadget(cmd.Context(), name); err != nil {
 			return cmp.Or(misplacedFlag(cmd, args, name), err)
 		}
 		if params, err = registerParams(cmd.Flags(), img); err != nil {
@@ -82,7 +85,6 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if err := cmd.ParseFlags(args); err != nil {
 		return flagError(cmd, err)
 	}
-	a.setUpLogging()
 	switch help, _ := cmd.Flags().GetBool("help"); {
 	case help && img == nil:
 		return cmd.Help()

@@ -219,3 +219,25 @@ func ExampleFile_Append() {
 	fmt.Printf("%s %q\n", users.Append(nil, 0), users.Append(nil, 4_000_000_000))
 	// Output: root ""
 }
+
+func TestTableCopiesTheLowestIDs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "passwd")
+	if err := os.WriteFile(path, []byte("c:x:30:\na:x:10:\nb:x:20:\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := New(path)
+	table := f.Table(2)
+	if len(table) != 2 || table[10] != "a" || table[20] != "b" {
+		t.Errorf("got %v", table)
+	}
+	if got := f.Table(9); len(got) != 3 {
+		t.Errorf("got %v", got)
+	}
+	if got := table.Append([]byte("user "), 20); string(got) != "user b" {
+		t.Errorf("got %q", got)
+	}
+	if got := table.Append(nil, 30); len(got) != 0 {
+		t.Errorf("got %q for an id without a name", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -33,7 +34,9 @@ type Ring struct {
 	pos      uint64 // how far Next has come; consumer follows on Release
 
 	control, shared []byte // the two mappings
-	epoll, wake     int
+	epoll           int
+	wakeMu          sync.Mutex // guards wake
+	wake            int        // -1 once closed
 	events          [2]unix.EpollEvent
 }
 
@@ -129,15 +132,21 @@ func (r *Ring) Wait(timeout time.Duration) error {
 	return nil
 }
 
-// Wake ends the present and all later calls of Wait. It may be called by any goroutine, but not
-// after Close.
+// Wake ends the present and all later calls of Wait. It may be called by any goroutine, and does
+// nothing after Close.
 func (r *Ring) Wake() {
+	r.wakeMu.Lock()
+	defer r.wakeMu.Unlock()
 	one := [8]byte{1}
-	_, _ = unix.Write(r.wake, one[:])
+	if r.wake >= 0 {
+		_, _ = unix.Write(r.wake, one[:])
+	}
 }
 
 // Close unmaps the buffer. Nothing that Next returned may be used any longer.
 func (r *Ring) Close() error {
+	r.wakeMu.Lock()
+	defer r.wakeMu.Unlock()
 	var errs []error
 	for _, fd := range []*int{&r.epoll, &r.wake} {
 		if *fd >= 0 {
