@@ -81,6 +81,9 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
 	})
 	if err != nil {
+		if p := img.missingTracepoint(kernel); p != nil && errors.Is(err, ebpf.ErrNotSupported) {
+			return nil, fmt.Errorf("program %s: this kernel has no BTF tracepoint %s: %w", p.Name, p.Target, err)
+		}
 		return nil, explainLoad(err)
 	}
 	g := &Gadget{image: img, coll: coll}
@@ -88,6 +91,22 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
+}
+
+// missingTracepoint returns the first program for a BTF tracepoint that the kernel itself does not
+// have; a module may.
+func (img *Image) missingTracepoint(kernel *btf.Spec) *Program {
+	for i := range img.Programs {
+		p := &img.Programs[i]
+		if p.Disabled || p.hook != hookBTFTracepoint {
+			continue
+		}
+		var t *btf.Typedef
+		if err := kernel.TypeByName("btf_trace_"+p.Target, &t); errors.Is(err, btf.ErrNotFound) {
+			return p
+		}
+	}
+	return nil
 }
 
 // Supported returns an error for the first part of the image that this version of gizmo cannot run.
@@ -270,13 +289,14 @@ func wakeupBytes(buffer uint32) uint32 {
 	return max(min(buffer/16, 256<<10), 1<<10)
 }
 
-// Attach attaches all programs: events come from now on.
+// Attach attaches all programs, except those that are disabled and those of which the params have
+// left nothing: events come from now on.
 func (g *Gadget) Attach() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for i := range g.image.Programs {
 		p := &g.image.Programs[i]
-		if p.Disabled {
+		if p.Disabled || isIdle(g.coll.Programs[p.Name]) {
 			continue
 		}
 		l, err := attach(p, g.coll.Programs[p.Name])
