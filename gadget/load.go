@@ -26,7 +26,7 @@ import (
 const (
 	// DefaultBufferSize is the size in bytes of a buffer when the caller names none. Gadgets declare
 	// sizes too, made for other readers; see docs/RATIONALE.md.
-	DefaultBufferSize = 8 << 20
+	DefaultBufferSize = 16 << 20
 	// DefaultLatency bounds how long an event may wait in the buffer for others to come.
 	DefaultLatency = 20 * time.Millisecond
 )
