@@ -71,7 +71,7 @@ func usualWidth(v *value) int {
 	const digitsPerBit = 30103 // times 100000
 	signed := false
 	switch v.op {
-	case opBool:
+	case opBool, opOddBool:
 		return len("false")
 	case opInt32, opInt64, opInt128, opOddInt:
 		signed = true

@@ -150,9 +150,9 @@ func TestAnyBytesGiveValidOutput(t *testing.T) {
 		for _, text := range hostileTexts {
 			bytes := []byte(text)
 			s := everything(single, &bytes)
-			for _, width := range []int{0, 1, 200} {
+			for _, width := range []int{0, 200} {
 				enc := bind(t, f, s, encode.Options{Width: width})
-				for rows := range 4 {
+				for _, rows := range []int{0, 1, 3} {
 					out := enc.Append(nil, randomBatch(s, r, rows))
 					if err := check(f.Name, out, single, rows); err != nil {
 						t.Fatalf("text %q, %d rows: %v\n%q", text, rows, err, out)
@@ -166,13 +166,13 @@ func TestAnyBytesGiveValidOutput(t *testing.T) {
 func TestNoAllocations(t *testing.T) { // not parallel: others' allocations would count
 	for _, f := range encode.Formats() {
 		for _, single := range []bool{true, false} {
-			for _, text := range []string{"plain", hostileTexts[len(hostileTexts)-1], "7", ""} {
+			for _, text := range append([]string{".CFG", "NULL"}, hostileTexts...) {
 				bytes := []byte(text)
 				s := everything(single, &bytes)
 				enc := bind(t, f, s, encode.Options{Width: 500})
 				batch := randomBatch(s, rand.New(rand.NewPCG(3, 4)), 8)
 				buf := enc.Append(nil, batch)
-				if n := testing.AllocsPerRun(20, func() { buf = enc.Append(buf[:0], batch) }); n != 0 {
+				if n := testing.AllocsPerRun(5, func() { buf = enc.Append(buf[:0], batch) }); n != 0 {
 					t.Errorf("%s, single %v, text %q: %v allocations", f.Name, single, text, n)
 				}
 			}

@@ -13,4 +13,32 @@
 // through raw (other than the ends of its own lines), nor a character that changes the direction of
 // the text around it: json, jsonpretty and yaml escape them, columns shows a dot. Bytes that are no
 // UTF-8 become U+FFFD.
+//
+// # json, jsonpretty, yaml
+//
+// A field's place is its name: "proc.creds.uid" is a member of an object in an object. Keys are
+// sorted by their bytes and unique: where two fields claim a place, the later one in the schema has
+// it. A struct always nests, whatever its Text. Integers are exact to their last digit; floats have
+// the shortest text that reads back the same, and NaN and the infinities are null in JSON. Enums are
+// numbers. Bytes are hex digits. An array is an array, unless it has a Text: then it is that string.
+// A field with a Text is a number or boolean if its Kind says so, and null while its text is none.
+//
+// YAML strings are bare where readers of YAML 1.1 and 1.2 both take them for strings, else quoted.
+//
+// # columns
+//
+// A column is as wide as its annotations say; where they say nothing, 16 cells, or for an integer of
+// the record what its largest value takes (20 at most). It is never narrower than its header, unless
+// it is fixed or has a MaxWidth. Without a terminal, columns keep these widths, and only MaxWidth and
+// Fixed cut a value; longer ones push the rest of the line aside.
+//
+// On a terminal fixed columns keep their width and the others share the rest in proportion, but get
+// no less than MinWidth (or 5 cells) and no less than their header where there is room for all of
+// them, and no more than MaxWidth. Numbers and booleans of the record do not grow beyond the width
+// they want and are cut only by MaxWidth and Fixed: half a number is a wrong one. Where all cannot
+// fit, lines run over.
+//
+// A column annotated with Replace shows the value of the field named there, if it is there and not
+// empty. A struct is a column if it has a Text or such a stand-in; its members are then hidden unless
+// they are chosen. A table without columns is nothing at all.
 package encode

@@ -87,7 +87,7 @@ func jsonRoom(v *value) (room int, fixed bool) {
 	switch {
 	case v.op == opString:
 		return int(v.size) + 2, true
-	case v.op <= opOddInt || v.op == opBool || v.op == opRestLen:
+	case v.op <= opOddInt || v.op == opBool || v.op == opOddBool || v.op == opRestLen:
 		return numberRoom, true
 	}
 	return 2, false
@@ -192,10 +192,13 @@ func putFixed(buf []byte, n int, steps []jsonStep, i int, rec []byte) (int, int)
 			n += k + 2
 			buf[n-1] = '"'
 			continue
+		case opBool:
+			n += copy(buf[n:], boolNames[min(rec[s.off], 1)])
+			continue
 		default:
 			return n, i
 		}
-		switch {
+		switch { // putUint, in place
 		case v < 10: // as most numbers in records are
 			buf[n] = '0' + byte(v)
 			n++

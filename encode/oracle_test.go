@@ -331,7 +331,7 @@ func TestNestedFormatsAgreeWithTheOracle(t *testing.T) {
 		for _, text := range hostileTexts {
 			bytes := []byte(text)
 			s := everything(single, &bytes)
-			for rows := range 5 {
+			for _, rows := range []int{0, 2} {
 				agree(t, randomBatch(s, r, rows))
 			}
 		}

@@ -29,7 +29,8 @@ const (
 	opInt128
 	opFloat32
 	opFloat64
-	opBool
+	opBool       // of one byte
+	opOddBool    // of another size, or a bit field
 	opRestLen    // number of bytes of trailing data
 	opText       // from the field's Text: any text
 	opTextNumber // from the field's Text: a number
@@ -54,6 +55,7 @@ type value struct {
 	size    uint32 // in bytes, of an array's element
 	count   uint32 // of an array
 	text    event.TextFunc
+	rest    *event.Field // of trailing data
 	words   *nonFinite
 
 	// For columns only.
@@ -75,7 +77,7 @@ func bindValue(s *event.Schema, i int, words *nonFinite) (value, error) {
 	case uint64(f.Off)+uint64(f.Size) > uint64(s.Size):
 		return v, fmt.Errorf("field %q ends at byte %d of a record of %d bytes", f.Name, uint64(f.Off)+uint64(f.Size), s.Size)
 	case f.Rest:
-		v.op = restOp(f.Kind)
+		v.op, v.rest = restOp(f.Kind), f
 		return v, nil
 	case f.Count > 0 && isElement(f):
 		v.op, v.size, v.count = opArray, f.ElemSize(), f.Count
@@ -123,8 +125,11 @@ func plainOp(k event.Kind, size uint32, bitSize uint8) op {
 	case event.Int:
 		return intOp(size, bitSize, [...]op{opOddInt, opOddInt, opInt32, opInt64, opInt128, opOddInt})
 	case event.Bool:
-		if size >= 1 && size <= 8 {
+		switch {
+		case size == 1 && bitSize == 0:
 			return opBool
+		case size >= 1 && size <= 8:
+			return opOddBool
 		}
 	case event.Float:
 		switch size {
@@ -181,10 +186,10 @@ func (v *value) appendScalar(dst, rec []byte, o op, off uint32) []byte {
 	case opFloat32, opFloat64:
 		f, size := v.float(rec, o, off)
 		return appendFloat(dst, f, size, v.precision, v.words)
-	case opBool:
+	case opBool, opOddBool:
 		return appendBool(dst, v.bits(rec, off) != 0)
 	case opRestLen:
-		return appendUint(dst, uint64(len(rec))-uint64(v.off))
+		return appendUint(dst, uint64(len(v.rest.Trailing(rec))))
 	}
 	return dst
 }
@@ -233,11 +238,13 @@ func (v *value) float(rec []byte, o op, off uint32) (float64, int) {
 	return math.Float64frombits(binary.LittleEndian.Uint64(rec[off:])), 64
 }
 
+var boolNames = [...]string{"false", "true"}
+
 func appendBool(dst []byte, b bool) []byte {
 	if b {
-		return append(dst, "true"...)
+		return append(dst, boolNames[1]...)
 	}
-	return append(dst, "false"...)
+	return append(dst, boolNames[0]...)
 }
 
 // brackets stand around and between the elements of an array.
@@ -263,11 +270,11 @@ func (v *value) data(rec []byte) []byte {
 	case opString:
 		return event.CString(rec[v.off : v.off+v.size])
 	case opRestString:
-		return event.CString(rec[v.off:])
+		return event.CString(v.rest.Trailing(rec))
 	case opBytes:
 		return rec[v.off : v.off+v.size]
 	case opRestBytes:
-		return rec[v.off:]
+		return v.rest.Trailing(rec)
 	}
 	return nil
 }

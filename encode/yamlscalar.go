@@ -86,7 +86,7 @@ func isWordYAML(p []byte) bool {
 		lower[i] = c
 	}
 	switch string(lower[:len(p)]) {
-	case "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "=", "<<":
+	case "~", "null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan", "=", "<<":
 		return true
 	}
 	return false
@@ -95,14 +95,8 @@ func isWordYAML(p []byte) bool {
 // isUnsignedYAML reports whether p is a number without its sign: decimal, with another base, in
 // groups of sixty with colons, infinite, or none.
 func isUnsignedYAML(p []byte) bool {
-	if p[0] == '.' && len(p) == 4 {
-		switch string(bytes.ToLower(p[1:])) {
-		case "inf", "nan":
-			return true
-		}
-	}
-	if len(p) > 2 && p[0] == '0' && strings.IndexByte("xXoObB", p[1]) >= 0 {
-		return leading(p[2:], isHexDigit) == len(p)-2
+	if len(p) == 4 && isWordYAML(p) || isOtherBase(p) {
+		return true
 	}
 	n := leading(p, isDigit)
 	whole := n
@@ -119,12 +113,19 @@ func isUnsignedYAML(p []byte) bool {
 	}
 	if n < len(p) && p[n]|0x20 == 'e' {
 		n++
-		if n < len(p) && (p[n] == '+' || p[n] == '-') {
-			n++
-		}
-		n += leading(p[n:], isDigit)
+		n += leading(p[n:], isDigitOrSign)
 	}
 	return n == len(p)
+}
+
+// isOtherBase reports whether p is a number with a base before it: "0x1f", "0o17", "0b1".
+func isOtherBase(p []byte) bool {
+	n := 1 + leading(p[1:], func(c byte) bool { return c == '_' })
+	if p[0] != '0' || n+1 >= len(p) || strings.IndexByte("xXoObB", p[n]) < 0 {
+		return false
+	}
+	digits := p[n+1:]
+	return leading(digits, func(c byte) bool { return isDigitOrSign(c) || c|0x20-'a' < 6 }) == len(digits)
 }
 
 // isDateYAML reports whether p begins as a date does, "2006-1-2", alone or before a time.
@@ -155,4 +156,5 @@ func leading(p []byte, is func(byte) bool) int {
 // isDigit takes the underscores that numbers may have for digits.
 func isDigit(c byte) bool { return c-'0' <= 9 || c == '_' }
 
-func isHexDigit(c byte) bool { return isDigit(c) || c|0x20-'a' < 6 }
+// isDigitOrSign is for places where some readers allow a sign, even behind an underscore.
+func isDigitOrSign(c byte) bool { return isDigit(c) || c == '+' || c == '-' }

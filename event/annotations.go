@@ -60,6 +60,6 @@ type ColumnStyle struct {
 	Header string
 	// Precision is the number of digits after the point of a float; nil for the shortest exact text.
 	Precision *int
-	// Replace stands in for the value of another field, named here, when this one is empty or hidden.
+	// Replace names another field whose value is shown in this column, unless it is empty.
 	Replace string
 }

@@ -26,6 +26,8 @@ type Runner struct {
 	Ledger *Ledger
 	// OnLoss, if set, is told of losses as they become known. It may be called by several goroutines.
 	OnLoss func(s *event.Schema, losses []event.Loss)
+	// Start, if set, begins the production of events. It is called once all stages are bound.
+	Start func() error
 	// Stop, if set, ends the production of events. It is called once, when ctx is done or something
 	// failed and before the sources are told to drain what is left.
 	Stop func()
@@ -46,6 +48,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	lines, err := r.bind()
 	if err != nil {
 		return err
+	}
+	if r.Start != nil {
+		if err := r.Start(); err != nil {
+			return err
+		}
 	}
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)

@@ -168,3 +168,31 @@ func TestRunReturnsTheSourcesError(t *testing.T) {
 		t.Errorf("delivered %q before the error", sink.got)
 	}
 }
+
+// refuse is a stage that cannot be bound.
+type refuse struct{ dropX }
+
+func (refuse) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
+	return nil, errors.New("no such field")
+}
+
+func TestRunStartsOnlyWhatCanBeBound(t *testing.T) {
+	started := 0
+	run := func(stage pipeline.Stage, start error) error {
+		r := pipeline.Runner{
+			Sources: []pipeline.Source{&script{schema: newSchema("a")}}, Stages: []pipeline.Stage{stage},
+			Sink: &collect{}, Ledger: &pipeline.Ledger{},
+			Start: func() error { started++; return start },
+		}
+		return r.Run(t.Context())
+	}
+	if err := run(refuse{}, nil); err == nil || started != 0 {
+		t.Errorf("error %v, started %d times", err, started)
+	}
+	if err := run(dropX{}, nil); err != nil || started != 1 {
+		t.Errorf("error %v, started %d times", err, started)
+	}
+	if err := run(dropX{}, errSink); !errors.Is(err, errSink) {
+		t.Errorf("got %v, want the error of Start", err)
+	}
+}

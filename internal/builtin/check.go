@@ -4,6 +4,7 @@
 package builtin
 
 import (
+	"fmt"
 	"runtime"
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
@@ -32,5 +33,8 @@ func Check(img *gadget.Image) error {
 	for _, p := range img.Programs {
 		known.Programs = append(known.Programs, p.Name)
 	}
-	return img.Metadata.Validate(known)
+	if err := img.Metadata.Validate(known); err != nil {
+		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	return nil
 }

@@ -93,8 +93,8 @@ func (a *app) report(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case errors.Is(err, syscall.EPIPE):
-		return exitOK // the reader has had enough
+	case isReaderGone(err):
+		return exitOK
 	case errors.Is(err, errLost):
 		fmt.Fprintf(a.Err, "gizmo: %v\n", err)
 		return exitLost
@@ -106,6 +106,12 @@ func (a *app) report(err error) int {
 		a.printVerifierLog(verifier)
 	}
 	return exitFailed
+}
+
+// isReaderGone reports whether who read the output wanted no more of it, as head does after some
+// lines. A recording whose reader has gone is a failure.
+func isReaderGone(err error) bool {
+	return errors.Is(err, syscall.EPIPE) && !errors.Is(err, errRecord)
 }
 
 func (a *app) printVerifierLog(e *gadget.VerifierError) {

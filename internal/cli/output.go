@@ -121,27 +121,20 @@ type boundEncoder struct {
 
 // bind prepares the output for a data source and returns the fields that it needs.
 func (o *output) bind(s *event.Schema, format encode.Format, fields []int) (event.FieldSet, error) {
-	var need event.FieldSet
 	enc, err := format.Bind(s, encode.Options{Fields: fields, Width: terminalWidth(o.w)})
 	if err != nil {
-		return need, fmt.Errorf("data source %q: %w", s.Name, err)
+		return event.FieldSet{}, fmt.Errorf("data source %q: %w", s.Name, err)
 	}
 	o.encoders = append(o.encoders, boundEncoder{s, enc})
-	if fields == nil {
-		fields = encode.DefaultFields(s, format)
-	}
-	for _, i := range fields {
-		need.Add(i)
-	}
-	return need, nil
+	return encode.Need(s, format, fields), nil
 }
 
 // begin writes what comes before the first event.
 func (o *output) begin() error {
 	for _, e := range o.encoders {
 		if head := e.Head(nil); len(head) > 0 {
-			if _, err := o.w.Write(head); err != nil {
-				return fmt.Errorf("write the output: %w", err)
+			if err := o.write(head); err != nil {
+				return err
 			}
 		}
 	}
@@ -161,10 +154,15 @@ func (o *output) Write(b *event.Batch) error {
 	if len(o.buf) == 0 {
 		return nil
 	}
-	if _, err := o.w.Write(o.buf); err != nil {
+	err := o.write(o.buf)
+	o.buf = o.buf[:0]
+	return err
+}
+
+func (o *output) write(text []byte) error {
+	if _, err := o.w.Write(text); err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
-	o.buf = o.buf[:0]
 	return nil
 }
 

@@ -26,6 +26,9 @@ type recording struct {
 	done chan struct{}
 }
 
+// errRecord is wrapped by all errors about the recording.
+var errRecord = errors.New("--record")
+
 // flushInterval bounds what a recording lacks if the program is killed.
 const flushInterval = time.Second
 
@@ -44,11 +47,11 @@ func openRecording(path, gadgetName string, s *session, host *builtin.Host) (*re
 	}
 	file, err := os.Create(path)
 	if err != nil {
-		return nil, fmt.Errorf("--record: %w", err)
+		return nil, fmt.Errorf("%w: %w", errRecord, err)
 	}
 	w, err := wire.NewWriter(file, header)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--record: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("%w: %w", errRecord, err), file.Close())
 	}
 	host.OnClock = func(offset int64) { _ = w.SetBootOffset(offset) }
 	r := &recording{file, w, make(chan struct{})}
@@ -95,7 +98,7 @@ func (r *recording) Extend(*event.Schema) error { return nil }
 func (r *recording) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
 	return func(b *event.Batch) error {
 		if err := r.w.Write(b); err != nil {
-			return fmt.Errorf("--record: %w", err)
+			return fmt.Errorf("%w: %w", errRecord, err)
 		}
 		return nil
 	}, nil
@@ -105,7 +108,7 @@ func (r *recording) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
 func (r *recording) Close() error {
 	close(r.done)
 	if err := errors.Join(r.w.Close(), r.file.Close()); err != nil {
-		return fmt.Errorf("--record: %w", err)
+		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	return nil
 }

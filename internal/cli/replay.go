@@ -19,7 +19,7 @@ import (
 )
 
 func (a *app) replayCommand() *cobra.Command {
-	var flags outputFlags
+	var flags eventFlags
 	var failOnLoss bool
 	cmd := &cobra.Command{
 		Use:   "replay FILE",
@@ -36,7 +36,7 @@ func (a *app) replayCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) replay(ctx context.Context, path string, flags *outputFlags, failOnLoss bool) error {
+func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOnLoss bool) error {
 	in := a.In
 	if path != "-" {
 		file, err := os.Open(path)

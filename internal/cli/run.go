@@ -21,7 +21,7 @@ import (
 
 // runFlags are the flags of run that do not depend on the gadget.
 type runFlags struct {
-	output     outputFlags
+	events     eventFlags
 	annotate   []string
 	timeout    seconds
 	record     string
@@ -31,7 +31,7 @@ type runFlags struct {
 }
 
 func (f *runFlags) register(fs *pflag.FlagSet) {
-	f.output.register(fs)
+	f.events.register(fs)
 	fs.StringArrayVar(&f.annotate, "annotate", nil, "annotations: DATASOURCE:KEY=VALUE or DATASOURCE.FIELD:KEY=VALUE, with commas between several")
 	fs.VarP(&f.timeout, "timeout", "t", "end the run after this many seconds, or a duration like 1m30s; 0: when interrupted")
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
@@ -80,6 +80,9 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 		}
 		if params, err = registerParams(cmd.Flags(), img); err != nil {
 			return err
+		}
+		for i := range img.DataSources {
+			f.events.stages.registerSource(cmd.Flags(), img.DataSources[i].Schema.Name)
 		}
 	}
 	if err := cmd.ParseFlags(args); err != nil {
@@ -164,7 +167,7 @@ const (
 func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, values map[string]gadget.Value, f *runFlags) (err error) {
 	host := builtin.NewHost()
 	defer host.Close()
-	s := &session{app: a, flags: &f.output, failOnLoss: f.failOnLoss}
+	s := &session{app: a, flags: &f.events, failOnLoss: f.failOnLoss}
 	if err := s.annotate(img, f.annotate); err != nil {
 		return err
 	}

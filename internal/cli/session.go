@@ -5,9 +5,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"syscall"
+
+	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -17,11 +17,22 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
+// eventFlags are the flags that running a gadget and replaying a recording have in common.
+type eventFlags struct {
+	output outputFlags
+	stages stageFlags
+}
+
+func (f *eventFlags) register(fs *pflag.FlagSet) {
+	f.output.register(fs)
+	f.stages.register(fs)
+}
+
 // session is what running a gadget and replaying a recording have in common: data sources whose
 // events go through stages to the output.
 type session struct {
 	app        *app
-	flags      *outputFlags
+	flags      *eventFlags
 	failOnLoss bool
 
 	// specs are the annotations by data source.
@@ -61,10 +72,20 @@ func (s *session) check(img *gadget.Image, env *semtype.Env) error {
 		schemas = append(schemas, img.DataSources[i].Schema.Clone())
 	}
 	trial := session{app: s.app, flags: s.flags, specs: s.specs}
-	return trial.bindSchemas(schemas, env)
+	if err := trial.bindSchemas(schemas, env); err != nil {
+		return err
+	}
+	for _, schema := range schemas {
+		for _, stage := range trial.stages {
+			if _, err := stage.Bind(schema, trial.needs[schema]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
-// bind composes the schemas of the sources and prepares the output for them.
+// bind composes the schemas of the sources and prepares stages and output for them.
 func (s *session) bind(env *semtype.Env) error {
 	var schemas []*event.Schema
 	for _, src := range s.sources {
@@ -74,29 +95,51 @@ func (s *session) bind(env *semtype.Env) error {
 }
 
 func (s *session) bindSchemas(schemas []*event.Schema, env *semtype.Env) error {
+	stages, err := s.flags.stages.stages(schemas, s.sources)
+	if err != nil {
+		return err
+	}
+	s.stages = append(s.stages, stages...)
 	s.out.w = s.app.Out
 	s.needs = make(map[*event.Schema]event.FieldSet)
 	for _, schema := range schemas {
 		if err := builtin.Compose(schema, s.specs[schema.Name], env, s.stages); err != nil {
 			return err
 		}
-		settings, err := s.specs[schema.Name].ParseSource()
-		if err != nil {
-			return fmt.Errorf("data source %q: %w", schema.Name, err)
-		}
-		format, err := s.flags.mode(schema, &settings, schemas)
+		need, err := s.bindOutput(schema, schemas)
 		if err != nil {
 			return err
 		}
-		fields, err := s.flags.selected(schema, format, schemas)
-		if err != nil {
-			return err
+		for _, stage := range stages {
+			if reader, ok := stage.(fieldReader); ok {
+				reader.AddNeed(schema, &need)
+			}
 		}
-		if s.needs[schema], err = s.out.bind(schema, format, fields); err != nil {
-			return err
-		}
+		s.needs[schema] = need
 	}
 	return nil
+}
+
+// fieldReader is a stage that itself reads fields which other stages may have to fill.
+type fieldReader interface {
+	AddNeed(s *event.Schema, need *event.FieldSet)
+}
+
+// bindOutput prepares the output for a data source and returns the fields that it needs.
+func (s *session) bindOutput(schema *event.Schema, all []*event.Schema) (event.FieldSet, error) {
+	settings, err := s.specs[schema.Name].ParseSource()
+	if err != nil {
+		return event.FieldSet{}, fmt.Errorf("data source %q: %w", schema.Name, err)
+	}
+	format, err := s.flags.output.mode(schema, &settings, all)
+	if err != nil {
+		return event.FieldSet{}, err
+	}
+	fields, err := s.flags.output.selected(schema, format, all)
+	if err != nil {
+		return event.FieldSet{}, err
+	}
+	return s.out.bind(schema, format, fields)
 }
 
 // run moves the events until ctx is done or the sources end.
@@ -110,23 +153,27 @@ func (s *session) run(ctx context.Context) error {
 		Sink:    &s.out,
 		Ledger:  ledger,
 		OnLoss:  warner.warn,
+		Start:   s.begin,
 		Stop:    s.stop,
 	}
-	if err := s.out.begin(); err != nil {
-		return err
-	}
-	if s.start != nil {
-		if err := s.start(); err != nil {
-			return err
-		}
-	}
 	err := runner.Run(ctx)
-	if errors.Is(err, syscall.EPIPE) {
-		return err // the reader has gone by choice: what it did not take is no loss to tell of
+	if isReaderGone(err) {
+		return err // what it did not take is no loss to tell of
 	}
 	printLedger(s.app.Err, ledger, s.app.verbose)
 	if err == nil && s.failOnLoss && ledger.Lost() > 0 {
 		return errLost
 	}
 	return err
+}
+
+// begin lets the sources produce and writes what comes before the first event. A gadget that cannot
+// be attached leaves no header behind.
+func (s *session) begin() error {
+	if s.start != nil {
+		if err := s.start(); err != nil {
+			return err
+		}
+	}
+	return s.out.begin()
 }
