@@ -1,0 +1,125 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"fmt"
+	"math/big"
+	"math/bits"
+	"strconv"
+	"strings"
+)
+
+// parseInteger reads a whole number: decimal digits, or those of base 16, 8 and 2 behind 0x, 0o and
+// 0b. A leading zero means nothing.
+func parseInteger(s string) (*big.Int, bool) {
+	digits, negative := strings.CutPrefix(s, "-")
+	base := 10
+	if len(digits) > 2 && digits[0] == '0' {
+		switch digits[1] {
+		case 'x', 'X':
+			base = 16
+		case 'o', 'O':
+			base = 8
+		case 'b', 'B':
+			base = 2
+		}
+		if base != 10 {
+			digits = digits[2:]
+		}
+	}
+	// The length bounds the time: nothing that long is in range.
+	if len(digits) == 0 || len(digits) > 200 || strings.ContainsAny(digits, "+-_") {
+		return nil, false
+	}
+	n, ok := new(big.Int).SetString(digits, base)
+	if ok && negative {
+		n.Neg(n)
+	}
+	return n, ok
+}
+
+// limits returns the least and the greatest number of so many bits.
+func limits(bits uint, signed bool) (least, greatest *big.Int) {
+	one := big.NewInt(1)
+	if !signed {
+		return new(big.Int), new(big.Int).Sub(new(big.Int).Lsh(one, bits), one)
+	}
+	half := new(big.Int).Lsh(one, bits-1)
+	return new(big.Int).Neg(half), new(big.Int).Sub(half, one)
+}
+
+// span is a range of integers: all x for which x-low, modulo a power of two, is at most width. One
+// form serves signed and unsigned numbers, and one subtraction tells whether a number is in it.
+type span struct{ low, width uint128 }
+
+type uint128 struct{ high, low uint64 }
+
+// spanOf returns the range of the numbers for which op n holds, and whether there are any. For
+// unequal it returns that of equal.
+func spanOf(op operator, n, least, greatest *big.Int) (span, bool) {
+	low, high, one := n, n, big.NewInt(1)
+	switch op {
+	case less:
+		low, high = least, new(big.Int).Sub(n, one)
+	case lessEqual:
+		low = least
+	case greater:
+		low, high = new(big.Int).Add(n, one), greatest
+	case greaterEqual:
+		high = greatest
+	}
+	if low.Cmp(high) > 0 {
+		return span{}, false
+	}
+	return span{low: words(low), width: words(new(big.Int).Sub(high, low))}, true
+}
+
+// words returns the lowest 128 bits of n in two's complement.
+func words(n *big.Int) uint128 {
+	mask := new(big.Int).SetUint64(1<<64 - 1)
+	low := new(big.Int).And(n, mask) // as if n were in two's complement
+	high := new(big.Int).And(new(big.Int).Rsh(n, 64), mask)
+	return uint128{high: high.Uint64(), low: low.Uint64()}
+}
+
+// has reports whether x is in the range.
+func (s *span) has(x uint128) bool {
+	low, borrow := bits.Sub64(x.low, s.low.low, 0)
+	high, _ := bits.Sub64(x.high, s.low.high, borrow)
+	return high < s.width.high || high == s.width.high && low <= s.width.low
+}
+
+// parseDecimal reads the whole number that a field's text is, and returns it in two's complement.
+// It returns false for what is no number, or one beyond 127 bits and a sign.
+func parseDecimal(p []byte) (uint128, bool) {
+	negative := len(p) > 0 && p[0] == '-'
+	if negative {
+		p = p[1:]
+	}
+	var x uint128
+	for _, c := range p {
+		if c < '0' || c > '9' || x.high >= 1<<63/10 {
+			return uint128{}, false
+		}
+		carry, low := bits.Mul64(x.low, 10)
+		low, more := bits.Add64(low, uint64(c-'0'), 0)
+		x = uint128{high: x.high*10 + carry + more, low: low}
+	}
+	if negative {
+		low, borrow := bits.Sub64(0, x.low, 0)
+		x.high, _ = bits.Sub64(0, x.high, borrow)
+		x.low = low
+	}
+	return x, len(p) > 0
+}
+
+// parseFloat reads a number with or without a fraction.
+func parseFloat(s string, bitSize int) (float64, error) {
+	x, err := strconv.ParseFloat(s, bitSize)
+	if err != nil || x != x || strings.Contains(s, "_") {
+		return 0, fmt.Errorf("%q is not a number", s)
+	}
+	return x, nil
+}

@@ -1,0 +1,91 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// view is what a filter sees of a data source: the fields that are there when its turn comes.
+// Stages behind it add theirs later.
+type view struct {
+	schema *event.Schema
+	fields int
+}
+
+func viewOf(s *event.Schema) view { return view{s, len(s.Fields)} }
+
+// find returns the field of that name; of several, the last, which is the one that is shown.
+func (v view) find(name string) (int, bool) {
+	for i := v.fields - 1; i >= 0; i-- {
+		if v.schema.Fields[i].Name == name && !isPrivate(name) {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// isAround reports whether fields have names that begin with name and a dot. A name that does need
+// not be that of a field: nobody adds a struct for the fields of a stage.
+func (v view) isAround(name string) bool { return v.member(name) != "" }
+
+// member returns the name of a value within name, or "".
+func (v view) member(name string) string {
+	for i := range v.fields {
+		f := &v.schema.Fields[i]
+		if isUnder(f.Name, name) && !isPrivate(f.Name) && (f.Kind != event.Struct || f.Text != nil) {
+			return f.Name
+		}
+	}
+	return ""
+}
+
+func isUnder(name, above string) bool {
+	return above == "" || len(name) > len(above) && name[len(above)] == '.' && strings.HasPrefix(name, above)
+}
+
+// isPrivate reports whether a field is not for the eyes of users.
+func isPrivate(name string) bool {
+	return strings.HasPrefix(name, "__") || strings.Contains(name, ".__")
+}
+
+// addedLater reports whether a stage behind the filter adds the field.
+func (v view) addedLater(name string) bool {
+	i, ok := viewOf(v.schema).find(name)
+	return ok && i >= v.fields
+}
+
+// errUnknown is wrapped by errors that say that a field does not exist.
+var errUnknown = errors.New("unknown field")
+
+// unknownField is a name that no field has.
+type unknownField struct{ message string }
+
+func (e *unknownField) Error() string { return e.message }
+func (e *unknownField) Unwrap() error { return errUnknown }
+
+// newUnknownField returns the error for a name that none of the views knows.
+func newUnknownField(name string, views []view) error {
+	var names []string
+	for _, v := range views {
+		if v.addedLater(name) {
+			return &unknownField{fmt.Sprintf("field %q is filled after the filter; it cannot be filtered by", name)}
+		}
+		for _, f := range v.schema.Fields[:v.fields] {
+			if !isPrivate(f.Name) {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	where := "no data source has a field"
+	if len(views) == 1 {
+		where = fmt.Sprintf("data source %q has no field", views[0].schema.Name)
+	}
+	return &unknownField{fmt.Sprintf("%s %q%s", where, name, nearest.Hint(name, names))}
+}

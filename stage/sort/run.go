@@ -1,0 +1,154 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sort
+
+// run holds rows that arrived together. Its memory is reused.
+type run struct {
+	table        // their keys
+	data  []byte // the rows, back to back
+	ends  []uint32
+	bytes int    // all that is in use of this
+	slice int64  // when the rows arrived
+	rank  uint64 // among the runs, by arrival
+	next  int    // index in items of the first row that has not left
+	after *run   // in a queue or stack
+}
+
+func (r *run) begin(slice int64, rank uint64) {
+	r.reset()
+	r.data, r.ends = r.data[:0], r.ends[:0]
+	r.bytes, r.slice, r.rank, r.next = 0, slice, rank, 0
+}
+
+// shrink gives memory back that only unusually long rows need.
+func (r *run) shrink() {
+	if cap(r.data) > 4*maxRunBytes {
+		r.data = nil
+	}
+	if cap(r.texts) > 4*maxRunBytes {
+		r.texts = nil
+	}
+}
+
+func (r *run) head() item  { return r.items[r.next] }
+func (r *run) empty() bool { return r.next == len(r.items) }
+
+// pop returns the first row. It stays valid until the run is used anew.
+func (r *run) pop() []byte {
+	row := r.items[r.next].row
+	r.next++
+	start := uint32(0)
+	if row > 0 {
+		start = r.ends[row-1]
+	}
+	return r.data[start:r.ends[row]:r.ends[row]]
+}
+
+// merge is a heap of sorted runs: the first has the row that comes before all others.
+type merge struct {
+	keys  *keys
+	heads []head
+}
+
+// head is a run by its first row.
+type head struct {
+	first uint64 // of the row's key
+	run   *run
+}
+
+func (m *merge) less(a, b head) bool {
+	if a.first != b.first {
+		return a.first < b.first
+	}
+	c := m.keys.compareAll(&a.run.table, a.run.head().row, &b.run.table, b.run.head().row)
+	return c < 0 || c == 0 && a.run.rank < b.run.rank
+}
+
+// push adds a run that has rows.
+func (m *merge) push(r *run) {
+	m.heads = append(m.heads, head{r.head().first, r})
+	for i := len(m.heads) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !m.less(m.heads[i], m.heads[parent]) {
+			return
+		}
+		m.heads[i], m.heads[parent] = m.heads[parent], m.heads[i]
+		i = parent
+	}
+}
+
+// pop removes the first of all rows and returns it.
+func (m *merge) pop() []byte {
+	r := m.heads[0].run
+	rec := r.pop()
+	if r.empty() {
+		last := len(m.heads) - 1
+		m.heads[0], m.heads[last] = m.heads[last], head{}
+		m.heads = m.heads[:last]
+	} else {
+		m.heads[0].first = r.head().first
+	}
+	m.sink()
+	return rec
+}
+
+// sink moves the first run to where it belongs.
+func (m *merge) sink() {
+	for i := 0; ; {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(m.heads); child++ {
+			if m.less(m.heads[child], m.heads[least]) {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		m.heads[i], m.heads[least] = m.heads[least], m.heads[i]
+		i = least
+	}
+}
+
+// queue is a list of runs: first in, first out.
+type queue struct {
+	first, last *run
+	size        int
+}
+
+func (q *queue) push(r *run) {
+	r.after = nil
+	if q.first == nil {
+		q.first = r
+	} else {
+		q.last.after = r
+	}
+	q.last = r
+	q.size++
+}
+
+func (q *queue) pop() {
+	q.first = q.first.after
+	q.size--
+}
+
+// stack is a list of runs: last in, first out.
+type stack struct {
+	top  *run
+	size int
+}
+
+func (s *stack) push(r *run) {
+	r.after = s.top
+	s.top = r
+	s.size++
+}
+
+func (s *stack) pop() *run {
+	r := s.top
+	if r != nil {
+		s.top, r.after = r.after, nil
+		s.size--
+	}
+	return r
+}

@@ -1,0 +1,53 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sort puts events into the order of the fields that the user names.
+//
+// An array is sorted as a whole, by a stage: [NewArrays]. Single events never end, so they are sorted
+// as they come out of their source: each is held for a window of time, in which those that belong
+// before it can still arrive. [NewStreams] wraps sources for that.
+//
+// Numbers are compared as numbers, text byte by byte. Of equal events, the one that came first stays
+// first.
+package sort
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options are what the user decides about sorting. The zero value leaves everything as it comes.
+type Options struct {
+	// Keys are the fields to sort by, for each data source by name. Data sources without an entry are
+	// left in the order in which they come.
+	Keys map[string][]Key
+	// MaxEntries is the number of rows that an array keeps at most; the rest is filtered out after
+	// sorting. 0: all of them. It does not apply to single events.
+	MaxEntries int
+	// Window is how long a single event is held. 0: [DefaultWindow].
+	Window time.Duration
+	// MaxHeld is the number of bytes that the held events of a data source may take up, with what is
+	// known of them. Beyond it events are let out before their time. 0: [DefaultMaxHeld].
+	MaxHeld int
+}
+
+const (
+	// DefaultWindow is how long single events are held.
+	DefaultWindow = time.Second
+	// MinWindow is the shortest window: less is shorter than a process may have to wait for its turn.
+	MinWindow = time.Millisecond
+	// DefaultMaxHeld is the number of bytes that held events may take up.
+	DefaultMaxHeld = 64 << 20
+)
+
+func (o *Options) check() error {
+	switch {
+	case o.MaxEntries < 0:
+		return fmt.Errorf("max-entries: want the number of rows to keep, or 0 for all, got %d", o.MaxEntries)
+	case o.Window != 0 && o.Window < MinWindow:
+		return fmt.Errorf("sort-window: want at least %v, got %v", MinWindow, o.Window)
+	case o.MaxHeld < 0:
+		return fmt.Errorf("held events: want a number of bytes, got %d", o.MaxHeld)
+	}
+	return nil
+}

@@ -1,0 +1,181 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sort
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// source is a source whose single events come in order.
+type source struct {
+	streams *Streams
+	inner   pipeline.Source
+	reader  reader
+	// arrived is set while reader.batch has rows that were not passed on or taken yet.
+	arrived bool
+	taken   int // rows of it
+	// end is the error with which inner ended.
+	end     error
+	windows []*window // of the data sources to sort
+	began   time.Time
+	now     int64 // in slices since then
+	timer   *time.Timer
+}
+
+func (s *source) Schemas() []*event.Schema { return s.inner.Schemas() }
+
+func (s *source) Close() error {
+	s.reader.stop()
+	return s.inner.Close()
+}
+
+// Next implements pipeline.Source. It returns rows when their time has come, and losses at once.
+func (s *source) Next(ctx context.Context, b *event.Batch) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	for {
+		// What has arrived is taken before anything is let out, and in turns with it: the buffer
+		// behind the inner source may be filling up.
+		s.now = int64(time.Since(s.began) / s.slice())
+		s.poll()
+		switch {
+		case s.arrived && s.pass(b), s.emit(b):
+			return nil
+		case s.end != nil:
+			b.Reset(b.Schema)
+			return s.end
+		}
+		s.wait()
+	}
+}
+
+// begin prepares the windows, once.
+func (s *source) begin(ctx context.Context) error {
+	if s.windows != nil {
+		return nil
+	}
+	for _, schema := range s.inner.Schemas() {
+		if !s.streams.sorts(schema) {
+			continue
+		}
+		ks := s.streams.bound[schema]
+		if ks == nil {
+			return fmt.Errorf("data source %q is to be sorted, but Streams was not bound to it: it must be among the stages", schema.Name)
+		}
+		s.windows = append(s.windows, newWindow(schema, ks, s.streams.o.MaxHeld))
+	}
+	s.reader.start(ctx)
+	s.began = time.Now()
+	s.timer = time.NewTimer(time.Hour)
+	s.timer.Stop()
+	return nil
+}
+
+// parts is the number of slices of a window. Events are let out together with those that arrived in
+// the same slice, so that they are held for at most that much longer.
+const parts = 32
+
+func (s *source) slice() time.Duration { return s.streams.o.Window / parts }
+
+// emit fills b with what has to go now, if there is such.
+func (s *source) emit(b *event.Batch) bool {
+	final := s.end != nil && !s.arrived
+	for _, w := range s.windows {
+		if w.emit(b, s.now, final) {
+			return true
+		}
+	}
+	return false
+}
+
+// pass moves rows that have arrived into their window, or, where there is none, to b. It reports
+// whether b was filled.
+func (s *source) pass(b *event.Batch) bool {
+	in := &s.reader.batch
+	w := s.windowOf(in.Schema)
+	if w == nil {
+		s.arrived = false
+		b.Reset(in.Schema)
+		b.Rows = append(b.Rows, in.Rows...)
+		b.Lost = append(b.Lost, in.Lost...)
+		return true
+	}
+	for ; s.taken < len(in.Rows); s.taken++ {
+		if !w.add(in, s.taken, s.now) {
+			return false // the window lets something out first
+		}
+	}
+	s.arrived = false
+	if s.end == nil {
+		s.reader.ask() // to read on while the caller is busy with what is let out
+	}
+	return false
+}
+
+func (s *source) windowOf(schema *event.Schema) *window {
+	for _, w := range s.windows {
+		if w.schema == schema {
+			return w
+		}
+	}
+	return nil
+}
+
+// poll takes a batch if one has arrived.
+func (s *source) poll() {
+	if s.arrived || s.end != nil {
+		return
+	}
+	select {
+	case err := <-s.reader.ask():
+		s.arrive(err)
+	default:
+	}
+}
+
+// wait returns when a batch has arrived, which happens when the source ends at the latest, or when
+// rows are due.
+func (s *source) wait() {
+	select {
+	case err := <-s.reader.ask():
+		s.arrive(err)
+	case <-s.alarm():
+	}
+}
+
+// alarm returns a channel that tells when the next rows are due.
+func (s *source) alarm() <-chan time.Time {
+	next, waiting := int64(0), false
+	for _, w := range s.windows {
+		if due, ok := w.due(); ok && (!waiting || due < next) {
+			next, waiting = due, true
+		}
+	}
+	if !waiting {
+		return nil
+	}
+	s.timer.Reset(time.Until(s.began.Add(time.Duration(next) * s.slice())))
+	return s.timer.C
+}
+
+// arrive takes note of what Next of the inner source returned.
+func (s *source) arrive(err error) {
+	s.reader.answered(err)
+	in := &s.reader.batch
+	s.end = err
+	s.arrived = len(in.Rows) > 0 || len(in.Lost) > 0 || err == nil
+	s.taken = 0
+	if !s.arrived {
+		return
+	}
+	if w := s.windowOf(in.Schema); w != nil {
+		w.lost = append(w.lost, in.Lost...)
+	}
+}

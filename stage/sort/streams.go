@@ -1,0 +1,92 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sort
+
+import (
+	"fmt"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// Streams sorts single events as they come out of their sources. The sources are wrapped with Wrap.
+//
+// Streams is also the first of the stages, and does nothing as such but learn the data sources: only
+// what is in a schema before any stage has added to it can be known of an event when it is sorted.
+type Streams struct {
+	o Options
+	// known is the number of fields that a schema has before stages add theirs.
+	known map[*event.Schema]int
+	bound map[*event.Schema]*keys
+}
+
+// NewStreams prepares for sorting single events. Arrays pass.
+func NewStreams(o Options) (*Streams, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	if o.Window == 0 {
+		o.Window = DefaultWindow
+	}
+	if o.MaxHeld == 0 {
+		o.MaxHeld = DefaultMaxHeld
+	}
+	return &Streams{o: o, known: make(map[*event.Schema]int), bound: make(map[*event.Schema]*keys)}, nil
+}
+
+// Extend implements pipeline.Stage. It adds nothing.
+func (s *Streams) Extend(schema *event.Schema) error {
+	s.known[schema] = len(schema.Fields)
+	return nil
+}
+
+// Bind implements pipeline.Stage. It returns no Func.
+func (s *Streams) Bind(schema *event.Schema, _ event.FieldSet) (pipeline.Func, error) {
+	wanted := s.o.Keys[schema.Name]
+	if !schema.Single || len(wanted) == 0 {
+		return nil, nil
+	}
+	for _, w := range wanted {
+		i, err := find(schema, w.Field)
+		if err != nil {
+			return nil, err
+		}
+		if schema.Fields[i].Added && i >= s.known[schema] {
+			return nil, s.tooLate(schema, w.Field)
+		}
+	}
+	var err error
+	s.bound[schema], err = bindKeys(schema, wanted)
+	return nil, err
+}
+
+// tooLate is the error about a field that stages fill in after the events were sorted.
+func (s *Streams) tooLate(schema *event.Schema, name string) error {
+	before := event.Schema{Fields: schema.Fields[:s.known[schema]]}
+	return fmt.Errorf("field %q cannot order single events: it is looked up after they were sorted; "+
+		"sort by a field of the record or its meaning, or an array%s", name, nearest.Hint(name, names(&before, "")))
+}
+
+// Close implements pipeline.Stage.
+func (s *Streams) Close() error { return nil }
+
+// Wrap returns a source whose single events come in order. If no data source of src is to be sorted,
+// that is src itself.
+//
+// The Next of src is called on a goroutine of its own, also while a batch is on its way through the
+// stages: what those ask src for must be safe for that. It gets the context of the first call of Next.
+// Close waits for it and closes src.
+func (s *Streams) Wrap(src pipeline.Source) pipeline.Source {
+	for _, schema := range src.Schemas() {
+		if s.sorts(schema) {
+			return &source{streams: s, inner: src, reader: newReader(src)}
+		}
+	}
+	return src
+}
+
+func (s *Streams) sorts(schema *event.Schema) bool {
+	return schema.Single && len(s.o.Keys[schema.Name]) > 0
+}

@@ -1,0 +1,143 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sort
+
+import (
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+const (
+	// maxBatchRows is the number of rows that are let out at a time.
+	maxBatchRows = 512
+	// maxRunBytes is about how much a run holds.
+	maxRunBytes = 64 << 10
+	// spareRuns is the number of unused runs whose memory is kept in any case.
+	spareRuns = 2 * parts
+)
+
+// window holds the rows of one data source, in runs: those that arrived together, of which each is
+// sorted once it is complete. Rows leave in the order of all runs merged.
+//
+// Time is counted in slices of the window.
+type window struct {
+	schema *event.Schema
+	keys   *keys
+	limit  int // of held, in bytes
+	held   int // what the runs in the queue take up
+	full   bool
+	lost   []event.Loss
+
+	queue queue // runs in the order of their arrival; the first has rows
+	open  *run  // the last of them, while it still takes rows
+	heads merge // the others that still have rows
+	runs  uint64
+
+	free stack // runs to be used anew
+}
+
+func newWindow(schema *event.Schema, ks *keys, limit int) *window {
+	return &window{schema: schema, keys: ks, limit: limit, heads: merge{keys: ks}}
+}
+
+// add copies a row of b, unless there is no room. Then emit has to be called before the next try.
+func (w *window) add(b *event.Batch, row int, now int64) bool {
+	rec := b.Rows[row]
+	need := len(rec) + rowBytes(w.keys)
+	if w.held > 0 && w.held+need > w.limit {
+		w.full = true
+		return false
+	}
+	w.room(need, now)
+	texts := len(w.open.texts)
+	w.keys.add(&w.open.table, b, row)
+	need += len(w.open.texts) - texts
+	w.open.data = append(w.open.data, rec...)
+	w.open.ends = append(w.open.ends, uint32(len(w.open.data)))
+	w.open.bytes += need
+	w.held += need
+	return true
+}
+
+// rowBytes is what a row takes up beside its record and texts.
+func rowBytes(ks *keys) int { return 8*ks.words + 16 + 4 }
+
+// room makes open a run that takes need bytes more.
+func (w *window) room(need int, now int64) {
+	if w.open != nil && (w.open.slice != now || w.open.bytes+need > min(maxRunBytes, w.limit/parts)) {
+		w.seal()
+	}
+	if w.open != nil {
+		return
+	}
+	w.open = w.free.pop()
+	if w.open == nil {
+		w.open = new(run)
+	}
+	w.runs++
+	w.open.begin(now, w.runs)
+	w.queue.push(w.open)
+}
+
+// seal makes the rows of the open run ready to leave.
+func (w *window) seal() {
+	if w.open == nil {
+		return
+	}
+	w.keys.sort(&w.open.table)
+	w.heads.push(w.open)
+	w.open = nil
+}
+
+// due returns when the next rows have to leave.
+func (w *window) due() (slice int64, ok bool) {
+	if w.queue.first == nil {
+		return 0, false
+	}
+	return w.queue.first.slice + parts + 1, true
+}
+
+// emit fills b with losses and with the rows that have to leave by now, in their order; finally, with
+// all rows. It returns false if there are none.
+func (w *window) emit(b *event.Batch, now int64, final bool) bool {
+	if !w.mustGo(now, final) && len(w.lost) == 0 {
+		return false
+	}
+	b.Reset(w.schema)
+	b.Lost = append(b.Lost, w.lost...)
+	w.lost = w.lost[:0]
+	for len(b.Rows) < maxBatchRows && w.mustGo(now, final) {
+		w.seal()
+		b.Rows = append(b.Rows, w.pop())
+	}
+	return true
+}
+
+// mustGo reports whether a row has to leave: the run that arrived first must be empty in time. Until
+// it is, everything leaves that belongs before its rows.
+func (w *window) mustGo(now int64, final bool) bool {
+	due, some := w.due()
+	return some && (final || w.full || due <= now)
+}
+
+// pop removes the row that is the first of all and returns it. It is valid until the next add.
+func (w *window) pop() []byte {
+	rec := w.heads.pop()
+	for r := w.queue.first; r != nil && r.empty(); r = w.queue.first {
+		w.queue.pop()
+		w.held -= r.bytes
+		w.full = false
+		w.recycle(r)
+	}
+	return rec
+}
+
+// recycle keeps the memory of a run for others. As many runs are kept as are in use, for more of the
+// same, and some for the next slices.
+func (w *window) recycle(r *run) {
+	r.shrink()
+	w.free.push(r)
+	for w.free.size > max(w.queue.size, spareRuns) {
+		w.free.pop()
+	}
+}
