@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -50,16 +51,8 @@ func copyGadget(t *testing.T, name string) string {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join(badGadgets, name))); err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(dir, "program.bpf.c")
-	if _, err := os.Stat(program); err == nil {
-		return dir
-	}
-	good, err := os.ReadFile("testdata/good.bpf.c")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(program, good, 0o644); err != nil {
-		t.Fatal(err)
+	if _, err := os.Stat(filepath.Join(dir, "program.bpf.c")); err != nil {
+		addGoodProgram(t, dir)
 	}
 	return dir
 }
@@ -199,4 +192,29 @@ func TestRecordWhereNobodyCanWrite(t *testing.T) {
 	g.wantExit(t, 1)
 	g.wantNoOut(t)
 	g.wantErr(t, "gizmo: --record: open "+file+": no such file or directory\n")
+}
+
+// slowClang passes for a compiler and takes its time.
+const slowClang = `#!/bin/sh
+case "$*" in
+*--version*) echo "clang version 19.1.0" ;;
+*) touch "$STARTED" && exec sleep 60 ;;
+esac
+`
+
+func TestInterruptEndsTheCompiler(t *testing.T) {
+	dir := copyGadget(t, "kprobe")
+	clang, started := filepath.Join(t.TempDir(), "clang"), filepath.Join(t.TempDir(), "started")
+	if err := os.WriteFile(clang, []byte(slowClang), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, setup{env: []string{"CLANG=" + clang, "STARTED=" + started, "XDG_CACHE_HOME=" + t.TempDir()}}, "run", dir)
+	eventually(t, "the compiler has started", func() bool {
+		_, err := os.Stat(started)
+		return err == nil
+	})
+	g.signal(t, syscall.SIGINT)
+	g.wantExit(t, 1)
+	g.wantErr(t, "gizmo: ", "interrupted")
+	g.wantAlone(t)
 }

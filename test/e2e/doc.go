@@ -6,5 +6,29 @@
 // and how small the program is. It has no code but tests.
 //
 // The program is built once, as "make build" does it. Tests of the kernel need root and are skipped
-// without, those of replaying and of help texts need nothing.
+// without; those of replaying and of help texts need nothing.
+//
+//	go test ./test/e2e            all
+//	go test ./test/e2e -update    write the golden files anew
+//	go test ./test/e2e -record    make the recordings and their golden files anew; needs root
+//
+// # Workloads
+//
+// Each gadget has a workload: a program in the folder gadgets/NAME/workload that causes events of
+// its gadget and lists them. The tests find gadgets by their folders, so a new one is tested as
+// soon as its folder is there; then run "go test ./test/e2e -record" for its golden files. A
+// workload is run as root with one argument, the path of an empty folder of its own, in which it
+// also starts. It does, in this order:
+//
+//  1. prepare what would itself cause events: files, pipes, threads;
+//  2. print one line, {"ready":true,"pid":PID}. The key "args" may hold more arguments for "gizmo
+//     run NAME";
+//  3. wait for a line on standard input. Meanwhile the test starts gizmo, so that the workload's own
+//     start is not seen. At the end of the input it exits;
+//  4. cause the events, and no other event of the gadget, neither itself nor by a descendant;
+//  5. print the expected events, one JSON object a line, in the order in which they happened within
+//     each thread, and exit with code 0.
+//
+// An expected event has the shape in which the json format writes it, and holds the fields that can
+// be known: what it leaves out is not compared. It always has proc.pid and proc.tid.
 package e2e

@@ -151,12 +151,13 @@ func (p *process) wantNoOut(t testing.TB) {
 	}
 }
 
-// wantAlone checks that an ended program has left no process behind.
+// wantAlone checks that an ended program has left no process behind. One that has just been killed
+// may take a moment.
 func (p *process) wantAlone(t testing.TB) {
 	t.Helper()
-	if err := syscall.Kill(-p.cmd.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
-		t.Errorf("%v: left processes behind: %v", p.cmd.Args[1:], err)
-	}
+	eventually(t, "all processes of the program have ended", func() bool {
+		return errors.Is(syscall.Kill(-p.cmd.Process.Pid, 0), syscall.ESRCH)
+	})
 }
 
 // eventually waits until what holds.

@@ -30,17 +30,16 @@ func TestReplayOfRecordings(t *testing.T) {
 			*update = true
 		}
 		for file, flags := range map[string][]string{
-			"columns":        {"-o", "columns"},
-			"json":           {"-o", "json"},
-			"jsonpretty":     {"-o", "jsonpretty"},
-			"yaml":           {"-o", "yaml"},
-			"none":           {"-o", "none"},
-			"default":        nil,
-			"exact.json":     {"-o", "json", "--fields", "proc.tid,proc.creds,timestamp"},
-			"exact.columns":  {"--fields", "timestamp,proc.comm"},
-			"added.columns":  {"--fields", "+timestamp_raw,+proc.parent.pid"},
-			"removed.yaml":   {"-o", "yaml", "--fields", "-timestamp,-timestamp_raw"},
-			"annotated.json": {"-o", "json", "--fields", "-proc"},
+			"columns":       {"-o", "columns"},
+			"json":          {"-o", "json"},
+			"jsonpretty":    {"-o", "jsonpretty"},
+			"yaml":          {"-o", "yaml"},
+			"none":          {"-o", "none"},
+			"exact.json":    {"-o", "json", "--fields", "proc.tid,proc.creds,timestamp"},
+			"exact.columns": {"--fields", "timestamp,proc.comm"},
+			"more.columns":  {"--fields", "+timestamp_raw,+proc.parent.pid"},
+			"fewer.yaml":    {"-o", "yaml", "--fields", "-timestamp,-timestamp_raw"},
+			"fewer.json":    {"-o", "json", "--fields", "-proc"},
 		} {
 			t.Run(gadget+"/"+file, func(t *testing.T) {
 				t.Parallel()
@@ -52,6 +51,12 @@ func TestReplayOfRecordings(t *testing.T) {
 				golden(t, filepath.Join("recordings", gadget+"."+file), g.out.String())
 			})
 		}
+		t.Run(gadget+"/default", func(t *testing.T) {
+			t.Parallel()
+			g := run(t, setup{}, "replay", recordingOf(gadget))
+			g.wantExit(t, 0)
+			golden(t, filepath.Join("recordings", gadget+".columns"), g.out.String())
+		})
 	}
 }
 

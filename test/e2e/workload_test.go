@@ -12,7 +12,7 @@ import (
 )
 
 // workload is a gadget's workload, started and waiting: a program that causes events of its gadget
-// and lists them. See docs in CONTRIBUTING.md on how to write one.
+// and lists them. The package documentation says how to write one.
 type workload struct {
 	*process
 	// Args are more arguments for "gizmo run GADGET".
