@@ -12,7 +12,8 @@ type Batch struct {
 	// shorter record with zeros. What goes beyond that size is trailing data. Nobody writes to them:
 	// they may lie in memory that is shared with the kernel.
 	Rows [][]byte
-	// Cols are the columns that stages filled, each as long as Rows.
+	// Cols are the columns that stages filled, each as long as Rows; empty if its stage has nothing to
+	// say about these rows.
 	Cols [][]Handle
 	// Lost is what was lost since the batch before.
 	Lost []Loss
@@ -42,8 +43,10 @@ func (b *Batch) Keep(keep func(row int) bool) int {
 			continue
 		}
 		b.Rows[n] = b.Rows[i]
-		for c := range b.Cols {
-			b.Cols[c][n] = b.Cols[c][i]
+		for _, col := range b.Cols {
+			if len(col) > 0 {
+				col[n] = col[i]
+			}
 		}
 		n++
 	}
@@ -51,7 +54,7 @@ func (b *Batch) Keep(keep func(row int) bool) int {
 	clear(b.Rows[n:])
 	b.Rows = b.Rows[:n]
 	for c := range b.Cols {
-		b.Cols[c] = b.Cols[c][:n]
+		b.Cols[c] = b.Cols[c][:min(n, len(b.Cols[c]))]
 	}
 	return gone
 }

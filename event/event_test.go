@@ -68,7 +68,7 @@ func TestKeepRemovesRowsAndTheirHandles(t *testing.T) {
 	s := &event.Schema{Size: 1}
 	var b event.Batch
 	b.Reset(s)
-	b.Cols = [][]event.Handle{nil}
+	b.Cols = [][]event.Handle{nil, nil} // the second stays empty
 	for i := range byte(6) {
 		b.Rows = append(b.Rows, []byte{i})
 		b.Cols[0] = append(b.Cols[0], event.Handle(i*10))

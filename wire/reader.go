@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync/atomic"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
@@ -23,9 +24,9 @@ type Reader struct {
 	crc        uint32 // of everything so far but the checksums
 	header     *Header
 	schemas    []*event.Schema
-	sizes      []int   // of the schemas
-	totals     []total // what was read of each data source
-	bootOffset int64
+	sizes      []int         // of the schemas
+	totals     []total       // what was read of each data source
+	bootOffset atomic.Int64  // read while Next runs, by those who write the times of earlier batches
 	current    *event.Schema // of the batch before
 	lens       []int         // the stored lengths of the present batch's rows
 	padded     []byte        // the rows of the present batch that were stored without their zeros
@@ -74,7 +75,7 @@ func (r *Reader) readHeader() error {
 	if r.header, err = decodeHeader(f.payload); err != nil {
 		return r.corrupt(f.off, frameName(f.kind), err)
 	}
-	r.bootOffset = r.header.Machine.BootOffset
+	r.bootOffset.Store(r.header.Machine.BootOffset)
 	for _, ds := range r.header.DataSources {
 		r.schemas = append(r.schemas, ds.Schema)
 		r.sizes = append(r.sizes, int(ds.Schema.Size))
@@ -92,7 +93,7 @@ func (r *Reader) Header() *Header { return r.header }
 
 // BootOffset returns what makes Unix time of the time since boot, in nanoseconds, for the batch that
 // Next returned last.
-func (r *Reader) BootOffset() int64 { return r.bootOffset }
+func (r *Reader) BootOffset() int64 { return r.bootOffset.Load() }
 
 // Schemas returns the schemas of the recording's data sources, in the header's order.
 func (r *Reader) Schemas() []*event.Schema { return r.schemas }
@@ -160,7 +161,7 @@ func (r *Reader) decodeClock(payload []byte) error {
 	if len(payload) != 8 {
 		return fmt.Errorf("%d bytes instead of 8", len(payload))
 	}
-	r.bootOffset = int64(binary.LittleEndian.Uint64(payload))
+	r.bootOffset.Store(int64(binary.LittleEndian.Uint64(payload)))
 	return nil
 }
 

@@ -4,19 +4,25 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/metadata"
+	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
 func (a *app) imageCommand() *cobra.Command {
@@ -30,56 +36,227 @@ func (a *app) imageCommand() *cobra.Command {
 	return cmd
 }
 
+// imageFlags are the flags of image build.
+type imageFlags struct {
+	object   string
+	update   bool
+	validate bool
+}
+
 func (a *app) imageBuildCommand() *cobra.Command {
-	var out string
+	var f imageFlags
 	cmd := &cobra.Command{
 		Use:   "build DIR",
 		Short: "Compile the gadget in a directory and check it",
-		Long: "Compiles DIR/program.bpf.c with the local clang, checks the result against DIR/gadget.yaml and\n" +
+		Long: "Compiles DIR/program.bpf.c with the local clang, checks DIR/gadget.yaml against the result and\n" +
 			"keeps it in the cache, so that \"gizmo run DIR\" starts at once.",
 		Args: oneArg("directory"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			img, object, err := a.buildDir(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if out != "" {
-				if err := os.WriteFile(out, object, 0o644); err != nil {
-					return err
-				}
-			}
-			_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
-				img.Metadata.Name, len(object), len(img.Programs), len(img.DataSources), len(img.Params))
-			return err
-		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.imageBuild(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&out, "object", "", "also write the compiled object to this file")
+	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
+	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml what it does not mention of the object: data sources, fields, params")
+	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "fail if gadget.yaml names what the object does not have")
 	return cmd
 }
 
-// buildDir compiles and analyses the gadget in a directory.
-func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, []byte, error) {
+func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
+	res, err := a.compileDir(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if f.update {
+		if res.Metadata, err = a.updateMetadata(dir, res); err != nil {
+			return err
+		}
+	}
+	img, err := parseDir(dir, res)
+	if err != nil {
+		return err
+	}
+	if f.validate {
+		err = checkImage(img, res.Object)
+	} else {
+		fmt.Fprintln(a.Err, "gizmo: gadget.yaml was not checked against the object")
+	}
+	if err != nil {
+		return err
+	}
+	if f.object != "" {
+		if err := os.WriteFile(f.object, res.Object, 0o644); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
+		img.Metadata.Name, len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
+	return err
+}
+
+// buildDir compiles, analyses and checks the gadget in a directory.
+func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, error) {
+	res, err := a.compileDir(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	img, err := parseDir(dir, res)
+	if err != nil {
+		return nil, err
+	}
+	if err := builtin.Check(img); err != nil {
+		return nil, err
+	}
+	return img, nil
+}
+
+func (a *app) compileDir(ctx context.Context, dir string) (*build.Result, error) {
 	var o build.Options
 	if a.verbose {
 		o.Verbose = a.Err
 	}
 	res, err := build.Dir(ctx, dir, &o)
-	if err != nil {
-		return nil, nil, err
+	if err == nil {
+		fmt.Fprint(a.Err, res.Warnings)
 	}
-	fmt.Fprint(a.Err, res.Warnings)
+	return res, err
+}
+
+// parseDir analyses what came out of a directory, whose name the gadget has unless gadget.yaml gives
+// another.
+func parseDir(dir string, res *build.Result) (*gadget.Image, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	img, err := builtin.Parse(filepath.Base(abs), res.Object, res.Metadata)
-	if err != nil {
-		return nil, nil, err
-	}
+	return builtin.Parse(filepath.Base(abs), res.Object, res.Metadata)
+}
+
+// checkImage checks the metadata of an image, and what each value of its custom params makes of it.
+func checkImage(img *gadget.Image, object []byte) error {
 	if err := builtin.Check(img); err != nil {
-		return nil, nil, err
+		return err
 	}
-	return img, res.Object, nil
+	return eachCustomValue(img.Metadata, func(meta *metadata.Metadata) error {
+		patched, err := gadget.Parse(bytes.NewReader(object), meta)
+		if err != nil {
+			return err
+		}
+		return builtin.Check(patched)
+	})
+}
+
+// eachCustomValue calls check with the metadata that each value listed of a custom param makes, the
+// other params having their defaults. Values that only the user knows are left to the run.
+func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) error) error {
+	params := meta.CustomParams()
+	if len(params) == 0 {
+		return nil
+	}
+	values := make(map[string]string) // the first of those that the user must give
+	for _, p := range params {
+		if p.Mandatory && p.Default == "" {
+			if len(p.Values) == 0 {
+				return nil
+			}
+			values[p.Name] = p.Values[0]
+		}
+	}
+	try := func(values map[string]string) error {
+		patched, err := meta.WithCustom(values)
+		if err == nil {
+			err = check(patched)
+		}
+		return err
+	}
+	if err := try(values); err != nil {
+		return err
+	}
+	for _, p := range params {
+		for _, v := range p.Values {
+			one := maps.Clone(values)
+			one[p.Name] = v
+			if err := try(one); err != nil {
+				return fmt.Errorf("with %s=%s: %w", p.Key, v, err)
+			}
+		}
+	}
+	return nil
+}
+
+// updateMetadata writes to gadget.yaml what it does not mention of the object, and returns its text.
+func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
+	img, err := parseDir(dir, res)
+	if err != nil {
+		return nil, err
+	}
+	object, err := objectOf(img)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, "gadget.yaml")
+	text, added, err := metadata.Update(path, res.Metadata, object)
+	if err != nil {
+		return nil, err
+	}
+	if added == 0 {
+		_, err = fmt.Fprintf(a.Out, "%s: nothing to add\n", path)
+		return text, err
+	}
+	if err := replaceFile(path, text); err != nil {
+		return nil, fmt.Errorf("cannot update the metadata: %w", err)
+	}
+	_, err = fmt.Fprintf(a.Out, "%s: %d entries added; what is marked \"describe me\" waits for your words\n", path, added)
+	return text, err
+}
+
+// objectOf lists what gadget.yaml should mention: all fields that have a value, those included that
+// enriched types add, and the params that do not describe themselves.
+func objectOf(img *gadget.Image) (*metadata.Object, error) {
+	o := &metadata.Object{Name: img.Metadata.Name}
+	env := semtype.Env{Arch: runtime.GOARCH}
+	for i := range img.DataSources {
+		d := &img.DataSources[i]
+		s := d.Schema.Clone()
+		if err := semtype.Apply(s, semtype.Types(), &env, d.Annotations); err != nil {
+			return nil, err
+		}
+		source := metadata.ObjectSource{Name: s.Name}
+		for j := range s.Fields {
+			if f := &s.Fields[j]; f.Kind != event.Struct || f.Text != nil {
+				source.Fields = append(source.Fields, metadata.ObjectField{Name: f.Name, Described: f.Ann.Description != ""})
+			}
+		}
+		o.DataSources = append(o.DataSources, source)
+	}
+	for _, p := range img.Params {
+		if p.Description == "" {
+			o.Params = append(o.Params, metadata.ObjectParam{Var: p.Var, Key: p.Key, Default: p.Default})
+		}
+	}
+	return o, nil
+}
+
+// replaceFile gives a file a new content, or leaves it as it is. Links and permissions stay.
+func replaceFile(path string, data []byte) (err error) {
+	mode := fs.FileMode(0o644)
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if st, err := os.Stat(path); err == nil {
+		mode = st.Mode().Perm()
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".gadget.yaml-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // findGadget returns the image that a name on the command line stands for: a built-in gadget or a
@@ -94,6 +271,5 @@ func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, error
 			return nil, err
 		}
 	}
-	img, _, err := a.buildDir(ctx, name)
-	return img, err
+	return a.buildDir(ctx, name)
 }

@@ -31,7 +31,7 @@ func (a *app) replayCommand() *cobra.Command {
 			return a.replay(cmd.Context(), args[0], &flags, failOnLoss)
 		},
 	}
-	flags.register(cmd.Flags())
+	flags.register(cmd.Flags(), wholeRecording)
 	cmd.Flags().BoolVar(&failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if the recording tells of lost events", exitLost))
 	return cmd
 }

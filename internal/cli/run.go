@@ -17,6 +17,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
 
 // runFlags are the flags of run that do not depend on the gadget.
@@ -31,7 +32,7 @@ type runFlags struct {
 }
 
 func (f *runFlags) register(fs *pflag.FlagSet) {
-	f.events.register(fs)
+	f.events.register(fs, sort.DefaultWindow)
 	fs.StringArrayVar(&f.annotate, "annotate", nil, "annotations: DATASOURCE:KEY=VALUE or DATASOURCE.FIELD:KEY=VALUE, with commas between several")
 	fs.VarP(&f.timeout, "timeout", "t", "end the run after this many seconds, or a duration like 1m30s; 0: when interrupted")
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")

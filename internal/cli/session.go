@@ -6,6 +6,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -23,9 +24,10 @@ type eventFlags struct {
 	stages stageFlags
 }
 
-func (f *eventFlags) register(fs *pflag.FlagSet) {
+// register adds the flags; window is the default time for which single events are held to be sorted.
+func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	f.output.register(fs)
-	f.stages.register(fs)
+	f.stages.register(fs, window)
 }
 
 // session is what running a gadget and replaying a recording have in common: data sources whose
@@ -95,11 +97,11 @@ func (s *session) bind(env *semtype.Env) error {
 }
 
 func (s *session) bindSchemas(schemas []*event.Schema, env *semtype.Env) error {
-	stages, err := s.flags.stages.stages(schemas, s.sources)
+	list, err := s.flags.stages.build(schemas, s.sources)
 	if err != nil {
 		return err
 	}
-	s.stages = append(s.stages, stages...)
+	s.stages = append(s.stages, list.stages...)
 	s.out.w = s.app.Out
 	s.needs = make(map[*event.Schema]event.FieldSet)
 	for _, schema := range schemas {
@@ -110,19 +112,12 @@ func (s *session) bindSchemas(schemas []*event.Schema, env *semtype.Env) error {
 		if err != nil {
 			return err
 		}
-		for _, stage := range stages {
-			if reader, ok := stage.(fieldReader); ok {
-				reader.AddNeed(schema, &need)
-			}
+		if err := list.addNeed(schema, &need); err != nil {
+			return err
 		}
 		s.needs[schema] = need
 	}
 	return nil
-}
-
-// fieldReader is a stage that itself reads fields which other stages may have to fill.
-type fieldReader interface {
-	AddNeed(s *event.Schema, need *event.FieldSet)
 }
 
 // bindOutput prepares the output for a data source and returns the fields that it needs.

@@ -24,12 +24,38 @@ type stageFlags struct {
 	maxEntries     int
 }
 
-func (f *stageFlags) register(fs *pflag.FlagSet) {
+// stageList is the stages of a run in the order in which events pass them.
+type stageList struct {
+	stages  []pipeline.Stage
+	filters []*filter.Stage
+	sorting sort.Options
+}
+
+// addNeed adds to need the fields of s that the stages themselves read.
+func (l *stageList) addNeed(s *event.Schema, need *event.FieldSet) error {
+	for _, f := range l.filters {
+		f.AddNeed(s, need)
+	}
+	fields, err := l.sorting.Fields(s)
+	if err != nil {
+		return fmt.Errorf("--sort: %w", err)
+	}
+	for _, i := range fields {
+		need.Add(i)
+	}
+	return nil
+}
+
+// wholeRecording is the window in which a replay sorts: as long as it takes. How fast a recording
+// is read should not decide the order.
+const wholeRecording = 24 * time.Hour
+
+func (f *stageFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")
-	fs.DurationVar(&f.sortWindow, "sort-window", sort.DefaultWindow, "how long single events are held to be sorted")
+	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long single events are held to be sorted")
 	fs.IntVar(&f.maxEntries, "max-entries", 0, "rows of an array to show at most; 0: all")
 }
 
@@ -43,9 +69,9 @@ func (f *stageFlags) registerSource(fs *pflag.FlagSet, name string) {
 	}
 }
 
-// stages makes the stages of a run in the order in which events pass them, and wraps the sources
-// whose events have to be held back to be sorted.
-func (f *stageFlags) stages(schemas []*event.Schema, sources []pipeline.Source) ([]pipeline.Stage, error) {
+// build makes the stages of a run, and wraps the sources whose events have to be held back to be
+// sorted.
+func (f *stageFlags) build(schemas []*event.Schema, sources []pipeline.Source) (*stageList, error) {
 	options, err := f.sortOptions(schemas)
 	if err != nil {
 		return nil, err
@@ -69,7 +95,11 @@ func (f *stageFlags) stages(schemas []*event.Schema, sources []pipeline.Source) 
 	for i := range sources {
 		sources[i] = streams.Wrap(sources[i])
 	}
-	return []pipeline.Stage{streams, filters, exprs, arrays}, nil
+	return &stageList{
+		stages:  []pipeline.Stage{streams, filters, exprs, arrays},
+		filters: []*filter.Stage{filters, exprs},
+		sorting: options,
+	}, nil
 }
 
 func (f *stageFlags) sortOptions(schemas []*event.Schema) (sort.Options, error) {

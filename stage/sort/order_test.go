@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/event"
 )
 
 func TestOrderOfTexts(t *testing.T) {
@@ -84,5 +86,37 @@ func TestPrefix(t *testing.T) {
 	}
 	if got, want := fmt.Sprintf("%x", prefix([]byte("abc"))), "6162630000000000"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestArraySorterKeepsNoRows(t *testing.T) {
+	t.Parallel()
+	schema := &event.Schema{Name: "ds", Size: 1, Fields: []event.Field{{Name: "n", Kind: event.Uint, Size: 1}}}
+	ks, err := bindKeys(schema, []Key{{Field: "n"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := arraySorter{keys: ks}
+	s.sort(&event.Batch{Schema: schema, Rows: [][]byte{{2}, {1}}})
+	for _, row := range s.rows[:cap(s.rows)] {
+		if row != nil {
+			t.Error("a row was kept: an array can be large")
+		}
+	}
+}
+
+func TestEndlessTexts(t *testing.T) {
+	t.Parallel()
+	var tab table
+	tab.texts = make([]byte, maxLength+10)
+	tab.pushText(0, 0)
+	start := len(tab.texts)
+	tab.texts = append(tab.texts, "short"...)
+	tab.pushText(start, 0)
+	if got := len(tab.text(tab.words[1])); got != maxLength {
+		t.Errorf("%d bytes of the text count, want %d", got, maxLength)
+	}
+	if got := string(tab.text(tab.words[3])); got != "short" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -110,6 +110,10 @@ func samples() []sample {
 		{event.Field{Name: "odd", Kind: event.Uint, Off: 32, Size: 11}, func(a, b []byte) int {
 			return bytes.Compare(a[32:43], b[32:43])
 		}},
+		{event.Field{Name: "uneven", Kind: event.Uint, Off: 32, Size: 11, Count: 5}, func(a, b []byte) int {
+			return bytes.Compare(a[32:43], b[32:43])
+		}},
+		{event.Field{Name: "none", Kind: event.Uint, Off: recordSize, Count: 5}, func(_, _ []byte) int { return 0 }},
 		{event.Field{Name: "rest", Kind: event.Bytes, Rest: true, Off: recordSize, LenOff: 1, LenSize: 1}, func(a, b []byte) int {
 			read := func(p []byte) []byte { return p[recordSize:][:min(int(p[1]), len(p)-recordSize)] }
 			return bytes.Compare(read(a), read(b))

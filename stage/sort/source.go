@@ -23,6 +23,7 @@ type source struct {
 	// end is the error with which inner ended.
 	end     error
 	windows []*window // of the data sources to sort
+	turn    int       // which of them emitted last
 	began   time.Time
 	now     int64 // in slices since then
 	timer   *time.Timer
@@ -61,6 +62,7 @@ func (s *source) begin(ctx context.Context) error {
 	if s.windows != nil {
 		return nil
 	}
+	var windows []*window
 	for _, schema := range s.inner.Schemas() {
 		if !s.streams.sorts(schema) {
 			continue
@@ -69,8 +71,9 @@ func (s *source) begin(ctx context.Context) error {
 		if ks == nil {
 			return fmt.Errorf("data source %q is to be sorted, but Streams was not bound to it: it must be among the stages", schema.Name)
 		}
-		s.windows = append(s.windows, newWindow(schema, ks, s.streams.o.MaxHeld))
+		windows = append(windows, newWindow(schema, ks, s.streams.o.MaxHeld))
 	}
+	s.windows = windows
 	s.reader.start(ctx)
 	s.began = time.Now()
 	s.timer = time.NewTimer(time.Hour)
@@ -84,11 +87,12 @@ const parts = 32
 
 func (s *source) slice() time.Duration { return s.streams.o.Window / parts }
 
-// emit fills b with what has to go now, if there is such.
+// emit fills b with what has to go now, if there is such. The windows take turns.
 func (s *source) emit(b *event.Batch) bool {
 	final := s.end != nil && !s.arrived
-	for _, w := range s.windows {
-		if w.emit(b, s.now, final) {
+	for range s.windows {
+		s.turn = (s.turn + 1) % len(s.windows)
+		if s.windows[s.turn].emit(b, s.now, final) {
 			return true
 		}
 	}

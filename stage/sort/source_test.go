@@ -36,14 +36,25 @@ type live struct {
 	err      error // after the last arrival; nil: wait for the context
 	began    time.Time
 	lent     [][]byte
-	served   atomic.Int64 // rows
+	served   atomic.Int64  // rows
+	leisure  time.Duration // that it takes to end
+	reading  bool
 	closed   bool
 }
 
 func (s *live) Schemas() []*event.Schema { return s.schemas }
-func (s *live) Close() error             { s.closed = true; return nil }
+
+func (s *live) Close() error {
+	if s.reading {
+		return errors.New("closed while Next is running")
+	}
+	s.closed = true
+	return nil
+}
 
 func (s *live) Next(ctx context.Context, b *event.Batch) error {
+	s.reading = true
+	defer func() { s.reading = false }()
 	if s.began.IsZero() {
 		s.began = time.Now()
 	}
@@ -66,6 +77,7 @@ func (s *live) Next(ctx context.Context, b *event.Batch) error {
 	case <-time.After(time.Until(s.began.Add(next.at))):
 	case <-ctx.Done():
 		if time.Since(s.began) < next.at {
+			time.Sleep(s.leisure)
 			return io.EOF
 		}
 	}
@@ -332,12 +344,12 @@ func TestStreamCanBeClosedBeforeItsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &live{schemas: []*event.Schema{pairSchema("ds", true)}, arrivals: []arrival{
 			{at: 0, rows: [][]byte{pair(1, 0)}}, {at: time.Hour},
-		}}
+		}, leisure: time.Millisecond}
 		wrapped := wrap(t, src, sort.Options{})
 		var b event.Batch
 		check(t, wrapped.Next(t.Context(), &b))
-		check(t, wrapped.Close()) // a goroutine that stays would fail the bubble
-		check(t, wrap(t, src, sort.Options{}).Close())
+		check(t, wrapped.Close())                      // a goroutine that stays would fail the bubble
+		check(t, wrap(t, src, sort.Options{}).Close()) // before it has begun
 	})
 }
 
