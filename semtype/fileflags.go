@@ -23,12 +23,12 @@ const accessMask = 3
 
 func fileFlagsText(f event.Field, env *Env) event.TextFunc {
 	flags := newBitNames(openFlags(env.Arch), 64)
-	return func(dst []byte, b *event.Batch, row int) []byte {
+	return remember(f, func(dst []byte, b *event.Batch, row int) []byte {
 		v := f.Uint(b.Rows[row])
 		start := len(dst)
 		dst = append(dst, accessModes[v&accessMask]...)
 		return flags.append(dst, start, v&^accessMask, "|")
-	}
+	})
 }
 
 // openFlags returns the flags of an architecture. What it does not know has those of amd64, which

@@ -18,9 +18,9 @@ func fileModeType() Type {
 }
 
 func fileModeText(f event.Field, _ *Env) event.TextFunc {
-	return func(dst []byte, b *event.Batch, row int) []byte {
+	return remember(f, func(dst []byte, b *event.Batch, row int) []byte {
 		return appendFileMode(dst, f.Uint(b.Rows[row]))
-	}
+	})
 }
 
 // The bits of a mode that are written in the place of an x.

@@ -61,7 +61,7 @@ func extendID(s *event.Schema, i int, env *Env, names Names, idName, added strin
 }
 
 func idText(f event.Field, names Names) event.TextFunc {
-	return func(dst []byte, b *event.Batch, row int) []byte {
+	text := func(dst []byte, b *event.Batch, row int) []byte {
 		id := uint32(f.Uint(b.Rows[row]))
 		if names != nil {
 			before := len(dst)
@@ -71,4 +71,11 @@ func idText(f event.Field, names Names) event.TextFunc {
 		}
 		return strconv.AppendUint(dst, uint64(id), 10)
 	}
+	if v, ok := names.(versioned); ok {
+		return rememberWhile(f, v.Version, text)
+	}
+	return text
 }
+
+// versioned are names that tell when they have changed: the version is then another one.
+type versioned interface{ Version() uint64 }

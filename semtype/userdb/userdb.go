@@ -20,6 +20,8 @@ type File struct {
 	path string
 	// names is never written to; a change of the file brings a new one.
 	names atomic.Pointer[map[uint32]string]
+	// version counts the contents of names.
+	version atomic.Uint64
 	// fresh says that the file was looked at less than an interval ago. A timer takes it back, so
 	// that a lookup costs no reading of the clock.
 	fresh    atomic.Bool
@@ -62,6 +64,15 @@ func (f *File) Append(dst []byte, id uint32) []byte {
 	return append(dst, (*f.names.Load())[id]...)
 }
 
+// Version returns a number that changes with the names, so that who has asked for one need not ask
+// again. It notices a change of the file as Append does.
+func (f *File) Version() uint64 {
+	if !f.fresh.Load() {
+		f.refresh()
+	}
+	return f.version.Load()
+}
+
 // refresh looks at the file and reads it if it changed. Whoever comes while another does that goes
 // on with the names at hand.
 func (f *File) refresh() {
@@ -91,6 +102,7 @@ func (f *File) reload() {
 	}
 	f.last = state{info: info, settled: time.Since(info.ModTime()) > settleTime}
 	f.names.Store(&names)
+	f.version.Add(1)
 }
 
 // state is what tells one content of a file from the next.

@@ -241,3 +241,31 @@ func TestTableCopiesTheLowestIDs(t *testing.T) {
 		t.Errorf("got %q for an id without a name", got)
 	}
 }
+
+func TestVersionChangesWithTheNames(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "group")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("old:x:7:\n")
+	f := New(path)
+	before := f.Version()
+	if f.Version() != before {
+		t.Error("another version of the same names")
+	}
+	write("new:x:7:\n")
+	for deadline := time.Now().Add(5 * time.Second); f.Version() == before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the version has not changed")
+		}
+	}
+	if got := f.Append(nil, 7); string(got) != "new" {
+		t.Errorf("got %q with the new version", got)
+	}
+}
