@@ -6,9 +6,11 @@ package gadget
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +42,9 @@ func failure(object []byte, yaml string) string {
 func TestErrorsOfMetadata(t *testing.T) {
 	t.Parallel()
 	object := compile(t, "tracer").Object
-	param := func(variable, text string) string { return "params:\n  ebpf:\n    " + variable + ":\n      " + text + "\n" }
+	param := func(variable, text string) string {
+		return "params:\n  ebpf:\n    " + variable + ":\n      " + text + "\n"
+	}
 	source := func(text string) string { return "datasources:\n  params:\n    annotations:\n      " + text + "\n" }
 	var lines []string
 	for _, c := range []struct{ name, yaml string }{
@@ -166,6 +170,32 @@ func TestLastWord(t *testing.T) {
 	} {
 		if got := lastWord(log); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// A file with wrong bytes is an image or an error, and nothing worse.
+func TestDamagedBytes(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 4))
+	object := goodObject(t)
+	for range 1500 {
+		damaged := bytes.Clone(object)
+		for range 1 + rng.IntN(3) {
+			at := rng.IntN(len(damaged) - 8)
+			switch rng.IntN(4) {
+			case 0:
+				damaged[at] ^= 1 << rng.IntN(8)
+			case 1:
+				damaged[at] = byte(rng.Uint32())
+			case 2:
+				binary.LittleEndian.PutUint32(damaged[at&^3:], 1<<rng.IntN(32)-1)
+			default:
+				binary.LittleEndian.PutUint64(damaged[at&^7:], 1<<rng.IntN(64)-1)
+			}
+		}
+		if img := parseAnything(damaged, nil); img != nil {
+			checkImage(t, img)
 		}
 	}
 }

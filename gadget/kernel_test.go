@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -117,13 +118,20 @@ func (r *running) source(t testing.TB) pipeline.Source {
 	return r.Sources()[0]
 }
 
-// pin keeps the test on one CPU until it ends.
-func pin(t testing.TB, cpu int) {
+// pin keeps the test on one CPU until it ends: the n-th of those that it may run on. It returns the
+// CPU's number.
+func pin(t testing.TB, n int) int {
 	t.Helper()
 	runtime.LockOSThread()
 	var before, set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
 		t.Fatal(err)
+	}
+	cpu := 0
+	for ; !before.IsSet(cpu) || n > 0; cpu++ {
+		if before.IsSet(cpu) {
+			n--
+		}
 	}
 	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
@@ -135,6 +143,7 @@ func pin(t testing.TB, cpu int) {
 		}
 		runtime.UnlockOSThread()
 	})
+	return cpu
 }
 
 // got is what sources returned.
@@ -187,7 +196,10 @@ func drain(t testing.TB, src pipeline.Source) *got {
 func (g *got) drain(t testing.TB, src pipeline.Source) {
 	t.Helper()
 	var b event.Batch
-	for {
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if time.Now().After(deadline) {
+			t.Fatal("the source does not end")
+		}
 		err := src.Next(ended(), &b)
 		if errors.Is(err, io.EOF) {
 			if len(b.Rows) > 0 || len(b.Lost) > 0 {

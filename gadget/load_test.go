@@ -224,6 +224,26 @@ func TestPerfBufferNeedsItsConstant(t *testing.T) {
 	}
 }
 
+// Programs of which the params leave nothing are not attached, and need no hook.
+func TestIdleProgramsAreNotAttached(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	img := parseWith(t, "hooks", "programs:\n  gt_tp:\n    attach_to: syscalls/nothing\n")
+	g, err := img.Load(nil) // without a magic number nothing is reported
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if err := g.Attach(); err != nil {
+		t.Error(err)
+	}
+	if len(g.links) > 0 {
+		t.Errorf("%d programs are attached", len(g.links))
+	}
+	if r := start(t, parse(t, "hooks"), LoadOptions{}); len(r.links) != 3 {
+		t.Errorf("of programs that do something %d are attached, want 3", len(r.links))
+	}
+}
+
 func TestDetach(t *testing.T) {
 	g := start(t, parse(t, "hooks"), LoadOptions{})
 	g.call(1)
@@ -323,7 +343,9 @@ func TestFailureLeavesNothing(t *testing.T) {
 		t.Error("no error")
 	}
 	img := parseWith(t, "hooks", "programs:\n  gt_tp:\n    attach_to: syscalls/nothing\n") // the last to be attached
-	g, err := img.Load(nil)
+	values := make(map[string]Value)
+	setParam(t, img, values, "magic", uint64(newMagic()))
+	g, err := img.Load(&LoadOptions{Params: values})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -76,14 +76,18 @@ type ringSource struct {
 func (s *ringSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
 
 func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
-	s.watch.start(ctx, s.ring.Wake)
+	if !s.watch.started() {
+		s.watch.start(ctx, s.ring.Wake)
+	}
 	b.Reset(s.schema)
 	for {
 		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
-		// In each round: the kernel wakes a reader by itself only if it has caught up, with what was
-		// discarded, too.
-		s.ring.Release()
 		s.fill(b)
+		if len(b.Rows) == 0 {
+			// There may have been records that were discarded: unless they are given back, too, the
+			// kernel does not take this reader for one that has caught up, and would not wake it.
+			s.fill(b)
+		}
 		var err error
 		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
 			return err
@@ -103,7 +107,9 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 	}
 }
 
+// fill gives back what the rows of the batch before took and reads the next.
 func (s *ringSource) fill(b *event.Batch) {
+	s.ring.Release()
 	for n := 0; len(b.Rows) < s.rows.max() && n < maxBatchBytes; {
 		head, tail, ok := s.ring.Next()
 		if !ok {
@@ -125,11 +131,10 @@ type watch struct {
 	called chan struct{}
 }
 
-// start begins to watch ctx, the first time that it is called.
+func (w *watch) started() bool { return w.cancel != nil }
+
+// start begins to watch ctx.
 func (w *watch) start(ctx context.Context, f func()) {
-	if w.cancel != nil {
-		return
-	}
 	called := make(chan struct{})
 	w.called = called
 	w.cancel = context.AfterFunc(ctx, func() {

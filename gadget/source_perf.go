@@ -45,7 +45,9 @@ func newPerfSource(m *ebpf.Map, schema *event.Schema, losses lossCounter) (*perf
 func (s *perfSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
 
 func (s *perfSource) Next(ctx context.Context, b *event.Batch) error {
-	s.watch.start(ctx, func() { _ = s.reader.Flush() })
+	if !s.watch.started() {
+		s.watch.start(ctx, func() { _ = s.reader.Flush() })
+	}
 	b.Reset(s.schema)
 	for empty := 0; ; empty++ {
 		ended := ctx.Err() != nil
@@ -68,7 +70,8 @@ func (s *perfSource) Next(ctx context.Context, b *event.Batch) error {
 
 // fill reads what is there, and waits a latency's time if that is nothing.
 func (s *perfSource) fill(b *event.Batch) error {
-	s.reader.SetDeadline(time.Now().Add(DefaultLatency))
+	now := time.Now()
+	s.reader.SetDeadline(now.Add(DefaultLatency))
 	for len(b.Rows) < s.rows.max() {
 		err := s.reader.ReadInto(&s.record)
 		switch {
@@ -78,6 +81,9 @@ func (s *perfSource) fill(b *event.Batch) error {
 			return fmt.Errorf("read the perf buffers: %w", err)
 		}
 		s.take(b)
+		if len(b.Rows)+len(b.Lost) == 1 {
+			s.reader.SetDeadline(now) // there is something: from here on, no waiting for more
+		}
 	}
 	return nil
 }

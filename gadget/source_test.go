@@ -17,12 +17,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// slack is what a busy machine may add to a time.
-const slack = 150 * time.Millisecond
+// slack is what a machine may add to a time.
+const slack = 30 * time.Millisecond
+
+// fastest fails the test unless one of several tries takes at most the given time: a busy machine may
+// delay any, but not all.
+func fastest(t *testing.T, most time.Duration, try func() time.Duration) {
+	t.Helper()
+	var all []time.Duration
+	for range 8 {
+		d := try()
+		if d <= most {
+			return
+		}
+		all = append(all, d)
+	}
+	t.Errorf("it took %v, want at most %v", all, most)
+}
 
 // Each kind of hook reports each call exactly once.
 func TestEveryCallIsAnEvent(t *testing.T) {
@@ -39,7 +56,7 @@ func TestEveryCallIsAnEvent(t *testing.T) {
 			seen := make(map[uint64]int)
 			for _, row := range found.rows {
 				seen[value.Uint(row)]++
-				if c := cpu.Uint(row); c >= uint64(runtime.NumCPU()) {
+				if c := cpu.Uint(row); c >= uint64(ebpf.MustPossibleCPU()) {
 					t.Errorf("%s: CPU %d", s.Name, c)
 				}
 			}
@@ -63,7 +80,7 @@ func field(t testing.TB, s *event.Schema, name string) *event.Field {
 func TestNextReturnsSoon(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		g := start(t, parse(t, "records"), o)
-		for range 3 {
+		fastest(t, DefaultLatency+slack, func() time.Duration {
 			var called atomic.Int64
 			time.AfterFunc(40*time.Millisecond, func() {
 				called.Store(time.Now().UnixNano())
@@ -72,10 +89,26 @@ func TestNextReturnsSoon(t *testing.T) {
 			if n := len(next(t, t.Context(), g.source(t)).rows); n != 1 {
 				t.Fatalf("%d events", n)
 			}
-			if d := time.Duration(time.Now().UnixNano() - called.Load()); d > DefaultLatency+slack {
-				t.Errorf("the event came after %v, want %v", d, DefaultLatency)
+			return time.Duration(time.Now().UnixNano() - called.Load())
+		})
+	})
+}
+
+// What is there is returned at once, without waiting for more.
+func TestNextDoesNotWaitForMore(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		pin(t, 0)
+		g := start(t, parse(t, "records"), o)
+		fastest(t, DefaultLatency/2, func() time.Duration {
+			g.make(400, 248) // more than it takes to be woken
+			began := time.Now()
+			found := next(t, t.Context(), g.source(t))
+			d := time.Since(began)
+			if len(found.rows) != 400 {
+				t.Fatalf("%d rows", len(found.rows))
 			}
-		}
+			return d
+		})
 	})
 }
 
@@ -86,20 +119,25 @@ func TestContextEndsWaiting(t *testing.T) {
 			if name == "minimal" && o.PerfBuffer {
 				continue
 			}
-			src := start(t, parse(t, name), o).source(t)
-			ctx, cancel := context.WithCancel(t.Context())
-			time.AfterFunc(20*time.Millisecond, cancel)
-			began := time.Now()
-			var b event.Batch
-			if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
-				t.Errorf("%s: got %v, want io.EOF", name, err)
-			}
-			if d := time.Since(began); d < 20*time.Millisecond || d > 60*time.Millisecond+slack {
-				t.Errorf("%s: waited %v", name, d)
-			}
-			if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
-				t.Errorf("%s: after the end: %v", name, err)
-			}
+			img := parse(t, name)
+			fastest(t, 2*DefaultLatency+slack, func() time.Duration {
+				src := start(t, img, o).source(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				var cancelled atomic.Int64
+				time.AfterFunc(20*time.Millisecond, func() {
+					cancelled.Store(time.Now().UnixNano())
+					cancel()
+				})
+				var b event.Batch
+				if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
+					t.Errorf("%s: got %v, want io.EOF", name, err)
+				}
+				d := time.Duration(time.Now().UnixNano() - cancelled.Load())
+				if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
+					t.Errorf("%s: after the end: %v", name, err)
+				}
+				return d
+			})
 		}
 	})
 }
@@ -276,19 +314,19 @@ func TestForeignObject(t *testing.T) {
 func TestDiscardedRecordsDoNotDelayEvents(t *testing.T) {
 	g := start(t, parse(t, "minimal"), LoadOptions{})
 	src := g.source(t)
-	var called atomic.Int64
-	time.AfterFunc(30*time.Millisecond, func() {
-		g.call(0xffff) // discarded
-		time.Sleep(30 * time.Millisecond)
-		called.Store(time.Now().UnixNano())
-		g.call(1)
+	fastest(t, slack, func() time.Duration {
+		var called atomic.Int64
+		time.AfterFunc(30*time.Millisecond, func() {
+			g.call(0xffff) // discarded
+			time.Sleep(30 * time.Millisecond)
+			called.Store(time.Now().UnixNano())
+			g.call(1)
+		})
+		if n := len(next(t, t.Context(), src).rows); n != 1 {
+			t.Fatalf("%d events", n)
+		}
+		return time.Duration(time.Now().UnixNano() - called.Load())
 	})
-	if n := len(next(t, t.Context(), src).rows); n != 1 {
-		t.Fatalf("%d events", n)
-	}
-	if d := time.Duration(time.Now().UnixNano() - called.Load()); d > lossInterval/2 {
-		t.Errorf("the event came after %v, want at once", d)
-	}
 }
 
 // produced returns the number of records that the fixture "records" made, by CPU.
@@ -316,21 +354,25 @@ func sum(counts []uint64) (n uint64) {
 // With nobody reading the buffer overflows: what the kernel refused is reported by CPU, exactly.
 func TestLossesByCPU(t *testing.T) {
 	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 4096})
-	for cpu := range min(runtime.NumCPU(), 2) {
+	var first int
+	for n := range min(runtime.NumCPU(), 2) {
 		t.Run("", func(t *testing.T) {
-			pin(t, cpu)
-			g.make(200+cpu, 40)
+			cpu := pin(t, n)
+			g.make(200+n, 40)
+			if n == 0 {
+				first = cpu
+			}
 		})
 	}
 	counts := produced(t, g)
-	const fit = 4096/48 + 0
+	const fit = 4096 / 48
 	found := drain(t, g.source(t))
 	if n := len(found.rows); n != fit {
 		t.Errorf("%d records of 48 bytes came from a buffer of 4096, want %d", n, fit)
 	}
 	want := make(map[int]uint64)
 	for cpu, n := range counts {
-		if cpu == 0 {
+		if cpu == first {
 			n -= fit
 		}
 		if n > 0 {
@@ -344,28 +386,25 @@ func TestLossesByCPU(t *testing.T) {
 
 // A loss is reported though no event follows.
 func TestLossIsReportedWithoutAnEvent(t *testing.T) {
-	pin(t, 0)
+	cpu := pin(t, 0)
 	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 4096})
 	src := g.source(t)
-	for i := range 3 {
+	fastest(t, lossInterval+DefaultLatency+slack, func() time.Duration {
 		g.make(80, 40)
 		found := next(t, t.Context(), src)
 		if len(found.rows) != 80 || len(found.lost) > 0 {
-			t.Fatalf("round %d: %d rows, lost %v", i, len(found.rows), found.lost)
+			t.Fatalf("%d rows, lost %v", len(found.rows), found.lost)
 		}
 		g.make(20, 40) // the rows are still in use: 5 fit
 		began := time.Now()
-		for lost := uint64(0); lost == 0; {
+		for len(found.lost) == 0 {
 			found = next(t, t.Context(), src)
-			lost = found.lostSum()
-			if lost != 0 && (lost != 15 || found.lost[0] != 15) {
-				t.Fatalf("round %d: lost %v, want 15 on CPU 0", i, found.lost)
-			}
 		}
-		if d := time.Since(began); d > lossInterval+DefaultLatency+slack {
-			t.Errorf("round %d: it took %v to learn of the loss", i, d)
+		if !maps.Equal(found.lost, map[int]uint64{cpu: 15}) {
+			t.Fatalf("lost %v, want 15 on CPU %d", found.lost, cpu)
 		}
-	}
+		return time.Since(began)
+	})
 }
 
 // At the end the last losses are reported, however short ago the counters were read.
@@ -471,7 +510,9 @@ func TestWatchStopWaits(t *testing.T) {
 		<-release
 		done.Store(true)
 	})
-	w.start(ctx, func() { t.Error("watches twice") })
+	if !w.started() {
+		t.Error("not started")
+	}
 	cancel()
 	<-running
 	time.AfterFunc(20*time.Millisecond, func() { close(release) })

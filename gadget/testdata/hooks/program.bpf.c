@@ -32,7 +32,7 @@ GADGET_TRACER(btf, btf_events, event);
 
 static __always_inline bool wanted(__u32 pid)
 {
-	return magic && (pid & 0xffff0000) == magic;
+	return (pid & 0xffff0000) == magic;
 }
 
 static __always_inline void fill(struct event *e, __u32 pid)
@@ -56,7 +56,7 @@ int gt_tp(struct trace_event_raw_sys_enter *ctx)
 {
 	__u32 pid = ctx->args[0];
 
-	if (wanted(pid))
+	if (magic && wanted(pid))
 		REPORT(ctx, &tp_events, pid);
 	return 0;
 }
@@ -67,7 +67,7 @@ int gt_raw(struct bpf_raw_tracepoint_args *ctx)
 	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
 	__u32 pid;
 
-	if (ctx->args[1] != getpgid_nr)
+	if (!magic || ctx->args[1] != getpgid_nr)
 		return 0;
 	pid = PT_REGS_PARM1_CORE_SYSCALL(regs);
 	if (wanted(pid))
@@ -80,7 +80,7 @@ int BPF_PROG(gt_btf, struct pt_regs *regs, long id)
 {
 	__u32 pid;
 
-	if (id != getpgid_nr)
+	if (!magic || id != getpgid_nr)
 		return 0;
 	pid = PT_REGS_PARM1_CORE_SYSCALL(regs);
 	if (wanted(pid))

@@ -41,26 +41,38 @@ struct {
 	__type(value, struct record);
 } scratch SEC(".maps");
 
+struct run {
+	void *ctx;
+	struct record *record;
+	__u64 *count;
+	__u32 length;
+};
+
+static long make(__u32 i, struct run *run)
+{
+	__u32 length = run->length & 0xff;
+
+	run->record->seq = ++*run->count;
+	gadget_output_buf(run->ctx, &events, run->record, length);
+	return 0;
+}
+
 SEC("tracepoint/syscalls/sys_enter_getpgid")
 int gt_records(struct trace_event_raw_sys_enter *ctx)
 {
 	__u32 pid = ctx->args[0], zero = 0;
-	__u32 length = (__u8)pid, n = (__u8)(pid >> 8);
-	struct record *record;
-	__u64 *count;
+	struct run run = {.ctx = ctx, .length = (__u8)pid};
 
 	if (!magic || (pid & 0xffff0000) != magic)
 		return 0;
-	count = bpf_map_lookup_elem(&produced, &zero);
-	record = bpf_map_lookup_elem(&scratch, &zero);
-	if (!count || !record)
+	run.count = bpf_map_lookup_elem(&produced, &zero);
+	run.record = bpf_map_lookup_elem(&scratch, &zero);
+	if (!run.count || !run.record)
 		return 0;
-	if (!record->data[0])
-		__builtin_memset(record->data, 0xa5, sizeof(record->data));
-	for (__u32 i = 0; i < 256 && i < n; i++) {
-		record->seq = ++*count;
-		gadget_output_buf(ctx, &events, record, length);
-	}
+	if (!run.record->data[0])
+		__builtin_memset(run.record->data, 0xa5,
+				 sizeof(run.record->data));
+	bpf_loop((__u8)(pid >> 8), make, &run, 0);
 	return 0;
 }
 

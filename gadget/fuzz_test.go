@@ -1,0 +1,92 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/metadata"
+)
+
+// FuzzParse holds Parse to its promise for files from anywhere: an image or an error, soon, without
+// a panic and without taking all the memory there is.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"*", "errors/*"} {
+		for _, name := range fixtures(f, pattern) {
+			r := compile(f, name)
+			f.Add(r.Object, r.Metadata)
+		}
+	}
+	yaml, err := os.ReadFile(filepath.Join("testdata", "tracer", "gadget.yaml"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(compile(f, "records").Object, yaml)
+	f.Add([]byte("\x7fELF"), []byte(nil))
+	f.Fuzz(func(t *testing.T, object, yaml []byte) {
+		began, before := time.Now(), allocated()
+		img := parseAnything(object, yaml)
+		if n := allocated() - before; n > 256<<20 {
+			t.Errorf("%d bytes allocated for an object of %d", n, len(object))
+		}
+		if d := time.Since(began); d > 10*time.Second {
+			t.Errorf("an object of %d bytes took %v", len(object), d)
+		}
+		if img != nil {
+			checkImage(t, img)
+		}
+	})
+}
+
+func parseAnything(object, yaml []byte) *Image {
+	meta, err := metadata.Parse("gadget.yaml", yaml)
+	if err != nil {
+		meta = nil
+	}
+	img, err := Parse(bytes.NewReader(object), meta)
+	if err != nil {
+		return nil
+	}
+	return img
+}
+
+// checkImage does what can be done with an image without a kernel.
+func checkImage(t *testing.T, img *Image) {
+	_ = img.Supported()
+	for i := range img.Params {
+		p := &img.Params[i]
+		_, _ = p.Type(), p.IsBool()
+		if _, err := p.Parse(p.Default); err != nil && p.Default != "" && p.OneOf == nil && img.Metadata.Params.EBPF[p.Var].DefaultValue == nil {
+			t.Errorf("the default is no value: %v", err)
+		}
+	}
+	for i := range img.DataSources {
+		d := &img.DataSources[i]
+		row := make([]byte, d.Schema.Size)
+		for j := range d.Schema.Fields {
+			f := &d.Schema.Fields[j]
+			if f.Rest {
+				_ = f.Trailing(row)
+			} else if f.Off+f.Size > d.Schema.Size {
+				t.Errorf("field %q lies outside of its record", f.Name)
+			}
+		}
+	}
+	spec := img.spec.Copy()
+	if err := img.setParams(spec, nil); err == nil {
+		_ = fixVariables(spec)
+	}
+}
+
+// allocated is the sum of all allocations so far in bytes.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
