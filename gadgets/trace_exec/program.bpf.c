@@ -7,18 +7,21 @@
  * A success is reported from sched_process_exec, which the kernel passes exactly
  * once for each, when the new program is in place: the arguments then lie in its
  * memory, one behind the other, as the kernel copied them.  That has advantages
- * over the entry of the call: nobody can change them any more, they are never
- * paged out, and there is nothing to keep in between, which would have to be
- * found again when a thread becomes its process' leader and cleaned up when it
- * is killed.
+ * over the entry of the call: nobody can change them any more, the kernel has just
+ * written them, so that they are not paged out, and there is nothing to keep in
+ * between, which would have to be found again when a thread becomes its process'
+ * leader and cleaned up when it is killed.
  *
  * A failure is reported when the call returns: the caller's memory is still there
- * then, and so are the arguments in the registers saved on entry.
+ * then, and so are the arguments in the registers saved on entry.  As in
+ * trace_open, one program hangs on the return of all calls for that.  It is not
+ * attached if failures are ignored.
  */
 
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
 
 /* Records of a length that isn't constant can't be reserved. */
 #define GADGET_NO_BUF_RESERVE
@@ -78,8 +81,8 @@ struct event_room {
 	struct event event;
 	/* An argument may run over the end of args, which tells its length. */
 	char beyond[ARGS_MAX];
-	volatile __u32
-		args_len; /* bytes in args, each argument with its zero */
+	/* Bytes in args, each argument with its zero. */
+	volatile __u64 args_len;
 };
 
 struct {
@@ -89,41 +92,12 @@ struct {
 	__type(value, struct event_room);
 } scratch SEC(".maps");
 
-/* Since 5.15. */
-static __always_inline bool has_task_pt_regs(void)
-{
-	return bpf_core_enum_value_exists(enum bpf_func_id,
-					  BPF_FUNC_task_pt_regs);
-}
-
-/*
- * The registers that the current task had when it entered the kernel.  Kernels
- * without the helper all have them at the top of a stack of 16 KiB.
- */
-static __always_inline struct pt_regs *entry_regs(void)
-{
-	struct task_struct *task;
-
-	if (has_task_pt_regs())
-		return (struct pt_regs *)bpf_task_pt_regs(
-			bpf_get_current_task_btf());
-	task = (struct task_struct *)bpf_get_current_task();
-	return BPF_CORE_READ(task, stack) + 16 * 1024 -
-	       bpf_core_type_size(struct pt_regs);
-}
-
-/* The arguments of a call.  The first, on arm64, is where the result goes. */
-#if defined(__TARGET_ARCH_x86)
-#define ARG1(regs) BPF_CORE_READ(regs, di)
-#define ARG2(regs) BPF_CORE_READ(regs, si)
-#define ARG3(regs) BPF_CORE_READ(regs, dx)
-#elif defined(__TARGET_ARCH_arm64)
-#define ARG1(regs) BPF_CORE_READ(regs, orig_x0)
-#define ARG2(regs) BPF_CORE_READ(regs, regs[1])
-#define ARG3(regs) BPF_CORE_READ(regs, regs[2])
-#else
-#error "the registers of this architecture are not known here"
-#endif
+/* A call as the caller wrote it. */
+struct exec_call {
+	const char *fname; /* user memory */
+	__u64 argv; /* the same: pointers, with a zero one behind the last */
+	__u32 pointer_size;
+};
 
 /*
  * What the caller gets to see.  A call that a signal interrupted returns to the
@@ -191,26 +165,31 @@ static __always_inline void read_args_of_mm(struct event_room *room,
 	event->args_size = size;
 	event->args_truncated = size > ARGS_MAX;
 	room->args_len = size > ARGS_MAX ? ARGS_MAX : size;
-	if (bpf_probe_read_user(event->args, get_args_len(room),
-				(const void *)start) ||
-	    !size)
+	if (!size) {
 		set_no_args(room);
+	} else if (bpf_probe_read_user(event->args, get_args_len(room),
+				       (const void *)start)) {
+		event->args_truncated = true;
+		set_no_args(room);
+	}
 }
 
-/* The same for @argv of a call that failed. */
+/* The same for a call that failed. */
 static __always_inline void read_args_of_call(struct event_room *room,
-					      const char *const *argv)
+					      const struct exec_call *call)
 {
+	__u32 width = call->pointer_size == 4 ? 4 : 8;
 	struct event *event = &room->event;
-	const char *arg;
-	__u64 len;
+	__u64 arg = 0, len;
 	long n;
 
 	event->args_truncated = false;
 	event->args_count = 0;
 	room->args_len = 0;
 	for (int i = 0; i <= ARGS_READ; i++) {
-		if (bpf_probe_read_user(&arg, sizeof(arg), &argv[i]) || !arg)
+		if (bpf_probe_read_user(&arg, width,
+					(void *)(call->argv + i * width)) ||
+		    !arg)
 			break;
 		len = room->args_len;
 		if (i == ARGS_READ || len >= ARGS_MAX) {
@@ -218,7 +197,7 @@ static __always_inline void read_args_of_call(struct event_room *room,
 			break;
 		}
 		n = bpf_probe_read_user_str(&event->args[len], ARGS_MAX + 1,
-					    arg);
+					    (const void *)arg);
 		if (n < 1) { /* not in memory */
 			event->args[len] = '\0';
 			n = 1;
@@ -341,48 +320,113 @@ int trace_exec_success(struct bpf_raw_tracepoint_args *ctx)
 	return report(ctx, room);
 }
 
-static __always_inline int report_failure(struct syscall_trace_exit *ctx,
-					  const char *fname,
-					  const char *const *argv)
-{
-	struct event_room *room = get_room();
+/* What the numbers of the calls are, and where their arguments lie. */
+#if defined(__TARGET_ARCH_x86)
+#define NR_EXECVE	59
+#define NR_EXECVEAT	322
+#define NR_X32_EXECVE	(0x40000000 + 520)
+#define NR_X32_EXECVEAT (0x40000000 + 545)
+#define NR32_EXECVE	11
+#define NR32_EXECVEAT	358
+#define TS_COMPAT	0x0002
+#define CALL_NR(regs)	((__u32)(regs)->orig_ax)
+#define ARG1(regs)	(regs)->di
+#define ARG2(regs)	(regs)->si
+#define ARG3(regs)	(regs)->dx
+#define ARG32_1(regs)	((__u32)(regs)->bx)
+#define ARG32_2(regs)	((__u32)(regs)->cx)
+#define ARG32_3(regs)	((__u32)(regs)->dx)
+#define IS_COMPAT(task) ((task)->thread_info.status & TS_COMPAT)
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_EXECVE	221
+#define NR_EXECVEAT	281
+#define TIF_32BIT_MASK	(1UL << 22)
+#define CALL_NR(regs)	((__u32)(regs)->syscallno)
+#define ARG1(regs)	(regs)->orig_x0 /* x0 has the result */
+#define ARG2(regs)	(regs)->regs[1]
+#define ARG3(regs)	(regs)->regs[2]
+#define IS_COMPAT(task) ((task)->thread_info.flags & TIF_32BIT_MASK)
+#else
+#error "the system calls of this architecture are not known here"
+#endif
 
+static __always_inline bool set_call(struct exec_call *call, __u64 fname,
+				     __u64 argv, __u32 pointer_size)
+{
+	call->fname = (const char *)fname;
+	call->argv = argv;
+	call->pointer_size = pointer_size;
+	return true;
+}
+
+/* Returns whether the call is one of ours. */
+static __always_inline bool decode(struct exec_call *call,
+				   const struct pt_regs *regs)
+{
+	switch (CALL_NR(regs)) {
+	case NR_EXECVE:
+		return set_call(call, ARG1(regs), ARG2(regs), 8);
+	case NR_EXECVEAT:
+		return set_call(call, ARG2(regs), ARG3(regs), 8);
+#ifdef NR_X32_EXECVE
+	case NR_X32_EXECVE:
+		return set_call(call, ARG1(regs), ARG2(regs), 4);
+	case NR_X32_EXECVEAT:
+		return set_call(call, ARG2(regs), ARG3(regs), 4);
+#endif
+	}
+	return false;
+}
+
+/* The same for the calls of 32-bit programs, whose numbers are others. */
+static __always_inline bool decode32(struct exec_call *call,
+				     const struct pt_regs *regs)
+{
+#ifndef NR32_EXECVE
+	(void)call;
+	(void)regs;
+#else
+	switch (CALL_NR(regs)) {
+	case NR32_EXECVE:
+		return set_call(call, ARG32_1(regs), ARG32_2(regs), 4);
+	case NR32_EXECVEAT:
+		return set_call(call, ARG32_2(regs), ARG32_3(regs), 4);
+	}
+#endif
+	return false;
+}
+
+/*
+ * Not inlined, so that nothing is left of the program below when failures are
+ * ignored: the compiler would save registers for this at its very beginning.
+ */
+static __noinline int report_failure(void *ctx, const struct pt_regs *regs,
+				     long ret)
+{
+	struct event_room *room;
+	struct exec_call call;
+
+	if (!(IS_COMPAT(bpf_get_current_task_btf()) ? decode32(&call, regs) :
+						      decode(&call, regs)))
+		return 0;
+	if (gadget_should_discard_data_current())
+		return 0;
+	room = get_room();
 	if (!room)
 		return 0;
-	room->event.error_raw = error_of(ctx->ret);
-	read_fname_of_call(&room->event, fname);
-	read_args_of_call(room, argv);
+
+	room->event.error_raw = error_of(ret);
+	read_fname_of_call(&room->event, call.fname);
+	read_args_of_call(room, &call);
 	return report(ctx, room);
 }
 
-static __always_inline bool is_wanted_failure(long ret)
+SEC("tp_btf/sys_exit")
+int BPF_PROG(trace_exec_failure, struct pt_regs *regs, long ret)
 {
-	return !ignore_failed && ret < 0 &&
-	       !gadget_should_discard_data_current();
-}
-
-SEC("tracepoint/syscalls/sys_exit_execve")
-int trace_execve_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs;
-
-	if (!is_wanted_failure(ctx->ret))
+	if (ignore_failed || ret >= 0)
 		return 0;
-	regs = entry_regs();
-	return report_failure(ctx, (const char *)ARG1(regs),
-			      (const char *const *)ARG2(regs));
-}
-
-SEC("tracepoint/syscalls/sys_exit_execveat")
-int trace_execveat_exit(struct syscall_trace_exit *ctx)
-{
-	struct pt_regs *regs;
-
-	if (!is_wanted_failure(ctx->ret))
-		return 0;
-	regs = entry_regs();
-	return report_failure(ctx, (const char *)ARG2(regs),
-			      (const char *const *)ARG3(regs));
+	return report_failure(ctx, regs, ret);
 }
 
 char LICENSE[] SEC("license") = "GPL";

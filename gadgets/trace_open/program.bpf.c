@@ -292,6 +292,8 @@ static __always_inline bool is_compat(void)
 static __always_inline bool decode32(struct open_call *call,
 				     const struct pt_regs *regs)
 {
+	(void)call;
+	(void)regs;
 	return false;
 }
 

@@ -158,7 +158,7 @@ __gadget_path_walk(struct __gadget_path_buf *buf,
  *
  * Returns a string of less than GADGET_PATH_MAX characters that the next call on
  * this CPU overwrites, or NULL if there is none.  Copy it with
- * bpf_probe_read_kernel_str().  A call costs some 40 ns for each directory.  For
+ * bpf_probe_read_kernel_str().  A call costs some 100 ns for each directory.  For
  * all program types that have bpf_probe_read_kernel(); where a program can be
  * preempted (fentry, lsm, uprobe, iter), another may overwrite the path halfway.
  */

@@ -35,14 +35,19 @@ type call struct {
 
 // do makes the call and lists its event. The file is open until the thread closes it.
 func (t *thread) do(c call) (fd int, err error) {
-	e := Event{Proc: t.proc, FlagsRaw: uint32(c.flags)}
 	r, errno, err := c.make()
-	if err != nil {
-		return -1, err
+	if err == nil {
+		err = t.list(c, r, errno)
 	}
+	return int(r), err
+}
+
+// list lists the event of a call that came to r or errno.
+func (t *thread) list(c call, r uintptr, errno unix.Errno) error {
 	if errno != c.want {
-		return -1, fmt.Errorf("open %.80q: got %q, want %q", c.name, errname(errno), errname(c.want))
+		return fmt.Errorf("open %.80q: got %q, want %q", c.name, errname(errno), errname(c.want))
 	}
+	e := Event{Proc: t.proc, FlagsRaw: uint32(c.flags)}
 	if c.badName == 0 {
 		e.setFname(c.name)
 	}
@@ -58,7 +63,7 @@ func (t *thread) do(c call) (fd int, err error) {
 		e.setFpath(c.fpath)
 	}
 	t.events = append(t.events, e)
-	return int(r), nil
+	return nil
 }
 
 // all makes calls one after the other and closes what they opened.

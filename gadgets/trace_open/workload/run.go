@@ -29,6 +29,7 @@ func Run(dir string) ([]Event, error) {
 		{"open-no-folder", f.withoutFolder},
 		{"open-mounts", f.inOwnMounts},
 		{"open-nobody", f.asNobody},
+		{"open-32-bit", f.compat},
 	} {
 		more, err := onThread(part.comm, part.run)
 		if err != nil {

@@ -1,0 +1,43 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "golang.org/x/sys/unix"
+
+// Numbers of the calls of 32-bit programs.
+const (
+	execve32   = 11
+	execveat32 = 358
+)
+
+// compat makes calls as 32-bit programs do, which fail.
+func compat(t *thread) error {
+	if !hasInt80() {
+		return nil
+	}
+	low, err := newLowMemory()
+	if err != nil {
+		return err
+	}
+	args := []string{"first", "two words", ""}
+	argv := low.numbers(uint32(low.text(args[0])), uint32(low.text(args[1])), uint32(low.text(args[2])), 0)
+	for _, c := range []struct {
+		failure
+		args [6]uintptr
+	}{
+		{failure{name: "missing", args: args, want: unix.ENOENT}, [6]uintptr{execve32, low.text("missing"), argv}},
+		{failure{name: "data", args: args, want: unix.EACCES}, [6]uintptr{execveat32, cwd, low.text("data"), argv}},
+		{failure{name: "program", badArgs: 1, want: unix.EFAULT}, [6]uintptr{execve32, low.text("program"), 1}},
+	} {
+		_, errno := resultOf(int80(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
+		if err := t.list(c.failure, errno); err != nil {
+			return err
+		}
+	}
+	// What has the number of one of our calls for 64-bit programs is another: oldolduname.
+	int80(unix.SYS_EXECVE, 1, 0, 0, 0, 0)
+	// And the other way around: munmap.
+	unix.Syscall(execve32, 1, 0, 0)
+	return nil
+}

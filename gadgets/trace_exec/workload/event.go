@@ -1,0 +1,110 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"path"
+	"strings"
+)
+
+// Event is what trace_exec has to say of a call, as far as it can be known beforehand.
+type Event struct {
+	Proc           Proc   `json:"proc"`
+	Error          string `json:"error"`
+	ErrorRaw       uint32 `json:"error_raw"`
+	ArgsCount      int    `json:"args_count"`
+	ArgsSize       int    `json:"args_size"`
+	ArgsTruncated  bool   `json:"args_truncated"`
+	LoginUID       uint32 `json:"loginuid"`
+	SessionID      uint32 `json:"sessionid"`
+	Fname          string `json:"fname"`
+	FnameTruncated bool   `json:"fname_truncated"`
+	Args           string `json:"args"`
+	Cwd            string `json:"cwd"`
+	Exepath        string `json:"exepath"`
+}
+
+// Proc is the process, after the call.
+type Proc struct {
+	Comm    string `json:"comm,omitempty"` // empty where kernels differ
+	PID     int    `json:"pid"`
+	TID     int    `json:"tid"`
+	MntnsID uint64 `json:"mntns_id"`
+	Creds   Creds  `json:"creds"`
+	Parent  Parent `json:"parent"`
+}
+
+// Creds are the real ids.
+type Creds struct {
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+}
+
+// Parent is the thread that started a process.
+type Parent struct {
+	Comm string `json:"comm,omitempty"`
+	PID  int    `json:"pid"`
+	TID  int    `json:"tid,omitempty"`
+}
+
+// What the record has room for: bytes with the terminating zero.
+const (
+	roomComm  = 16
+	roomFname = 512
+	roomArgs  = 4096
+	roomPath  = 512
+	cutMark   = "..."
+)
+
+// maxArgs is how many arguments of a failed call are looked at.
+const maxArgs = 256
+
+func (e *Event) setFname(name string) {
+	e.FnameTruncated = len(name) > roomFname-1
+	e.Fname = name[:min(len(name), roomFname-1)]
+}
+
+// setArgs is for a program that runs: all its arguments are counted.
+func (e *Event) setArgs(args []string) {
+	e.ArgsCount = len(args)
+	e.ArgsSize = len(strings.Join(args, " ")) + 1
+	e.ArgsTruncated = e.ArgsSize > roomArgs
+	e.Args = joined(args)
+}
+
+// setCallArgs is for a call that failed: what comes after the end of the room is not looked at.
+func (e *Event) setCallArgs(args []string) {
+	for _, arg := range args {
+		if e.ArgsCount == maxArgs || e.ArgsSize >= roomArgs {
+			e.ArgsTruncated = true
+			break
+		}
+		e.ArgsCount++
+		e.ArgsSize += min(len(arg), roomArgs) + 1
+	}
+	e.ArgsTruncated = e.ArgsTruncated || e.ArgsSize > roomArgs
+	e.Args = joined(args[:e.ArgsCount])
+}
+
+func joined(args []string) string {
+	all := strings.Join(args, " ")
+	return all[:min(len(all), roomArgs-1)]
+}
+
+// cutPath leaves out as many directories at the beginning as do not fit, with the mark for them.
+func cutPath(p string) string {
+	const most = roomPath - 1 - len(cutMark)
+	if len(p) <= most {
+		return p
+	}
+	end := ""
+	for dir := p; ; {
+		var base string
+		dir, base = path.Split(strings.TrimSuffix(dir, "/"))
+		if len(end)+1+len(base) > most {
+			return cutMark + end
+		}
+		end = "/" + base + end
+	}
+}

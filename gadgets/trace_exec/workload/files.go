@@ -1,0 +1,110 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// files are the programs to execute, and what is the same in all events.
+type files struct {
+	dir  string // absolute and free of symbolic links; the current directory, too
+	self string // this program
+
+	mntns               uint64
+	loginUID, sessionID uint32
+}
+
+// Names that need care on the way to a terminal or into JSON. The fourth loses a part of a character
+// where the kernel cuts it.
+var oddNames = []string{
+	"two words",
+	"\x1b[31mred\x1b[0m",
+	`quote"back\slash`,
+	"four-and-ten-ü",
+	"line\nbreak",
+	"n" + strings.Repeat("x", 254),
+}
+
+// newFiles makes files in dir and changes to it.
+func newFiles(dir string) (*files, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	if err == nil {
+		err = os.Chdir(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &files{dir: dir, self: self, loginUID: idFrom("/proc/self/loginuid"), sessionID: idFrom("/proc/self/sessionid")}
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {
+		return nil, fmt.Errorf("find the mount namespace: %w", err)
+	}
+	f.mntns = st.Ino
+	return f, f.make()
+}
+
+// idFrom reads an id of the kernel's audit, which not every kernel has.
+func idFrom(file string) uint32 {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return ^uint32(0)
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil {
+		return ^uint32(0)
+	}
+	return uint32(id)
+}
+
+func (f *files) make() error {
+	program, err := os.ReadFile(f.self)
+	if err != nil {
+		return err
+	}
+	for _, err := range []error{
+		os.WriteFile("program", program, 0o755),
+		os.WriteFile("script", []byte("#!"+f.path("program")+" -x\n"), 0o755),
+		os.WriteFile("orphan", []byte("#!/nonexistent\n"), 0o755),
+		os.WriteFile("garbage", []byte("no program"), 0o755),
+		os.WriteFile("data", program, 0o644),
+		os.MkdirAll(f.deep(), 0o755),
+		os.Symlink("loop", "loop"),
+		os.Symlink("program", "link"),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	for _, name := range oddNames {
+		if err := os.Link("program", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// path is that of a file in the folder.
+func (f *files) path(name string) string { return f.dir + "/" + name }
+
+// deep is a folder whose path is too long for cwd.
+func (f *files) deep() string { return f.path(strings.Repeat(strings.Repeat("d", 59)+"/", 9) + "end") }
+
+// padded is a name of n bytes for a file.
+func padded(name string, n int) string {
+	n -= len(name)
+	return strings.Repeat("./", n/2-n%2) + strings.Repeat(".//", n%2) + name
+}
