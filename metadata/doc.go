@@ -8,8 +8,13 @@
 // with what the gadget's object has. Both report all problems at once, each with its place in the
 // file.
 //
+// Custom params stand for changes to the file: [Metadata.CustomParams] lists them, and
+// [Metadata.WithCustom] makes the changes. [Update] adds to a file what it does not mention of the
+// object.
+//
 // One table for each kind of mapping (see shape.go) drives reading, writing and the JSON Schema of
-// the file, which lies in schema/gadget.schema.json for editors.
+// the file, which lies in schema/gadget.schema.json for editors; [Keys] lists the keys for documentation.
 package metadata
 
 //go:generate go run ./internal/genschema -o ../schema/gadget.schema.json
+//go:generate go run ./internal/gendocs -o ../docs/gadget-yaml.md

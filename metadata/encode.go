@@ -21,6 +21,10 @@ func (m *Metadata) Encode() ([]byte, error) {
 	if n == nil {
 		return nil, nil
 	}
+	return encodeNode(n)
+}
+
+func encodeNode(n *yaml.Node) ([]byte, error) {
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Parse reads a gadget.yaml. The name stands before each problem. An empty file is valid.
@@ -15,19 +17,12 @@ import (
 // apart. If every one of them is about a name that does not exist, the metadata is returned beside
 // the error without what has those names. Otherwise it is nil.
 func Parse(name string, data []byte) (*Metadata, error) {
-	m := &Metadata{file: name, positions: make(map[string]Pos)}
 	root, broken := readTree(data)
 	if broken != nil {
 		broken.File = name
 		return nil, broken
 	}
-	if root == nil {
-		return m, nil
-	}
-	var c cleaner
-	c.clean(root, 1)
-	r := &reader{positions: m.positions, problems: c.problems}
-	metadataShape().read(r, nil, root, m)
+	m, r := readMetadata(name, root)
 	if len(r.problems) == 0 {
 		return m, nil
 	}
@@ -35,6 +30,21 @@ func Parse(name string, data []byte) (*Metadata, error) {
 		m = nil
 	}
 	return m, r.err(name)
+}
+
+// readMetadata makes metadata of a tree, which may be nil, and drops from the tree what is not
+// accepted. The reader has the problems.
+func readMetadata(file string, root *yaml.Node) (*Metadata, *reader) {
+	m := &Metadata{file: file, positions: make(map[string]Pos)}
+	r := &reader{positions: m.positions}
+	if root == nil {
+		return m, r
+	}
+	var c cleaner
+	c.clean(root, 1)
+	r.problems = c.problems
+	metadataShape().read(r, nil, root, m)
+	return m, r
 }
 
 // err joins the problems. Of very many, which no one wants to read, only the first are kept.

@@ -25,6 +25,9 @@ type schema struct {
 	Properties           map[string]*schema `json:"properties,omitempty"`
 	PatternProperties    map[string]*schema `json:"patternProperties,omitempty"`
 	AdditionalProperties *others            `json:"additionalProperties,omitempty"`
+
+	// order has the names of Properties in the order of the table.
+	order []string
 }
 
 // others says what keys may be in a mapping besides those listed: any with values of a form, or,
@@ -63,6 +66,7 @@ func (o object[T]) schema() *schema {
 	for _, m := range o.members {
 		s.Properties[m.name] = describe(m.schema(), m.doc)
 	}
+	s.order = o.names()
 	if o.dotted {
 		addDotted(s)
 	}

@@ -12,13 +12,22 @@ import (
 
 // Keys that are needed outside the tables too.
 const (
+	keyName        = "name"
+	keyDescription = "description"
 	keyAnnotations = "annotations"
 	keyDataSources = "datasources"
 	keyFields      = "fields"
 	keyParams      = "params"
 	keyEBPF        = "ebpf"
+	keyCustom      = "custom"
+	keyKey         = "key"
+	keyDefault     = "defaultValue"
 	keyPrograms    = "programs"
 )
+
+// maxCustomParams bounds the work that a file can make of its custom params: after each the metadata
+// is read anew.
+const maxCustomParams = 100
 
 // maxFrequency bounds how often a program may be run in a second.
 const maxFrequency = 1_000_000
@@ -26,9 +35,9 @@ const maxFrequency = 1_000_000
 func metadataShape() object[Metadata] {
 	line := text{annotation.Line}
 	return object[Metadata]{members: []member[Metadata]{
-		key("name", "Name of the gadget.",
+		key(keyName, "Name of the gadget.",
 			func(m *Metadata) *string { return &m.Name }, line),
-		key("description", "Says what the gadget does.",
+		key(keyDescription, "Says what the gadget does.",
 			func(m *Metadata) *string { return &m.Description }, text{}),
 		key("homepageURL", "Where the gadget is at home.",
 			func(m *Metadata) *string { return &m.HomepageURL }, line),
@@ -76,20 +85,21 @@ func fieldShape() object[annotation.Set] {
 func paramsShape() object[Params] {
 	return object[Params]{members: []member[Params]{
 		key(keyEBPF, "The params that the object has, by their C variables.",
-			func(p *Params) *map[string]Param { return &p.EBPF }, dict[Param]{object[Param]{members: paramMembers()}}),
-		key("custom", "Further params, which stand for changes to this file.",
+			func(p *Params) *map[string]Param { return &p.EBPF }, dict[Param]{object[Param]{members: paramMembers("that of the variable", "the variable's initial value")}}),
+		key(keyCustom, "Further params, which stand for changes to this file.",
 			func(p *Params) *map[string]CustomParam { return &p.Custom }, dict[CustomParam]{customParamShape()}),
 	}}
 }
 
-func paramMembers() []member[Param] {
+// paramMembers takes what holds without a key and without a default.
+func paramMembers(ownKey, ownValue string) []member[Param] {
 	line := text{annotation.Line}
 	return []member[Param]{
-		key("key", "Name that users know; without it, that of the variable.",
+		key(keyKey, "Name that users know; without it, "+ownKey+".",
 			func(p *Param) *string { return &p.Key }, line),
-		key("defaultValue", "Value when the user gives none; without it, the variable's initial value.",
+		key(keyDefault, "Value when the user gives none; without it, "+ownValue+".",
 			func(p *Param) **string { return &p.DefaultValue }, optionalText{line}),
-		key("description", "Says what the param does.",
+		key(keyDescription, "Says what the param does.",
 			func(p *Param) *string { return &p.Description }, text{}),
 		key("title", "Name for user interfaces.",
 			func(p *Param) *string { return &p.Title }, line),
@@ -107,7 +117,7 @@ func paramMembers() []member[Param] {
 }
 
 func customParamShape() object[CustomParam] {
-	members := within(func(c *CustomParam) *Param { return &c.Param }, paramMembers())
+	members := within(func(c *CustomParam) *Param { return &c.Param }, paramMembers("the one in this file", "the empty text"))
 	return object[CustomParam]{members: append(members,
 		key("patch", "Laid over this file whatever the value.",
 			func(c *CustomParam) **yaml.Node { return &c.Patch }, tree{}),

@@ -30,6 +30,15 @@ const (
 // readTree turns the text into a tree and returns its top, or nil for an empty file. A problem here
 // leaves nothing to look at further.
 func readTree(data []byte) (*yaml.Node, *Problem) {
+	doc, broken := readDocument(data)
+	if doc == nil {
+		return nil, broken
+	}
+	return doc.Content[0], nil
+}
+
+// readDocument is readTree with what surrounds the tree: comments at its start and end.
+func readDocument(data []byte) (*yaml.Node, *Problem) {
 	if len(data) > maxSize {
 		return nil, &Problem{Err: fmt.Errorf("the file has %d bytes; at most %d are read", len(data), maxSize)}
 	}
@@ -50,7 +59,7 @@ func readTree(data []byte) (*yaml.Node, *Problem) {
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxProblem(err, data)
 	}
-	return doc.Content[0], nil
+	return &doc, nil
 }
 
 // checkText finds the first character that may not be in a file, whose place the YAML library

@@ -203,7 +203,7 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 	if err := replaceFile(path, text); err != nil {
 		return nil, fmt.Errorf("cannot update the metadata: %w", err)
 	}
-	_, err = fmt.Fprintf(a.Out, "%s: %d entries added; what is marked \"describe me\" waits for your words\n", path, added)
+	_, err = fmt.Fprintf(a.Out, "%s: entries added: %d; fill in those marked \"describe me\"\n", path, added)
 	return text, err
 }
 
@@ -220,9 +220,13 @@ func objectOf(img *gadget.Image) (*metadata.Object, error) {
 		}
 		source := metadata.ObjectSource{Name: s.Name}
 		for j := range s.Fields {
-			if f := &s.Fields[j]; f.Kind != event.Struct || f.Text != nil {
-				source.Fields = append(source.Fields, metadata.ObjectField{Name: f.Name, Described: f.Ann.Description != ""})
+			f := &s.Fields[j]
+			if f.Kind == event.Struct && f.Text == nil {
+				continue
 			}
+			// An added field is described by the one that it says in words.
+			described := f.Added || f.Ann.Description != ""
+			source.Fields = append(source.Fields, metadata.ObjectField{Name: f.Name, Described: described})
 		}
 		o.DataSources = append(o.DataSources, source)
 	}

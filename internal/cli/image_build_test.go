@@ -1,0 +1,244 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/metadata"
+)
+
+const buildProgram = `// SPDX-License-Identifier: GPL-2.0
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <gadget/buffer.h>
+#include <gadget/filter.h>
+#include <gadget/macros.h>
+#include <gadget/types.h>
+
+struct event {
+	gadget_timestamp timestamp_raw;
+	gadget_comm comm[16];
+	gadget_errno error_raw;
+	__u32 count;
+	struct {
+		__u32 inner;
+	} nested;
+};
+
+const volatile bool failed = false;
+GADGET_PARAM(failed);
+const volatile __u32 least = 3;
+GADGET_PARAM(least);
+
+GADGET_TRACER_MAP(events, 4096);
+GADGET_TRACER(calls, events, event);
+
+SEC("tracepoint/syscalls/sys_exit_getpgid")
+int trace(void *ctx)
+{
+	struct event *e;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	e = gadget_reserve_buf(&events, sizeof(*e));
+	if (!e)
+		return 0;
+	__builtin_memset(e, 0, sizeof(*e));
+	gadget_submit_buf(ctx, &events, e, sizeof(*e));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
+`
+
+// gadgetDir makes a folder with the program and, unless the text is empty, a gadget.yaml.
+func gadgetDir(t *testing.T, yaml string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "my_gadget")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeTest(t, filepath.Join(dir, "program.bpf.c"), buildProgram)
+	if yaml != "" {
+		writeTest(t, filepath.Join(dir, "gadget.yaml"), yaml)
+	}
+	return dir
+}
+
+func writeTest(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readTest(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// imageBuild runs image build with the folder's path left out of what it says.
+func imageBuild(t *testing.T, dir string, flags ...string) result {
+	t.Helper()
+	got := invoke("", append([]string{"image", "build", dir}, flags...)...)
+	if strings.Contains(got.err, build.ErrNoClang.Error()) && os.Getenv("CI") != "true" {
+		t.Skip(got.err)
+	}
+	got.out = strings.ReplaceAll(got.out, dir, "DIR")
+	got.err = strings.ReplaceAll(got.err, dir, "DIR")
+	return got
+}
+
+func TestUpdateMetadata(t *testing.T) {
+	dir := gadgetDir(t, "")
+	file := filepath.Join(dir, "gadget.yaml")
+	got := imageBuild(t, dir, "--update-metadata")
+	if got.code != 0 || got.err != "" || !strings.HasPrefix(got.out, "DIR/gadget.yaml: entries added: 12; ") {
+		t.Fatalf("%+v", got)
+	}
+	text := readTest(t, file)
+	golden(t, "image_update.yaml", text)
+
+	got = imageBuild(t, dir, "--update-metadata")
+	if got.code != 0 || !strings.HasPrefix(got.out, "DIR/gadget.yaml: nothing to add\nmy_gadget: ") || readTest(t, file) != text {
+		t.Errorf("a second time: %+v\n%s", got, readTest(t, file))
+	}
+	if got := imageBuild(t, dir); got.code != 0 || got.err != "" {
+		t.Errorf("what was written is not valid: %+v", got)
+	}
+}
+
+// What is there is extended: its words, the link to it and its permissions stay.
+func TestUpdateMetadataExtends(t *testing.T) {
+	dir := gadgetDir(t, "")
+	real := filepath.Join(dir, "real.yaml")
+	link := filepath.Join(dir, "gadget.yaml")
+	writeTest(t, real, "# mine\nname: other # as we say\ndatasources:\n  calls:\n    fields:\n      error_raw:\n        annotations: {formatters.errno.target: reason}\n")
+	if err := errors.Join(os.Chmod(real, 0o600), os.Symlink("real.yaml", link)); err != nil {
+		t.Fatal(err)
+	}
+	got := imageBuild(t, dir, "--update-metadata")
+	text := readTest(t, real)
+	if got.code != 0 || !strings.Contains(got.out, "\nother: ") || !strings.HasPrefix(text, "# mine\nname: other # as we say\n") ||
+		!strings.Contains(text, "      reason:\n") || strings.Contains(text, "      error:\n") {
+		t.Errorf("%+v\n%s", got, text)
+	}
+	if st, err := os.Stat(real); err != nil || st.Mode() != 0o600 {
+		t.Errorf("got %v, %v", st.Mode(), err)
+	}
+	if target, err := os.Readlink(link); err != nil || target != "real.yaml" {
+		t.Errorf("the link: %q, %v", target, err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 3 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+func TestUpdateMetadataRefuses(t *testing.T) {
+	for _, c := range []struct{ name, yaml, want string }{
+		{"not YAML", "name: a: b\n", "gadget.yaml:1:1: not valid YAML"},
+		{"unknown key", "nmae: x\n", `gadget.yaml:1:1: unknown key "nmae"; did you mean "name"?`},
+		{"bad value", "params: {ebpf: {least: {defaultValue: many}}}\n", `params.ebpf.least: defaultValue: `},
+	} {
+		dir := gadgetDir(t, c.yaml)
+		got := imageBuild(t, dir, "--update-metadata")
+		if got.code != 1 || got.out != "" || !strings.Contains(got.err, c.want) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if text := readTest(t, filepath.Join(dir, "gadget.yaml")); text != c.yaml {
+			t.Errorf("%s: the file was changed:\n%s", c.name, text)
+		}
+	}
+}
+
+func TestValidateMetadata(t *testing.T) {
+	const yaml = "name: x\ndatasources:\n  calls:\n    fields:\n      cuont:\n"
+	const want = `gadget.yaml:5:7: unknown field "cuont"; did you mean "count"?`
+	dir := gadgetDir(t, yaml)
+	for _, flags := range [][]string{nil, {"--validate-metadata"}, {"--validate-metadata=true"}} {
+		if got := imageBuild(t, dir, flags...); got.code != 1 || got.out != "" || !strings.Contains(got.err, want) {
+			t.Errorf("%v: %+v", flags, got)
+		}
+	}
+	got := imageBuild(t, dir, "--validate-metadata=false")
+	if got.code != 0 || got.err != "gizmo: gadget.yaml was not checked against the object\n" || !strings.HasPrefix(got.out, "x: ") {
+		t.Errorf("without: %+v", got)
+	}
+	// The check sees the file as it is after the update.
+	got = imageBuild(t, dir, "--update-metadata")
+	if got.code != 1 || !strings.Contains(got.err, `unknown field "cuont"`) || !strings.Contains(readTest(t, filepath.Join(dir, "gadget.yaml")), "count:") {
+		t.Errorf("after an update: %+v", got)
+	}
+}
+
+// The patches of custom params are checked, too.
+func TestValidateCustomParams(t *testing.T) {
+	const yaml = "name: x\nparams:\n  custom:\n    mode:\n      defaultValue: a\n      values:\n        a: {patch: %A}\n        b: {patch: %B}\n"
+	const fine = "{description: fine}"
+	for _, c := range []struct{ name, a, b, want string }{
+		{"fine", fine, "{datasources: {calls: {fields: {count: {annotations: {columns.hex: true}}}}}}", ""},
+		{"the default's patch", "{nmae: x}", fine, `gadget.yaml:7:21: custom param "mode": unknown key "nmae"`},
+		{"another value's patch", fine, "{datasources: {calls: {fields: {cuont: }}}}",
+			`with mode=b: gadget x: gadget.yaml:8:52: unknown field "cuont"; did you mean "count"?`},
+		{"a param's default", fine, "{params: {ebpf: {least: {defaultValue: many}}}}", "with mode=b: gadget.yaml: params.ebpf.least: defaultValue: "},
+	} {
+		got := imageBuild(t, gadgetDir(t, strings.NewReplacer("%A", c.a, "%B", c.b).Replace(yaml)))
+		if (got.code == 0) != (c.want == "") || !strings.Contains(got.err, c.want) {
+			t.Errorf("%s: %+v\nwant %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestEachCustomValue(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, custom, want string }{
+		{"none", "", ""},
+		{"any value", "{a: {patch: {description: '{{.Value}}'}}}", "[]"},
+		{"values", "{a: {patch: {description: '{{.Value}}'}, values: {x: , y: }}}", "[] [x] [y]"},
+		{"mandatory", "{a: {isMandatory: true, patch: {description: '{{.Value}}'}, values: {x: , y: }}}", "[x] [x] [y]"},
+		{"mandatory beside another", "{a: {isMandatory: true, values: {x: }}, b: {patch: {description: '{{call .getParamValue \"custom.a\"}}{{.Value}}'}, values: {y: }}}", "[x] [x] [xy]"},
+		{"known to the user only", "{a: {isMandatory: true, patch: {description: '{{.Value}}'}}, b: {values: {x: }}}", ""},
+	} {
+		m, err := metadata.Parse("gadget.yaml", []byte("params: {custom: "+c.custom+"}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen []string
+		err = eachCustomValue(m, func(m *metadata.Metadata) error {
+			seen = append(seen, "["+m.Description+"]")
+			return nil
+		})
+		if got := strings.Join(seen, " "); err != nil || got != c.want {
+			t.Errorf("%s: got %s, %v; want %s", c.name, got, err, c.want)
+		}
+	}
+}
+
+func TestReplaceFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := replaceFile(filepath.Join(dir, "none", "file"), nil); err == nil {
+		t.Error("no folder: no error")
+	}
+	folder := filepath.Join(dir, "folder")
+	if err := os.MkdirAll(filepath.Join(folder, "full"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceFile(folder, []byte("x")); err == nil {
+		t.Error("a folder in its place: no error")
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
