@@ -4,6 +4,7 @@
 package encode
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math/bits"
 	"strings"
@@ -29,6 +30,7 @@ type jsonEncoder struct {
 	tail  string
 	need  int      // room that the first steps take
 	texts []extent // in the row that is being written
+	memos []*jsonMemo
 }
 
 // extent is a part of a buffer.
@@ -64,7 +66,14 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	e := &jsonEncoder{frame: l.frame(s.Single), tail: p.pending, steps: make([]jsonStep, len(p.steps))}
+	e := newJSONEncoder(&p)
+	e.frame = l.frame(s.Single)
+	return e, nil
+}
+
+// newJSONEncoder makes an encoder of a plan, without a frame.
+func newJSONEncoder(p *plan) *jsonEncoder {
+	e := &jsonEncoder{tail: p.pending, steps: make([]jsonStep, len(p.steps))}
 	need := len(e.tail) + scratch
 	for i := len(p.steps) - 1; i >= 0; i-- {
 		st := jsonStep{prefix: p.steps[i].prefix, headLen: uint32(len(p.steps[i].prefix)), need: int32(need), value: p.steps[i].value}
@@ -75,10 +84,13 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 			need = len(st.prefix) + room + scratch
 		}
 		e.steps[i] = st
+		if st.memo != nil {
+			e.memos = append(e.memos, st.memo)
+		}
 	}
 	e.need = need
 	e.texts = make([]extent, 0, len(e.steps))
-	return e, nil
+	return e
 }
 
 // jsonRoom returns how many bytes a value takes at most, and whether that is all: a value that can
@@ -100,6 +112,9 @@ func (e *jsonEncoder) Head(dst []byte) []byte { return dst }
 func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 	if len(b.Rows) == 0 {
 		return append(dst, e.none...)
+	}
+	for _, m := range e.memos {
+		m.forget()
 	}
 	dst = append(dst, e.open...)
 	for i := range b.Rows {
@@ -218,6 +233,8 @@ func putFixed(buf []byte, n int, steps []jsonStep, i int, rec []byte) (int, int)
 func (s *jsonStep) appendOther(dst []byte, b *event.Batch, row int) []byte {
 	rec := b.Rows[row]
 	switch s.op {
+	case opMemo:
+		return s.memo.append(dst, b, row)
 	case opTextNumber, opTextBool:
 		return s.appendToken(dst, b, row)
 	case opArray:
@@ -255,12 +272,30 @@ func (l jsonLayout) object(p *plan, n *node, depth int) {
 		}
 		p.text(l.newline(depth+1), `"`, string(appendEscaped(nil, []byte(kid.name))), `":`, l.blank())
 		if kid.field == object {
-			l.object(p, kid, depth+1)
+			l.inner(p, kid, depth+1)
 		} else {
 			p.add(p.bind(kid.field), jsonBrackets)
 		}
 	}
 	p.text(l.newline(depth), "}")
+}
+
+// inner places an object within another. One that stands for a struct of the record, such as the
+// process, is often the same for many events, and is remembered.
+func (l jsonLayout) inner(p *plan, n *node, depth int) {
+	at, ok := repeatable(p.schema, n)
+	if !ok {
+		l.object(p, n, depth)
+		return
+	}
+	sub := plan{schema: p.schema, words: p.words}
+	l.object(&sub, n, depth)
+	if sub.err != nil {
+		p.err = cmp.Or(p.err, sub.err)
+		return
+	}
+	f := &p.schema.Fields[at]
+	p.add(value{op: opMemo, memo: newJSONMemo(f.Off, f.Size, newJSONEncoder(&sub))}, jsonBrackets)
 }
 
 // newline starts a line at the given depth, in a layout that has lines.

@@ -40,6 +40,7 @@ const (
 	opBytes
 	opRestBytes
 	opArray // of numbers or booleans
+	opMemo  // of json: a struct that may be the same as before
 )
 
 // isScalar reports whether the value is a number or boolean that the record itself holds.
@@ -56,6 +57,7 @@ type value struct {
 	count   uint32 // of an array
 	text    event.TextFunc
 	rest    *event.Field // of trailing data
+	memo    *jsonMemo
 	words   *nonFinite
 
 	// For columns only.

@@ -79,6 +79,10 @@ type Field struct {
 	// record nil means the plain reading of Kind; a struct may have a Text too, for outputs that are
 	// flat (an endpoint's "1.2.3.4:80").
 	Text TextFunc `json:"-"`
+	// Stable promises that Text depends on nothing but the bytes of the struct that the field is a
+	// member of, and on what changes too seldom to matter within a batch, such as the names of users.
+	// An encoder may then write the same text for the same bytes without asking again.
+	Stable bool `json:"-"`
 	// Ann is how the field wants to be shown. It is not part of the recorded schema: annotations
 	// travel as they were written and are applied anew.
 	Ann Annotations `json:"-"`
