@@ -1,0 +1,18 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package conformance holds the tests of one gadget that has a field of every kind and of every
+// enriched type. User space makes up its records, so the tests know each byte of what they read. It
+// has no code but tests.
+//
+// What the tests expect of json they work out from the records by means of Go's standard library;
+// what of the other formats, by comparing them with json. The golden files hold the rest: columns,
+// and that nothing changes unnoticed.
+//
+//	go test ./test/conformance            all; those of the kernel need root
+//	go test ./test/conformance -update    write the golden files anew
+//	go test ./test/conformance -record    make the recording and the golden files anew; needs root
+//
+// A new kind of field, or a new enriched type, gets a member at the end of struct event in
+// gadget/program.bpf.c, the same one in record, and a line in the function wanted.
+package conformance
