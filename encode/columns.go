@@ -17,7 +17,7 @@ func columnsFormat() Format {
 	}
 }
 
-var columnWords = nonFinite{"NaN", "+Inf", "-Inf"}
+var columnWords = nonFinite{"NaN", "+Inf", "-Inf", false}
 
 // column is one column of the table.
 type column struct {

@@ -53,7 +53,7 @@ const scratch = headSize + numberRoom
 
 var (
 	jsonBrackets = brackets{"[", ",", "]"}
-	jsonWords    = nonFinite{"null", "null", "null"}
+	jsonWords    = nonFinite{"null", "null", "null", false}
 )
 
 func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {

@@ -113,7 +113,10 @@ func appendInt128(dst []byte, high, low uint64) []byte {
 }
 
 // nonFinite are the words for the floats that are no numbers.
-type nonFinite struct{ nan, plus, minus string }
+type nonFinite struct {
+	nan, plus, minus string
+	point            bool // a float always has a decimal point where it matters
+}
 
 // appendFloat appends the shortest text that reads back as f, a float of the given number of bits,
 // or f with as many digits after the point as precision says. Very large and very small numbers have
@@ -134,7 +137,31 @@ func appendFloat(dst []byte, f float64, bitSize int, precision *int, words *nonF
 	if a := math.Abs(f); a != 0 && (a < 1e-6 || a >= 1e21) {
 		form = 'e'
 	}
-	return strconv.AppendFloat(dst, f, form, -1, bitSize)
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, f, form, -1, bitSize)
+	if words.point && (form == 'e' || f == 0 && math.Signbit(f)) {
+		return withPoint(dst, start)
+	}
+	return dst
+}
+
+// withPoint gives the number at dst[start:] a decimal point, without which readers of YAML take an
+// exponent for text and a negative zero for an integer.
+func withPoint(dst []byte, start int) []byte {
+	at := start + len(dst[start:])
+	for i, c := range dst[start:] {
+		if c == '.' {
+			return dst
+		}
+		if c == 'e' {
+			at = start + i
+			break
+		}
+	}
+	dst = append(dst, ".0"...)
+	copy(dst[at+2:], dst[at:])
+	copy(dst[at:], ".0")
+	return dst
 }
 
 // isNumber reports whether p is a number as JSON has it: no sign but minus, no leading zeros, digits

@@ -14,7 +14,7 @@ func yamlFormat() Format {
 	}
 }
 
-var yamlWords = nonFinite{".nan", ".inf", "-.inf"}
+var yamlWords = nonFinite{".nan", ".inf", "-.inf", true}
 
 // yamlEncoder writes yaml in block style.
 type yamlEncoder struct {

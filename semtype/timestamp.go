@@ -4,6 +4,7 @@
 package semtype
 
 import (
+	"math"
 	"strconv"
 	"time"
 
@@ -16,7 +17,8 @@ func timestampType() Type {
 		On:    "__u64",
 		Doc:   "A moment, in nanoseconds since boot as `bpf_ktime_get_boot_ns()` returns it.",
 		Adds: "The moment in UTC. The field itself shows the same moment in nanoseconds since " +
-			"1970, whatever its name. 0 is no moment: it reads as nothing, and the field itself as 0.",
+			"1970, whatever its name. 0 is no moment, nor is what lies " +
+			"beyond the year 2262: they read as nothing, and the field itself as it is.",
 		Template:      "timestamp",
 		AddedTemplate: "timestamp",
 		Annotations: append(targetAnnotation("timestamp"), Annotation{"formatters.timestamp.format",
@@ -39,10 +41,10 @@ func unixNanoText(f event.Field, env *Env) event.TextFunc {
 	offset := env.bootOffset()
 	return func(dst []byte, b *event.Batch, row int) []byte {
 		v := f.Uint(b.Rows[row])
-		if v == 0 {
-			return append(dst, '0')
+		if at, ok := moment(v, offset()); ok {
+			return strconv.AppendInt(dst, at, 10)
 		}
-		return strconv.AppendInt(dst, int64(v)+offset(), 10)
+		return strconv.AppendUint(dst, v, 10)
 	}
 }
 
@@ -50,12 +52,18 @@ func timestampText(f event.Field, env *Env) event.TextFunc {
 	offset := env.bootOffset()
 	write := appendMoment(f.Ann.Format)
 	return func(dst []byte, b *event.Batch, row int) []byte {
-		v := f.Uint(b.Rows[row])
-		if v == 0 {
-			return dst
+		if at, ok := moment(f.Uint(b.Rows[row]), offset()); ok {
+			return write(dst, at)
 		}
-		return write(dst, int64(v)+offset())
+		return dst
 	}
+}
+
+// moment returns the Unix time of a time since boot, both in nanoseconds. 0 stands for no time, and
+// what is beyond the years that 64 bits can tell cannot have been one.
+func moment(boot uint64, offset int64) (int64, bool) {
+	at := int64(boot) + offset
+	return at, boot != 0 && boot <= math.MaxInt64 && (offset < 0 || at >= offset)
 }
 
 // appendMoment returns what appends a time given in nanoseconds since 1970.
