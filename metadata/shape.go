@@ -256,7 +256,6 @@ type annotations[T any] struct {
 }
 
 func (a annotations[T]) read(r *reader, path []string, n *yaml.Node, dst *annotation.Set) {
-	before := len(r.problems)
 	for _, p := range r.pairs(path, n) {
 		sub := r.enter(path, p)
 		s, ok := r.scalar(sub, p.value)
@@ -272,9 +271,7 @@ func (a annotations[T]) read(r *reader, path []string, n *yaml.Node, dst *annota
 		}
 		(*dst)[p.key.Value] = s
 	}
-	if len(r.problems) > before {
-		return
-	}
+	// Also beside problems: what is left is used if all of them are unknown keys.
 	if err := a.whole(*dst); err != nil {
 		r.report(n, err)
 	}
