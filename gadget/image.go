@@ -28,7 +28,8 @@ type Image struct {
 	Params      []Param
 	Programs    []Program
 
-	spec *ebpf.CollectionSpec
+	spec    *ebpf.CollectionSpec
+	markers []marker
 }
 
 // DataSource is one kind of events that a gadget produces.
@@ -67,14 +68,24 @@ func Parse(object io.ReaderAt, meta *metadata.Metadata) (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gadget object: %w", err)
 	}
-	if meta == nil {
-		meta = &metadata.Metadata{}
-	}
 	markers, err := findMarkers(spec.Types)
 	if err != nil {
 		return nil, fmt.Errorf("gadget object: %w", err)
 	}
-	img := &Image{Metadata: meta, spec: spec, Programs: programsOf(spec, meta)}
+	if meta == nil {
+		meta = &metadata.Metadata{}
+	}
+	return analyse(spec, markers, meta)
+}
+
+// WithMetadata returns the image of the same object with other metadata.
+func (img *Image) WithMetadata(meta *metadata.Metadata) (*Image, error) {
+	return analyse(img.spec, img.markers, meta)
+}
+
+// analyse puts together what object and metadata say. It only reads the spec.
+func analyse(spec *ebpf.CollectionSpec, markers []marker, meta *metadata.Metadata) (*Image, error) {
+	img := &Image{Metadata: meta, spec: spec, markers: markers, Programs: programsOf(spec, meta)}
 	for _, m := range markers {
 		if err := img.apply(m); err != nil {
 			return nil, fmt.Errorf("gadget object: marker %s: %w", m.variable, err)
