@@ -72,27 +72,21 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
 	a.setUpLogging()
 	name, found := firstArgument(cmd, args)
-	var img *gadget.Image
-	var params *paramFlags
-	if found {
-		var err error
-		if img, err = a.findGadget(cmd.Context(), name); err != nil {
-			return cmp.Or(misplacedFlag(cmd, args, name), err)
-		}
-		if params, err = registerParams(cmd.Flags(), img); err != nil {
-			return err
-		}
-		for i := range img.DataSources {
-			f.events.stages.registerSource(cmd.Flags(), img.DataSources[i].Schema.Name)
-		}
+	if !found {
+		return a.withoutGadget(cmd, args)
+	}
+	img, err := a.findGadget(cmd.Context(), name)
+	if err != nil {
+		return cmp.Or(misplacedFlag(cmd, args, name), err)
+	}
+	params, custom, err := registerGadget(cmd.Flags(), img, f)
+	if err != nil {
+		return err
 	}
 	if err := cmd.ParseFlags(args); err != nil {
 		return flagError(cmd, err)
 	}
-	switch help, _ := cmd.Flags().GetBool("help"); {
-	case help && img == nil:
-		return cmd.Help()
-	case help:
+	if help, _ := cmd.Flags().GetBool("help"); help {
 		return a.gadgetHelp(cmd, img)
 	}
 	if err := oneArg("gadget")(cmd, cmd.Flags().Args()); err != nil {
@@ -105,7 +99,37 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if err != nil {
 		return err
 	}
+	if img, err = custom.apply(img); err != nil {
+		return err
+	}
 	return a.runGadget(cmd.Context(), name, img, values, f)
+}
+
+// withoutGadget answers arguments among which there is no gadget.
+func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
+	if err := cmd.ParseFlags(args); err != nil {
+		return flagError(cmd, err)
+	}
+	if help, _ := cmd.Flags().GetBool("help"); help {
+		return cmd.Help()
+	}
+	return oneArg("gadget")(cmd, nil)
+}
+
+// registerGadget adds the flags that depend on the gadget.
+func registerGadget(fs *pflag.FlagSet, img *gadget.Image, f *runFlags) (*paramFlags, *customFlags, error) {
+	params, err := registerParams(fs, img)
+	if err != nil {
+		return nil, nil, err
+	}
+	custom, err := registerCustom(fs, img)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range img.DataSources {
+		f.events.stages.registerSource(fs, img.DataSources[i].Schema.Name)
+	}
+	return params, custom, nil
 }
 
 // misplacedFlag returns an error if a flag that is not known as yet stands before name, which then

@@ -1,0 +1,60 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/metadata"
+)
+
+// customFlags are the flags that the custom params of a gadget's metadata make.
+type customFlags struct {
+	params []metadata.CustomFlag
+	texts  []string
+}
+
+// registerCustom adds a flag for each custom param of the image.
+func registerCustom(fs *pflag.FlagSet, img *gadget.Image) (*customFlags, error) {
+	f := &customFlags{params: img.Metadata.CustomParams()}
+	f.texts = make([]string, len(f.params))
+	for i := range f.params {
+		p := &f.params[i]
+		if fs.Lookup(p.Key) != nil {
+			return nil, fmt.Errorf("the gadget's custom param %q has the name of a flag of gizmo or of another param; give it another key in gadget.yaml", p.Key)
+		}
+		usage := p.Description
+		if len(p.Values) > 0 {
+			usage += " (" + strings.Join(p.Values, ", ") + ")"
+		}
+		fs.StringVar(&f.texts[i], p.Key, p.Default, usage)
+	}
+	return f, nil
+}
+
+// apply returns the image with the metadata that the values make of it.
+func (f *customFlags) apply(img *gadget.Image) (*gadget.Image, error) {
+	if len(f.params) == 0 {
+		return img, nil
+	}
+	values := make(map[string]string)
+	for i, text := range f.texts {
+		if text != "" {
+			values[f.params[i].Name] = text
+		}
+	}
+	meta, err := img.Metadata.WithCustom(values)
+	if err != nil {
+		return nil, err
+	}
+	if img, err = img.WithMetadata(meta); err != nil {
+		return nil, err
+	}
+	return img, builtin.Check(img)
+}
