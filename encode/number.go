@@ -199,10 +199,17 @@ func isNumber(p []byte) bool {
 
 // countDigits returns the number of digits that p starts with.
 func countDigits(p []byte) int {
-	for i, c := range p {
-		if c-'0' > 9 {
-			return i
-		}
+	i := 0
+	for ; i+8 <= len(p) && allDigits(binary.LittleEndian.Uint64(p[i:])); i += 8 {
 	}
-	return len(p)
+	for ; i < len(p) && p[i]-'0' <= 9; i++ {
+	}
+	return i
+}
+
+// allDigits reports whether the eight bytes of x are digits: a digit has the high half 3, and still
+// has it with 6 added.
+func allDigits(x uint64) bool {
+	const high, threes, sixes = 0xf * 0x10 * lowBits, 0x30 * lowBits, 6 * lowBits
+	return x&high == threes && (x+sixes)&high == threes
 }

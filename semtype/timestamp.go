@@ -39,13 +39,37 @@ func extendTimestamp(s *event.Schema, i int, env *Env) {
 
 func unixNanoText(f event.Field, env *Env) event.TextFunc {
 	offset := env.bootOffset()
+	var c nanoClock
 	return func(dst []byte, b *event.Batch, row int) []byte {
 		v := f.Uint(b.Rows[row])
 		if at, ok := moment(v, offset()); ok {
-			return strconv.AppendInt(dst, at, 10)
+			return c.append(dst, at)
 		}
 		return strconv.AppendUint(dst, v, 10)
 	}
+}
+
+// nanoClock writes times as nanoseconds since 1970. Like clock it keeps the digits of the second.
+type nanoClock struct {
+	second int64
+	text   []byte // of the second, and nine zeros
+}
+
+func (c *nanoClock) append(dst []byte, unixNano int64) []byte {
+	second := unixNano / 1e9
+	if second <= 0 {
+		return strconv.AppendInt(dst, unixNano, 10)
+	}
+	if second != c.second {
+		c.text = append(strconv.AppendInt(c.text[:0], second, 10), "000000000"...)
+		c.second = second
+	}
+	dst = append(dst, c.text...)
+	n, digits := uint32(unixNano%1e9), dst[len(dst)-9:]
+	put3(digits, n/1e6)
+	put3(digits[3:], n/1e3%1e3)
+	put3(digits[6:], n%1e3)
+	return dst
 }
 
 func timestampText(f event.Field, env *Env) event.TextFunc {
