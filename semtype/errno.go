@@ -21,9 +21,9 @@ func errnoType() Type {
 }
 
 func errnoText(f event.Field, _ *Env) event.TextFunc {
-	return func(dst []byte, b *event.Batch, row int) []byte {
+	return remember(f, func(dst []byte, b *event.Batch, row int) []byte {
 		return appendErrno(dst, f.Int(b.Rows[row]))
-	}
+	})
 }
 
 func appendErrno(dst []byte, v int64) []byte {
