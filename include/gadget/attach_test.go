@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -37,16 +38,33 @@ func TestProgramTypesLoad(t *testing.T) {
 	for name := range parse(t, "types").Programs {
 		t.Run(name, func(t *testing.T) {
 			_, err := tryLoad(t, onlySpec(t, name), nil)
-			// The verifier says EACCES or EINVAL. Refusing root a whole type is the
-			// policy of a machine; under CI, too: another one has to run these.
-			if errors.Is(err, unix.EPERM) && (name == "on_fentry" || name == "on_lsm") {
-				t.Skip("this machine doesn't permit them:", err)
+			// The verifier says EACCES or EINVAL. EPERM to root is the policy of a
+			// machine, and then it holds for any program of that type.
+			if errors.Is(err, unix.EPERM) {
+				refusedAltogether(t, onlySpec(t, name).Programs[name])
+				return
 			}
 			if err != nil {
 				t.Fatal("loading: ", verbose(err))
 			}
 		})
 	}
+}
+
+// refusedAltogether fails unless a program of that type that does nothing is refused, too.
+func refusedAltogether(t *testing.T, spec *ebpf.ProgramSpec) {
+	t.Helper()
+	nothing := spec.Copy()
+	nothing.Instructions = asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+	p, err := ebpf.NewProgram(nothing)
+	if err == nil {
+		p.Close()
+		t.Fatal("a program of the same type that does nothing is permitted")
+	}
+	if !errors.Is(err, unix.EPERM) {
+		t.Fatal("a program of the same type that does nothing: ", err)
+	}
+	t.Log("this machine permits no such programs: ", err)
 }
 
 func mountTracefs(t *testing.T) {
