@@ -37,7 +37,7 @@ func main() {
 }
 
 func bench(gizmo string, count, rounds int, modes []string) error {
-	dir, err := os.MkdirTemp("", "gizmo-bench")
+	dir, err := os.MkdirTemp("", "gz")
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func bench(gizmo string, count, rounds int, modes []string) error {
 	if out, err := exec.Command("go", "build", "-o", storm, "./bench/openstorm").CombinedOutput(); err != nil {
 		return fmt.Errorf("build openstorm: %w\n%s", err, out)
 	}
-	target := filepath.Join(dir, "opened-by-the-storm")
+	target := filepath.Join(dir, "f")
 	if err := os.WriteFile(target, nil, 0o600); err != nil {
 		return err
 	}
@@ -55,12 +55,12 @@ func bench(gizmo string, count, rounds int, modes []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("untraced: %s ns an open\n\n", bytes.TrimSpace(untraced))
+	fmt.Printf("untraced: %s ns an open; the path has %d bytes\n\n", bytes.TrimSpace(untraced), len(target))
 	fmt.Printf("%-8s %10s %8s %12s %10s %10s %10s %10s\n", "mode", "delivered", "lost", "CPU-s/M", "peak MiB", "first ms", "exit ms", "ns/open")
 	for _, mode := range modes {
 		var results []result
 		for range rounds {
-			r, err := measure(gizmo, mode, exec.Command(storm, stormArgs...), dir, count)
+			r, err := measure(gizmo, mode, exec.Command(storm, stormArgs...), target, count)
 			if err != nil {
 				return fmt.Errorf("%s: %w", mode, err)
 			}
@@ -107,10 +107,10 @@ func median(rs []result) result {
 	}
 }
 
-// measure runs gizmo on CPU 1 and the storm on CPU 0.
-func measure(gizmo, mode string, storm *exec.Cmd, dir string, count int) (result, error) {
+// measure runs gizmo on CPU 1 and the storm, which opens target, on CPU 0.
+func measure(gizmo, mode string, storm *exec.Cmd, target string, count int) (result, error) {
 	var r result
-	path := filepath.Join(dir, "out")
+	path := filepath.Join(filepath.Dir(target), "out")
 	out, err := os.Create(path)
 	if err != nil {
 		return r, err
@@ -145,7 +145,7 @@ func measure(gizmo, mode string, storm *exec.Cmd, dir string, count int) (result
 	r.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds() * 1e6 / float64(count)
 	r.peak = float64(usage.Maxrss) / 1024
 	r.lost = lostIn(errs.String())
-	r.delivered, err = countLines(path, "opened-by-the-storm")
+	r.delivered, err = countLines(path, target)
 	return r, err
 }
 
