@@ -125,6 +125,15 @@ func TestBuildWithoutLibbpf(t *testing.T) {
 	g.wantAlone(t)
 }
 
+func TestRunWithoutKernelBTF(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	g := run(t, setup{helper: helperHideBTF}, "run", "trace_open")
+	g.wantExit(t, 1)
+	g.wantNoOut(t)
+	g.wantErr(t, "this kernel has no BTF (/sys/kernel/btf/vmlinux)", "CONFIG_DEBUG_INFO_BTF=y")
+	g.wantAlone(t)
+}
+
 // Compiling needs no privileges. Running does, and says so before anything else is tried.
 func TestRunWithoutPrivileges(t *testing.T) {
 	kerneltest.RequireRoot(t)

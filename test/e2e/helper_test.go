@@ -19,12 +19,13 @@ import (
 // helperMode is the environment variable that makes the test program a helper.
 const helperMode = "GIZMO_E2E_HELPER"
 
-// The modes of the helper. The second and third prepare the process and then become the program
+// The modes of the helper. All but the first prepare the process and then become the program
 // that the arguments name.
 const (
 	helperOpener           = "opener"
 	helperDropCapabilities = "drop-capabilities"
 	helperHideLibbpf       = "hide-libbpf"
+	helperHideBTF          = "hide-btf"
 )
 
 func helper(mode string, args []string) int {
@@ -36,6 +37,8 @@ func helper(mode string, args []string) int {
 		err = become(args, dropCapabilities)
 	case helperHideLibbpf:
 		err = become(args, hideLibbpf)
+	case helperHideBTF:
+		err = become(args, func() error { return unix.Mount("none", "/sys/kernel/btf", "tmpfs", 0, "") })
 	default:
 		err = fmt.Errorf("unknown mode %q", mode)
 	}
