@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/bits"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -41,6 +42,10 @@ type LoadOptions struct {
 	BufferSize int
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
 	PerfBuffer bool
+	// ReturnMemory gives the memory that loading took (the kernel's types, above all: some 20 MiB) back
+	// to the system before the buffers are mapped. It collects garbage, which a small program hardly
+	// notices.
+	ReturnMemory bool
 }
 
 // Gadget is an image in the kernel.
@@ -87,7 +92,12 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 		return nil, explainLoad(err)
 	}
 	g := &Gadget{image: img, coll: coll}
-	if err := g.openSources(kernel); err != nil {
+	schemas := img.schemas(kernel)
+	if o.ReturnMemory {
+		kernel = nil
+		debug.FreeOSMemory()
+	}
+	if err := g.openSources(schemas); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil

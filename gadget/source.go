@@ -18,15 +18,22 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// openSources makes a source of every buffer.
-func (g *Gadget) openSources(kernel *btf.Spec) error {
-	for i := range g.image.DataSources {
-		d := &g.image.DataSources[i]
-		schema := d.Schema.Clone()
-		btfschema.PreferEnums(schema, kernel)
-		src, err := g.openSource(d, schema)
+// schemas returns a copy of each data source's schema with the kernel's own definitions of enums.
+func (img *Image) schemas(kernel *btf.Spec) []*event.Schema {
+	schemas := make([]*event.Schema, len(img.DataSources))
+	for i := range img.DataSources {
+		schemas[i] = img.DataSources[i].Schema.Clone()
+		btfschema.PreferEnums(schemas[i], kernel)
+	}
+	return schemas
+}
+
+// openSources makes a source of every buffer, for these schemas.
+func (g *Gadget) openSources(schemas []*event.Schema) error {
+	for i, schema := range schemas {
+		src, err := g.openSource(&g.image.DataSources[i], schema)
 		if err != nil {
-			return fmt.Errorf("data source %q: %w", d.Schema.Name, err)
+			return fmt.Errorf("data source %q: %w", schema.Name, err)
 		}
 		g.sources = append(g.sources, src)
 	}

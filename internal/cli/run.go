@@ -203,7 +203,7 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	if f.bufferSize < minBufferSize || f.bufferSize > maxBufferSize {
 		return fmt.Errorf("--buffer-size: want from %d to %d bytes, got %d", minBufferSize, maxBufferSize, f.bufferSize)
 	}
-	g, err := img.Load(&gadget.LoadOptions{Params: values, BufferSize: f.bufferSize})
+	g, err := img.Load(&gadget.LoadOptions{Params: values, BufferSize: f.bufferSize, ReturnMemory: true})
 	if err != nil {
 		return err
 	}
