@@ -40,6 +40,7 @@ func Gizmo() *Rules {
 			"internal/nearest":    0,
 			"internal/kerneltest": 0,
 			"internal/archtest":   0,
+			"internal/int80":      0,
 		},
 		Families:     []string{"stage", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest"},

@@ -3,7 +3,11 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/int80"
+)
 
 // Numbers of the calls of 32-bit programs.
 const (
@@ -13,30 +17,30 @@ const (
 
 // compat makes calls as 32-bit programs do, which fail.
 func compat(t *thread) error {
-	if !hasInt80() {
+	if !int80.Available() {
 		return nil
 	}
-	low, err := newLowMemory()
+	low, err := int80.NewLowMemory()
 	if err != nil {
 		return err
 	}
 	args := []string{"first", "two words", ""}
-	argv := low.numbers(uint32(low.text(args[0])), uint32(low.text(args[1])), uint32(low.text(args[2])), 0)
+	argv := low.Numbers(uint32(low.Text(args[0])), uint32(low.Text(args[1])), uint32(low.Text(args[2])), 0)
 	for _, c := range []struct {
 		failure
 		args [6]uintptr
 	}{
-		{failure{name: "missing", args: args, want: unix.ENOENT}, [6]uintptr{execve32, low.text("missing"), argv}},
-		{failure{name: "data", args: args, want: unix.EACCES}, [6]uintptr{execveat32, cwd, low.text("data"), argv}},
-		{failure{name: "program", badArgs: 1, want: unix.EFAULT}, [6]uintptr{execve32, low.text("program"), 1}},
+		{failure{name: "missing", args: args, want: unix.ENOENT}, [6]uintptr{execve32, low.Text("missing"), argv}},
+		{failure{name: "data", args: args, want: unix.EACCES}, [6]uintptr{execveat32, cwd, low.Text("data"), argv}},
+		{failure{name: "program", badArgs: 1, want: unix.EFAULT}, [6]uintptr{execve32, low.Text("program"), 1}},
 	} {
-		_, errno := resultOf(int80(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
+		_, errno := int80.Result(int80.Call(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
 		if err := t.list(c.failure, errno); err != nil {
 			return err
 		}
 	}
 	// What has the number of one of our calls for 64-bit programs is another: oldolduname.
-	int80(unix.SYS_EXECVE, 1, 0, 0, 0, 0)
+	int80.Call(unix.SYS_EXECVE, 1, 0, 0, 0, 0)
 	// And the other way around: munmap.
 	unix.Syscall(execve32, 1, 0, 0)
 	return nil

@@ -3,7 +3,11 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/int80"
+)
 
 // Numbers of the calls of 32-bit programs.
 const (
@@ -15,29 +19,29 @@ const (
 
 // compat opens files as 32-bit programs do.
 func (f *files) compat(t *thread) error {
-	if !hasInt80() {
+	if !int80.Available() {
 		return nil
 	}
-	low, err := newLowMemory()
+	low, err := int80.NewLowMemory()
 	if err != nil {
 		return err
 	}
 	const create = unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
-	how := low.numbers(unix.O_CREAT|unix.O_RDWR, 0, 0o604, 0, 0, 0)
+	how := low.Numbers(unix.O_CREAT|unix.O_RDWR, 0, 0o604, 0, 0, 0)
 	for _, c := range []struct {
 		call
 		args [6]uintptr
 	}{
-		{call{name: "plain", flags: unix.O_RDWR, fpath: f.path("plain")}, [6]uintptr{open32, low.text("plain"), unix.O_RDWR, 0o1234}},
-		{call{name: "missing", flags: unix.O_RDONLY, want: unix.ENOENT}, [6]uintptr{open32, low.text("missing")}},
-		{call{name: "by-creat32", flags: create, mode: 0o641, fpath: f.path("by-creat32")}, [6]uintptr{creat32, low.text("by-creat32"), 0o641}},
+		{call{name: "plain", flags: unix.O_RDWR, fpath: f.path("plain")}, [6]uintptr{open32, low.Text("plain"), unix.O_RDWR, 0o1234}},
+		{call{name: "missing", flags: unix.O_RDONLY, want: unix.ENOENT}, [6]uintptr{open32, low.Text("missing")}},
+		{call{name: "by-creat32", flags: create, mode: 0o641, fpath: f.path("by-creat32")}, [6]uintptr{creat32, low.Text("by-creat32"), 0o641}},
 		{call{name: "by-openat32", flags: create, mode: 0o642, fpath: f.path("by-openat32")},
-			[6]uintptr{openat32, cwd, low.text("by-openat32"), create, 0o642}},
+			[6]uintptr{openat32, cwd, low.Text("by-openat32"), create, 0o642}},
 		{call{name: "by-openat232", flags: unix.O_CREAT | unix.O_RDWR, mode: 0o604, fpath: f.path("by-openat232")},
-			[6]uintptr{openat232, cwd, low.text("by-openat232"), how, unix.SizeofOpenHow}},
+			[6]uintptr{openat232, cwd, low.Text("by-openat232"), how, unix.SizeofOpenHow}},
 		{call{flags: unix.O_RDONLY, want: unix.EFAULT, badName: 1}, [6]uintptr{open32, 1}},
 	} {
-		r, errno := resultOf(int80(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
+		r, errno := int80.Result(int80.Call(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
 		if err := t.list(c.call, r, errno); err != nil {
 			return err
 		}
@@ -46,7 +50,7 @@ func (f *files) compat(t *thread) error {
 		}
 	}
 	// What has the number of one of our calls for 64-bit programs is another: remap_file_pages.
-	int80(unix.SYS_OPENAT, 0, 0, 0, 0, 0)
+	int80.Call(unix.SYS_OPENAT, 0, 0, 0, 0, 0)
 	// And the other way around: fstat, lseek, preadv.
 	for _, nr := range []uintptr{open32, creat32, openat32} {
 		unix.Syscall(nr, ^uintptr(0), 0, 0)

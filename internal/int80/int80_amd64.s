@@ -3,8 +3,8 @@
 
 #include "textflag.h"
 
-// func int80(nr, a, b, c, d, e uintptr) uintptr
-TEXT ·int80(SB), NOSPLIT, $0-56
+// func Call(nr, a, b, c, d, e uintptr) uintptr
+TEXT ·Call(SB), NOSPLIT, $0-56
 	MOVQ nr+0(FP), AX
 	MOVQ a+8(FP), BX
 	MOVQ b+16(FP), CX
