@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 const program = `#include <vmlinux.h>
@@ -133,8 +135,5 @@ func needClang(t testing.TB) {
 	if err == nil {
 		return
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
+	kerneltest.Missing(t, "%v", err)
 }

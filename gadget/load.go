@@ -94,7 +94,6 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	g := &Gadget{image: img, coll: coll}
 	schemas := img.schemas(kernel)
 	if o.ReturnMemory {
-		kernel = nil
 		debug.FreeOSMemory()
 	}
 	if err := g.openSources(schemas); err != nil {

@@ -15,7 +15,7 @@ import (
 func RequireRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		missing(t, "it needs root")
+		Missing(t, "it needs root")
 	}
 }
 
@@ -28,12 +28,13 @@ func RequireProgram(t testing.TB, names ...string) string {
 			return path
 		}
 	}
-	missing(t, "none of these programs is installed: %v", names)
+	Missing(t, "none of these programs is installed: %v", names)
 	return ""
 }
 
-// missing ends the test: as failed where CI could run it, else as skipped.
-func missing(t testing.TB, format string, args ...any) {
+// Missing ends the test for want of something that the machine lacks: as failed in CI, which has to
+// have it, else as skipped.
+func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
 		t.Fatalf(format, args...)
