@@ -6,7 +6,6 @@ package gadget
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -49,6 +48,20 @@ func explainLoad(err error) error {
 	return fmt.Errorf("load the gadget: %w", err)
 }
 
+// explainHooks says which program's hook is missing, if that is why the kernel did not load them.
+func explainHooks(k *kernel, programs []*Program, err error) error {
+	var ve *ebpf.VerifierError
+	if errors.As(err, &ve) && len(ve.Log) > 0 {
+		return explainLoad(err)
+	}
+	for _, p := range programs {
+		if missing := p.missing(k); missing != nil {
+			return fmt.Errorf("%w: %w", missing, err)
+		}
+	}
+	return explainLoad(err)
+}
+
 // lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of
 // the instructions.
 func lastWord(log []string) string {
@@ -81,15 +94,13 @@ func explainKernelBTF(err error) error {
 		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
 }
 
-// explainAttach says which hook is missing and where to look for those that exist.
+// explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
+// to look for those that exist.
 func explainAttach(p *Program, err error) error {
-	if !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("attach program %s to %s: %w", p.Name, p.Section, err)
+	if k, kernelErr := newKernel(); kernelErr == nil {
+		if missing := p.missing(k); missing != nil {
+			return fmt.Errorf("%w: %w", missing, err)
+		}
 	}
-	switch p.hook {
-	case hookTracepoint:
-		return fmt.Errorf("program %s: this kernel has no tracepoint %s (the file available_events in tracefs lists those it has): %w", p.Name, p.Target, err)
-	default:
-		return fmt.Errorf("program %s: this kernel has no raw tracepoint %s: %w", p.Name, p.Target, err)
-	}
+	return fmt.Errorf("attach program %s to %s: %w", p.Name, p.Section, err)
 }

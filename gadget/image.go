@@ -114,6 +114,8 @@ func (img *Image) apply(m marker) error {
 		return img.mustHaveMap(m.parts[0])
 	case markIterTarget, markSockTarget:
 		return errors.Join(img.mustHaveProgram(m.parts[0]), img.mustHaveMap(m.parts[1]))
+	case markPrefer:
+		return img.addPreference(m.parts[0], m.parts[1])
 	}
 	return nil
 }

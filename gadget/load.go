@@ -6,6 +6,7 @@ package gadget
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/bits"
 	"os"
@@ -15,9 +16,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
-	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
@@ -42,21 +41,37 @@ type LoadOptions struct {
 	BufferSize int
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
 	PerfBuffer bool
+	// Fetch says how often data sources of arrays are read, by their names. Others do as their
+	// annotations say.
+	Fetch map[string]Fetch
 	// ReturnMemory gives the memory that loading took (the kernel's types, above all: some 20 MiB) back
 	// to the system before the buffers are mapped. It collects garbage, which a small program hardly
 	// notices.
 	ReturnMemory bool
 }
 
+// Fetch says how often a data source of arrays is read.
+type Fetch struct {
+	// Interval is the time from one array to the next; 0 means the default.
+	Interval time.Duration
+	// Count is the number of arrays after which the source is at its end; 0: it goes on as long as the
+	// run.
+	Count int
+	// Flush makes a last array of what there is when the run ends.
+	Flush bool
+}
+
 // Gadget is an image in the kernel.
 type Gadget struct {
 	image *Image
 	coll  *ebpf.Collection
+	// programs are those that were loaded.
+	programs []*Program
 
 	sources []pipeline.Source
 
 	mu    sync.Mutex // guards links: Detach may be called by a signal's goroutine
-	links []link.Link
+	links []io.Closer
 }
 
 // Load puts the gadget's maps and programs into the kernel. Nothing happens there until Attach.
@@ -74,25 +89,23 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	if err := rlimit.RemoveMemlock(); err != nil { // before prepare, which makes a map to see whether it can
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
 	}
-	spec, err := img.prepare(o)
+	k, err := newKernel()
 	if err != nil {
 		return nil, err
 	}
-	kernel, err := btf.LoadKernelSpec()
+	chosen := img.choose(k)
+	spec, err := img.prepare(o, k, chosen)
 	if err != nil {
-		return nil, explainKernelBTF(err)
+		return nil, err
 	}
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		Programs: ebpf.ProgramOptions{KernelTypes: kernel},
+		Programs: ebpf.ProgramOptions{KernelTypes: k.types},
 	})
 	if err != nil {
-		if p := img.missingTracepoint(kernel); p != nil && errors.Is(err, ebpf.ErrNotSupported) {
-			return nil, fmt.Errorf("program %s: this kernel has no BTF tracepoint %s: %w", p.Name, p.Target, err)
-		}
-		return nil, explainLoad(err)
+		return nil, explainHooks(k, chosen, err)
 	}
-	g := &Gadget{image: img, coll: coll}
-	schemas := img.schemas(kernel)
+	g := &Gadget{image: img, coll: coll, programs: chosen}
+	schemas := img.schemas(k.types)
 	if o.ReturnMemory {
 		debug.FreeOSMemory()
 	}
@@ -100,22 +113,6 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
-}
-
-// missingTracepoint returns the first program for a BTF tracepoint that the kernel itself does not
-// have; a module may.
-func (img *Image) missingTracepoint(kernel *btf.Spec) *Program {
-	for i := range img.Programs {
-		p := &img.Programs[i]
-		if p.Disabled || p.hook != hookBTFTracepoint {
-			continue
-		}
-		var t *btf.Typedef
-		if err := kernel.TypeByName("btf_trace_"+p.Target, &t); errors.Is(err, btf.ErrNotFound) {
-			return p
-		}
-	}
-	return nil
 }
 
 // Supported returns an error for the first part of the image that this version of gizmo cannot run.
@@ -142,17 +139,13 @@ func (img *Image) Supported() error {
 }
 
 // prepare makes the copy of the spec that is loaded.
-func (img *Image) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
+func (img *Image) prepare(o *LoadOptions, k *kernel, chosen []*Program) (*ebpf.CollectionSpec, error) {
 	spec := img.spec.Copy()
 	if err := img.setParams(spec, o.Params); err != nil {
 		return nil, err
 	}
-	for i := range img.Programs {
-		if p := &img.Programs[i]; p.Disabled {
-			delete(spec.Programs, p.Name)
-		} else {
-			spec.Programs[p.Name].AttachTo = p.Target
-		}
+	if err := preparePrograms(spec, k, chosen); err != nil {
+		return nil, err
 	}
 	noRing := features.HaveMapType(ebpf.RingBuf)
 	perf := o.PerfBuffer || errors.Is(noRing, ebpf.ErrNotSupported)
@@ -170,6 +163,23 @@ func (img *Image) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 		return nil, err
 	}
 	return spec, fixVariables(spec)
+}
+
+// preparePrograms leaves those in the spec that are to be loaded.
+func preparePrograms(spec *ebpf.CollectionSpec, k *kernel, chosen []*Program) error {
+	all := spec.Programs
+	spec.Programs = make(map[string]*ebpf.ProgramSpec, len(chosen))
+	for _, p := range chosen {
+		s := all[p.Name]
+		s.AttachTo = p.Target
+		if p.hook.prepare != nil {
+			if err := p.hook.prepare(k, p, s); err != nil {
+				return fmt.Errorf("program %s: %w", p.Name, err)
+			}
+		}
+		spec.Programs[p.Name] = s
+	}
+	return nil
 }
 
 // fixVariables writes the values of variables into their data sections. The library would do so, too,
@@ -298,17 +308,17 @@ func wakeupBytes(buffer uint32) uint32 {
 	return max(min(buffer/16, 256<<10), 1<<10)
 }
 
-// Attach attaches all programs, except those that are disabled and those of which the params have
-// left nothing: events come from now on.
+// Attach attaches the programs that were loaded, except those of which the params have left nothing:
+// events come from now on.
 func (g *Gadget) Attach() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for i := range g.image.Programs {
-		p := &g.image.Programs[i]
-		if p.Disabled || isIdle(g.coll.Programs[p.Name]) {
+	for _, p := range g.programs {
+		prog := g.coll.Programs[p.Name]
+		if p.hook.attach == nil || isIdle(prog) {
 			continue
 		}
-		l, err := attach(p, g.coll.Programs[p.Name])
+		l, err := p.hook.attach(g, p, prog)
 		if err != nil {
 			return explainAttach(p, err)
 		}

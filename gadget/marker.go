@@ -24,6 +24,7 @@ const (
 	markParam
 	markIterTarget
 	markSockTarget
+	markPrefer
 )
 
 // markerSyntax is how the names of one kind of marker look.
@@ -51,6 +52,7 @@ func markerSyntaxes() []markerSyntax {
 		{"gadget_param_", markParam, 1, 1},
 		{"gadget_mapelem_iter_target_", markIterTarget, 2, 2},
 		{"gadget_sk_prog_target_", markSockTarget, 2, 2},
+		{"gadget_prefer_", markPrefer, 2, 2},
 	}
 }
 

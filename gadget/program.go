@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/cilium/ebpf"
 
@@ -26,27 +25,20 @@ type Program struct {
 	Target string
 	// Disabled programs are not loaded.
 	Disabled bool
+	// StandsInFor names the programs in whose place this one runs where the kernel cannot run them:
+	// it is loaded only if none of them is.
+	StandsInFor []string
 
-	hook hookKind
+	hook *hook // nil: of no kind that gizmo knows
 }
-
-// hookKind is how a program is attached.
-type hookKind uint8
-
-const (
-	hookUnknown hookKind = iota
-	hookTracepoint
-	hookRawTracepoint
-	hookBTFTracepoint
-	hookLater // described by the ABI, not supported yet
-)
 
 // programsOf lists the object's programs by name.
 func programsOf(spec *ebpf.CollectionSpec, meta *metadata.Metadata) []Program {
+	known := hooks()
 	var list []Program
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
 		s := spec.Programs[name]
-		p := Program{Name: name, Section: s.SectionName, Target: s.AttachTo, hook: hookOf(s)}
+		p := Program{Name: name, Section: s.SectionName, Target: s.AttachTo, hook: hookOf(s.SectionName, known)}
 		if m, ok := meta.Programs[name]; ok && m.AttachTo != "" {
 			p.Target = m.AttachTo
 		}
@@ -56,38 +48,21 @@ func programsOf(spec *ebpf.CollectionSpec, meta *metadata.Metadata) []Program {
 	return list
 }
 
-func hookOf(s *ebpf.ProgramSpec) hookKind {
-	switch s.Type {
-	case ebpf.TracePoint:
-		return hookTracepoint
-	case ebpf.RawTracepoint:
-		return hookRawTracepoint
-	case ebpf.Tracing:
-		if s.AttachType == ebpf.AttachTraceRawTp {
-			return hookBTFTracepoint
-		}
-		return hookLater
-	case ebpf.UnspecifiedProgram:
-		return hookUnknown
-	}
-	return hookLater
-}
-
 // supported says whether this version of gizmo can attach the program.
 func (p *Program) supported() error {
-	switch p.hook {
-	case hookTracepoint:
-		if _, _, ok := strings.Cut(p.Target, "/"); !ok {
-			return fmt.Errorf("program %s: section %q: want tracepoint/CATEGORY/NAME", p.Name, p.Section)
-		}
-		return nil
-	case hookRawTracepoint, hookBTFTracepoint:
-		if p.Target == "" {
-			return fmt.Errorf("program %s: section %q names no tracepoint", p.Name, p.Section)
-		}
-		return nil
-	case hookLater:
-		return fmt.Errorf("program %s: section %q: this kind of program is %w", p.Name, p.Section, ErrNotYetSupported)
+	if p.hook == nil {
+		return fmt.Errorf("program %s: section %q names no kind of program that gizmo knows", p.Name, p.Section)
 	}
-	return fmt.Errorf("program %s: section %q names no kind of program that gizmo knows", p.Name, p.Section)
+	if p.hook.check == nil {
+		return nil
+	}
+	return p.hook.check(p)
+}
+
+// missing returns an error if the kernel is known not to have the program's hook.
+func (p *Program) missing(k *kernel) error {
+	if p.hook.missing == nil {
+		return nil
+	}
+	return p.hook.missing(k, p)
 }

@@ -41,6 +41,16 @@ func (g *Gadget) openSources(schemas []*event.Schema) error {
 }
 
 func (g *Gadget) openSource(d *DataSource, schema *event.Schema) (pipeline.Source, error) {
+	switch d.Kind {
+	case Tracer:
+		return g.openBuffer(d, schema)
+	default:
+		return nil, ErrNotYetSupported
+	}
+}
+
+// openBuffer makes a source of a ring or perf buffer.
+func (g *Gadget) openBuffer(d *DataSource, schema *event.Schema) (pipeline.Source, error) {
 	m := g.coll.Maps[d.Map]
 	losses := lossCounter{counts: g.coll.Maps[d.Map+lostSuffix]}
 	if m.Type() == ebpf.PerfEventArray {

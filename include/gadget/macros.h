@@ -104,4 +104,14 @@
 	__gadget_must_exist(map);       \
 	__gadget_marker(gadget_sk_prog_target_##prog##___##map);
 
+/*
+ * GADGET_PREFER: of two programs for the same events, the second is loaded only
+ * where the kernel cannot run the first.  Write it once for each pair; a chain
+ * takes the first that runs, and one program may stand in for several.
+ * @first:  the function of the better program, such as an fexit
+ * @second: the function of its stand-in, such as a kretprobe
+ */
+#define GADGET_PREFER(first, second) \
+	__gadget_marker(gadget_prefer_##first##___##second);
+
 #endif /* __GADGET_MACROS_H */
