@@ -1,0 +1,158 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package builtin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/encode"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/semtype"
+	"github.com/gizmo-ebpf/gizmo/semtype/userdb"
+	"github.com/gizmo-ebpf/gizmo/stage/filter"
+	"github.com/gizmo-ebpf/gizmo/wire"
+)
+
+// recorded is the recording of trace_open's workload: one event of each kind, of several threads, paths,
+// users, flags and errors, with the enriched types that the gadget has.
+type recorded struct {
+	schema *event.Schema
+	batch  event.Batch
+}
+
+// readRecorded reads the recording into one batch and composes its schema with the stages, as a run
+// does.
+func readRecorded(t testing.TB, stages ...pipeline.Stage) *recorded {
+	t.Helper()
+	file, err := os.Open("../../test/e2e/testdata/recordings/trace_open.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	r, err := wire.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	spec := &annotation.Spec{}
+	if err := json.Unmarshal(r.Header().DataSources[0].Annotations, spec); err != nil {
+		t.Fatal(err)
+	}
+	rec := &recorded{schema: r.Schemas()[0]}
+	rec.batch.Reset(rec.schema)
+	for {
+		var b event.Batch
+		err := r.Next(t.Context(), &b)
+		for _, row := range b.Rows {
+			rec.batch.Rows = append(rec.batch.Rows, slices.Clone(row))
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	machine := r.Header().Machine
+	env := semtype.Env{
+		Arch: machine.Arch, BootOffset: r.BootOffset,
+		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups),
+	}
+	if err := builtin.Compose(rec.schema, spec, &env, stages); err != nil {
+		t.Fatal(err)
+	}
+	return rec
+}
+
+// encoding returns what writes all recorded events in a format.
+func encoding(t testing.TB, format string) (run func(), events int) {
+	rec := readRecorded(t)
+	f, err := encode.Lookup(format)
+	if err != nil {
+		t.Fatal(err)
+	}
+	enc, err := f.Bind(rec.schema, encode.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var buf []byte
+	return func() { buf = enc.Append(buf[:0], &rec.batch) }, len(rec.batch.Rows)
+}
+
+// rejecting returns what looks at all recorded events with a filter and removes every one.
+func rejecting(t testing.TB, stage *filter.Stage, err error) (run func(), events int) {
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := readRecorded(t, stage)
+	var need event.FieldSet
+	stage.AddNeed(rec.schema, &need)
+	f, err := stage.Bind(rec.schema, need)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := slices.Clone(rec.batch.Rows)
+	return func() {
+		rec.batch.Rows = append(rec.batch.Rows[:0], rows...)
+		if err := f(&rec.batch); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(rec.batch.Rows); n != 0 {
+			t.Fatalf("%d events came through", n)
+		}
+	}, len(rows)
+}
+
+// cases are the ways of an event from the ring to the output of which the costs are bounded.
+func cases(t testing.TB) map[string]func() (func(), int) {
+	return map[string]func() (func(), int){
+		"json":    func() (func(), int) { return encoding(t, "json") },
+		"columns": func() (func(), int) { return encoding(t, "columns") },
+		"filter": func() (func(), int) {
+			stage, err := filter.New(map[string]string{"": "proc.comm==nobody"})
+			return rejecting(t, stage, err)
+		},
+		"filter-enriched": func() (func(), int) {
+			stage, err := filter.New(map[string]string{"": "error==EXDEV"})
+			return rejecting(t, stage, err)
+		},
+		"filter-expr": func() (func(), int) {
+			stage, err := filter.NewExpr(map[string]string{"": `proc.pid >= 1 && fname startsWith "/" && error == "EXDEV"`})
+			return rejecting(t, stage, err)
+		},
+	}
+}
+
+func TestEventsCostNoAllocation(t *testing.T) {
+	for name, prepare := range cases(t) {
+		run, _ := prepare()
+		run()
+		if n := testing.AllocsPerRun(5, run); n != 0 {
+			t.Errorf("%s: %v allocations for all events", name, n)
+		}
+	}
+}
+
+// BenchmarkTraceOpen measures what an event of trace_open costs behind the ring buffer, of which the
+// reading is measured in package gadget.
+func BenchmarkTraceOpen(b *testing.B) {
+	for _, name := range []string{"json", "columns", "filter", "filter-enriched", "filter-expr"} {
+		b.Run(name, func(b *testing.B) {
+			run, events := cases(b)[name]()
+			b.ReportAllocs()
+			for b.Loop() {
+				run()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*events), "ns/event")
+		})
+	}
+}
