@@ -52,9 +52,14 @@ generate: ## write generated code and pages anew
 	@go generate ./...
 
 .PHONY: bench
-bench: build setup-mounts ## measure the parts, then the whole program
+bench: build setup-bench setup-mounts ## measure gizmo beside other programs, in tables: make bench ARGS='-rounds 3'
+	@$(CLANG) -target bpf -g -O2 -Wall -D__TARGET_ARCH_x86 -Iinclude/vmlinux/amd64 -c bench/handmade/open.bpf.c -o bin/handmade.o
+	@gcc -O2 -Wall -o bin/handmade bench/handmade/main.c -lbpf
+	@go build -o bin/bench ./bench && $(AS_ROOT) bin/bench $(ARGS)
+
+.PHONY: bench-parts
+bench-parts: ## measure the parts by themselves
 	@go test -run='^$$' -bench=. ./...
-	@if [ -x bench/run.sh ]; then bench/run.sh; else go build -o bin/bench ./bench && $(AS_ROOT) bin/bench; fi
 
 .PHONY: clean
 clean: ## remove what was built
@@ -63,7 +68,7 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## list what make can do
-	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 # What follows serves the above.
 
@@ -79,6 +84,8 @@ AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 C_FILES      := find $(wildcard include gadgets test bench) -path include/vmlinux -prune -o \( -name "*.[ch]" -print \)
 CLANG_FORMAT  = $(shell command -v clang-format-19 || echo clang-format)
 
+CLANG = $(shell command -v clang-19 || echo clang)
+
 SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './bin/*')
 
 # The gadgets of the program. The command is run on this machine, whatever the program is built for.
@@ -90,13 +97,15 @@ objects:
 vet:
 	@go vet ./...
 
-.PHONY: setup-build setup-test setup-lint setup-mounts
+.PHONY: setup-build setup-test setup-lint setup-bench setup-mounts
 setup-build:
 	@scripts/setup.sh go build
 setup-test:
 	@scripts/setup.sh go build test
 setup-lint:
 	@scripts/setup.sh go lint
+setup-bench:
+	@scripts/setup.sh go build bench
 # Tests do not ask for root: without it, those of the kernel are skipped.
 setup-mounts:
 	@if [ -z "$(AS_ROOT)" ] || [ "$(MAKECMDGOALS)" != test ]; then scripts/setup.sh mounts; fi

@@ -11,6 +11,7 @@
 #   build   clang, llvm-strip, libbpf's headers
 #   test    gcc and the C library, for the race detector
 #   lint    clang-format, shellcheck
+#   bench   the programs that gizmo is measured beside, gcc
 #   mounts  tracefs and bpffs, for running gadgets; needs root
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -78,6 +79,13 @@ need_lint() {
 	have shellcheck || need shellcheck
 }
 
+need_bench() {
+	need_test
+	have bpftrace || need bpftrace
+	have opensnoop || [ -x /usr/sbin/opensnoop ] || need libbpf-tools
+	[ -e /usr/include/libelf.h ] || need libelf-dev
+}
+
 install_missing() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	have apt-get || fail "please install, by the names your distribution has for them: ${missing[*]%-"$llvm"}"
@@ -108,9 +116,9 @@ mounts() {
 
 for what in "$@"; do
 	case $what in
-	go | build | test | lint) "need_$what" ;;
+	go | build | test | lint | bench) "need_$what" ;;
 	mounts) ;;
-	*) fail "nothing is known about $what: use go, build, test, lint, mounts" ;;
+	*) fail "nothing is known about $what: use go, build, test, lint, bench, mounts" ;;
 	esac
 done
 install_missing

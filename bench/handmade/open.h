@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+/* Copyright The gizmo Authors */
+#ifndef HANDMADE_OPEN_H
+#define HANDMADE_OPEN_H
+
+/* The record that the two halves of the program share. */
+struct open_event {
+	__u64 timestamp;
+	__u64 mntns_id;
+	char comm[16];
+	char pcomm[16];
+	__u32 pid, tid, uid, gid, ppid, ptid;
+	__u32 error, fd, flags, mode;
+	char name[512];
+};
+
+#endif

@@ -1,0 +1,179 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command load causes events for the benchmarks and prints what the causing cost, in nanoseconds
+// for each event as seen by the program that is traced.
+//
+//	load open  -n N -threads T -cpus LIST -path FILE   opens and closes FILE N times in all, flat out
+//	load exec  -n N -path DIR                          runs DIR/x N times, one after the other
+//	load paced -rate R -for D -path DIR                opens DIR/TIME, which is not there, R times a
+//	                                                   second: TIME is the monotonic clock in hex
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "load:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	if len(args) == 0 {
+		return errors.New("want open, exec or paced")
+	}
+	fs := flag.NewFlagSet(args[0], flag.ExitOnError)
+	count := fs.Int("n", 1_000_000, "how many times")
+	threads := fs.Int("threads", 1, "threads that share the work")
+	cpus := fs.String("cpus", "", "the CPU of each thread: 0,1; empty: any")
+	path := fs.String("path", "", "the file or folder")
+	rate := fs.Int("rate", 10_000, "opens a second")
+	length := fs.Duration("for", 2*time.Second, "how long")
+	if err := fs.Parse(args[1:]); err != nil {
+		return err
+	}
+	pins, err := parseCPUs(*cpus)
+	if err != nil {
+		return err
+	}
+	var perEvent int64
+	switch args[0] {
+	case "open":
+		perEvent, err = open(*path, *count, *threads, pins)
+	case "exec":
+		perEvent, err = exec(*path, *count, pins)
+	case "paced":
+		perEvent, err = paced(*path, *rate, *length, pins)
+	default:
+		err = fmt.Errorf("there is no load %q: want open, exec or paced", args[0])
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Println(perEvent)
+	return nil
+}
+
+func parseCPUs(list string) ([]int, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var cpus []int
+	for _, text := range strings.Split(list, ",") {
+		cpu, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("-cpus: %w", err)
+		}
+		cpus = append(cpus, cpu)
+	}
+	return cpus, nil
+}
+
+// pin keeps this goroutine on a thread, and the thread on the i-th of the CPUs, if there are any.
+func pin(cpus []int, i int) error {
+	runtime.LockOSThread()
+	if len(cpus) == 0 {
+		return nil
+	}
+	var set unix.CPUSet
+	set.Set(cpus[i%len(cpus)])
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		return fmt.Errorf("pin to CPU %d: %w", cpus[i%len(cpus)], err)
+	}
+	return nil
+}
+
+// open returns the time that a thread needs for each time, by the slowest thread.
+func open(path string, count, threads int, cpus []int) (int64, error) {
+	took := make([]time.Duration, threads)
+	errs := make([]error, threads)
+	each := count / threads
+	var wg sync.WaitGroup
+	for i := range threads {
+		wg.Go(func() {
+			if errs[i] = pin(cpus, i); errs[i] != nil {
+				return
+			}
+			start := time.Now()
+			for range each {
+				fd, err := unix.Open(path, unix.O_RDONLY, 0)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				_ = unix.Close(fd)
+			}
+			took[i] = time.Since(start)
+		})
+	}
+	wg.Wait()
+	slowest := time.Duration(0)
+	for _, d := range took {
+		slowest = max(slowest, d)
+	}
+	return slowest.Nanoseconds() / int64(max(each, 1)), errors.Join(errs...)
+}
+
+func exec(dir string, count int, cpus []int) (int64, error) {
+	path := dir + "/x" // its whole name stands in no other command line
+	if err := pin(cpus, 0); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	for range count {
+		pid, err := syscall.ForkExec(path, []string{path}, &syscall.ProcAttr{})
+		if err != nil {
+			return 0, err
+		}
+		if _, err := syscall.Wait4(pid, nil, 0, nil); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start).Nanoseconds() / int64(count), nil
+}
+
+// paced keeps the rate by looking at the clock: a sleep would be too coarse. It gives the CPU away
+// while it waits longer than a tenth of a millisecond. The result is the cost of an open alone.
+func paced(dir string, rate int, length time.Duration, cpus []int) (int64, error) {
+	if err := pin(cpus, 0); err != nil {
+		return 0, err
+	}
+	gap := int64(time.Second) / int64(rate)
+	start := monotonic()
+	var spent, n int64
+	for next := start; next < start+int64(length); next += gap {
+		now := monotonic()
+		for ; now < next; now = monotonic() {
+			if next-now > int64(100*time.Microsecond) {
+				time.Sleep(50 * time.Microsecond)
+			}
+		}
+		// A failing call returns before anybody else can have told of it.
+		if _, err := unix.Open(dir+"/"+strconv.FormatInt(now, 16), unix.O_RDONLY, 0); !errors.Is(err, unix.ENOENT) {
+			return 0, fmt.Errorf("open of a name that is not there: %w", err)
+		}
+		spent += monotonic() - now
+		n++
+	}
+	return spent / max(n, 1), nil
+}
+
+func monotonic() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano()
+}

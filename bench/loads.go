@@ -1,0 +1,77 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// load is something that causes events.
+type load struct {
+	title string
+	kind  kind
+	// events is how many there are in a round.
+	events int
+	// args are those of the program that makes the load.
+	args func(m *machine) []string
+	// pinned keeps the load on CPU 0 and the tool on CPU 1.
+	pinned bool
+	// length is how long a paced load takes.
+	length time.Duration
+}
+
+// loads lists all loads, in the order of the tables.
+func loads(o *options) []load {
+	list := []load{
+		storm("open storm, 1 thread on one CPU, the tool on the other", kindOpen, o.count, 1, true),
+		storm("open storm, 1 thread, nobody pinned", kindOpen, o.count, 1, false),
+		storm("open storm, 2 threads, nobody pinned", kindOpen, o.count, 2, false),
+		{
+			title: "exec storm, nobody pinned", kind: kindExec, events: o.execs,
+			args: func(m *machine) []string {
+				return []string{"exec", "-n", strconv.Itoa(o.execs), "-path", m.dir}
+			},
+		},
+	}
+	for _, rate := range []int{10_000, 50_000, 200_000} {
+		list = append(list, pacedLoad(rate, o.seconds))
+	}
+	return append(list,
+		storm("storm of which the kernel's side passes nothing on", kindKernelFilter, o.count, 1, true),
+		storm("storm of which a filter in user space passes nothing on", kindUserFilter, o.count, 1, true))
+}
+
+func storm(title string, k kind, count, threads int, pinned bool) load {
+	return load{title: title, kind: k, events: count, pinned: pinned, args: func(m *machine) []string {
+		args := []string{"open", "-n", strconv.Itoa(count), "-threads", strconv.Itoa(threads), "-path", m.file}
+		if pinned {
+			args = append(args, "-cpus", "0")
+		}
+		return args
+	}}
+}
+
+func pacedLoad(rate int, length time.Duration) load {
+	return load{
+		title: fmt.Sprintf("paced, %d opens a second", rate), kind: kindPaced,
+		events: int(float64(rate) * length.Seconds()), pinned: true, length: length,
+		args: func(m *machine) []string {
+			return []string{"paced", "-rate", strconv.Itoa(rate), "-for", length.String(), "-path", m.dir, "-cpus", "0"}
+		},
+	}
+}
+
+// run makes the load and returns the nanoseconds that an event cost the program that caused it.
+func (m *machine) run(l *load) (float64, error) {
+	cmd := exec.Command(m.loader, l.args(m)...)
+	out, err := cmd.Output()
+	if err != nil {
+		return 0, fmt.Errorf("make the load: %w", err)
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+}

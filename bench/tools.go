@@ -1,0 +1,81 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// tool is one row of tools.yaml, which explains the keys.
+type tool struct {
+	Name         string   `yaml:"name"`
+	Open         []string `yaml:"open"`
+	Exec         []string `yaml:"exec"`
+	Paced        []string `yaml:"paced"`
+	KernelFilter []string `yaml:"kernel_filter"`
+	UserFilter   []string `yaml:"user_filter"`
+	Lost         pattern  `yaml:"lost"`
+	Delivered    pattern  `yaml:"delivered"`
+}
+
+// kind is what a tool is asked to show.
+type kind int
+
+const (
+	kindOpen kind = iota
+	kindExec
+	kindPaced
+	kindKernelFilter
+	kindUserFilter
+)
+
+func (t *tool) command(k kind) []string {
+	return [...][]string{t.Open, t.Exec, t.Paced, t.KernelFilter, t.UserFilter}[k]
+}
+
+// pattern finds numbers in a text.
+type pattern struct{ *regexp.Regexp }
+
+func (p *pattern) UnmarshalYAML(node *yaml.Node) (err error) {
+	if p.Regexp, err = regexp.Compile(node.Value); err == nil && p.NumSubexp() != 1 {
+		err = fmt.Errorf("%q: want one group, the number", node.Value)
+	}
+	return err
+}
+
+// sum adds up the numbers found; ok is false if there is none.
+func (p pattern) sum(text []byte) (total int, ok bool) {
+	if p.Regexp == nil {
+		return 0, false
+	}
+	for _, match := range p.FindAllSubmatch(text, -1) {
+		n, err := strconv.Atoi(string(match[1]))
+		if err == nil {
+			total, ok = total+n, true
+		}
+	}
+	return total, ok
+}
+
+func readTools(file string) ([]tool, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var table struct {
+		Tools []tool `yaml:"tools"`
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&table); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return table.Tools, nil
+}
