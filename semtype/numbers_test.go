@@ -80,6 +80,10 @@ func TestSyscall(t *testing.T) {
 		{"amd64", 0, "SYS_READ"}, {"amd64", 41, "SYS_SOCKET"}, {"amd64", 257, "SYS_OPENAT"},
 		{"arm64", 0, "SYS_IO_SETUP"}, {"arm64", 198, "SYS_SOCKET"}, {"arm64", 244, "syscall#244"},
 		{"386", 359, "SYS_SOCKET"}, {"arm", 281, "SYS_SOCKET"}, {"arm", 0, "SYS_RESTART_SYSCALL"},
+		{"amd64", 1<<32 | 359, "SYS_SOCKET"}, {"amd64", 1<<32 | 5, "SYS_OPEN"}, {"arm64", 1<<32 | 281, "SYS_SOCKET"},
+		{"amd64", 1<<32 | 9999, "syscall#4294977295"}, {"386", 1<<32 | 359, "syscall#4294967655"},
+		{"amd64", 1<<33 | 41, "syscall#8589934633"}, {"arm64", 1<<30 | 198, "syscall#1073742022"},
+		{"amd64", 1<<30 | 41, "SYS_SOCKET"}, {"amd64", 1<<30 | 9999, "syscall#1073751823"}, {"amd64", 1 << 31, "syscall#2147483648"},
 		{"amd64", 400, "syscall#400"}, {"amd64", 1 << 40, "syscall#1099511627776"},
 		{"amd64", math.MaxUint64, "syscall#-1"}, {"mips", 1, "syscall#1"}, {"", 1, "syscall#1"},
 	} {

@@ -9,7 +9,7 @@
  * and structs.
  */
 
-#include <vmlinux.h>
+#include <gadget/base.h>
 
 /* An enumerator in a recent vmlinux.h, a macro of the kernel before. */
 #ifndef TASK_COMM_LEN
@@ -21,6 +21,12 @@
  */
 typedef __u64 gadget_mntns_id; /* inode of a mount namespace */
 typedef __u32 gadget_netns_id; /* inode of a network namespace */
+
+/*
+ * Set in a gadget_syscall: the number is that of a 32-bit program on a 64-bit
+ * kernel, where most calls have other numbers.
+ */
+#define GADGET_SYSCALL_COMPAT (1ULL << 32)
 
 /* Numbers that have a name, or a form that people read more easily. */
 typedef __u64 gadget_timestamp;	   /* of bpf_ktime_get_boot_ns() */
