@@ -1,0 +1,77 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// ProgramStats is what the kernel counts for a program that is loaded.
+type ProgramStats struct {
+	Name, Section string
+	// Attached is false for a program that the params leave nothing to do.
+	Attached bool
+	// Instructions is what the verifier left of the program, and Verified how many it went through;
+	// 0 if the kernel does not tell (before 5.16).
+	Instructions, Verified int
+	// Runs and Time are how often the program ran and how long in all. They are counted only between
+	// CountRuns and the closing of its result.
+	Runs uint64
+	Time time.Duration
+	// Missed is how often the kernel did not run the program, because it was running on that CPU
+	// already. Each time may have been an event, or not. Kernels before 5.12 do not count it.
+	Missed uint64
+}
+
+// CountRuns makes the kernel count the runs of all BPF programs, for all users of the machine,
+// until the result is closed. That costs each run some nanoseconds. It takes Linux 5.8.
+func CountRuns() (io.Closer, error) {
+	c, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
+		return nil, fmt.Errorf("counting the runs of programs takes Linux 5.8 or newer: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("count the runs of programs: %w", err)
+	}
+	return c, nil
+}
+
+// Stats returns the counts of all programs that are loaded, in the order of the image.
+func (g *Gadget) Stats() ([]ProgramStats, error) {
+	list := make([]ProgramStats, 0, len(g.programs))
+	for _, p := range g.programs {
+		prog := g.coll.Programs[p.Name]
+		s := ProgramStats{Name: p.Name, Section: p.Section, Attached: !isIdle(prog)}
+		if err := s.read(prog); err != nil {
+			return nil, fmt.Errorf("program %s: %w", p.Name, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func (s *ProgramStats) read(prog *ebpf.Program) error {
+	counts, err := prog.Stats()
+	if err != nil {
+		return err
+	}
+	s.Runs, s.Time, s.Missed = counts.RunCount, counts.Runtime, counts.RecursionMisses
+	info, err := prog.Info()
+	if err != nil {
+		return err
+	}
+	if size, err := info.TranslatedSize(); err == nil {
+		s.Instructions = size / instructionSize
+	}
+	if n, ok := info.VerifiedInstructions(); ok {
+		s.Verified = int(n)
+	}
+	return nil
+}

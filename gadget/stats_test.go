@@ -1,0 +1,43 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"testing"
+)
+
+func TestStatsCountRuns(t *testing.T) {
+	counting, err := CountRuns()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, parse(t, "records"), LoadOptions{})
+	g.make(100, 32)
+	runs := func() uint64 {
+		stats, err := g.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range stats {
+			if s.Runs > 0 {
+				if s.Time <= 0 || s.Instructions <= 0 || s.Verified <= 0 || !s.Attached {
+					t.Errorf("stats of a program that ran: %+v", s)
+				}
+				return s.Runs
+			}
+		}
+		return 0
+	}
+	n := runs()
+	if n < 1 {
+		t.Error("the kernel counted no runs")
+	}
+	if err := counting.Close(); err != nil {
+		t.Fatal(err)
+	}
+	g.make(100, 32)
+	if again := runs(); again != n {
+		t.Errorf("%d runs after counting had been switched off, want %d", again, n)
+	}
+}
