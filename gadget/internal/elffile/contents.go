@@ -1,0 +1,98 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package elffile
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Section returns the first section of that name, or nil.
+func (f *File) Section(name string) *Section {
+	i := slices.IndexFunc(f.Sections, func(s Section) bool { return s.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &f.Sections[i]
+}
+
+// SectionOf returns the first section of that type, or nil.
+func (f *File) SectionOf(t elf.SectionType) *Section {
+	i := slices.IndexFunc(f.Sections, func(s Section) bool { return s.Type == t })
+	if i < 0 {
+		return nil
+	}
+	return &f.Sections[i]
+}
+
+// check fails unless the section is in the file, as it is, and has at most limit bytes.
+func (f *File) check(s *Section, limit uint64) error {
+	switch {
+	case s.Type == elf.SHT_NOBITS:
+		return fmt.Errorf("section %q is not in the file", s.Name)
+	case s.Flags&elf.SHF_COMPRESSED != 0:
+		return fmt.Errorf("section %q is compressed", s.Name)
+	case !f.contains(s.Off, s.Size):
+		return fmt.Errorf("section %q: %w", s.Name, ErrTruncated)
+	case s.Size > limit:
+		return fmt.Errorf("section %q has %d bytes, more than the %d that gizmo reads", s.Name, s.Size, limit)
+	}
+	return nil
+}
+
+// Bytes returns the contents of a section of at most limit bytes.
+func (f *File) Bytes(s *Section, limit uint64) ([]byte, error) {
+	if err := f.check(s, limit); err != nil {
+		return nil, err
+	}
+	return f.read(s.Off, s.Size)
+}
+
+// Reader reads a section of at most limit bytes in pieces.
+func (f *File) Reader(s *Section, limit uint64) (*io.SectionReader, error) {
+	if err := f.check(s, limit); err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(f.r, int64(s.Off), int64(s.Size)), nil
+}
+
+// Where an address lies that no probe can be put at.
+var (
+	errNotLoaded   = errors.New("no part of the file is loaded there")
+	errNotCode     = errors.New("it is in a part of the file that is not executable")
+	errNotWritable = errors.New("it is in a part of the file that is not writable")
+)
+
+// CodeOffset returns where in the file the instruction at an address is.
+func (f *File) CodeOffset(addr uint64) (uint64, error) {
+	return f.offset(addr, elf.PF_X, errNotCode)
+}
+
+// DataOffset returns where in the file the initial value of the variable at an address is.
+func (f *File) DataOffset(addr uint64) (uint64, error) {
+	return f.offset(addr, elf.PF_W, errNotWritable)
+}
+
+func (f *File) offset(addr uint64, want elf.ProgFlag, otherwise error) (uint64, error) {
+	err := errNotLoaded
+	for i := range f.Segments {
+		s := &f.Segments[i]
+		if s.Type != elf.PT_LOAD || addr < s.Addr || addr-s.Addr >= s.Size {
+			continue
+		}
+		if s.Flags&want == 0 {
+			err = otherwise
+			continue
+		}
+		off := s.Off + (addr - s.Addr)
+		if off < s.Off || off >= f.size {
+			return 0, fmt.Errorf("address %#x: %w", addr, ErrTruncated)
+		}
+		return off, nil
+	}
+	return 0, fmt.Errorf("address %#x: %w", addr, err)
+}
