@@ -40,10 +40,11 @@ func Gizmo() *Rules {
 			"internal/nearest":    0,
 			"internal/kerneltest": 0,
 			"internal/archtest":   0,
+			"internal/cpus":       0,
 			"internal/int80":      0,
 		},
 		Families:     []string{"stage", "gadgets"},
-		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest"},
+		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus"},
 		Sideways: map[string]string{
 			"internal/cli": "internal/builtin", // the command line uses the wiring
 		},

@@ -1,0 +1,39 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cpus
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]int{
+		"0\n":       {0},
+		"0-3\n":     {0, 1, 2, 3},
+		"0-1,4,6-7": {0, 1, 4, 6, 7}, // with holes
+	} {
+		if got, err := Parse(text); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", ",", "a", "3-1", "-1", "1-", "0-99999999", "0,,1"} {
+		if got, err := Parse(text); err == nil {
+			t.Errorf("%q: %v, want an error", text, got)
+		}
+	}
+}
+
+func TestOnline(t *testing.T) {
+	t.Parallel()
+	got, err := Online()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) < runtime.NumCPU() { // which may be fewer: those that we may run on
+		t.Errorf("%v are online, Go sees %d", got, runtime.NumCPU())
+	}
+}
