@@ -31,6 +31,11 @@ func (img *Image) applyMetadata() error {
 			}
 		}
 	}
+	for i := range img.Programs {
+		if err := img.overrideSockMap(&img.Programs[i]); err != nil {
+			errs = append(errs, fmt.Errorf("gadget.yaml: programs.%s.attach_to: %w", img.Programs[i].Name, err))
+		}
+	}
 	return errors.Join(append(errs, img.checkKeys())...)
 }
 

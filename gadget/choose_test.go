@@ -5,6 +5,7 @@ package gadget
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -43,6 +44,10 @@ func TestChooseTakesTheFirstThatRuns(t *testing.T) {
 		{"", "", "a>c a>d", "a b"}, // one fexit for a kprobe and a kretprobe
 		{"a", "", "a>c a>d", "b c d"},
 		{"", "", "a>c b>c", "a b d"}, // two for one
+		{"a", "", "a>c b>c", "c d"},  // one of them alone would not do
+		{"b", "", "a>c b>c", "c d"},
+		{"b", "", "a>b b>d c>d", "a c"},
+		{"c", "", "a>b b>d c>d", "d"},
 		{"", "a", "a>b", "b c d"},
 		{"a", "b", "a>b", "a c d"}, // a stand-in that is disabled is none
 	} {
@@ -57,7 +62,7 @@ func TestChooseTakesTheFirstThatRuns(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, p := range img.choose(nil) {
+		for _, p := range loaded(img.choose(nil)) {
 			got = append(got, p.Name)
 		}
 		if !slices.Equal(got, strings.Fields(c.want)) {
@@ -81,5 +86,26 @@ func TestPreferencesThatMakeNoSense(t *testing.T) {
 		if err := img.addPreference(pair[:1], pair[2:]); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", pair, err, want)
 		}
+	}
+}
+
+// However many pairs an object has, choosing does not take long.
+func TestChooseAmongMany(t *testing.T) {
+	t.Parallel()
+	var programs []Program
+	for i := range 200 {
+		programs = append(programs, Program{Name: fmt.Sprintf("p%03d", i)})
+	}
+	img := imageOn("p000 p002", programs...)
+	for i := range programs {
+		for j := range i {
+			if err := img.addPreference(programs[j].Name, programs[i].Name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	got := loaded(img.choose(nil))
+	if len(got) != 1 || got[0].Name != "p199" { // each of the others would need p000 or p002
+		t.Errorf("%d chosen", len(got))
 	}
 }

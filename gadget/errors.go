@@ -4,8 +4,10 @@
 package gadget
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -49,17 +51,47 @@ func explainLoad(err error) error {
 }
 
 // explainHooks says which program's hook is missing, if that is why the kernel did not load them.
-func explainHooks(k *kernel, programs []*Program, err error) error {
-	var ve *ebpf.VerifierError
-	if errors.As(err, &ve) && len(ve.Log) > 0 {
-		return explainLoad(err)
-	}
-	for _, p := range programs {
+func (g *Gadget) explainHooks(k *kernel, err error) error {
+	for _, p := range g.programs {
 		if missing := p.missing(k); missing != nil {
-			return fmt.Errorf("%w: %w", missing, err)
+			return g.refused(p, cmp.Or(p.explain(k, missing), missing), err)
 		}
 	}
 	return explainLoad(err)
+}
+
+// explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
+// to look for those that exist.
+func (g *Gadget) explainAttach(p *Program, err error) error {
+	if k, kernelErr := newKernel(); kernelErr == nil {
+		missing := p.missing(k)
+		if why := cmp.Or(p.explain(k, cmp.Or(missing, err)), missing); why != nil {
+			return g.refused(p, why, err)
+		}
+	}
+	return fmt.Errorf("attach program %s to %s: %w", p.Name, p.place(), err)
+}
+
+// refused says why the kernel does not run a program. The reason may have its cause with it.
+func (g *Gadget) refused(p *Program, why, err error) error {
+	if errors.Unwrap(why) == nil {
+		why = fmt.Errorf("%w: %w", why, err)
+	}
+	if others := g.others(p); others != "" {
+		why = fmt.Errorf("%w%s", why, others)
+	}
+	return why
+}
+
+// others says why those do not run for which a program stands in.
+func (g *Gadget) others(p *Program) string {
+	var text strings.Builder
+	for _, c := range g.choices {
+		if c.Why != nil && slices.Contains(p.StandsInFor, c.Program.Name) {
+			fmt.Fprintf(&text, "; it would have stood in for another (%s%s)", c.Why, g.others(c.Program))
+		}
+	}
+	return text.String()
 }
 
 // lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of
@@ -92,15 +124,4 @@ func checkPrivileges() error {
 func explainKernelBTF(err error) error {
 	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to find their way in its structs; "+
 		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
-}
-
-// explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
-// to look for those that exist.
-func explainAttach(p *Program, err error) error {
-	if k, kernelErr := newKernel(); kernelErr == nil {
-		if missing := p.missing(k); missing != nil {
-			return fmt.Errorf("%w: %w", missing, err)
-		}
-	}
-	return fmt.Errorf("attach program %s to %s: %w", p.Name, p.Section, err)
 }

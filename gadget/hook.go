@@ -23,11 +23,16 @@ type hook struct {
 	// others may stand in for, and after loading has failed, for all. Nil means that there is no
 	// knowing.
 	missing func(k *kernel, p *Program) error
+	// explain says more about why the kernel refused to load or attach the program: err is what missing
+	// or the kernel said. It may take its time. Nil: there is nothing to add.
+	explain func(k *kernel, p *Program, err error) error
 	// prepare changes what is going to be loaded.
 	prepare func(k *kernel, p *Program, spec *ebpf.ProgramSpec) error
 	// attach hangs the program on its hook until the result is closed, which Gadget.Detach does. Nil
 	// if the programs are for a data source to run.
 	attach func(g *Gadget, p *Program, prog *ebpf.Program) (io.Closer, error)
+	// idle reports whether a loaded program does nothing and need not be attached. Nil: isIdle.
+	idle func(prog *ebpf.Program) bool
 }
 
 // hooks lists all hooks that gizmo knows.
@@ -36,6 +41,20 @@ func hooks() []*hook {
 		tracepointHook(),
 		rawTracepointHook(),
 		btfTracepointHook(),
+		kprobeHook(),
+		fentryHook(),
+		fexitHook(),
+		modifyReturnHook(),
+		lsmHook(),
+		perfEventHook(),
+		sockOpsHook(),
+		streamHook(),
+		messageHook(),
+		xdpHook(),
+		iterHook(),
+		uprobeHook(),
+		uretprobeHook(),
+		usdtHook(),
 		laterHook(),
 	}
 }
@@ -58,8 +77,7 @@ func hookOf(section string, list []*hook) *hook {
 func laterHook() *hook {
 	return &hook{
 		sections: []string{
-			"kprobe", "kretprobe", "fentry", "fexit", "lsm", "iter", "perf_event", "uprobe", "uretprobe", "usdt",
-			"socket*", "classifier", "sockops", "sk_skb", "sk_msg", "xdp",
+			"socket*", "classifier",
 		},
 		check: func(p *Program) error {
 			return fmt.Errorf("program %s: section %q: this kind of program is %w", p.Name, p.Section, ErrNotYetSupported)

@@ -17,18 +17,7 @@ const maxIdleSize = 16 * asm.InstructionSize
 // that a feature that is switched off costs the host nothing. If the kernel does not tell, it is
 // taken to do something.
 func isIdle(prog *ebpf.Program) bool {
-	info, err := prog.Info()
-	if err != nil {
-		return false
-	}
-	size, err := info.TranslatedSize()
-	if err != nil || size > maxIdleSize {
-		return false
-	}
-	instructions, err := info.Instructions()
-	if err != nil {
-		return false
-	}
+	instructions := shortProgram(prog)
 	for _, ins := range instructions {
 		switch class := ins.OpCode.Class(); {
 		case (class == asm.StClass || class == asm.StXClass) && ins.Dst != asm.RFP:
@@ -38,4 +27,42 @@ func isIdle(prog *ebpf.Program) bool {
 		}
 	}
 	return len(instructions) > 0
+}
+
+// agrees is isIdle for programs whose result is an answer: they do nothing if it is always 0, which
+// is no objection.
+func agrees(prog *ebpf.Program) bool {
+	for _, ins := range shortProgram(prog) {
+		class := ins.OpCode.Class()
+		if ins.Dst == asm.R0 && (class.IsALU() || class.IsLoad()) && !isZero(ins) {
+			return false
+		}
+	}
+	return isIdle(prog)
+}
+
+// isZero reports whether the instruction sets its register to 0.
+func isZero(ins asm.Instruction) bool {
+	return ins.OpCode.ALUOp() == asm.Mov && ins.OpCode.Source() == asm.ImmSource && ins.Constant == 0
+}
+
+// neverIdle is for programs whose result matters whatever it is.
+func neverIdle(*ebpf.Program) bool { return false }
+
+// shortProgram returns the instructions of a loaded program; none if it has many, or if the kernel does
+// not tell.
+func shortProgram(prog *ebpf.Program) asm.Instructions {
+	info, err := prog.Info()
+	if err != nil {
+		return nil
+	}
+	size, err := info.TranslatedSize()
+	if err != nil || size > maxIdleSize {
+		return nil
+	}
+	instructions, err := info.Instructions()
+	if err != nil {
+		return nil
+	}
+	return instructions
 }

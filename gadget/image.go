@@ -112,10 +112,14 @@ func (img *Image) apply(m marker) error {
 		return img.addParam(m.parts[0])
 	case markBuffer:
 		return img.mustHaveMap(m.parts[0])
-	case markIterTarget, markSockTarget:
-		return errors.Join(img.mustHaveProgram(m.parts[0]), img.mustHaveMap(m.parts[1]))
+	case markIterTarget:
+		return img.setIterMap(m.parts[0], m.parts[1])
+	case markSockTarget:
+		return img.setSockMap(m.parts[0], m.parts[1])
 	case markPrefer:
 		return img.addPreference(m.parts[0], m.parts[1])
+	case markLoadIf:
+		return img.addCondition(m.parts[0], m.parts[1])
 	}
 	return nil
 }
@@ -160,24 +164,43 @@ func (img *Image) addMapIterator(name, mapName string) error {
 	if err := img.mustHaveMap(mapName); err != nil {
 		return err
 	}
-	m := img.spec.Maps[mapName]
-	if m.Key == nil || m.Value == nil {
-		return fmt.Errorf("map %q: declare it with __type(key, ...) and __type(value, ...), so that its fields are known", mapName)
+	if err := img.checkIterated(mapName); err != nil {
+		return err
 	}
+	m := img.spec.Maps[mapName]
 	return img.addSource(DataSource{Kind: MapIterator, Map: mapName}, name, m.Key, m.Value)
 }
 
 func (img *Image) addIterator(name, typeName string, programs []string) error {
-	for _, p := range programs {
-		if err := img.mustHaveProgram(p); err != nil {
-			return err
-		}
-	}
 	record, err := img.structType(typeName)
 	if err != nil {
 		return err
 	}
+	for i, p := range programs {
+		if err := img.mustHaveProgram(p); err != nil {
+			return err
+		}
+		if section := img.spec.Programs[p].SectionName; !isIterSection(section) {
+			return fmt.Errorf("program %q is in section %q; arrays are written by programs in sections like iter/task", p, section)
+		}
+		if slices.Contains(programs[:i], p) {
+			return fmt.Errorf("program %q is named twice; its records would be, too", p)
+		}
+	}
 	return img.addSource(DataSource{Kind: Iterator, Iterators: programs}, name, record)
+}
+
+// setIterMap tells which map an iter program walks.
+func (img *Image) setIterMap(program, mapName string) error {
+	if err := errors.Join(img.mustHaveProgram(program), img.mustHaveMap(mapName)); err != nil {
+		return err
+	}
+	p := img.program(program)
+	if p.IterMap != "" && p.IterMap != mapName {
+		return fmt.Errorf("program %q is to walk the map %q already", program, p.IterMap)
+	}
+	p.IterMap = mapName
+	return nil
 }
 
 func (img *Image) addSource(d DataSource, name string, record ...btf.Type) (err error) {

@@ -238,9 +238,9 @@ func padded(rec []byte, size int) []byte {
 	return append(rec, make([]byte, max(0, size-len(rec)))...)
 }
 
-// buffers runs a test with ring buffers and with perf buffers.
+// buffers runs a test with each kind of buffer.
 func buffers(t *testing.T, f func(t *testing.T, o LoadOptions)) {
-	for name, perf := range map[string]bool{"ring": false, "perf": true} {
-		t.Run(name, func(t *testing.T) { f(t, LoadOptions{PerfBuffer: perf}) })
+	for name, o := range map[string]LoadOptions{"ring": {}, "shards": {Shards: 2}, "perf": {PerfBuffer: true}} {
+		t.Run(name, func(t *testing.T) { f(t, o) })
 	}
 }

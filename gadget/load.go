@@ -7,28 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
-	"math/bits"
-	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/rlimit"
 
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
-)
-
-const (
-	// DefaultBufferSize is the size in bytes of a buffer when the caller names none. Gadgets declare
-	// sizes too, made for other readers; see docs/RATIONALE.md.
-	DefaultBufferSize = 16 << 20
-	// DefaultLatency bounds how long an event may wait in the buffer for others to come.
-	DefaultLatency = 20 * time.Millisecond
 )
 
 // LoadOptions are the choices of one run. The zero value is useful.
@@ -36,14 +26,29 @@ type LoadOptions struct {
 	// Params are the values of params by variable, as Param.Parse returns them. Others keep their
 	// defaults.
 	Params map[string]Value
-	// BufferSize is the size in bytes of each ring buffer; 0 means DefaultBufferSize. It is rounded
-	// up to a power of two.
+	// BufferSize is the size in bytes of each ring buffer, at most MaxBufferSize; 0 means
+	// DefaultBufferSize(). It is rounded up to a power of two.
 	BufferSize int
+	// Latency bounds how long an event may wait in the buffer for others to come; 0 means
+	// DefaultLatency, and AtOnce that each event wakes the reader, if it sleeps. Objects that were built
+	// against other headers wake it for each event anyway.
+	Latency time.Duration
+	// Shards is the number of ring buffers into which each buffer is split, each for a group of CPUs, up
+	// to 64; it is rounded up to a power of two, and 0 means 1. BufferSize is shared out among them.
+	// Objects that were built against other headers have one.
+	Shards int
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
 	PerfBuffer bool
 	// Fetch says how often data sources of arrays are read, by their names. Others do as their
 	// annotations say.
 	Fetch map[string]Fetch
+	// NetNS lists the network namespaces in which iterators run that show one of them only (tcp, udp), by
+	// paths such as /proc/1/ns/net; several paths may lead to the same one. It is asked before each
+	// array, since namespaces come and go; see RunningNetNS. Nil: only the one that gizmo is in.
+	NetNS func() ([]string, error)
+	// Interface is the network interface for programs that are attached to one; empty: that of their
+	// attach_to.
+	Interface string
 	// ReturnMemory gives the memory that loading took (the kernel's types, above all: some 20 MiB) back
 	// to the system before the buffers are mapped. It collects garbage, which a small program hardly
 	// notices.
@@ -52,7 +57,7 @@ type LoadOptions struct {
 
 // Fetch says how often a data source of arrays is read.
 type Fetch struct {
-	// Interval is the time from one array to the next; 0 means the default.
+	// Interval is the time from one array to the next; 0 means the default. See also AtEnd.
 	Interval time.Duration
 	// Count is the number of arrays after which the source is at its end; 0: it goes on as long as the
 	// run.
@@ -67,11 +72,15 @@ type Gadget struct {
 	coll  *ebpf.Collection
 	// programs are those that were loaded.
 	programs []*Program
+	choices  []Choice
+	iface    string
 
 	sources []pipeline.Source
 
 	mu    sync.Mutex // guards links: Detach may be called by a signal's goroutine
 	links []io.Closer
+
+	usdtSpecs *usdtSpecs // what static probes tell of their arguments; nil until there is one
 }
 
 // Load puts the gadget's maps and programs into the kernel. Nothing happens there until Attach.
@@ -79,6 +88,10 @@ type Gadget struct {
 func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	if o == nil {
 		o = &LoadOptions{}
+	}
+	img, err := img.withParams(o.Params)
+	if err != nil {
+		return nil, err
 	}
 	if err := img.Supported(); err != nil {
 		return nil, err
@@ -93,38 +106,70 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen := img.choose(k)
-	spec, err := img.prepare(o, k, chosen)
+	g := &Gadget{image: img, choices: img.choose(k), iface: o.Interface}
+	g.programs = loaded(g.choices)
+	g.logChoices()
+	spec, err := img.prepare(o, k, g.programs)
 	if err != nil {
 		return nil, err
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		Programs: ebpf.ProgramOptions{KernelTypes: k.types},
-	})
+	pins, err := openPins(spec.Maps)
 	if err != nil {
-		return nil, explainHooks(k, chosen, err)
+		return nil, err
 	}
-	g := &Gadget{image: img, coll: coll, programs: chosen}
+	defer pins.close()
+	g.coll, err = img.newCollection(spec, k, pins, o)
+	if err != nil {
+		return nil, g.explainHooks(k, err)
+	}
 	schemas := img.schemas(k.types)
 	if o.ReturnMemory {
 		debug.FreeOSMemory()
 	}
-	if err := g.openSources(schemas); err != nil {
+	if err := g.openSources(schemas, o); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	if err := pins.pin(g.coll.Maps); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
 }
 
-// Supported returns an error for the first part of the image that this version of gizmo cannot run.
-func (img *Image) Supported() error {
-	for i := range img.DataSources {
-		if d := &img.DataSources[i]; d.Kind != Tracer {
-			return fmt.Errorf("data source %q: a data source of this kind (%s) is %w", d.Schema.Name, d.Kind, ErrNotYetSupported)
+// Programs tells of each program of the image whether it was loaded and, if it was not, why.
+func (g *Gadget) Programs() []Choice { return slices.Clone(g.choices) }
+
+// logChoices tells those who want to know it which programs were passed over.
+func (g *Gadget) logChoices() {
+	for _, c := range g.choices {
+		if c.Why != nil && !errors.Is(c.Why, errDisabled) {
+			slog.Debug("a program is left out", "program", c.Program.Name, "hook", c.Program.place(), "why", c.Why)
 		}
 	}
+}
+
+// newCollection puts maps and programs into the kernel.
+func (img *Image) newCollection(spec *ebpf.CollectionSpec, k *kernel, pins *pins, o *LoadOptions) (*ebpf.Collection, error) {
+	options := ebpf.CollectionOptions{
+		Programs:        ebpf.ProgramOptions{KernelTypes: k.types},
+		MapReplacements: pins.found,
+		Cache:           k.cache,
+	}
+	if doubled, ok := img.doubleMaps(spec, o); ok {
+		coll, err := ebpf.NewCollectionWithOptions(doubled, options)
+		if err == nil {
+			return coll, nil
+		}
+		// As it was written it may load. If not, the error is about what the author knows.
+		slog.Debug("the programs do not load with two maps to take turns between", "error", err)
+	}
+	return ebpf.NewCollectionWithOptions(spec, options)
+}
+
+// Supported returns an error for the first part of the image that this version of gizmo cannot run.
+func (img *Image) Supported() error {
 	for _, name := range slices.Sorted(maps.Keys(img.spec.Maps)) {
-		if img.spec.Maps[name].Pinning != ebpf.PinNone {
-			return fmt.Errorf("map %q: a pinned map is %w", name, ErrNotYetSupported)
+		if err := img.checkPin(name); err != nil {
+			return err
 		}
 	}
 	for i := range img.Programs {
@@ -147,19 +192,8 @@ func (img *Image) prepare(o *LoadOptions, k *kernel, chosen []*Program) (*ebpf.C
 	if err := preparePrograms(spec, k, chosen); err != nil {
 		return nil, err
 	}
-	noRing := features.HaveMapType(ebpf.RingBuf)
-	perf := o.PerfBuffer || errors.Is(noRing, ebpf.ErrNotSupported)
-	for i := range img.DataSources {
-		if img.DataSources[i].Kind != Tracer {
-			continue
-		}
-		m := spec.Maps[img.DataSources[i].Map]
-		if o.PerfBuffer && m.Type == ebpf.RingBuf && noRing == nil && spec.Variables[varPerf] == nil {
-			return nil, fmt.Errorf("this gadget cannot use perf buffers on a kernel that has ring buffers: it has no constant %s (built against other headers?)", varPerf)
-		}
-		configureBuffer(m, o.BufferSize, perf)
-	}
-	if err := tellPrograms(spec, perf); err != nil {
+	setCookieFlag(spec, hasCookies)
+	if err := img.prepareBuffers(spec, o); err != nil {
 		return nil, err
 	}
 	return spec, fixVariables(spec)
@@ -254,77 +288,27 @@ func (img *Image) paramVars() []string {
 	return names
 }
 
-// configureBuffer gives one buffer its type and size.
-func configureBuffer(m *ebpf.MapSpec, size int, perf bool) {
-	if perf {
-		m.Type, m.KeySize, m.ValueSize, m.MaxEntries = ebpf.PerfEventArray, 4, 4, 0
-		return
-	}
-	if m.Type == ebpf.RingBuf {
-		m.MaxEntries = bufferSize(size)
-	}
-}
-
-// bufferSize rounds up to what the kernel takes: a power of two and at least a page.
-func bufferSize(size int) uint32 {
-	if size <= 0 {
-		size = DefaultBufferSize
-	}
-	size = min(max(size, os.Getpagesize()), 1<<30)
-	return 1 << bits.Len32(uint32(size)-1)
-}
-
-// The constants of <gadget/buffer.h> that are ours to set. Objects built elsewhere lack them, and
-// then the kernel decides when to wake the reader.
-const (
-	varWakeup = "gadget_wakeup_bytes"
-	varPerf   = "gadget_force_perf_buffer"
-)
-
-// tellPrograms sets the constants that say how to use the buffers.
-func tellPrograms(spec *ebpf.CollectionSpec, perf bool) error {
-	if v, ok := spec.Variables[varPerf]; ok && perf {
-		if err := v.Set(true); err != nil {
-			return err
-		}
-	}
-	v, ok := spec.Variables[varWakeup]
-	if !ok || perf {
-		return nil
-	}
-	smallest := uint32(1 << 30)
-	for _, m := range spec.Maps {
-		if m.Type == ebpf.RingBuf {
-			smallest = min(smallest, m.MaxEntries)
-		}
-	}
-	return v.Set(uint64(wakeupBytes(smallest)))
-}
-
-// wakeupBytes is the amount of unread data for which the reader of a buffer is woken: often enough
-// that it starts long before the buffer is full, and seldom enough that waking costs nothing
-// beside the events. A power of two.
-func wakeupBytes(buffer uint32) uint32 {
-	return max(min(buffer/16, 256<<10), 1<<10)
-}
-
 // Attach attaches the programs that were loaded, except those of which the params have left nothing:
 // events come from now on.
 func (g *Gadget) Attach() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	var absent absentFiles
 	for _, p := range g.programs {
 		prog := g.coll.Programs[p.Name]
-		if p.hook.attach == nil || isIdle(prog) {
+		if p.hook.attach == nil || p.isIdle(prog) {
 			continue
 		}
 		l, err := p.hook.attach(g, p, prog)
+		if absent.has(p, err) {
+			continue
+		}
 		if err != nil {
-			return explainAttach(p, err)
+			return g.explainAttach(p, err)
 		}
 		g.links = append(g.links, l)
 	}
-	return nil
+	return absent.settle()
 }
 
 // Detach detaches all programs. What they produced before can still be read.

@@ -134,7 +134,7 @@ func TestMapIsSizedInTheKernel(t *testing.T) {
 
 func TestBufferSizeInTheKernel(t *testing.T) {
 	img := parse(t, "records")
-	for size, want := range map[int]uint32{0: DefaultBufferSize, 5000: 8192} {
+	for size, want := range map[int]uint32{0: uint32(DefaultBufferSize()), 5000: 8192} {
 		g := load(t, img, LoadOptions{BufferSize: size})
 		if got := g.coll.Maps["events"].MaxEntries(); got != want {
 			t.Errorf("%d: the buffer has %d bytes, want %d", size, got, want)

@@ -22,9 +22,12 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// TestMain has two more jobs: it is a process with few privileges, when a test asks for one, and it
-// fails when the tests leave something in the kernel.
+// TestMain has more jobs: it is a process with few privileges, or one with many threads, when a test
+// asks for one, and it fails when the tests leave something in the kernel.
 func TestMain(m *testing.M) {
+	if os.Getenv(threadsEnv) != "" {
+		os.Exit(serveThreads())
+	}
 	if os.Getenv(unprivilegedEnv) != "" {
 		os.Exit(loadUnprivileged())
 	}

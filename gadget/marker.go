@@ -25,6 +25,7 @@ const (
 	markIterTarget
 	markSockTarget
 	markPrefer
+	markLoadIf
 )
 
 // markerSyntax is how the names of one kind of marker look.
@@ -53,6 +54,7 @@ func markerSyntaxes() []markerSyntax {
 		{"gadget_mapelem_iter_target_", markIterTarget, 2, 2},
 		{"gadget_sk_prog_target_", markSockTarget, 2, 2},
 		{"gadget_prefer_", markPrefer, 2, 2},
+		{"gadget_load_if_", markLoadIf, 2, 2},
 	}
 }
 

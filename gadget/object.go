@@ -43,6 +43,9 @@ func readObject(object io.ReaderAt) (*ebpf.CollectionSpec, error) {
 	if err := checkObject(data); err != nil {
 		return nil, err
 	}
+	if data, err = strengthenMaps(data); err != nil {
+		return nil, unreadable(err)
+	}
 	spec, err := loadSpec(data)
 	switch {
 	case err != nil:
@@ -51,6 +54,9 @@ func readObject(object io.ReaderAt) (*ebpf.CollectionSpec, error) {
 		return nil, errNoBTF
 	case len(spec.Programs) == 0:
 		return nil, errors.New("it has no programs")
+	}
+	if err := finishSpec(spec, data); err != nil {
+		return nil, unreadable(err)
 	}
 	for _, p := range spec.Programs {
 		if p.License == "" {

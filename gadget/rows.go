@@ -9,7 +9,24 @@ type rows struct {
 	size  int    // of the struct
 	slots []byte // back to back
 	used  []int  // bytes of each slot that may be other than zero
-	wrap  []byte // a record that is longer than the struct and came in two pieces
+	wraps wraps
+}
+
+// wraps holds the records of a batch that are longer than the struct and came in two pieces: at most
+// one of each buffer.
+type wraps struct {
+	texts [][]byte
+	used  int
+}
+
+func (w *wraps) join(head, tail []byte) []byte {
+	if w.used == len(w.texts) {
+		w.texts = append(w.texts, nil)
+	}
+	text := &w.texts[w.used]
+	w.used++
+	*text = append(append((*text)[:0], head...), tail...)
+	return *text
 }
 
 // maxSlotBytes bounds the memory of the slots; large structs get fewer.
@@ -22,6 +39,9 @@ func newRows(size uint32) rows {
 
 // max is the number of rows that a batch can have.
 func (r *rows) max() int { return len(r.used) }
+
+// begin is called before the rows of a batch.
+func (r *rows) begin() { r.wraps.used = 0 }
 
 // row returns row number i of a batch with the bytes of a record that comes in two pieces, of
 // which the second is mostly empty. The result may be the first piece itself.
@@ -36,9 +56,7 @@ func (r *rows) row(i int, head, tail []byte) []byte {
 func (r *rows) copy(i int, head, tail []byte) []byte {
 	n := len(head) + len(tail)
 	if n > r.size {
-		// The buffer wraps at most once in a batch, so one place for such a record is enough.
-		r.wrap = append(append(r.wrap[:0], head...), tail...)
-		return r.wrap
+		return r.wraps.join(head, tail)
 	}
 	slot := r.slots[i*r.size : (i+1)*r.size : (i+1)*r.size]
 	copy(slot, head)

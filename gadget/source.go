@@ -28,10 +28,10 @@ func (img *Image) schemas(kernel *btf.Spec) []*event.Schema {
 	return schemas
 }
 
-// openSources makes a source of every buffer, for these schemas.
-func (g *Gadget) openSources(schemas []*event.Schema) error {
+// openSources makes a source of every data source, for these schemas.
+func (g *Gadget) openSources(schemas []*event.Schema, o *LoadOptions) error {
 	for i, schema := range schemas {
-		src, err := g.openSource(&g.image.DataSources[i], schema)
+		src, err := g.openSource(&g.image.DataSources[i], schema, o)
 		if err != nil {
 			return fmt.Errorf("data source %q: %w", schema.Name, err)
 		}
@@ -40,38 +40,43 @@ func (g *Gadget) openSources(schemas []*event.Schema) error {
 	return nil
 }
 
-func (g *Gadget) openSource(d *DataSource, schema *event.Schema) (pipeline.Source, error) {
+func (g *Gadget) openSource(d *DataSource, schema *event.Schema, o *LoadOptions) (pipeline.Source, error) {
 	switch d.Kind {
 	case Tracer:
-		return g.openBuffer(d, schema)
+		return g.openBuffer(d, schema, o)
+	case MapIterator:
+		return g.openMap(d, schema, o)
 	default:
-		return nil, ErrNotYetSupported
+		return g.openIterator(d, schema, o)
 	}
 }
 
 // openBuffer makes a source of a ring or perf buffer.
-func (g *Gadget) openBuffer(d *DataSource, schema *event.Schema) (pipeline.Source, error) {
+func (g *Gadget) openBuffer(d *DataSource, schema *event.Schema, o *LoadOptions) (pipeline.Source, error) {
 	m := g.coll.Maps[d.Map]
 	losses := lossCounter{counts: g.coll.Maps[d.Map+lostSuffix]}
 	if m.Type() == ebpf.PerfEventArray {
 		return newPerfSource(m, schema, losses)
 	}
-	r, err := ring.Open(m.FD(), int(m.MaxEntries()))
+	r, err := g.openRings(d, m, schema)
 	if err != nil {
 		return nil, err
 	}
 	_, timed := g.image.spec.Variables[varWakeup]
-	return &ringSource{ring: r, schema: schema, losses: losses, rows: newRows(schema.Size), patience: patience(timed)}, nil
+	return &ringSource{rings: r, schema: schema, losses: losses, patience: patience(timed, o.Latency)}, nil
 }
 
 // patience is how long a source waits for the kernel to wake it before it looks by itself. Programs
 // that wake the reader for a share of the buffer only make it necessary for the latency's sake, the
 // others for losses that no event follows.
-func patience(timed bool) time.Duration {
-	if timed {
+func patience(timed bool, latency time.Duration) time.Duration {
+	switch {
+	case !timed || latency < 0:
+		return lossInterval
+	case latency == 0:
 		return DefaultLatency
 	}
-	return lossInterval
+	return min(latency, lossInterval)
 }
 
 // How much a batch holds at most. Beyond that the memory of the buffer should be given back first.
@@ -80,11 +85,22 @@ const (
 	maxBatchBytes = 256 << 10
 )
 
-// ringSource reads a BPF ring buffer.
+// rings is the reading end of one BPF ring buffer, or of the several that share a data source's
+// events.
+type rings interface {
+	// fill gives back what the rows of the batch before took and reads the next.
+	fill(b *event.Batch)
+	// Busy reports whether there is something that fill could not take yet.
+	Busy() bool
+	Wait(timeout time.Duration) error
+	Wake()
+	Close() error
+}
+
+// ringSource reads BPF ring buffers.
 type ringSource struct {
-	ring     *ring.Ring
+	rings    rings
 	schema   *event.Schema
-	rows     rows
 	losses   lossCounter
 	patience time.Duration
 	watch    watch
@@ -94,16 +110,16 @@ func (s *ringSource) Schemas() []*event.Schema { return []*event.Schema{s.schema
 
 func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 	if !s.watch.started() {
-		s.watch.start(ctx, s.ring.Wake)
+		s.watch.start(ctx, s.rings.Wake)
 	}
 	b.Reset(s.schema)
 	for {
 		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
-		s.fill(b)
+		s.rings.fill(b)
 		if len(b.Rows) == 0 {
 			// There may have been records that were discarded: unless they are given back, too, the
 			// kernel does not take this reader for one that has caught up, and would not wake it.
-			s.fill(b)
+			s.rings.fill(b)
 		}
 		var err error
 		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
@@ -112,34 +128,40 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 		switch {
 		case len(b.Rows) > 0 || len(b.Lost) > 0:
 			return nil
-		case ended && !s.ring.Busy():
+		case ended && !s.rings.Busy():
 			return io.EOF
 		case ended:
 			time.Sleep(time.Millisecond) // a program is about to finish its record
 			continue
 		}
-		if err := s.ring.Wait(s.patience); err != nil {
+		if err := s.rings.Wait(s.patience); err != nil {
 			return err
 		}
 	}
 }
 
-// fill gives back what the rows of the batch before took and reads the next.
-func (s *ringSource) fill(b *event.Batch) {
-	s.ring.Release()
-	for n := 0; len(b.Rows) < s.rows.max() && n < maxBatchBytes; {
-		head, tail, ok := s.ring.Next()
+func (s *ringSource) Close() error {
+	s.watch.stop()
+	return s.rings.Close()
+}
+
+// oneRing is a ring buffer by itself.
+type oneRing struct {
+	*ring.Ring
+	rows rows
+}
+
+func (r *oneRing) fill(b *event.Batch) {
+	r.Release()
+	r.rows.begin()
+	for n := 0; len(b.Rows) < r.rows.max() && n < maxBatchBytes; {
+		head, tail, ok := r.Next()
 		if !ok {
 			return
 		}
 		n += len(head) + len(tail)
-		b.Rows = append(b.Rows, s.rows.row(len(b.Rows), head, tail))
+		b.Rows = append(b.Rows, r.rows.row(len(b.Rows), head, tail))
 	}
-}
-
-func (s *ringSource) Close() error {
-	s.watch.stop()
-	return s.ring.Close()
 }
 
 // watch calls a function when a context ends. The zero value watches nothing.

@@ -48,7 +48,7 @@ func (g *Gadget) Stats() ([]ProgramStats, error) {
 	list := make([]ProgramStats, 0, len(g.programs))
 	for _, p := range g.programs {
 		prog := g.coll.Programs[p.Name]
-		s := ProgramStats{Name: p.Name, Section: p.Section, Attached: !isIdle(prog)}
+		s := ProgramStats{Name: p.Name, Section: p.Section, Attached: !p.isIdle(prog)}
 		if err := s.read(prog); err != nil {
 			return nil, fmt.Errorf("program %s: %w", p.Name, err)
 		}

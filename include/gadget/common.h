@@ -43,12 +43,19 @@ static __always_inline void __gadget_copy_comm(void *to, const void *from)
 }
 
 /*
+ * gadget_process_populate_from_task: fills @p, every byte of it, with the process
+ * of @task.
+ * @task: a pointer whose type the kernel knows: of an iterator's context, of a
+ *        tp_btf, fentry or lsm program's argument, or bpf_get_current_task_btf()
+ *
  * Plain loads: see __gadget_has_task_btf().  Even the helpers for the current pid,
- * uid and name cost more than this, which they fetch from the same places.
+ * uid and name cost more than this, which they fetch from the same places.  A
+ * task that has given up its namespaces (a zombie) has 0 for mntns_id.
  */
-static __always_inline void __gadget_process_from_btf(struct gadget_process *p)
+static __always_inline void
+gadget_process_populate_from_task(struct task_struct *task,
+				  struct gadget_process *p)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_struct *parent = task->real_parent;
 	const struct cred *cred = task->cred;
 
@@ -98,7 +105,8 @@ __gadget_process_from_helpers(struct gadget_process *p)
 static __always_inline void gadget_process_populate(struct gadget_process *p)
 {
 	if (__gadget_has_task_btf())
-		__gadget_process_from_btf(p);
+		gadget_process_populate_from_task(bpf_get_current_task_btf(),
+						  p);
 	else
 		__gadget_process_from_helpers(p);
 }

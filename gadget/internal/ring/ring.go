@@ -9,9 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"sync/atomic"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,26 +30,24 @@ type Ring struct {
 	data     []byte
 	mask     uint64
 	pos      uint64 // how far Next has come; consumer follows on Release
+	after    uint64 // the end of the record that Peek has returned
 
 	control, shared []byte // the two mappings
-	epoll           int
-	wakeMu          sync.Mutex // guards wake
-	wake            int        // -1 once closed
-	events          [2]unix.EpollEvent
+	waiter
 }
 
 // Open maps the ring buffer behind the descriptor fd, whose data area has size bytes (a power of
 // two, the map's max_entries). The descriptor must stay open as long as the ring.
 func Open(fd, size int) (*Ring, error) {
-	r := &Ring{mask: uint64(size) - 1, epoll: -1, wake: -1}
-	if err := r.open(fd, size); err != nil {
+	r := &Ring{mask: uint64(size) - 1, waiter: newWaiter()}
+	if err := errors.Join(r.mmap(fd, size), r.waiter.open(fd)); err != nil {
 		_ = r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Ring) open(fd, size int) (err error) {
+func (r *Ring) mmap(fd, size int) (err error) {
 	page := os.Getpagesize()
 	if r.control, err = unix.Mmap(fd, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map the consumer's page of the ring buffer: %w", err)
@@ -65,27 +61,6 @@ func (r *Ring) open(fd, size int) (err error) {
 	r.producer = (*atomic.Uint64)(unsafe.Pointer(&r.shared[0]))
 	r.data = r.shared[page:]
 	r.pos = r.consumer.Load()
-	return r.openPoll(fd)
-}
-
-func (r *Ring) openPoll(fd int) (err error) {
-	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return fmt.Errorf("epoll_create: %w", err)
-	}
-	if r.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return fmt.Errorf("eventfd: %w", err)
-	}
-	// The ring is edge-triggered: Wait must not return at once because of records that are there but
-	// still being written.
-	for _, w := range []struct {
-		fd     int
-		events uint32
-	}{{fd, unix.EPOLLIN | unix.EPOLLET}, {r.wake, unix.EPOLLIN}} {
-		ev := unix.EpollEvent{Events: w.events, Fd: int32(w.fd)}
-		if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, w.fd, &ev); err != nil {
-			return fmt.Errorf("epoll_ctl: %w", err)
-		}
-	}
 	return nil
 }
 
@@ -93,6 +68,15 @@ func (r *Ring) openPoll(fd int) (err error) {
 // so far. A record that wraps around the end of the buffer comes in two pieces. The memory is the
 // kernel's: it may be read until Release.
 func (r *Ring) Next() (head, tail []byte, ok bool) {
+	head, tail, ok = r.Peek()
+	if ok {
+		r.Take()
+	}
+	return head, tail, ok
+}
+
+// Peek returns what Next would, which then goes on to return the same.
+func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	end := r.producer.Load()
 	for r.pos < end {
 		at := r.pos & r.mask
@@ -101,8 +85,9 @@ func (r *Ring) Next() (head, tail []byte, ok bool) {
 			return nil, nil, false
 		}
 		size := uint64(word &^ (busyBit | discardBit))
-		r.pos += (size + headerSize + 7) &^ 7
+		r.after = r.pos + (size+headerSize+7)&^7
 		if word&discardBit != 0 {
+			r.pos = r.after
 			continue
 		}
 		from := (at + headerSize) & r.mask
@@ -115,45 +100,19 @@ func (r *Ring) Next() (head, tail []byte, ok bool) {
 	return nil, nil, false
 }
 
+// Take goes past the record that Peek has returned.
+func (r *Ring) Take() { r.pos = r.after }
+
 // Release gives the memory of all records returned so far back to the kernel.
 func (r *Ring) Release() { r.consumer.Store(r.pos) }
 
-// Wait blocks until the kernel says that there is something to read, Wake was called, or the
-// timeout has passed; a negative timeout means never.
-func (r *Ring) Wait(timeout time.Duration) error {
-	ms := -1
-	if timeout >= 0 {
-		ms = int((timeout + time.Millisecond - 1) / time.Millisecond)
-	}
-	_, err := unix.EpollWait(r.epoll, r.events[:], ms)
-	if err != nil && !errors.Is(err, unix.EINTR) {
-		return fmt.Errorf("wait for the ring buffer: %w", err)
-	}
-	return nil
-}
-
-// Wake ends the present and all later calls of Wait. It may be called by any goroutine, and does
-// nothing after Close.
-func (r *Ring) Wake() {
-	r.wakeMu.Lock()
-	defer r.wakeMu.Unlock()
-	one := [8]byte{1}
-	if r.wake >= 0 {
-		_, _ = unix.Write(r.wake, one[:])
-	}
-}
-
 // Close unmaps the buffer. Nothing that Next returned may be used any longer.
 func (r *Ring) Close() error {
-	r.wakeMu.Lock()
-	defer r.wakeMu.Unlock()
+	return errors.Join(r.waiter.close(), r.munmap())
+}
+
+func (r *Ring) munmap() error {
 	var errs []error
-	for _, fd := range []*int{&r.epoll, &r.wake} {
-		if *fd >= 0 {
-			errs = append(errs, unix.Close(*fd))
-			*fd = -1
-		}
-	}
 	for _, m := range []*[]byte{&r.control, &r.shared} {
 		if *m != nil {
 			errs = append(errs, unix.Munmap(*m))

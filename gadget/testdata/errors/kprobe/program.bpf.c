@@ -4,7 +4,7 @@
 
 MARKER(gadget_tracer_t___events___event);
 
-SEC("kprobe/do_exit")
+SEC("kprobe")
 int program(void *ctx)
 {
 	return 0;

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 #include "../base.h"
 
-struct key {
-	__u32 pid;
-};
-
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 16);
-	__type(key, struct key);
+	__type(key, __u32);
 	__type(value, struct event);
 } counts SEC(".maps");
 

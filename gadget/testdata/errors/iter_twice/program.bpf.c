@@ -2,7 +2,7 @@
 #define NO_PROGRAM
 #include "../base.h"
 
-MARKER(gadget_iter_i___event___program);
+MARKER(gadget_iter_i___event___program___program);
 
 SEC("iter/task")
 int program(void *ctx)

@@ -1,0 +1,183 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"encoding/binary"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+)
+
+// withPins runs a function that sees a bpf file system of its own.
+func withPins(t *testing.T, f func()) {
+	t.Helper()
+	kerneltest.RequireRoot(t)
+	inPrivateMounts(t, func() {
+		if err := unix.Mount("bpf", pinFolder, "bpf", 0, ""); err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	})
+}
+
+// count runs the fixture "pinned" once and returns what it counted before this run's call.
+func countKept(t *testing.T, o LoadOptions) uint64 {
+	t.Helper()
+	img := parse(t, "pinned")
+	o.Params = watching(t, img)
+	g, err := img.Load(&o)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer g.Close()
+	if err := g.Attach(); err != nil {
+		t.Error(err)
+		return 0
+	}
+	_, _, _ = unix.RawSyscall(unix.SYS_GETPGID, 1<<29, 0, 0)
+	rows := drain(t, g.Sources()[0]).rows
+	if len(rows) != 1 {
+		t.Errorf("%d events", len(rows))
+		return 0
+	}
+	return binary.LittleEndian.Uint64(rows[0])
+}
+
+func pinned(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(pinFolder)
+	if err != nil {
+		t.Error(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), ".debug") { // the kernel's own
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+// A pinned map outlives the gadget, and the next one goes on with it.
+func TestPinnedMaps(t *testing.T) {
+	withPins(t, func() {
+		if got := countKept(t, LoadOptions{}); got != 1 {
+			t.Errorf("the first run counted %d", got)
+		}
+		if got, want := pinned(t), []string{"also_kept", "kept"}; !slices.Equal(got, want) {
+			t.Errorf("pinned %q, want %q", got, want)
+		}
+		if got := countKept(t, LoadOptions{}); got != 2 {
+			t.Errorf("the second run counted %d", got)
+		}
+		if err := os.Remove(pinFolder + "/kept"); err != nil {
+			t.Error(err)
+		}
+		if got := countKept(t, LoadOptions{}); got != 1 {
+			t.Errorf("after its end was wanted, the next run counted %d", got)
+		}
+	})
+}
+
+// What is pinned and is something else is told, and left alone.
+func TestPinnedMapThatDiffers(t *testing.T) {
+	withPins(t, func() {
+		m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 99})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer m.Close()
+		if err := m.Pin(pinFolder + "/kept"); err != nil {
+			t.Error(err)
+			return
+		}
+		img := parse(t, "pinned")
+		mustSay(t, refusal(t, img, LoadOptions{}), `map "kept": another map is pinned as /sys/fs/bpf/kept; if nobody needs it any more, remove that file: `, "99")
+		if got, want := pinned(t), []string{"kept"}; !slices.Equal(got, want) {
+			t.Errorf("pinned %q, want %q", got, want)
+		}
+		if err := os.Remove(pinFolder + "/kept"); err != nil {
+			t.Error(err)
+		}
+		if err := os.Mkdir(pinFolder+"/kept", 0o700); err != nil {
+			t.Error(err)
+		}
+		mustSay(t, refusal(t, img, LoadOptions{}), `map "kept": open the map pinned as /sys/fs/bpf/kept: `)
+	})
+}
+
+// Loading that fails pins nothing.
+func TestFailurePinsNothing(t *testing.T) {
+	withPins(t, func() {
+		img := parse(t, "pinned")
+		spec := img.spec.Programs["on_call"]
+		spec.Instructions = spec.Instructions[:1] // the verifier wants more
+		if _, err := img.Load(nil); err == nil {
+			t.Error("no error")
+		}
+		if got := pinned(t); len(got) > 0 {
+			t.Errorf("pinned %q", got)
+		}
+		// The last cannot be pinned, so the ones before are not.
+		p := pins{fresh: []string{"also_kept", "kept"}}
+		m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer m.Close()
+		other, err := m.Clone()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer other.Close()
+		if err := m.Pin(pinFolder + "/kept"); err != nil {
+			t.Error(err)
+		}
+		third, err := m.Clone()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer third.Close()
+		err = p.pin(map[string]*ebpf.Map{"also_kept": other, "kept": third})
+		mustSay(t, err, `map "kept": pin it as /sys/fs/bpf/kept: another run has pinned one in this moment`)
+		if got, want := pinned(t), []string{"kept"}; !slices.Equal(got, want) {
+			t.Errorf("pinned %q, want %q", got, want)
+		}
+	})
+}
+
+func TestPinnedMapWithoutFileSystem(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	inPrivateMounts(t, func() {
+		if err := unix.Mount("tmpfs", pinFolder, "tmpfs", 0, ""); err != nil {
+			t.Error(err)
+			return
+		}
+		mustSay(t, refusal(t, parse(t, "pinned"), LoadOptions{}),
+			`map "also_kept": it is to be pinned, and no bpf file system is there: mount -t bpf bpf /sys/fs/bpf`)
+	})
+}
+
+func TestNamesOfPins(t *testing.T) {
+	t.Parallel()
+	for name, good := range map[string]bool{"kept": true, "_x1": true, "": false, "..": false, "a/b": false, "../kept": false, "a.b": false, "a b": false} {
+		img := &Image{spec: &ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{name: {Pinning: ebpf.PinByName}}}}
+		if err := img.checkPin(name); (err == nil) != good {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}

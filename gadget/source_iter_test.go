@@ -1,0 +1,602 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/records"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// The defaults of an iterator, and how annotations change them.
+func TestFetchOfAnIterator(t *testing.T) {
+	t.Parallel()
+	for yaml, want := range map[string]Fetch{
+		"":                                    {Count: 1},
+		"fetch-interval: 5s":                  {Interval: 5 * time.Second},
+		"fetch-interval: 0":                   {Count: 1},
+		"fetch-count: 3":                      {Count: 3},
+		"fetch-count: 0":                      {},
+		"fetch-interval: 2s\nfetch-count: 10": {Interval: 2 * time.Second, Count: 10},
+		"ebpf.map.flush-on-stop: true":        {Count: 1, Flush: true},
+	} {
+		if yaml != "" {
+			yaml = "name: m\ndatasources:\n  one:\n    annotations:\n      " + strings.ReplaceAll(yaml, "\n", "\n      ") + "\n"
+		}
+		d, _ := parseWith(t, "markers", yaml).DataSource("one")
+		if got := (&LoadOptions{}).fetchOf(d); got != want {
+			t.Errorf("%q: got %+v, want %+v", yaml, got, want)
+		}
+	}
+}
+
+func TestIteratorsOfMapsAreTold(t *testing.T) {
+	t.Parallel()
+	img := parse(t, "markers")
+	for i := range img.Programs {
+		p := &img.Programs[i]
+		want := ""
+		if p.Name == "walk_elem" {
+			want = "counts"
+		}
+		if p.IterMap != want {
+			t.Errorf("%s walks %q, want %q", p.Name, p.IterMap, want)
+		}
+	}
+}
+
+// fakeIter is an iterator whose every iteration shows the same bytes.
+type fakeIter struct {
+	data          []byte
+	err           error
+	opened, ended int
+	closed        bool
+	onOpen        func()
+}
+
+func (f *fakeIter) Open() (io.ReadCloser, error) {
+	f.opened++
+	if f.onOpen != nil {
+		f.onOpen()
+	}
+	return &fakeIteration{f, bytes.NewReader(f.data)}, f.err
+}
+
+func (f *fakeIter) Close() error {
+	f.closed = true
+	return nil
+}
+
+type fakeIteration struct {
+	iter *fakeIter
+	*bytes.Reader
+}
+
+func (f *fakeIteration) Close() error {
+	f.iter.ended++
+	return nil
+}
+
+func fakeSource(f Fetch, iters ...*fakeIter) *iterSource {
+	s := &iterSource{schema: &event.Schema{Name: "fake", Size: 4}, schedule: newSchedule(f), records: records.New(4)}
+	for i, it := range iters {
+		s.programs = append(s.programs, iterProgram{name: fmt.Sprintf("p%d", i), iter: it})
+	}
+	return s
+}
+
+func text(b *event.Batch) string { return string(bytes.Join(b.Rows, []byte(" "))) }
+
+// Each array is all that the programs write, in their order.
+func TestArrayOfSeveralPrograms(t *testing.T) {
+	t.Parallel()
+	a, b := &fakeIter{data: []byte("abcdefgh")}, &fakeIter{data: []byte("ijkl")}
+	s := fakeSource(Fetch{Interval: time.Nanosecond, Count: 3}, a, &fakeIter{}, b)
+	var batch event.Batch
+	for range 3 {
+		if err := s.Next(t.Context(), &batch); err != nil || text(&batch) != "abcd efgh ijkl" {
+			t.Errorf("%q, %v", text(&batch), err)
+		}
+	}
+	wantEnd(t, s)
+	if a.opened != 3 || a.ended != 3 || a.closed {
+		t.Errorf("%+v", a)
+	}
+	if err := s.Close(); err != nil || !a.closed || !b.closed {
+		t.Errorf("%v, %+v, %+v", err, a, b)
+	}
+}
+
+// An array of nothing is one.
+func TestEmptyArray(t *testing.T) {
+	t.Parallel()
+	s := fakeSource(Fetch{Count: 1}, &fakeIter{})
+	var b event.Batch
+	if err := s.Next(t.Context(), &b); err != nil || len(b.Rows) != 0 || b.Schema != s.schema {
+		t.Errorf("%+v, %v", b, err)
+	}
+	wantEnd(t, s)
+}
+
+// When arrays are made, in seconds from the start; the context ends after 10.
+func TestScheduleOfArrays(t *testing.T) {
+	t.Parallel()
+	second := time.Second
+	for _, c := range []struct {
+		name  string
+		fetch Fetch
+		takes time.Duration // each
+		want  string
+	}{
+		{"once", Fetch{Count: 1}, 0, "0s"},
+		{"once, and at the end", Fetch{Count: 1, Flush: true}, 0, "0s"},
+		{"every three", Fetch{Interval: 3 * second}, 0, "0s 3s 6s 9s"},
+		{"every three, and at the end", Fetch{Interval: 3 * second, Flush: true}, 0, "0s 3s 6s 9s 10s"},
+		{"default", Fetch{Count: 4}, 0, "0s 1s 2s 3s"},
+		{"late once", Fetch{Interval: 2 * second, Count: 3}, 2700 * time.Millisecond, "0s 2.7s 5.4s"},
+		{"always late", Fetch{Interval: second}, 3100 * time.Millisecond, "0s 3.1s 6.2s 9.3s"},
+		{"at the end", Fetch{Interval: AtEnd}, 0, "10s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				time.Sleep(5 * second) // what lies before the run does not count
+				ctx, cancel := context.WithTimeout(t.Context(), 10*second)
+				defer cancel()
+				began := time.Now()
+				var times []string
+				it := &fakeIter{data: []byte("abcd"), onOpen: func() {
+					times = append(times, time.Since(began).String())
+					time.Sleep(c.takes)
+				}}
+				s := fakeSource(c.fetch, it)
+				arrays := 0
+				var b event.Batch
+				for s.Next(ctx, &b) == nil {
+					arrays++
+				}
+				wantEnd(t, s)
+				if got := strings.Join(times, " "); got != c.want || arrays > len(times) {
+					t.Errorf("%d arrays at %s, want %s", arrays, got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// A run that ends in the middle of an array leaves that out: it would not be whole. If there is to be
+// a last array, that one is.
+func TestRunEndsInAnArray(t *testing.T) {
+	t.Parallel()
+	for _, flush := range []bool{false, true} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s := fakeSource(Fetch{Interval: time.Hour, Flush: flush}, &fakeIter{data: []byte("abcd")}, &fakeIter{data: []byte("efgh"), onOpen: cancel})
+		var b event.Batch
+		err := s.Next(ctx, &b)
+		if flush && (err != nil || text(&b) != "abcd efgh") || !flush && (!errors.Is(err, io.EOF) || len(b.Rows) > 0) {
+			t.Errorf("flush %v: %q, %v", flush, text(&b), err)
+		}
+		wantEnd(t, s)
+	}
+}
+
+// A context that is done from the beginning: nothing is done.
+func TestRunEndsBeforeTheFirstArray(t *testing.T) {
+	t.Parallel()
+	it := &fakeIter{data: []byte("abcd")}
+	var b event.Batch
+	if err := fakeSource(Fetch{Count: 1}, it).Next(ended(), &b); !errors.Is(err, io.EOF) || it.opened != 0 {
+		t.Errorf("%v, opened %d times", err, it.opened)
+	}
+}
+
+// Errors name the data source and the program, and end the source.
+func TestIteratorErrors(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	for want, it := range map[string]*fakeIter{
+		`data source "fake": program p1: it wrote 7 bytes, no whole number of records of 4 bytes`:                                                {data: []byte("abcdefg")},
+		`data source "fake": program p1: broken`:                                                                                                 {err: broken},
+		`data source "fake": program p1: what it writes for one object does not fit into the kernel's buffer of 8 pages: argument list too long`: {err: unix.E2BIG},
+	} {
+		s := fakeSource(Fetch{Flush: true}, &fakeIter{data: []byte("abcd")}, it)
+		var b event.Batch
+		if err := s.Next(t.Context(), &b); err == nil || err.Error() != want || len(b.Rows) > 0 {
+			t.Errorf("got %v and %d rows, want %s", err, len(b.Rows), want)
+		}
+		wantEnd(t, s)
+	}
+}
+
+// sourceOf returns the source of a data source.
+func (r *running) sourceOf(t testing.TB, name string) pipeline.Source {
+	t.Helper()
+	for _, src := range r.Sources() {
+		if src.Schemas()[0].Name == name {
+			return src
+		}
+	}
+	t.Fatal("no data source", name)
+	return nil
+}
+
+// pairs are the rows of an array of struct entry.
+func pairs(t testing.TB, src pipeline.Source) [][2]uint64 {
+	t.Helper()
+	var b event.Batch
+	if err := src.Next(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	key, value := field(t, b.Schema, "key"), field(t, b.Schema, "value")
+	var list [][2]uint64
+	for _, row := range b.Rows {
+		list = append(list, [2]uint64{key.Uint(row), value.Uint(row)})
+	}
+	return list
+}
+
+func loadIterators(t testing.TB, o LoadOptions) *running {
+	t.Helper()
+	img := parse(t, "iterators")
+	o.Params = make(map[string]Value)
+	setParam(t, img, o.Params, "only_pid", uint64(os.Getpid()))
+	return load(t, img, o)
+}
+
+// Iterators show what /proc shows.
+func TestTasksAgreeWithProc(t *testing.T) {
+	g := loadIterators(t, LoadOptions{Fetch: map[string]Fetch{"processes": {Interval: time.Millisecond}}})
+	src := g.sourceOf(t, "processes")
+	for try := 0; ; try++ { // threads may come and go in between
+		got, want := threadsByIterator(t, src), threadsByProc(t)
+		if slices.Equal(got, want) {
+			return
+		}
+		if try == 10 {
+			t.Fatalf("threads %q, want %q", got, want)
+		}
+	}
+}
+
+// threadsByIterator lists the own threads.
+func threadsByIterator(t *testing.T, src pipeline.Source) []string {
+	t.Helper()
+	var b event.Batch
+	if err := src.Next(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	pid, tid := field(t, b.Schema, "pid"), field(t, b.Schema, "tid")
+	var tids []string
+	for _, row := range b.Rows {
+		if pid.Uint(row) != uint64(os.Getpid()) {
+			t.Errorf("a row of process %d", pid.Uint(row))
+		}
+		tids = append(tids, strconv.FormatUint(tid.Uint(row), 10))
+	}
+	slices.Sort(tids)
+	return tids
+}
+
+func threadsByProc(t *testing.T) []string {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tids []string
+	for _, e := range tasks {
+		tids = append(tids, e.Name())
+	}
+	slices.Sort(tids)
+	return tids
+}
+
+func TestFilesAgreeWithProc(t *testing.T) {
+	g := loadIterators(t, LoadOptions{})
+	files := make(map[uint64]uint64)
+	for _, p := range pairs(t, g.sourceOf(t, "files")) {
+		files[p[0]] = p[1]
+	}
+	for _, f := range []*os.File{os.Stdin, os.Stdout, os.Stderr} {
+		var st unix.Stat_t
+		if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+			t.Fatal(err)
+		}
+		if files[uint64(f.Fd())] != st.Ino {
+			t.Errorf("descriptor %d: inode %d, want %d", f.Fd(), files[uint64(f.Fd())], st.Ino)
+		}
+	}
+}
+
+func TestKernelSymbols(t *testing.T) {
+	list, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(pairs(t, loadIterators(t, LoadOptions{}).sourceOf(t, "symbols")))
+	// Loading programs adds symbols.
+	if lines := bytes.Count(list, []byte("\n")); n < lines || n > lines+100 {
+		t.Errorf("%d symbols, want %d and a few", n, lines)
+	}
+}
+
+func TestElementsOfMaps(t *testing.T) {
+	g := loadIterators(t, LoadOptions{Fetch: map[string]Fetch{"all": {Interval: time.Millisecond, Count: 2}}})
+	want := make(map[[2]uint64]int)
+	for i := range 1000 {
+		v := uint64(i) * 1e12
+		if err := errors.Join(g.coll.Maps["numbers"].Put(uint32(i), v), g.coll.Maps["table"].Put(v, uint64(i))); err != nil {
+			t.Fatal(err)
+		}
+		want[[2]uint64{uint64(i), v}]++
+	}
+	count := func(list [][2]uint64) map[[2]uint64]int {
+		m := make(map[[2]uint64]int)
+		for _, p := range list {
+			m[p]++
+		}
+		return m
+	}
+	if got := count(pairs(t, g.sourceOf(t, "numbers"))); !maps.Equal(got, want) {
+		t.Errorf("%d numbers, want %d", len(got), len(want))
+	}
+	for i := range uint64(1000) {
+		want[[2]uint64{i * 1e12, i}]++
+	}
+	self := uint64(os.Getpid())
+	want[[2]uint64{self, self}]++
+	for range 2 { // the second time it is all still there
+		if got := count(pairs(t, g.sourceOf(t, "all"))); !maps.Equal(got, want) {
+			t.Errorf("%d entries of all programs, want %d", len(got), len(want))
+		}
+	}
+	wantEnd(t, g.sourceOf(t, "all"))
+}
+
+// A program of which the params leave nothing is not run.
+func TestIdleIterator(t *testing.T) {
+	img := parse(t, "iterators")
+	p, _ := img.Param("enabled")
+	off, err := p.Parse("false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := load(t, img, LoadOptions{Params: map[string]Value{p.Var: off}})
+	src := g.sourceOf(t, "switched").(*iterSource)
+	if len(src.programs) != 0 {
+		t.Error("it is to be run")
+	}
+	if list := pairs(t, src); len(list) != 0 {
+		t.Errorf("%d rows", len(list))
+	}
+}
+
+func TestDisabledIterators(t *testing.T) {
+	off := "programs:\n  on_entry:\n    attach_to: gadget_program_disabled\n"
+	g := load(t, parseWith(t, "iterators", off), LoadOptions{})
+	if n := len(g.sourceOf(t, "all").(*iterSource).programs); n != 2 {
+		t.Errorf("%d programs, want 2", n)
+	}
+	off += "  on_off:\n    attach_to: gadget_program_disabled\n"
+	_, err := parseWith(t, "iterators", off).Load(nil)
+	if want := `data source "switched": all of its programs are disabled`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// namespace is a network namespace of the test's with a socket that listens on a port, by its path.
+func namespace(t *testing.T) (path string, id uint64, port int) {
+	t.Helper()
+	var l net.Listener
+	var err error
+	ready, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ready)
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return
+		}
+		path = fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())
+		var st unix.Stat_t
+		if err = unix.Stat(path, &st); err != nil {
+			return
+		}
+		id = st.Ino
+		if l, err = net.Listen("tcp", "0.0.0.0:0"); err != nil { // lo is down, which does not matter
+			return
+		}
+		ready <- struct{}{}
+		<-end
+	}()
+	<-ready
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close(); close(end) })
+	return path, id, l.Addr().(*net.TCPAddr).Port
+}
+
+// Sockets are those of the namespaces that are asked for, each once.
+func TestIteratorsInNamespaces(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	u, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer u.Close()
+	var own unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &own); err != nil {
+		t.Fatal(err)
+	}
+	loadIterators(t, LoadOptions{}) // fails without root before anything else
+	path1, id1, port1 := namespace(t)
+	path2, id2, port2 := namespace(t)
+	here := [][2]uint64{{uint64(l.Addr().(*net.TCPAddr).Port), own.Ino}, {uint64(u.LocalAddr().(*net.UDPAddr).Port), own.Ino}}
+	there1, there2 := [2]uint64{uint64(port1), id1}, [2]uint64{uint64(port2), id2}
+	for _, c := range []struct {
+		name  string
+		paths []string
+		want  [][2]uint64
+	}{
+		{"none", nil, here},
+		{"one", []string{path1}, [][2]uint64{there1}},
+		{"two, by several names", []string{path1, path2, path1, filepath.Join("/proc", strconv.Itoa(os.Getpid()), strings.TrimPrefix(path1, "/proc/self"))}, [][2]uint64{there1, there2}},
+		{"one that has gone", []string{"/proc/self/task/1/ns/net", path2}, [][2]uint64{there2}},
+		{"all", []string{"/proc/thread-self/ns/net", path2, path1}, append(slices.Clone(here), there1, there2)},
+	} {
+		o := LoadOptions{}
+		if c.paths != nil {
+			o.NetNS = func() ([]string, error) { return c.paths, nil }
+		}
+		if c.name == "all" {
+			o.NetNS = func() ([]string, error) {
+				running, err := RunningNetNS() // those of threads are not among them
+				return append(running, c.paths...), err
+			}
+		}
+		got := pairs(t, loadIterators(t, o).sourceOf(t, "listening"))
+		for _, p := range append(slices.Clone(here), there1, there2) {
+			n := 0
+			for _, q := range got {
+				if p == q {
+					n++
+				}
+			}
+			want := 0
+			if slices.Contains(c.want, p) {
+				want = 1
+			}
+			if n != want {
+				t.Errorf("%s: port %d of namespace %d is there %d times, want %d", c.name, p[0], p[1], n, want)
+			}
+		}
+	}
+}
+
+func TestNamespacesThatCannotBeEntered(t *testing.T) {
+	for path, want := range map[string]string{
+		"/proc/self/ns/mnt": "enter the network namespace /proc/self/ns/mnt: invalid argument",
+		"/proc/self/maps":   "enter the network namespace /proc/self/maps: invalid argument",
+	} {
+		g := loadIterators(t, LoadOptions{NetNS: func() ([]string, error) { return []string{path}, nil }})
+		var b event.Batch
+		err := g.sourceOf(t, "listening").Next(t.Context(), &b)
+		if err == nil || !strings.HasSuffix(err.Error(), "program on_tcp: "+want) {
+			t.Errorf("%s: got %v, want %s", path, err, want)
+		}
+	}
+	failing := errors.New("cannot tell")
+	g := loadIterators(t, LoadOptions{NetNS: func() ([]string, error) { return nil, failing }})
+	var b event.Batch
+	if err := g.sourceOf(t, "listening").Next(t.Context(), &b); !errors.Is(err, failing) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Programs that do what they should not are named.
+func TestBadIterators(t *testing.T) {
+	g := load(t, parse(t, "iterators_bad"), LoadOptions{})
+	for name, want := range map[string]string{
+		"half":  `data source "half": program write_half: it wrote 24 bytes, no whole number of records of 16 bytes`,
+		"again": `data source "again": program ask_again: it asks to be run for the same object again and again`,
+		"large": `data source "large": program write_large: what it writes for one object does not fit into the kernel's buffer of 8 pages: read bpf_iter: argument list too long`,
+	} {
+		var b event.Batch
+		if err := g.sourceOf(t, name).Next(t.Context(), &b); err == nil || err.Error() != want || len(b.Rows) != 0 {
+			t.Errorf("%s: got %d rows and %v, want %s", name, len(b.Rows), err, want)
+		}
+		wantEnd(t, g.sourceOf(t, name))
+	}
+}
+
+func TestMissingIterators(t *testing.T) {
+	loadIterators(t, LoadOptions{}) // fails without root before anything else
+	for target, want := range map[string]string{
+		"task_fiel": `program on_off: this kernel has no iterator "task_fiel"; did you mean "task_file"?: `,
+		"nothing":   `program on_off: this kernel has no iterator "nothing": `,
+	} {
+		img := parseWith(t, "iterators", "programs:\n  on_off:\n    attach_to: "+target+"\n")
+		_, err := img.Load(nil)
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	old := &kernel{types: parse(t, "minimal").spec.Types} // has no iterators at all
+	err := missingIterator(old, &Program{Name: "p", Target: "tcp"})
+	if want := `program p: this kernel has no iterator "tcp": it came with Linux 5.9, and may be left out of a kernel's configuration`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// A program that reads beyond what the map has is refused when it is attached.
+func TestMapThatDoesNotFit(t *testing.T) {
+	img := parse(t, "iterators")
+	img.program("on_entry").IterMap = "numbers" // with keys of 4 bytes
+	_, err := img.Load(nil)
+	if want := `program on_entry: walk map "numbers" (type Array, keys of 4 and values of 8 bytes`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestIteratorsLeaveNothing(t *testing.T) {
+	loadIterators(t, LoadOptions{}).Close()
+	before := kernelFDs()
+	g := loadIterators(t, LoadOptions{})
+	programs, maps := kernelIDs(t, g.Gadget)
+	pairs(t, g.sourceOf(t, "numbers"))
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := kernelFDs(); !slices.Equal(after, before) {
+		t.Errorf("descriptors %q, before %q", after, before)
+	}
+	for _, id := range programs {
+		gone(t, "program", func() (io.Closer, error) { return ebpf.NewProgramFromID(id) })
+	}
+	for _, id := range maps {
+		gone(t, "map", func() (io.Closer, error) { return ebpf.NewMapFromID(id) })
+	}
+}
+
+// Once there is memory for an array, another takes nothing that grows with it.
+func TestIteratorsAllocateNothingForARow(t *testing.T) {
+	g := loadIterators(t, LoadOptions{Fetch: map[string]Fetch{"symbols": {Interval: time.Nanosecond}}})
+	src := g.sourceOf(t, "symbols")
+	var b event.Batch
+	n := testing.AllocsPerRun(3, func() {
+		if err := src.Next(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if len(b.Rows) < 10_000 {
+		t.Fatalf("%d rows", len(b.Rows))
+	}
+	if n > 30 { // what it takes to open and close an iteration
+		t.Errorf("%v allocations for %d rows", n, len(b.Rows))
+	}
+}
