@@ -28,7 +28,7 @@ type Options struct {
 // Both methods append to dst and return it, as append does. They may use all of dst's spare
 // capacity as scratch space.
 type Encoder interface {
-	// Head appends what comes once, before the first event.
+	// Head appends what comes before the first event, or before each array.
 	Head(dst []byte) []byte
 	// Append appends all rows of b: each is an event, or, where the schema is not Single, the batch
 	// is one array. It keeps nothing of b.

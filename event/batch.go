@@ -72,9 +72,11 @@ const (
 	OutputFailed
 	// Recording: the recording that is being replayed was cut short or damaged.
 	Damaged
+	// OutputSlow: the output took less than came.
+	OutputSlow
 )
 
-var causeNames = [...]string{"buffer full", "malformed record", "output failed", "damaged recording"}
+var causeNames = [...]string{"buffer full", "malformed record", "output failed", "damaged recording", "output too slow"}
 
 // String returns the cause in the words shown to users.
 func (c Cause) String() string {

@@ -7,6 +7,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
@@ -43,6 +44,11 @@ type Func func(b *event.Batch) error
 // Sink takes batches at the end of their way. It may be called by several goroutines, one for
 // each source.
 type Sink interface {
-	// Write delivers the rows of b. It keeps nothing of b.
+	// Write delivers the rows of b. It keeps nothing of b. After ErrDropped it goes on to be called, after
+	// any other error it does not.
 	Write(b *event.Batch) error
 }
+
+// ErrDropped is returned by a sink that has taken nothing of a batch because its output is slower
+// than the events come. They are lost, and the run goes on.
+var ErrDropped = errors.New("the output is too slow")

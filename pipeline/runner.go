@@ -137,10 +137,7 @@ func lineOf(lines []line, s *event.Schema) *line {
 // pass takes one batch through stages and sink and books what became of its rows.
 func (r *Runner) pass(b *event.Batch, l *line) error {
 	if len(b.Lost) > 0 {
-		l.account.lose(b.Lost...)
-		if r.OnLoss != nil {
-			r.OnLoss(l.schema, b.Lost)
-		}
+		r.lose(l, b.Lost...)
 	}
 	for _, f := range l.funcs {
 		before := len(b.Rows)
@@ -153,12 +150,24 @@ func (r *Runner) pass(b *event.Batch, l *line) error {
 	if len(b.Rows) == 0 && l.schema.Single {
 		return nil
 	}
-	if err := r.Sink.Write(b); err != nil {
+	switch err := r.Sink.Write(b); {
+	case errors.Is(err, ErrDropped):
+		r.lose(l, event.Loss{CPU: event.NoCPU, Cause: event.OutputSlow, Count: uint64(len(b.Rows))})
+	case err != nil:
 		l.fail(len(b.Rows))
 		return err
+	default:
+		l.account.deliver(len(b.Rows))
 	}
-	l.account.deliver(len(b.Rows))
 	return nil
+}
+
+// lose books losses and tells of them.
+func (r *Runner) lose(l *line, losses ...event.Loss) {
+	l.account.lose(losses...)
+	if r.OnLoss != nil {
+		r.OnLoss(l.schema, losses)
+	}
 }
 
 // fail books the rows of a batch that did not get through.

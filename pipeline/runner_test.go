@@ -156,6 +156,40 @@ func TestRunBooksWhatTheSinkRefused(t *testing.T) {
 	}
 }
 
+// dropping takes every second batch.
+type dropping struct {
+	collect
+	calls int
+}
+
+func (d *dropping) Write(b *event.Batch) error {
+	if d.calls++; d.calls%2 == 0 {
+		return pipeline.ErrDropped
+	}
+	return d.collect.Write(b)
+}
+
+// A sink that falls behind loses events, all of them counted, and the run goes on.
+func TestRunBooksWhatTheSinkDropped(t *testing.T) {
+	src := &script{schema: newSchema("a"), batches: [][]byte{[]byte("1"), []byte("23"), []byte("456"), []byte("789")}}
+	sink := &dropping{}
+	told := uint64(0)
+	r := pipeline.Runner{
+		Sources: []pipeline.Source{src}, Sink: sink, Ledger: &pipeline.Ledger{},
+		OnLoss: func(_ *event.Schema, losses []event.Loss) { told += losses[0].Count },
+	}
+	if err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a := r.Ledger.Account("a")
+	if got, want := a.Totals(), (pipeline.Totals{Delivered: 4, Lost: 5}); got != want || string(sink.got) != "1456" {
+		t.Errorf("totals %+v, want %+v; delivered %q", got, want, sink.got)
+	}
+	if l := a.Losses(); len(l) != 1 || l[0].Cause != event.OutputSlow || told != 5 {
+		t.Errorf("losses %+v, told of %d", l, told)
+	}
+}
+
 func TestRunReturnsTheSourcesError(t *testing.T) {
 	broken := errors.New("cut short")
 	src := &script{schema: newSchema("a"), batches: [][]byte{[]byte("12")}, err: broken}

@@ -82,13 +82,18 @@ func (f *outputFlags) selected(s *event.Schema, format encode.Format, all []*eve
 // perSource splits "a" or "ds:a<sep>ds2:b" into what it says for each data source. Text without a
 // name counts for all.
 func perSource(text, sep string, all []*event.Schema) (map[string]string, error) {
-	out := make(map[string]string)
-	if text == "" {
-		return out, nil
-	}
 	var names []string
 	for _, s := range all {
 		names = append(names, s.Name)
+	}
+	return perName(text, sep, names)
+}
+
+// perName is perSource for data sources by their names.
+func perName(text, sep string, names []string) (map[string]string, error) {
+	out := make(map[string]string)
+	if text == "" {
+		return out, nil
 	}
 	for _, part := range strings.Split(text, sep) {
 		name, value, named := strings.Cut(part, ":")
@@ -117,25 +122,41 @@ type output struct {
 type boundEncoder struct {
 	schema *event.Schema
 	encode.Encoder
+	// head comes before the first event, or before each array.
+	head []byte
+	// clear: each array takes the place of the one before on the screen.
+	clear bool
 }
 
+// clearScreen empties a terminal, from the upper left corner on. What has scrolled out of it stays.
+const clearScreen = "\x1b[H\x1b[2J"
+
 // bind prepares the output for a data source and returns the fields that it needs.
-func (o *output) bind(s *event.Schema, format encode.Format, fields []int) (event.FieldSet, error) {
-	enc, err := format.Bind(s, encode.Options{Fields: fields, Width: terminalWidth(o.w)})
+func (o *output) bind(s *event.Schema, format encode.Format, fields []int, settings *annotation.Source) (event.FieldSet, error) {
+	width := terminalWidth(o.w)
+	enc, err := format.Bind(s, encode.Options{Fields: fields, Width: width})
 	if err != nil {
 		return event.FieldSet{}, fmt.Errorf("data source %q: %w", s.Name, err)
 	}
-	o.encoders = append(o.encoders, boundEncoder{s, enc})
+	e := boundEncoder{schema: s, Encoder: enc, head: enc.Head(nil)}
+	if settings.ClearScreen && !s.Single && width > 0 && len(e.head) > 0 { // a table for people
+		e.clear = true
+		e.head = append([]byte(clearScreen), e.head...)
+	}
+	o.encoders = append(o.encoders, e)
 	return encode.Need(s, format, fields), nil
 }
 
-// begin writes what comes before the first event.
+// begin writes what comes before the first event. Arrays bring their own head, so one that is not to
+// be cleared away would be there twice.
 func (o *output) begin() error {
-	for _, e := range o.encoders {
-		if head := e.Head(nil); len(head) > 0 {
-			if err := o.write(head); err != nil {
-				return err
-			}
+	for i := range o.encoders {
+		e := &o.encoders[i]
+		if len(e.head) == 0 || !e.schema.Single && !e.clear {
+			continue
+		}
+		if err := o.write(e.head); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -146,10 +167,15 @@ func (o *output) Write(b *event.Batch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for i := range o.encoders {
-		if o.encoders[i].schema == b.Schema {
-			o.buf = o.encoders[i].Append(o.buf[:0], b)
-			break
+		e := &o.encoders[i]
+		if e.schema != b.Schema {
+			continue
 		}
+		if !b.Schema.Single {
+			o.buf = append(o.buf[:0], e.head...)
+		}
+		o.buf = e.Append(o.buf, b)
+		break
 	}
 	if len(o.buf) == 0 {
 		return nil
@@ -169,7 +195,7 @@ func (o *output) write(text []byte) error {
 // terminalWidth returns the number of cells in a line of the terminal w, or 0 if it is none.
 func terminalWidth(w io.Writer) int {
 	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	if !ok || !isTerminal(f) {
 		return 0
 	}
 	width, _, err := term.GetSize(int(f.Fd()))
@@ -178,3 +204,5 @@ func terminalWidth(w io.Writer) int {
 	}
 	return width
 }
+
+func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -28,7 +28,8 @@ type runFlags struct {
 	record     string
 	failOnLoss bool
 	host       bool
-	bufferSize int
+	buffers    bufferFlags
+	fetch      *fetchFlags // of the gadget
 }
 
 func (f *runFlags) register(fs *pflag.FlagSet) {
@@ -38,7 +39,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
-	fs.IntVar(&f.bufferSize, "buffer-size", gadget.DefaultBufferSize, "bytes of the buffer between the kernel and gizmo")
+	f.buffers.register(fs)
 	fs.SortFlags = false
 }
 
@@ -79,6 +80,7 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
 	}
+	f.fetch = registerFetch(cmd.Flags(), img)
 	params, custom, err := registerGadget(cmd.Flags(), img, f)
 	if err != nil {
 		return err
@@ -182,17 +184,11 @@ func takesNextArgument(cmd *cobra.Command, arg string) bool {
 
 func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
-// The bounds of --buffer-size, in bytes: a page, and more than any machine should spend on it.
-const (
-	minBufferSize = 4 << 10
-	maxBufferSize = 1 << 30
-)
-
 // runGadget runs an image that has been found, with params that have been checked.
 func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, values map[string]gadget.Value, f *runFlags) (err error) {
 	host := builtin.NewHost()
 	defer host.Close()
-	s := &session{app: a, flags: &f.events, failOnLoss: f.failOnLoss}
+	s := &session{app: a, flags: &f.events, failOnLoss: f.failOnLoss, dropSlow: f.buffers.slow == dropEvents}
 	if err := s.annotate(img, f.annotate); err != nil {
 		return err
 	}
@@ -200,10 +196,16 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	if err := s.check(img, &host.Env); err != nil {
 		return err
 	}
-	if f.bufferSize < minBufferSize || f.bufferSize > maxBufferSize {
-		return fmt.Errorf("--buffer-size: want from %d to %d bytes, got %d", minBufferSize, maxBufferSize, f.bufferSize)
+	if err := f.buffers.check(); err != nil {
+		return err
 	}
-	g, err := img.Load(&gadget.LoadOptions{Params: values, BufferSize: f.bufferSize, ReturnMemory: true})
+	fetches, err := f.fetch.fetches(img, s.specs)
+	if err != nil {
+		return err
+	}
+	options := gadget.LoadOptions{Params: values, Fetch: fetches, ReturnMemory: true}
+	f.buffers.apply(&options)
+	g, err := img.Load(&options)
 	if err != nil {
 		return err
 	}
@@ -221,11 +223,23 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	if err := s.bind(&host.Env); err != nil {
 		return err
 	}
+	if f.buffers.stats {
+		counting, err := gadget.CountRuns()
+		if err != nil {
+			return fmt.Errorf("--stats: %w", err)
+		}
+		defer counting.Close()
+	}
 	s.start, s.stop = g.Attach, func() { _ = g.Detach() }
 	if f.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
 		defer cancel()
 	}
-	return s.run(ctx)
+	err = s.run(ctx)
+	if f.buffers.stats {
+		stats, statsErr := g.Stats()
+		err = errors.Join(err, statsErr, printStats(a.Err, stats))
+	}
+	return err
 }

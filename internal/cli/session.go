@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -36,6 +37,8 @@ type session struct {
 	app        *app
 	flags      *eventFlags
 	failOnLoss bool
+	// dropSlow gives up events that a slow output does not take; else the sources wait for it.
+	dropSlow bool
 
 	// specs are the annotations by data source.
 	specs   map[string]*annotation.Spec
@@ -134,11 +137,21 @@ func (s *session) bindOutput(schema *event.Schema, all []*event.Schema) (event.F
 	if err != nil {
 		return event.FieldSet{}, err
 	}
-	return s.out.bind(schema, format, fields)
+	return s.out.bind(schema, format, fields, &settings)
 }
 
 // run moves the events until ctx is done or the sources end.
-func (s *session) run(ctx context.Context) error {
+func (s *session) run(ctx context.Context) (err error) {
+	if s.dropSlow && isSlow(s.app.Out) {
+		q := newQueue(s.app.Out)
+		s.out.w = q
+		defer func() { err = cmp.Or(err, q.close()) }()
+	}
+	return s.runTo(ctx)
+}
+
+// runTo is run with the output prepared.
+func (s *session) runTo(ctx context.Context) error {
 	ledger := &pipeline.Ledger{}
 	warner := &lossWarner{w: s.app.Err}
 	runner := pipeline.Runner{

@@ -1,0 +1,84 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+)
+
+// bufferFlags are the flags about the way of events from the kernel.
+type bufferFlags struct {
+	size    int
+	latency time.Duration
+	shards  int
+	stats   bool
+	slow    string
+}
+
+func (f *bufferFlags) register(fs *pflag.FlagSet) {
+	fs.IntVar(&f.size, "buffer-size", 0, "bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, within reason")
+	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait for others to come; 0: not at all, which costs more")
+	fs.IntVar(&f.shards, "shards", 0, "split the buffer into this many, for groups of CPUs; 0: as many as the machine needs")
+	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal takes less than comes: drop events and count them, or block, so that the buffer fills up")
+	fs.BoolVar(&f.stats, "stats", false, "at the end show how often the gadget's programs ran and how long; counting costs each run some nanoseconds")
+}
+
+// The values of --slow-output.
+const (
+	dropEvents = "drop"
+	blockRun   = "block"
+)
+
+// minBufferSize is a page.
+const minBufferSize = 4 << 10
+
+// check finds what is wrong with the flags before the kernel is asked for anything.
+func (f *bufferFlags) check() error {
+	if f.size != 0 && (f.size < minBufferSize || f.size > gadget.MaxBufferSize) {
+		return fmt.Errorf("--buffer-size: want 0, or from %d to %d bytes, got %d", minBufferSize, gadget.MaxBufferSize, f.size)
+	}
+	if f.latency < 0 {
+		return fmt.Errorf("--latency: want 0 or more, got %v", f.latency)
+	}
+	if f.shards < 0 || f.shards > gadget.MaxShards {
+		return fmt.Errorf("--shards: want from 0 to %d, got %d", gadget.MaxShards, f.shards)
+	}
+	if f.slow != dropEvents && f.slow != blockRun {
+		return fmt.Errorf("--slow-output: want %s or %s, got %q", dropEvents, blockRun, f.slow)
+	}
+	return nil
+}
+
+// apply puts the flags into the options.
+func (f *bufferFlags) apply(o *gadget.LoadOptions) {
+	o.BufferSize, o.Latency, o.Shards = f.size, f.latency, f.shards
+	if f.latency == 0 {
+		o.Latency = gadget.AtOnce
+	}
+}
+
+// printStats writes what the kernel counted for each program.
+func printStats(w io.Writer, stats []gadget.ProgramStats) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "PROGRAM\tHOOK\tRUNS\tTIME\tNS/RUN\tINSTRUCTIONS\tVERIFIED\tMISSED\t")
+	for _, s := range stats {
+		each := time.Duration(0)
+		if s.Runs > 0 {
+			each = s.Time / time.Duration(s.Runs)
+		}
+		hook := s.Section
+		if !s.Attached {
+			hook += " (not needed)"
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%d\t%d\t%d\t%d\t\n", s.Name, hook, s.Runs, s.Time, each.Nanoseconds(), s.Instructions, s.Verified, s.Missed)
+	}
+	return t.Flush()
+}

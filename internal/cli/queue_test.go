@@ -1,0 +1,136 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// testQueue is a queue with small limits.
+func testQueue(w io.Writer) *queue {
+	q := newQueue(w)
+	q.limit, q.patience = 64, 20*time.Millisecond
+	return q
+}
+
+func TestQueuePassesAllOn(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	got := make(chan []byte)
+	go func() {
+		data, _ := io.ReadAll(r)
+		got <- data
+	}()
+	q := testQueue(w)
+	var want bytes.Buffer
+	for i := range 1000 {
+		text := strings.Repeat(string(rune('a'+i%26)), i%100) + "\n"
+		want.WriteString(text)
+		if n, err := q.Write([]byte(text)); n != len(text) || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if err := q.close(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if data := <-got; !bytes.Equal(data, want.Bytes()) {
+		t.Errorf("%d bytes came through, want %d", len(data), want.Len())
+	}
+}
+
+// A reader that rests costs patience once, then events; when it goes on, they come again.
+func TestQueueGivesUpOnRestingReader(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	q := testQueue(w)
+	line := []byte(strings.Repeat("x", 31) + "\n")
+	taken, dropped := 0, 0
+	start := time.Now()
+	for range 100 {
+		switch _, err := q.Write(line); {
+		case errors.Is(err, pipeline.ErrDropped):
+			dropped++
+		case err != nil:
+			t.Fatal(err)
+		default:
+			taken++
+		}
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("100 lines took %v: each waited", took)
+	}
+	if taken == 0 || dropped == 0 || taken > 4 {
+		t.Errorf("%d lines taken, %d dropped", taken, dropped)
+	}
+	lines := make(chan int)
+	go func() {
+		data, _ := io.ReadAll(r)
+		lines <- bytes.Count(data, []byte("\n"))
+	}()
+	for { // the reader goes on, so room comes
+		if _, err := q.Write(line); err == nil {
+			taken++
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := q.close(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if n := <-lines; n != taken {
+		t.Errorf("%d lines came through, %d were taken", n, taken)
+	}
+}
+
+func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	r.Close()
+	q := testQueue(w)
+	_, _ = q.Write([]byte("x"))
+	for i := 0; ; i++ {
+		if _, err := q.Write([]byte("x")); err != nil {
+			break
+		}
+		if i > 1000 {
+			t.Fatal("nobody noticed")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := q.close(); !isReaderGone(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestIsSlow(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	file, err := os.CreateTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if !isSlow(w) || isSlow(file) || isSlow(&bytes.Buffer{}) {
+		t.Errorf("pipe %v, file %v, memory %v", isSlow(w), isSlow(file), isSlow(&bytes.Buffer{}))
+	}
+}
