@@ -1,0 +1,187 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// opener opens what the workload has open, and keeps what it knows of it.
+type opener struct {
+	dir  string
+	rows map[int]Row
+}
+
+// add notes what stands behind a descriptor.
+func (o *opener) add(fd int, kind, path string) {
+	o.rows[fd] = Row{Type: &kind, Path: &path}
+}
+
+func (o *opener) openAll() error {
+	for _, step := range []func() error{o.files, o.special, o.pairs, o.events} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	for _, a := range anonymous() {
+		if fd, err := a.open(); err == nil { // not all kernels have all of them
+			o.add(fd, a.kind, a.name)
+		}
+	}
+	return nil
+}
+
+// open opens a file of the folder.
+func (o *opener) open(kind, name string, flags int) error {
+	path := filepath.Join(o.dir, name)
+	fd, err := unix.Open(path, flags, 0o640)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	o.add(fd, kind, path)
+	return nil
+}
+
+func (o *opener) files() error {
+	deep := strings.Repeat("a folder/", 20)
+	if err := os.MkdirAll(filepath.Join(o.dir, deep), 0o755); err != nil {
+		return err
+	}
+	if err := os.Symlink("plain", filepath.Join(o.dir, "link")); err != nil {
+		return err
+	}
+	if err := unix.Mkfifo(filepath.Join(o.dir, "fifo"), 0o600); err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		kind, name string
+		flags      int
+	}{
+		{"REGULAR", "plain", unix.O_RDWR | unix.O_CREAT | unix.O_CLOEXEC},
+		{"REGULAR", "plain", unix.O_WRONLY | unix.O_APPEND},
+		{"REGULAR", "deleted", unix.O_RDWR | unix.O_CREAT | unix.O_EXCL},
+		{"REGULAR", "a name\twith \"all\" \\ sorts of\nletters", unix.O_RDWR | unix.O_CREAT | unix.O_SYNC},
+		{"REGULAR", strings.Repeat("n", 255), unix.O_RDONLY | unix.O_CREAT | unix.O_NONBLOCK},
+		{"REGULAR", deep + "file", unix.O_RDONLY | unix.O_CREAT},
+		{"DIRECTORY", deep[:len(deep)-1], unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC},
+		{"SYMLINK", "link", unix.O_PATH | unix.O_NOFOLLOW},
+		{"PIPE", "fifo", unix.O_RDWR},
+	} {
+		if err := o.open(f.kind, f.name, f.flags); err != nil {
+			return err
+		}
+	}
+	return os.Remove(filepath.Join(o.dir, "deleted"))
+}
+
+// special opens what lies in other folders.
+func (o *opener) special() error {
+	for path, kind := range map[string]string{"/": "DIRECTORY", "/dev/null": "CHAR_DEV", "/proc/version": "REGULAR"} {
+		fd, err := unix.Open(path, unix.O_RDONLY, 0)
+		if err != nil {
+			return fmt.Errorf("open %s: %w", path, err)
+		}
+		o.add(fd, kind, path)
+	}
+	return nil
+}
+
+// pairs makes pipes, sockets and a file in memory.
+func (o *opener) pairs() error {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_NONBLOCK); err != nil {
+		return fmt.Errorf("make a pipe: %w", err)
+	}
+	o.add(pipe[0], "PIPE", "")
+	o.add(pipe[1], "PIPE", "")
+	local, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("make a pair of sockets: %w", err)
+	}
+	tcp, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return fmt.Errorf("make a socket: %w", err)
+	}
+	for _, fd := range []int{local[0], local[1], tcp} {
+		kind := "SOCKET"
+		o.rows[fd] = Row{Type: &kind} // kernels give them different names
+	}
+	memory, err := unix.MemfdCreate("in memory", unix.MFD_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("make a file in memory: %w", err)
+	}
+	o.add(memory, "REGULAR", "memfd:in memory")
+	return nil
+}
+
+// events makes what all kernels have to wait for something with.
+func (o *opener) events() error {
+	var mask unix.Sigset_t
+	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return fmt.Errorf("open a process: %w", err)
+	}
+	o.add(pidfd, "PIDFD", "[pidfd]")
+	for _, e := range []thing{
+		{"EVENTFD", "[eventfd]", func() (int, error) { return unix.Eventfd(1, unix.EFD_CLOEXEC) }},
+		{"EPOLL", "[eventpoll]", func() (int, error) { return unix.EpollCreate1(0) }},
+		{"TIMERFD", "[timerfd]", func() (int, error) { return unix.TimerfdCreate(unix.CLOCK_MONOTONIC, 0) }},
+		{"SIGNALFD", "[signalfd]", func() (int, error) { return unix.Signalfd(-1, &mask, 0) }},
+		{"INOTIFY", "inotify", func() (int, error) { return unix.InotifyInit1(unix.IN_CLOEXEC) }},
+	} {
+		fd, err := e.open()
+		if err != nil {
+			return fmt.Errorf("make one of %s: %w", e.name, err)
+		}
+		o.add(fd, e.kind, e.name)
+	}
+	return nil
+}
+
+// thing is what has no name in any folder.
+type thing struct {
+	kind, name string
+	open       func() (int, error)
+}
+
+func anonymous() []thing {
+	return []thing{
+		{"FANOTIFY", "[fanotify]", func() (int, error) { return unix.FanotifyInit(unix.FAN_CLASS_NOTIF, unix.O_RDONLY) }},
+		{"PERF_EVENT", "[perf_event]", openPerf},
+		{"BPF_MAP", "bpf-map", openMap},
+		{"USERFAULTFD", "[userfaultfd]", func() (int, error) { return call(unix.SYS_USERFAULTFD, unix.O_CLOEXEC, 0, 0) }},
+		{"IO_URING", "[io_uring]", func() (int, error) {
+			var params [120]byte
+			return call(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&params)), 0)
+		}},
+	}
+}
+
+// openPerf opens a counter of the processor time of this process.
+func openPerf() (int, error) {
+	return unix.PerfEventOpen(&unix.PerfEventAttr{
+		Type:   unix.PERF_TYPE_SOFTWARE,
+		Config: unix.PERF_COUNT_SW_TASK_CLOCK,
+	}, 0, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+}
+
+// openMap makes a BPF map: an array of one number.
+func openMap() (int, error) {
+	attr := [18]uint32{unix.BPF_MAP_TYPE_ARRAY, 4, 4, 1}
+	return call(unix.SYS_BPF, unix.BPF_MAP_CREATE, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+}
+
+func call(number, a, b, c uintptr) (int, error) {
+	fd, _, errno := unix.Syscall(number, a, b, c)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(fd), nil
+}
