@@ -82,3 +82,14 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	}
 	return t.Flush()
 }
+
+// printMissed tells of runs of programs that the kernel skipped. They are not in the ledger: nobody
+// knows which of them would have been events.
+func printMissed(w io.Writer, stats []gadget.ProgramStats) {
+	for _, s := range stats {
+		if s.Missed > 0 {
+			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel did not run it %d times, because it was running on that CPU already; each may have been an event\n",
+				s.Name, s.Missed)
+		}
+	}
+}

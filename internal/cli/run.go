@@ -196,16 +196,11 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	if err := s.check(img, &host.Env); err != nil {
 		return err
 	}
-	if err := f.buffers.check(); err != nil {
-		return err
-	}
-	fetches, err := f.fetch.fetches(img, s.specs)
+	options, err := f.loadOptions(img, s, values)
 	if err != nil {
 		return err
 	}
-	options := gadget.LoadOptions{Params: values, Fetch: fetches, ReturnMemory: true}
-	f.buffers.apply(&options)
-	g, err := img.Load(&options)
+	g, err := img.Load(options)
 	if err != nil {
 		return err
 	}
@@ -223,6 +218,27 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	if err := s.bind(&host.Env); err != nil {
 		return err
 	}
+	s.start, s.stop = g.Attach, func() { _ = g.Detach() }
+	return a.runLoaded(ctx, s, g, f)
+}
+
+// loadOptions are the choices of the run that concern the kernel.
+func (f *runFlags) loadOptions(img *gadget.Image, s *session, values map[string]gadget.Value) (*gadget.LoadOptions, error) {
+	if err := f.buffers.check(); err != nil {
+		return nil, err
+	}
+	fetches, err := f.fetch.fetches(img, s.specs)
+	if err != nil {
+		return nil, err
+	}
+	options := &gadget.LoadOptions{Params: values, Fetch: fetches, ReturnMemory: true}
+	f.buffers.apply(options)
+	return options, nil
+}
+
+// runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
+// counted.
+func (a *app) runLoaded(ctx context.Context, s *session, g *gadget.Gadget, f *runFlags) error {
 	if f.buffers.stats {
 		counting, err := gadget.CountRuns()
 		if err != nil {
@@ -230,16 +246,19 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 		}
 		defer counting.Close()
 	}
-	s.start, s.stop = g.Attach, func() { _ = g.Detach() }
 	if f.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
 		defer cancel()
 	}
-	err = s.run(ctx)
-	if f.buffers.stats {
-		stats, statsErr := g.Stats()
-		err = errors.Join(err, statsErr, printStats(a.Err, stats))
+	err := s.run(ctx)
+	if isReaderGone(err) {
+		return err
 	}
-	return err
+	stats, statsErr := g.Stats()
+	if f.buffers.stats {
+		statsErr = errors.Join(statsErr, printStats(a.Err, stats))
+	}
+	printMissed(a.Err, stats)
+	return errors.Join(err, statsErr)
 }
