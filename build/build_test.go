@@ -45,6 +45,36 @@ func TestDirWithOwnHeaders(t *testing.T) {
 	}
 }
 
+// What newer versions of libbpf have is there whatever the system's is, and does not keep builds from
+// being remembered.
+func TestNewerThanSystemsLibbpf(t *testing.T) {
+	t.Parallel()
+	needClang(t)
+	gadget := t.TempDir()
+	files{
+		"program.bpf.c": `#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+SEC("uprobe/libc:mmap")
+int BPF_UPROBE(mapped, void *addr, __u64 len, int prot, int flags, int fd, __u64 off)
+{
+	return off != 0;
+}
+`,
+	}.write(t, gadget)
+	o := &Options{Arch: "amd64", Cache: t.TempDir()}
+	for i := range 2 {
+		r, err := Dir(t.Context(), gadget, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Warnings != "" || r.Cached != (i == 1) {
+			t.Errorf("build %d: cached %v, warnings %q", i, r.Cached, r.Warnings)
+		}
+	}
+}
+
 func TestNoMetadata(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

@@ -83,9 +83,11 @@ func (e *entry) note(files []string, start time.Time, s *search) error {
 	end := time.Now()
 	var deps []dep
 	var absent []string
+	read := make(map[string]bool)
 	for _, file := range files {
+		read[s.portable(file)] = true
 		absent = append(absent, s.hiders(file)...)
-		if _, ours := below(file, s.headers); ours && s.fixed {
+		if s.fixed && s.ours(file) {
 			continue
 		}
 		path := s.portable(file)
@@ -98,7 +100,8 @@ func (e *entry) note(files []string, start time.Time, s *search) error {
 	if !slices.ContainsFunc(deps, func(d dep) bool { return d.Path == sourceName }) {
 		return errors.New("the compiler did not say that it read " + sourceName)
 	}
-	e.Deps, e.Absent = deps, absent
+	e.Deps = deps
+	e.Absent = slices.DeleteFunc(absent, func(path string) bool { return read[path] })
 	return nil
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/include"
 )
 
-// headers are <gadget/…> and <vmlinux.h>, for one architecture.
+// headers are <gadget/…> and <vmlinux.h>, for one architecture, and what the system's <bpf/…> may lack.
 type headers struct {
 	// id tells these headers from others: for those that come with the program, by their contents.
 	id string
@@ -69,6 +69,12 @@ func embedded(fsys fs.FS, a arch) (*headers, error) {
 }
 
 func vmlinux(a arch) string { return "vmlinux/" + a.name }
+
+// searched returns the folders that the compiler looks for headers in, if these are in dir: ahead of
+// the system's, which those in compat build on.
+func searched(dir string, a arch) []string {
+	return []string{dir, filepath.Join(dir, "compat"), filepath.Join(dir, vmlinux(a))}
+}
 
 // hasTypes fails with the list of architectures there are if the given one is not among them.
 func hasTypes(fsys fs.FS, a arch) error {

@@ -131,8 +131,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 		err = e.note(parseDeps(string(rule)), start, &search{
 			folder:  j.gadget.dir,
 			gadget:  dir,
-			headers: inc,
-			types:   filepath.Join(inc, vmlinux(j.arch)),
+			headers: searched(inc, j.arch),
 			fixed:   j.headers.dir == "",
 		})
 	}
@@ -154,7 +153,9 @@ func (j *job) command(ctx context.Context, inc string) (cmd *exec.Cmd, dir strin
 	}
 	args = append(args, prefixMap(dir, "/gizmo/gadget/")...)
 	args = append(args, prefixMap(inc, "/gizmo/include/")...)
-	args = append(args, "-I", dir, "-I", inc, "-I", filepath.Join(inc, vmlinux(j.arch)))
+	for _, folder := range append([]string{dir}, searched(inc, j.arch)...) {
+		args = append(args, "-I", folder)
+	}
 	cmd.Args = append(cmd.Args, append(args, "-c", dir+"/"+sourceName)...)
 	return cmd, dir
 }

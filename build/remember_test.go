@@ -66,6 +66,16 @@ func TestWhatInvalidates(t *testing.T) {
 		}, 2},
 		{"header that hides one of gizmo's", nil, change("gadget/answer.h", smallHeaders["gadget/answer.h"]), 2},
 		{"header that hides one of libbpf's", nil, change("bpf/bpf_helpers.h", "#include_next <bpf/bpf_helpers.h>\n"), 2},
+		{"header that hides the kernel's types", nil, change("vmlinux.h", smallHeaders["vmlinux/amd64/vmlinux.h"]), 2},
+		{"header that stands before one of libbpf's", nil, func(b *bench) {
+			files{"compat/bpf/bpf_helpers.h": "#include_next <bpf/bpf_helpers.h>\n"}.write(b, b.o.Include)
+		}, 2},
+		{"header that hides one before libbpf's", func(b *bench) {
+			files{"compat/bpf/bpf_helpers.h": "#include_next <bpf/bpf_helpers.h>\n"}.write(b, b.o.Include)
+		}, change("bpf/bpf_helpers.h", "#include_next <bpf/bpf_helpers.h>\n"), 2},
+		{"none hides one before libbpf's", func(b *bench) {
+			files{"compat/bpf/bpf_helpers.h": "#include_next <bpf/bpf_helpers.h>\n"}.write(b, b.o.Include)
+		}, func(*bench) {}, 1},
 		{"header of the system", func(b *bench) {
 			sys := b.TempDir()
 			files{"system.h": "#define LOCAL 3\n"}.write(b, sys)

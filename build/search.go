@@ -6,6 +6,7 @@ package build
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -13,32 +14,39 @@ import (
 type search struct {
 	// folder is the gadget's folder, and gadget the same as the compiler got it.
 	folder, gadget string
-	headers, types string
-	// fixed says that what is in the folder headers never changes.
+	// headers are the folders with ours; the others lie in the first.
+	headers []string
+	// fixed says that what is in these never changes.
 	fixed bool
 }
 
 // roots are the folders in the order of the search.
 func (s *search) roots() []string {
-	return []string{s.gadget, s.headers, s.types, "/usr/local/include", "/usr/include"}
+	return slices.Concat([]string{s.gadget}, s.headers, []string{"/usr/local/include", "/usr/include"})
 }
 
-// hiders returns the files that, if they were there, the compiler would have read in place of
-// file.
+// ours tells whether a file is one of our headers.
+func (s *search) ours(file string) bool {
+	_, ok := below(file, s.headers[0])
+	return ok
+}
+
+// hiders returns the files that, if they were there, the compiler might have read in place of file.
+// One that it read, too, and that included this as the next of the same name, is among them.
 func (s *search) hiders(file string) []string {
-	var earlier []string
-	for _, root := range s.roots() {
-		rel, ok := below(file, root)
-		if !ok {
-			earlier = append(earlier, root)
-			continue
+	roots := s.roots()
+	found, name := -1, ""
+	for i, root := range roots {
+		// Some folders lie in others, and the innermost gives the name that was looked for.
+		if rel, ok := below(file, root); ok && (found < 0 || len(rel) < len(name)) {
+			found, name = i, rel
 		}
-		for i := range earlier {
-			earlier[i] = s.portable(earlier[i] + "/" + rel)
-		}
-		return earlier
 	}
-	return nil
+	var hiders []string
+	for i := range max(found, 0) {
+		hiders = append(hiders, s.portable(roots[i]+"/"+name))
+	}
+	return hiders
 }
 
 // portable returns the name by which an entry records a file: from the gadget's folder if it lies

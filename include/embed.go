@@ -4,16 +4,18 @@
 // that one binary can build gadgets anywhere.
 //
 //	gadget/              the API: #include <gadget/buffer.h>
+//	compat/bpf/          what the system's libbpf may lack: #include <bpf/bpf_helpers.h>
 //	vmlinux/ARCH/        the kernel's types: #include <vmlinux.h>
 //
-// libbpf's headers, <bpf/bpf_helpers.h> and so on, come from the system.
+// libbpf's headers, <bpf/bpf_helpers.h> and so on, come from the system. Those in compat/bpf include
+// the one of the same name that comes next in the path, and add what it lacks.
 package include
 
 import "embed"
 
 // FS holds the headers under the paths that they have in this folder:
 // "gadget/buffer.h", "vmlinux/amd64/vmlinux.h". Written to a folder DIR, they
-// are found with -IDIR and -IDIR/vmlinux/ARCH.
+// are found with -IDIR, -IDIR/compat and -IDIR/vmlinux/ARCH.
 //
-//go:embed gadget/*.h vmlinux/*/*.h
+//go:embed gadget/*.h compat/bpf/*.h vmlinux/*/*.h
 var FS embed.FS

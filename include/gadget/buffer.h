@@ -23,10 +23,14 @@
  * is used: then there is no gadget_heap.
  */
 
-#include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <gadget/macros.h>
+
+#ifndef ENOSPC
+#define ENOSPC 28
+#endif
 
 /* The longest record that the perf buffer takes from gadget_reserve_buf(). */
 #ifndef GADGET_MAX_EVENT_SIZE
@@ -48,23 +52,40 @@ const volatile bool gadget_force_perf_buffer = false;
 const volatile __u64 gadget_wakeup_bytes = 0;
 
 /*
+ * Into how many rings each buffer is split, less one; set by the loader.  0: the
+ * buffer is one ring, else each CPU writes to its own or shares one with others.
+ * A power of two less one, so that it masks the number of a CPU.
+ */
+const volatile __u32 gadget_shard_mask = 0;
+
+/*
  * GADGET_TRACER_MAP: declares a buffer of events.
  * @name: the map's name
  * @size: bytes; a power of two and a multiple of the page size
  *
  * The loader gives it the type PERF_EVENT_ARRAY where there are no ring buffers.
  */
-#define GADGET_TRACER_MAP(name, size)                    \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_RINGBUF);      \
-		__uint(max_entries, size);               \
-	} name SEC(".maps");                             \
-	struct {                                         \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
-		__uint(max_entries, 1);                  \
-		__type(key, __u32);                      \
-		__type(value, __u64);                    \
-	} name##_lost_samples SEC(".maps");              \
+#define GADGET_TRACER_MAP(name, size)                               \
+	struct {                                                    \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                 \
+		__uint(max_entries, size);                          \
+	} name SEC(".maps");                                        \
+	struct {                                                    \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);           \
+		__uint(max_entries, 1);                             \
+		__type(key, __u32);                                 \
+		__array(                                            \
+			values, struct {                            \
+				__uint(type, BPF_MAP_TYPE_RINGBUF); \
+				__uint(max_entries, size);          \
+			});                                         \
+	} name##_shards SEC(".maps");                               \
+	struct {                                                    \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);            \
+		__uint(max_entries, 1);                             \
+		__type(key, __u32);                                 \
+		__type(value, __u64);                               \
+	} name##_lost_samples SEC(".maps");                         \
 	__gadget_marker(gadget_map_tracer_##name);
 
 /*
@@ -87,6 +108,20 @@ static __always_inline void __gadget_count_lost(void *lost_samples)
 
 	if (lost)
 		__sync_fetch_and_add(lost, 1);
+}
+
+/*
+ * The ring that this CPU writes to.  A program stays on its CPU, so all that it
+ * does to one record goes to the same.
+ */
+static __always_inline void *__gadget_ring(void *map, void *shards)
+{
+	__u32 shard;
+
+	if (!gadget_shard_mask)
+		return map;
+	shard = bpf_get_smp_processor_id() & gadget_shard_mask;
+	return bpf_map_lookup_elem(shards, &shard);
 }
 
 /* What a record takes of the ring: 8 bytes of header, all 8-aligned. */
@@ -128,19 +163,94 @@ static __always_inline long __gadget_perf_output(void *ctx, void *map,
 	return err;
 }
 
-static __always_inline long __gadget_output_buf(void *ctx, void *map,
-						void *lost_samples, void *buf,
-						__u64 size)
+/*
+ * A sample of a perf buffer, whose size is 4 bytes before it, fills whole words.  The
+ * kernel skips what is missing, so that a reader gets up to 7 bytes of older samples
+ * behind the record, and is not told how many.  To have zeros there, programs send
+ * them.  This is how many: constant if @size is.
+ */
+static __always_inline __u64 __gadget_perf_padding(__u64 size)
 {
-	__u64 space, flags;
-	long err;
+	__u64 padding = (4 - size) & 7;
 
-	if (!__gadget_has_ringbuf())
+	/* Added to the size, the compiler would make something of it for which the
+	 * verifier finds no bounds. */
+	if (!__builtin_constant_p(padding))
+		barrier_var(padding);
+	return padding;
+}
+
+/*
+ * Where records that lie elsewhere get their padding.  One for each CPU, with room
+ * for the two words that the padding may lie in.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, GADGET_MAX_EVENT_SIZE + 16);
+} gadget_perf_buf SEC(".maps");
+
+/* One that is larger than GADGET_MAX_EVENT_SIZE is sent as it is. */
+static __always_inline long __gadget_perf_output_padded(void *ctx, void *map,
+							void *lost_samples,
+							void *buf, __u64 size)
+{
+	__u32 zero = 0;
+	__u64 *copy;
+
+	if (__builtin_constant_p(size) && !__gadget_perf_padding(size))
 		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
 
-	space = __gadget_ringbuf_space(size);
-	flags = __gadget_wakeup_flags(map, space, space);
-	err = bpf_ringbuf_output(map, buf, size, flags);
+	copy = bpf_map_lookup_elem(&gadget_perf_buf, &zero);
+	barrier_var(size); /* what is checked here is what is used below */
+	if (!copy || size > GADGET_MAX_EVENT_SIZE)
+		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
+	copy[size / 8] = 0;
+	copy[size / 8 + 1] = 0;
+	bpf_probe_read_kernel(copy, size, buf);
+	return __gadget_perf_output(ctx, map, lost_samples, copy,
+				    size + __gadget_perf_padding(size));
+}
+
+/*
+ * Whether this is a gadget that looks at packets, as far as is known where a macro
+ * with this in it is used.  Before 5.8 programs for packets have no
+ * bpf_probe_read_kernel(): their records have to do without the padding.
+ */
+#ifdef __GADGET_USER_TYPES
+#define __gadget_is_networking() 1
+#else
+#define __gadget_is_networking() \
+	__gadget_networking_expanded(GADGET_TYPE_NETWORKING)
+#define __gadget_networking_expanded(type)	   __gadget_networking_named(type)
+#define __gadget_networking_named(type)		   __gadget_networking_##type
+#define __gadget_networking_GADGET_TYPE_NETWORKING 0 /* not defined */
+#define __gadget_networking_			   1
+#define __gadget_networking_1			   1
+#endif
+
+static __always_inline long __gadget_output_buf(void *ctx, void *map,
+						void *shards,
+						void *lost_samples, void *buf,
+						__u64 size, bool is_networking)
+{
+	long err = -ENOSPC;
+	__u64 space, flags;
+	void *ring;
+
+	if (!__gadget_has_ringbuf() && is_networking)
+		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
+	if (!__gadget_has_ringbuf())
+		return __gadget_perf_output_padded(ctx, map, lost_samples, buf,
+						   size);
+
+	ring = __gadget_ring(map, shards);
+	if (ring) {
+		space = __gadget_ringbuf_space(size);
+		flags = __gadget_wakeup_flags(ring, space, space);
+		err = bpf_ringbuf_output(ring, buf, size, flags);
+	}
 	if (err)
 		__gadget_count_lost(lost_samples);
 	return err;
@@ -160,8 +270,9 @@ static __always_inline long __gadget_output_buf(void *ctx, void *map,
 	__gadget_output_buf_named(ctx, map, buf, size)
 
 /* A second round, so that a macro given as the map is expanded first. */
-#define __gadget_output_buf_named(ctx, map, buf, size) \
-	__gadget_output_buf(ctx, map, map##_lost_samples, buf, size)
+#define __gadget_output_buf_named(ctx, map, buf, size)                       \
+	__gadget_output_buf(ctx, map, map##_shards, map##_lost_samples, buf, \
+			    size, __gadget_is_networking())
 
 #ifndef GADGET_NO_BUF_RESERVE
 
@@ -176,14 +287,22 @@ struct {
 	__uint(value_size, GADGET_MAX_EVENT_SIZE);
 } gadget_heap SEC(".maps");
 
-static __always_inline void *__gadget_reserve_buf(void *map, void *lost_samples,
-						  __u64 size)
+static __always_inline void *__gadget_reserve_ringbuf(void *map, void *shards,
+						      __u64 size)
+{
+	void *ring = __gadget_ring(map, shards);
+
+	return ring ? bpf_ringbuf_reserve(ring, size, 0) : NULL;
+}
+
+static __always_inline void *
+__gadget_reserve_buf(void *map, void *shards, void *lost_samples, __u64 size)
 {
 	__u32 zero = 0;
 	void *buf = NULL;
 
 	if (__gadget_has_ringbuf())
-		buf = bpf_ringbuf_reserve(map, size, 0);
+		buf = __gadget_reserve_ringbuf(map, shards, size);
 	else if (size <= GADGET_MAX_EVENT_SIZE)
 		buf = bpf_map_lookup_elem(&gadget_heap, &zero);
 	if (!buf)
@@ -191,16 +310,43 @@ static __always_inline void *__gadget_reserve_buf(void *map, void *lost_samples,
 	return buf;
 }
 
+/*
+ * The padding goes into the slot, behind the record; one that leaves too little of
+ * the slot is sent as it is.
+ */
+static __always_inline long __gadget_perf_submit(void *ctx, void *map,
+						 void *lost_samples, void *buf,
+						 __u64 size)
+{
+	__u64 padding = __gadget_perf_padding(size);
+	char *end;
+
+	if (size > GADGET_MAX_EVENT_SIZE - 7)
+		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
+	end = (char *)buf + size;
+#pragma unroll
+	for (__u64 i = 0; i < 7; i++)
+		if (i < padding)
+			end[i] = 0;
+	return __gadget_perf_output(ctx, map, lost_samples, buf,
+				    size + padding);
+}
+
 static __always_inline long __gadget_submit_buf(void *ctx, void *map,
+						void *shards,
 						void *lost_samples, void *buf,
 						__u64 size)
 {
-	__u64 flags;
+	__u64 flags = 0;
+	void *ring;
 
 	if (!__gadget_has_ringbuf())
-		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
+		return __gadget_perf_submit(ctx, map, lost_samples, buf, size);
 
-	flags = __gadget_wakeup_flags(map, __gadget_ringbuf_space(size), 0);
+	ring = __gadget_ring(map, shards);
+	if (ring)
+		flags = __gadget_wakeup_flags(ring,
+					      __gadget_ringbuf_space(size), 0);
 	bpf_ringbuf_submit(buf, flags);
 	return 0;
 }
@@ -216,13 +362,14 @@ static __always_inline long __gadget_submit_buf(void *ctx, void *map,
  */
 #define gadget_reserve_buf(map, size) __gadget_reserve_buf_named(map, size)
 
-#define __gadget_reserve_buf_named(map, size)                              \
-	({                                                                 \
-		_Static_assert(__builtin_choose_expr(                      \
-				       __builtin_constant_p(size), (size), \
-				       0) <= GADGET_MAX_EVENT_SIZE,        \
-			       "larger than GADGET_MAX_EVENT_SIZE");       \
-		__gadget_reserve_buf(map, map##_lost_samples, size);       \
+#define __gadget_reserve_buf_named(map, size)                               \
+	({                                                                  \
+		_Static_assert(__builtin_choose_expr(                       \
+				       __builtin_constant_p(size), (size),  \
+				       0) <= GADGET_MAX_EVENT_SIZE,         \
+			       "larger than GADGET_MAX_EVENT_SIZE");        \
+		__gadget_reserve_buf(map, map##_shards, map##_lost_samples, \
+				     size);                                 \
 	})
 
 /*
@@ -237,8 +384,9 @@ static __always_inline long __gadget_submit_buf(void *ctx, void *map,
 #define gadget_submit_buf(ctx, map, buf, size) \
 	__gadget_submit_buf_named(ctx, map, buf, size)
 
-#define __gadget_submit_buf_named(ctx, map, buf, size) \
-	__gadget_submit_buf(ctx, map, map##_lost_samples, buf, size)
+#define __gadget_submit_buf_named(ctx, map, buf, size)                       \
+	__gadget_submit_buf(ctx, map, map##_shards, map##_lost_samples, buf, \
+			    size)
 
 /*
  * gadget_discard_buf: gives back a record that was reserved.  It counts neither

@@ -186,6 +186,44 @@ func TestOutputPart(t *testing.T) {
 	})
 }
 
+// The kernel pads perf samples to whole words with whatever the buffer held. What follows a record
+// is zero nevertheless, so that nothing of older records is taken for a part of it.
+func TestPerfPaddingIsZero(t *testing.T) {
+	requireKernel(t)
+	coll := loadPerf(t, nil)
+	drain := openPerf(t, coll.Maps["events"])
+	soil := func() { // every byte of the buffer, which has a page
+		for range 2 * os.Getpagesize() / eventSize {
+			runOn(t, 0, coll.Programs["output"], ^uint64(0)/2)
+			drain()
+		}
+	}
+	check := func(name string, size int, args ...uint64) {
+		soil()
+		if ret := runOn(t, 0, coll.Programs[name], args...); ret != 0 {
+			t.Fatalf("%s: returned %d", name, ret)
+		}
+		records := drain()
+		if len(records) != 1 || len(records[0]) < size {
+			t.Fatalf("%s of %d bytes: got % x", name, size, records)
+		}
+		for _, b := range records[0][size:] {
+			if b != 0 {
+				t.Errorf("%s of %d bytes: followed by % x", name, size, records[0][size:])
+				return
+			}
+		}
+	}
+	for size := range eventSize {
+		check("output_part", size+1, ^uint64(0)/2, uint64(size+1))
+	}
+	check("output", eventSize, 1)
+	check("submit", eventSize, 1)
+	for _, size := range []int{1, 20, 52} {
+		check(fmt.Sprintf("submit_%d", size), size, ^uint64(0)/2)
+	}
+}
+
 func checkLost(t *testing.T, counter *ebpf.Map, want []uint64) {
 	t.Helper()
 	var got []uint64

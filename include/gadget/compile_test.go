@@ -3,9 +3,12 @@
 package gadget_test
 
 import (
+	"fmt"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -17,7 +20,8 @@ func compilers(t *testing.T) []string {
 	t.Helper()
 	clang(t) // at least one, or this isn't a test
 	var found []string
-	for _, name := range []string{"clang-14", "clang-16", "clang-17", "clang-18", "clang-19"} {
+	for version := 14; version < 40; version++ {
+		name := fmt.Sprint("clang-", version)
 		if _, err := exec.LookPath(name); err == nil {
 			found = append(found, name)
 		}
@@ -31,9 +35,14 @@ func compilers(t *testing.T) []string {
 // headers are the API's, as a gadget includes them.
 func headers(t *testing.T) (names []string) {
 	t.Helper()
-	files, err := filepath.Glob("*.h")
+	return glob(t, "*.h")
+}
+
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
 	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
+		t.Fatal(pattern, files, err)
 	}
 	return files
 }
@@ -95,41 +104,128 @@ func checkCompiles(t *testing.T, cc, source string, args ...string) {
 	}
 }
 
-// Alone with every compiler, which also generates code; and all together so that
-// each header comes right after each other one.
+// All together with every compiler. What each header needs, and what comes before it, is the same to all
+// of them: alone, and right after each other one, with one.
 func TestHeadersCompile(t *testing.T) {
+	t.Parallel()
 	all := headers(t)
+	for _, cc := range compilers(t) {
+		checkCompiles(t, cc, includes(all...), "-c", "-o", "/dev/null")
+	}
+	for _, name := range all {
+		checkCompiles(t, clang(t), includes(name), "-fsyntax-only")
+	}
+	for _, order := range orders(len(all)) {
+		names := make([]string, len(all))
+		for i, n := range order {
+			names[i] = all[n]
+		}
+		checkCompiles(t, clang(t), includes(names...), "-fsyntax-only")
+	}
+}
+
+// The test programs are gadgets, too: they compile with every compiler. Those in the folder wild do
+// nothing but to use, all together, everything that the headers offer, in the ways in which authors
+// elsewhere do.
+func TestProgramsCompile(t *testing.T) {
+	programs := append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/wild/*.bpf.c")...)
 	for _, cc := range compilers(t) {
 		t.Run(cc, func(t *testing.T) {
 			t.Parallel()
-			for _, name := range all {
-				checkCompiles(t, cc, includes(name), "-c", "-o", "/dev/null")
-			}
-			for _, order := range orders(len(all)) {
-				names := make([]string, len(all))
-				for i, n := range order {
-					names[i] = all[n]
+			for _, program := range programs {
+				args := clangFlags("-c", program, "-o", "/dev/null")
+				if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
+					t.Errorf("%s: %v\n%s", program, err, out)
 				}
-				checkCompiles(t, cc, includes(names...), "-fsyntax-only")
 			}
 		})
 	}
 }
 
-// The test programs are gadgets, too: they compile with every compiler.
-func TestProgramsCompile(t *testing.T) {
-	programs, err := filepath.Glob("testdata/*.bpf.c")
-	if err != nil || len(programs) == 0 {
-		t.Fatal(programs, err)
+// offered are the names that gadgets elsewhere use of our headers, by header.
+var offered = map[string]string{
+	"bits.bpf.h": "log2 log2l",
+	"buffer.h":   "GADGET_TRACER_MAP gadget_reserve_buf gadget_submit_buf gadget_discard_buf gadget_output_buf GADGET_NO_BUF_RESERVE",
+	"common.h":   "gadget_process_populate",
+	"core_fixes.bpf.h": "get_task_state get_gendisk get_disk has_block_rq_completion has_kfree has_kmem_cache_free " +
+		"renamedata_has_old_mnt_userns_field gadget_get_tcp_retransmit_skb_skbaddr gadget_get_tcp_retransmit_skb_skaddr " +
+		"gadget_get_ctime_nanosec_from_inode gadget_get_syscall_nr gadget_get_syscall_arg",
+	"filesystem.h": "GADGET_PATH_MAX get_path_str get_struct_file_for_fd read_full_path_of_open_file_fd",
+	"filter.h": "gadget_should_discard_data gadget_should_discard_data_current gadget_should_discard_data_by_skb " +
+		"gadget_should_discard_pid gadget_should_discard_tid gadget_should_discard_uid gadget_should_discard_gid " +
+		"gadget_should_discard_comm gadget_should_discard_mntns_id",
+	"fnv1a.h": "fnv_32a_init fnv_32a_update_u8 fnv_32a_update_u16 fnv_32a_update_u32 fnv_32a_update_u64 " +
+		"fnv_64a_init fnv_64a_update_u8 fnv_64a_update_u16 fnv_64a_update_u32 fnv_64a_update_u64",
+	"kernel_stack_map.h": "gadget_get_kernel_stack",
+	"macros.h": "GADGET_TRACER GADGET_MAPITER GADGET_ITER GADGET_SNAPSHOTTER GADGET_PARAM GADGET_ITER_TARGET_MAP " +
+		"GADGET_SK_TARGET_MAP",
+	"maps.bpf.h":     "bpf_map_lookup_or_try_init",
+	"mntns.h":        "gadget_get_current_mntns_id gadget_get_mntns_id",
+	"packetfilter.h": "GADGET_PF gadget_pf_matches",
+	"sockets-map.h":  "gadget_socket_value gadget_socket_lookup gadget_socket_lookup_with_direction gadget_process_populate_from_socket",
+	"types.h": "gadget_mntns_id gadget_netns_id gadget_timestamp gadget_signal gadget_errno gadget_syscall gadget_file_mode " +
+		"gadget_file_flags gadget_bytes gadget_duration gadget_kernel_stack gadget_user_stack gadget_pid gadget_tid gadget_ppid " +
+		"gadget_uid gadget_gid gadget_comm gadget_pcomm gadget_counter__u64 gadget_gauge__u32 gadget_histogram_slot__u32 " +
+		"gadget_histogram_slot__u64 gadget_l3endpoint_t gadget_l4endpoint_t gadget_process",
+	"user_stack_map.h": "gadget_get_user_stack gadget_get_user_stack_from_kprobe gadget_get_user_stack_from_perf_event " +
+		"gadget_get_user_stack_from_tracepoint collect_ustack",
+	"../compat/bpf/bpf_helpers.h":   "bpf_for bpf_ksym_exists likely unlikely __kptr_untrusted __arg_ctx",
+	"../compat/bpf/bpf_tracing.h":   "BPF_UPROBE BPF_URETPROBE PT_REGS_PARM6 PT_REGS_PARM6_CORE_SYSCALL",
+	"../compat/bpf/bpf_core_read.h": "bpf_core_cast",
+}
+
+// Each of them is in a program above; so it compiles wherever these do.
+func TestProgramsUseAll(t *testing.T) {
+	var sources strings.Builder
+	for _, program := range append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/wild/*.bpf.c")...) {
+		source, err := os.ReadFile(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources.Write(source)
 	}
-	for _, cc := range compilers(t) {
-		for _, program := range programs {
-			args := clangFlags("-c", program, "-o", "/dev/null")
-			if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", cc, err, out)
+	for header, names := range offered {
+		text, err := os.ReadFile(header)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, name := range strings.Fields(names) {
+			word := regexp.MustCompile(`\b` + name + `\b`)
+			if !word.Match(text) {
+				t.Errorf("%s is not in %s", name, header)
+			}
+			if !word.MatchString(sources.String()) {
+				t.Errorf("no program uses %s of %s", name, header)
 			}
 		}
 	}
+}
+
+// Gadgets that look at packets may have the types of user space. Ours must not bring the kernel's then,
+// wherever theirs come from.
+func TestHeadersWithUserTypes(t *testing.T) {
+	names := []string{
+		"base.h", "bits.bpf.h", "buffer.h", "filter.h", "fnv1a.h", "macros.h", "maps.bpf.h", "mntns.h",
+		"mntns_filter.h", "packetfilter.h", "sockets-map.h", "types.h",
+	}
+	for _, user := range []string{"linux/types.h", "linux/bpf.h", "linux/if_ether.h", "linux/tcp.h"} {
+		source := "#include <" + user + ">\n#define GADGET_TYPE_NETWORKING\n"
+		for _, name := range names {
+			source += "#include <gadget/" + name + ">\n"
+		}
+		checkCompiles(t, clang(t), source, "-fsyntax-only")
+	}
+}
+
+// libbpf's own definitions count where it has them: neither twice nor in another way.
+func TestCompatWithNewerLibbpf(t *testing.T) {
+	source := "#include <vmlinux.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n" +
+		"#include <bpf/bpf_core_read.h>\n#include <bpf/usdt.bpf.h>\n" + `
+int bpf_for_is(void) { return bpf_for(); }
+_Static_assert(bpf_for() + bpf_repeat() + bpf_for_each() + bpf_core_cast() + BPF_CORE_WRITE_BITFIELD() == 5, "");
+_Static_assert(PT_REGS_PARM6() + PT_REGS_PARM8_CORE() + PT_REGS_PARM7_CORE_SYSCALL() == 3, "");
+`
+	checkCompiles(t, clang(t), source, "-isystem", "testdata/newlibbpf", "-fsyntax-only")
 }
 
 // What C can tell is wrong must not compile, and the message must say why.
@@ -153,6 +249,17 @@ GADGET_TRACER_MAP(events, 4096);
 			"larger than GADGET_MAX_EVENT_SIZE",
 		},
 		{
+			"packet filter without bounds", `
+#include <gadget/packetfilter.h>
+GADGET_PF();
+int f(void *p) { return gadget_pf_matches(p, p); }`, "gadget_pf_matches takes",
+		},
+		{
+			"socket of neither kind", `
+#include <gadget/sockets-map.h>
+void *f(void *p) { return gadget_socket_lookup(p); }`, "define GADGET_TYPE_NETWORKING",
+		},
+		{
 			"buffer without a counter",
 			"void *f(void *map) { return gadget_reserve_buf(map, 8); }", "'map_lost_samples'",
 		},
@@ -171,6 +278,7 @@ GADGET_TRACER_MAP(events, 4096);
 // The embedded copy has every header that the folder has.
 func TestEmbedded(t *testing.T) {
 	want := append(headers(t), "../vmlinux/amd64/vmlinux.h")
+	want = append(want, glob(t, "../compat/bpf/*.h")...)
 	for _, name := range want {
 		path := filepath.Join("gadget", name)
 		if b, err := fs.ReadFile(include.FS, path); err != nil || len(b) == 0 {

@@ -3,7 +3,7 @@
 #define __GADGET_FILESYSTEM_H
 
 /*
- * From open files to their paths.
+ * Files: their paths, their types, and where overlays have them.
  *
  * A path is that in the file's mount namespace: it goes up through all mounts to
  * the namespace's root.  For a container this is the container's root; a chroot
@@ -18,6 +18,7 @@
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <gadget/types.h>
 
 /*
  * The longest path with its terminating zero.  A longer one loses directories at
@@ -152,6 +153,35 @@ __gadget_path_walk(struct __gadget_path_buf *buf,
 	return __GADGET_PATH_TOO_LONG;
 }
 
+/* Walks to the top and returns the text. */
+static __always_inline char *__gadget_path_str(struct __gadget_path_buf *buf,
+					       struct __gadget_path_walk *walk)
+{
+	__u32 start;
+
+	buf->text[walk->start] = '\0';
+	switch (__gadget_path_walk(buf, walk)) {
+	case __GADGET_PATH_WHOLE:
+		start = walk->start;
+		if (start < GADGET_PATH_MAX - 1)
+			break;
+		start = GADGET_PATH_MAX - 2; /* the root itself */
+		buf->text[start] = '/';
+		break;
+	case __GADGET_PATH_ALONE:
+		start = walk->start;
+		if (__gadget_path_prepend(buf, walk))
+			start = walk->start + 1; /* without the slash */
+		break;
+	default:
+		start = walk->start - __GADGET_PATH_CUT_LEN;
+		start &= GADGET_PATH_MAX - 1;
+		__builtin_memcpy(&buf->text[start], __GADGET_PATH_CUT,
+				 __GADGET_PATH_CUT_LEN);
+	}
+	return &buf->text[start & (GADGET_PATH_MAX - 1)];
+}
+
 /*
  * get_path_str: the absolute path of @path.
  * @path: in the kernel or on the stack
@@ -167,7 +197,7 @@ static __always_inline char *get_path_str(struct path *path)
 	struct __gadget_path_walk walk = {.start = GADGET_PATH_MAX - 1};
 	struct __gadget_path_buf *buf;
 	struct vfsmount *mnt;
-	__u32 zero = 0, start;
+	__u32 zero = 0;
 
 	buf = bpf_map_lookup_elem(&gadget_path_buf, &zero);
 	mnt = BPF_CORE_READ(path, mnt);
@@ -176,28 +206,57 @@ static __always_inline char *get_path_str(struct path *path)
 		return NULL;
 	walk.mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 	walk.root = BPF_CORE_READ(mnt, mnt_root);
-	buf->text[walk.start] = '\0';
+	return __gadget_path_str(buf, &walk);
+}
 
-	switch (__gadget_path_walk(buf, &walk)) {
-	case __GADGET_PATH_WHOLE:
-		start = walk.start;
-		if (start < GADGET_PATH_MAX - 1)
-			break;
-		start = GADGET_PATH_MAX - 2; /* the root itself */
-		buf->text[start] = '/';
-		break;
-	case __GADGET_PATH_ALONE:
-		start = walk.start;
-		if (__gadget_path_prepend(buf, &walk))
-			start = walk.start + 1; /* without the slash */
-		break;
-	default:
-		start = walk.start - __GADGET_PATH_CUT_LEN;
-		start &= GADGET_PATH_MAX - 1;
-		__builtin_memcpy(&buf->text[start], __GADGET_PATH_CUT,
-				 __GADGET_PATH_CUT_LEN);
-	}
-	return &buf->text[start & (GADGET_PATH_MAX - 1)];
+/*
+ * gadget_get_path_of_file: the path of an open file; else as get_path_str().
+ * @file: in the kernel; NULL has no path
+ */
+static __always_inline char *gadget_get_path_of_file(struct file *file)
+{
+	if (!file)
+		return NULL;
+	return get_path_str(__builtin_preserve_access_index(&file->f_path));
+}
+
+/*
+ * gadget_get_path_of_dentry: the path from the root of the file system that an entry
+ * belongs to, since an entry does not know by which mount it was reached; else as
+ * get_path_str().
+ * @dentry: in the kernel; NULL has no path
+ */
+static __always_inline char *gadget_get_path_of_dentry(struct dentry *dentry)
+{
+	struct __gadget_path_walk walk = {.start = GADGET_PATH_MAX - 1};
+	struct __gadget_path_buf *buf;
+	__u32 zero = 0;
+
+	buf = bpf_map_lookup_elem(&gadget_path_buf, &zero);
+	if (!buf || !dentry)
+		return NULL;
+	walk.dentry = dentry;
+	walk.root = BPF_CORE_READ(dentry, d_sb, s_root);
+	return __gadget_path_str(buf, &walk);
+}
+
+/* gadget_get_cwd: the directory that a task is in; else as get_path_str(). */
+static __always_inline char *gadget_get_cwd(struct task_struct *task)
+{
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+
+	if (!fs) /* late in its exit */
+		return NULL;
+	return get_path_str(__builtin_preserve_access_index(&fs->pwd));
+}
+
+/*
+ * gadget_get_exepath: the file that a task executes, NULL for a thread of the kernel;
+ * else as get_path_str().
+ */
+static __always_inline char *gadget_get_exepath(struct task_struct *task)
+{
+	return gadget_get_path_of_file(BPF_CORE_READ(task, mm, exe_file));
 }
 
 /*
@@ -232,10 +291,80 @@ static __always_inline long read_full_path_of_open_file_fd(int fd, char *buf,
 
 	if (!file)
 		return -9; /* EBADF */
-	path = get_path_str(__builtin_preserve_access_index(&file->f_path));
+	path = gadget_get_path_of_file(file);
 	if (!path)
 		return -2; /* ENOENT */
 	return bpf_probe_read_kernel_str(buf, len, path);
+}
+
+/* From the kernel's headers, which BTF doesn't have: the part of a mode that tells
+ * what a file is. */
+#define __GADGET_S_IFMT 0170000
+
+/* gadget_get_file_mode: type and permissions of an open file, as in st_mode. */
+static __always_inline gadget_file_mode gadget_get_file_mode(struct file *file)
+{
+	return BPF_CORE_READ(file, f_inode, i_mode);
+}
+
+/*
+ * gadget_get_file_type: what an open file is, as S_IFREG, S_IFDIR and so on; 0 for
+ * those that have no type outside of the kernel: epoll, eventfd, BPF maps, ...
+ */
+static __always_inline __u32 gadget_get_file_type(struct file *file)
+{
+	return gadget_get_file_mode(file) & __GADGET_S_IFMT;
+}
+
+#define __GADGET_OVERLAYFS_MAGIC 0x794c7630
+
+/* A flavour: to the loader what is behind "___" is no part of the name. */
+struct ovl_inode___gadget {
+	struct inode vfs_inode;
+	struct dentry *__upperdentry;
+} __attribute__((preserve_access_index));
+
+/* gadget_is_on_overlay: whether an inode belongs to an overlay. */
+static __always_inline bool gadget_is_on_overlay(struct inode *inode)
+{
+	return BPF_CORE_READ(inode, i_sb, s_magic) == __GADGET_OVERLAYFS_MAGIC;
+}
+
+/*
+ * gadget_get_upper_dentry: where the upper layer of an overlay has a file that was
+ * made or changed there; NULL for one that is as the lower layers have it, or that is
+ * on no overlay.
+ * @inode: in the kernel, as it is seen through the overlay
+ *
+ * The upper layer's entry follows the inode in the struct that the file system puts
+ * around it.  If that is a module, the kernel's types don't have the struct.
+ */
+static __always_inline struct dentry *
+gadget_get_upper_dentry(struct inode *inode)
+{
+	struct dentry *upper = NULL;
+	__u64 off;
+
+	if (!gadget_is_on_overlay(inode))
+		return NULL;
+	if (bpf_core_type_exists(struct ovl_inode___gadget))
+		off = bpf_core_field_offset(struct ovl_inode___gadget,
+					    __upperdentry) -
+		      bpf_core_field_offset(struct ovl_inode___gadget,
+					    vfs_inode);
+	else
+		off = bpf_core_type_size(struct inode);
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + off);
+	return upper;
+}
+
+/*
+ * gadget_is_in_upper_layer: whether a file on an overlay was made or changed there: in
+ * a container, whether it is not as its image has it.
+ */
+static __always_inline bool gadget_is_in_upper_layer(struct inode *inode)
+{
+	return gadget_get_upper_dentry(inode) != NULL;
 }
 
 #endif /* __GADGET_FILESYSTEM_H */

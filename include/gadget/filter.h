@@ -11,7 +11,7 @@
  * discarded should cost as little as can be.
  */
 
-#include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/macros.h>
 #include <gadget/types.h>
@@ -96,6 +96,8 @@ static __always_inline bool gadget_should_discard_data(
 	       gadget_should_discard_mntns_id(mntns_id);
 }
 
+#ifndef __GADGET_USER_TYPES
+
 static __always_inline bool __gadget_should_discard_current_ids(void)
 {
 	__u64 id;
@@ -134,6 +136,8 @@ static __always_inline bool gadget_should_discard_data_current(void)
 	return gadget_filter_by_mntns &&
 	       gadget_should_discard_mntns_id(gadget_get_current_mntns_id());
 }
+
+#endif /* !__GADGET_USER_TYPES */
 
 /*
  * gadget_should_discard_data_by_skb: true if the user asked for other events than

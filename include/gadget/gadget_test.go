@@ -7,6 +7,7 @@ package gadget_test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
+// keep is where the lab, test/vm, has the test programs compiled beforehand: compilers are slow where
+// every instruction is emulated.
+var keep = flag.String("objects", "", "compile test programs into this `folder`, and use those that are there")
+
 // objects is where compiled test programs lie while the tests run.
 var objects string
 
@@ -30,13 +35,18 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) int {
+	flag.Parse()
 	var err error
-	if objects, err = os.MkdirTemp("", "gadget-test-"); err != nil {
+	if objects = *keep; objects == "" {
+		objects, err = os.MkdirTemp("", "gadget-test-")
+		defer os.RemoveAll(objects)
+	} else {
+		err = os.MkdirAll(objects, 0o755)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(objects)
-
 	code := m.Run()
 	if left := bpfFDs(); len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "the tests left BPF objects open:", left)
@@ -94,7 +104,9 @@ func clangFlags(extra ...string) []string {
 	arch := map[string]string{"amd64": "x86", "arm64": "arm64"}[runtime.GOARCH]
 	flags := []string{
 		"-target", "bpf", "-g", "-O2", "-D__TARGET_ARCH_" + arch,
-		"-I..", "-I../vmlinux/amd64",
+		"-I..", "-I../compat", "-I../vmlinux/amd64",
+		// Where Debian has <asm/types.h>, which <linux/types.h> includes.
+		"-idirafter", "/usr/include/" + map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] + "-linux-gnu",
 		"-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
 	}
 	return append(flags, extra...)
@@ -105,7 +117,11 @@ var compiled sync.Map // name → func() error
 // compile makes an object of testdata/NAME.bpf.c, once, and returns its path.
 func compile(t *testing.T, name string) string {
 	t.Helper()
-	cc, object := clang(t), filepath.Join(objects, name+".o")
+	object := filepath.Join(objects, strings.ReplaceAll(name, "/", "-")+".o")
+	if _, err := os.Stat(object); err == nil && *keep != "" {
+		return object
+	}
+	cc := clang(t)
 	once, _ := compiled.LoadOrStore(name, sync.OnceValue(func() error {
 		args := clangFlags("-c", filepath.Join("testdata", name+".bpf.c"), "-o", object)
 		if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
@@ -117,6 +133,21 @@ func compile(t *testing.T, name string) string {
 		t.Fatal("compiling", name, err)
 	}
 	return object
+}
+
+// Other tests load these programs.
+func TestPrograms(t *testing.T) {
+	sources, err := filepath.Glob("testdata/*.bpf.c")
+	if err != nil || len(sources) == 0 {
+		t.Fatal("no test programs", err)
+	}
+	for _, source := range sources {
+		name := strings.TrimSuffix(filepath.Base(source), ".bpf.c")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			compile(t, name)
+		})
+	}
 }
 
 // parse reads testdata/NAME.bpf.c, compiled.
@@ -212,6 +243,23 @@ func runWith(t *testing.T, prog *ebpf.Program, o *ebpf.RunOptions, args []uint64
 		t.Fatal("running", prog, err)
 	}
 	return ret
+}
+
+// get reads a variable of a loaded program.
+func get[T any](t *testing.T, coll *ebpf.Collection, name string) (value T) {
+	t.Helper()
+	if err := coll.Variables[name].Get(&value); err != nil {
+		t.Fatal("reading", name, err)
+	}
+	return value
+}
+
+// put writes one.
+func put(t *testing.T, coll *ebpf.Collection, name string, value any) {
+	t.Helper()
+	if err := coll.Variables[name].Set(value); err != nil {
+		t.Fatal("writing", name, err)
+	}
 }
 
 // onOwnThread runs f in a thread that ends with it, so that f may change what

@@ -107,11 +107,23 @@
 /*
  * GADGET_PREFER: of two programs for the same events, the second is loaded only
  * where the kernel cannot run the first.  Write it once for each pair; a chain
- * takes the first that runs, and one program may stand in for several.
+ * takes the first that runs.  A program that stands in for several is loaded where
+ * one of them cannot run, and then none of them is.
  * @first:  the function of the better program, such as an fexit
  * @second: the function of its stand-in, such as a kretprobe
  */
 #define GADGET_PREFER(first, second) \
 	__gadget_marker(gadget_prefer_##first##___##second);
+
+/*
+ * GADGET_LOAD_IF: a program is loaded only if a parameter is set.  Written more
+ * than once for a program, any of the parameters will do.  A hook that the kernel
+ * lacks is no error if its program is not to be loaded.
+ * @prog: the program's function
+ * @var:  a GADGET_PARAM of the type bool
+ */
+#define GADGET_LOAD_IF(prog, var) \
+	__gadget_must_exist(var); \
+	__gadget_marker(gadget_load_if_##prog##___##var);
 
 #endif /* __GADGET_MACROS_H */

@@ -2,7 +2,7 @@
 #ifndef __GADGET_MAPS_BPF_H
 #define __GADGET_MAPS_BPF_H
 
-#include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 
 /* From asm-generic/errno-base.h: macros aren't in vmlinux.h. */

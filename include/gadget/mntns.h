@@ -4,10 +4,12 @@
 
 /* The mount namespace: what a process has in common with its container. */
 
-#include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <gadget/types.h>
+
+#ifndef __GADGET_USER_TYPES
 
 /*
  * Since 5.11 programs get the current task as a typed pointer, whose members
@@ -49,5 +51,7 @@ static __always_inline gadget_mntns_id gadget_get_mntns_id(void)
 {
 	return gadget_get_current_mntns_id();
 }
+
+#endif /* !__GADGET_USER_TYPES */
 
 #endif /* __GADGET_MNTNS_H */

@@ -4,7 +4,7 @@
 
 /* Only events of the containers that the user asked for. */
 
-#include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/types.h>
 

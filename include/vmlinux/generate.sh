@@ -90,6 +90,8 @@ mkdir -p "$(dirname -- "$out")"
 		 * as "bpftool btf dump file vmlinux format c" prints them, vmlinux
 		 * being unpacked from the package's /boot/vmlinuz.
 		 */
+		#define __GADGET_VMLINUX_H__ /* it is this, and not the gadget's own */
+
 	END
 	bpftool btf dump file "$tmp/vmlinux" format c
 } >"$tmp/vmlinux.h"

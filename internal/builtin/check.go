@@ -31,7 +31,7 @@ func Check(img *gadget.Image) error {
 		known.Params = append(known.Params, p.Var)
 	}
 	for _, p := range img.Programs {
-		known.Programs = append(known.Programs, p.Name)
+		known.Programs = append(known.Programs, p.Keys()...)
 	}
 	if err := img.Metadata.Validate(known); err != nil {
 		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)

@@ -37,6 +37,24 @@ int submit(struct bpf_raw_tracepoint_args *ctx)
 	return !!gadget_submit_buf(ctx, EVENTS, event, sizeof(*event));
 }
 
+/* Records of other sizes, which are no multiples of 8. */
+#define SUBMIT(size)                                                    \
+	SEC("raw_tp/submit_" #size)                                     \
+	int submit_##size(struct bpf_raw_tracepoint_args *ctx)          \
+	{                                                               \
+		__u8 *record = gadget_reserve_buf(&events, size);       \
+                                                                        \
+		if (!record)                                            \
+			return 1;                                       \
+		for (int i = 0; i < size; i++)                          \
+			record[i] = ctx->args[0] >> (i % 8);            \
+		return !!gadget_submit_buf(ctx, &events, record, size); \
+	}
+
+SUBMIT(1)
+SUBMIT(20)
+SUBMIT(52)
+
 SEC("raw_tp/output")
 int output(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -5,6 +5,8 @@
  * as "bpftool btf dump file vmlinux format c" prints them, vmlinux
  * being unpacked from the package's /boot/vmlinuz.
  */
+#define __GADGET_VMLINUX_H__ /* it is this, and not the gadget's own */
+
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
 

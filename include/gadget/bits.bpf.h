@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#ifndef __GADGET_BITS_BPF_H
+#define __GADGET_BITS_BPF_H
+
+/* Powers of two: the slots of histograms. */
+
+#include <gadget/base.h>
+#include <bpf/bpf_helpers.h>
+
+/*
+ * BPF has no instruction that counts zeros.  This halves the number as often as it
+ * can, by 32 bits, by 16 and so on.  Without a branch: the verifier would follow
+ * both ways at each, and go through the rest of the program 64 times.  The top bit
+ * of -part is set unless part is 0; the barrier keeps the compiler from seeing
+ * that this is a comparison.
+ */
+static __always_inline __u64 __gadget_log2(__u64 v)
+{
+	__u64 log = 0, part, shift;
+
+#pragma unroll
+	for (int bits = 32; bits > 0; bits /= 2) {
+		part = v >> bits;
+		barrier_var(part);
+		shift = (-part >> 63) * bits;
+		v >>= shift;
+		log += shift;
+	}
+	return log;
+}
+
+/* The compiler has a function log2(double) of its own. */
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wincompatible-library-redeclaration"
+
+/*
+ * log2: the number of the highest bit that is set in @v, so that
+ * 1 << log2(v) <= v < 1 << (log2(v) + 1); 0 for 0.  Any program type.
+ */
+static __always_inline __u64 log2(__u32 v)
+{
+	return __gadget_log2(v);
+}
+
+#pragma clang diagnostic pop
+
+/* log2l: the same for 64 bits. */
+static __always_inline __u64 log2l(__u64 v)
+{
+	return __gadget_log2(v);
+}
+
+#endif /* __GADGET_BITS_BPF_H */
