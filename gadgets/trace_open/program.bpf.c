@@ -10,11 +10,12 @@
  * the cost; calls that were in progress at the start are seen; and the name's
  * page is in memory, since the kernel has just read it.
  *
- * The one program hangs on the return of all calls and has to pass over most of
- * them.  That costs them a little more than the tracepoints of single calls would,
- * whose mere presence slows down every call, too; but these take several times as
- * long to run when a file is opened, and about 70 ms each to detach, and they do
- * not see the calls of 32-bit programs.
+ * The programs hang on the kernel's functions where they can, which costs other
+ * system calls nothing.  Else one program hangs on the return of all calls and has
+ * to pass over most of them.  That costs them a little more than the tracepoints of
+ * single calls would, whose mere presence slows down every call, too; but these
+ * take several times as long to run when a file is opened, and about 70 ms each to
+ * detach, and they do not see the calls of 32-bit programs.
  */
 
 #include <vmlinux.h>
@@ -304,16 +305,70 @@ static __always_inline bool is_compat(void)
 }
 #endif
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(trace_open_exit, struct pt_regs *regs, long ret)
+static __always_inline int trace_exit(void *ctx, const struct pt_regs *regs,
+				      long ret)
 {
 	struct open_call call;
 
-	if (!may_be_open(CALL_NR(regs)) || !is_wanted(ret))
+	if (!is_wanted(ret))
 		return 0;
 	if (!(is_compat() ? decode32(&call, regs) : decode(&call, regs)))
 		return 0;
 	return report(ctx, ret, &call);
 }
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(trace_open_exit, struct pt_regs *regs, long ret)
+{
+	if (!may_be_open(CALL_NR(regs)))
+		return 0;
+	return trace_exit(ctx, regs, ret);
+}
+
+/* The registers that the kernel saved when the call came in. */
+static __always_inline const struct pt_regs *caller_regs(void)
+{
+	return (const struct pt_regs *)bpf_task_pt_regs(
+		bpf_get_current_task_btf());
+}
+
+/* Where all calls come by, but openat2 only with arguments that make sense. */
+SEC("fexit/do_sys_openat2")
+int BPF_PROG(trace_open_fexit, int dfd, const char *fname, struct open_how *how,
+	     long ret)
+{
+	const struct pt_regs *regs = caller_regs();
+
+	(void)dfd;
+	(void)fname;
+	(void)how;
+	if (CALL_NR(regs) == NR_OPENAT2)
+		return 0;
+	return trace_exit(ctx, regs, ret);
+}
+
+/* openat2 has the same number for 32-bit programs. */
+#if defined(__TARGET_ARCH_x86)
+#define SYS_OPENAT2   "fexit/__x64_sys_openat2"
+#define SYS32_OPENAT2 "fexit/__ia32_sys_openat2"
+
+SEC(SYS32_OPENAT2)
+int BPF_PROG(trace_open_fexit32_openat2, const struct pt_regs *regs, long ret)
+{
+	return trace_exit(ctx, regs, ret);
+}
+GADGET_PREFER(trace_open_fexit32_openat2, trace_open_exit)
+#else
+#define SYS_OPENAT2 "fexit/__arm64_sys_openat2"
+#endif
+
+SEC(SYS_OPENAT2)
+int BPF_PROG(trace_open_fexit_openat2, const struct pt_regs *regs, long ret)
+{
+	return trace_exit(ctx, regs, ret);
+}
+
+GADGET_PREFER(trace_open_fexit, trace_open_exit)
+GADGET_PREFER(trace_open_fexit_openat2, trace_open_exit)
 
 char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/*
+ * Reports the addresses that sockets are bound to.
+ *
+ * inet_bind() and inet6_bind() do that, for all protocols.  On entry they are told
+ * the address that is wanted, on return the socket has the one that it got; so the
+ * arguments are kept in between.
+ */
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+#include <gadget/buffer.h>
+#include <gadget/common.h>
+#include <gadget/filter.h>
+#include <gadget/macros.h>
+#include <gadget/types.h>
+
+/* From the kernel's headers, which BTF doesn't have. */
+#define AF_INET	    2
+#define AF_INET6    10
+#define IN6_LEN_MIN 24 /* without the scope, as older programs have it */
+
+enum bind_options_set : __u8 {
+	FREEBIND = 0x01,
+	TRANSPARENT = 0x02,
+	BIND_ADDRESS_NO_PORT = 0x04,
+	REUSEADDRESS = 0x08,
+	REUSEPORT = 0x10,
+};
+
+struct event {
+	gadget_timestamp timestamp_raw;
+	struct gadget_process proc;
+
+	gadget_netns_id netns_id;
+	struct gadget_l4endpoint_t addr;
+	gadget_errno error_raw;
+	__u32 bound_dev_if;
+	enum bind_options_set opts_raw;
+	__u8 __padding[3];
+};
+
+const volatile bool ignore_errors = true;
+GADGET_PARAM(ignore_errors);
+
+/* Numbers with anything else in between. */
+#define PORTS_MAX 64
+const volatile char ports[PORTS_MAX] = {};
+GADGET_PARAM(ports);
+
+GADGET_TRACER_MAP(events, 1024 * 256);
+GADGET_TRACER(bind, events, event);
+
+struct call {
+	struct socket *socket;
+	const struct sockaddr *addr;
+	__u64 addr_len;
+};
+
+/* Calls that are running, by thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, gadget_tid);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+/*
+ * The options of a socket that were bits of their own became those of one word in
+ * 6.6, by c274af224269 ("inet: introduce inet->inet_flags").
+ */
+struct inet_sock___bits {
+	__u8 freebind : 1;
+	__u8 transparent : 1;
+	__u8 bind_address_no_port : 1;
+};
+
+struct inet_sock___flags {
+	unsigned long inet_flags;
+};
+
+#define INET_FLAGS_FREEBIND		11
+#define INET_FLAGS_TRANSPARENT		15
+#define INET_FLAGS_BIND_ADDRESS_NO_PORT 18
+
+static __always_inline __u8 inet_options(const struct sock *sk)
+{
+	const struct inet_sock___flags *new = (const void *)sk;
+	const struct inet_sock___bits *old = (const void *)sk;
+	unsigned long flags;
+	__u8 opts = 0;
+
+	if (bpf_core_field_exists(new->inet_flags)) {
+		flags = BPF_CORE_READ(new, inet_flags);
+		if (flags & (1UL << INET_FLAGS_FREEBIND))
+			opts |= FREEBIND;
+		if (flags & (1UL << INET_FLAGS_TRANSPARENT))
+			opts |= TRANSPARENT;
+		if (flags & (1UL << INET_FLAGS_BIND_ADDRESS_NO_PORT))
+			opts |= BIND_ADDRESS_NO_PORT;
+		return opts;
+	}
+	if (BPF_CORE_READ_BITFIELD_PROBED(old, freebind))
+		opts |= FREEBIND;
+	if (BPF_CORE_READ_BITFIELD_PROBED(old, transparent))
+		opts |= TRANSPARENT;
+	if (BPF_CORE_READ_BITFIELD_PROBED(old, bind_address_no_port))
+		opts |= BIND_ADDRESS_NO_PORT;
+	return opts;
+}
+
+static __always_inline __u8 options(const struct sock *sk)
+{
+	__u8 opts = inet_options(sk);
+
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuse))
+		opts |= REUSEADDRESS;
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_reuseport))
+		opts |= REUSEPORT;
+	return opts;
+}
+
+/* Whether the user asked for this port, or for none. */
+static __always_inline bool is_wanted_port(__u16 port)
+{
+	__u32 number = 0;
+	bool digits = false;
+
+	if (ports[0] == '\0')
+		return true;
+	for (int i = 0; i < PORTS_MAX; i++) {
+		char c = ports[i];
+
+		if (c >= '0' && c <= '9') {
+			number = number * 10 + (c - '0');
+			digits = true;
+		} else {
+			if (digits && number == port)
+				return true;
+			number = 0;
+			digits = false;
+		}
+		if (c == '\0')
+			break;
+	}
+	return false;
+}
+
+static __always_inline int start(struct socket *socket,
+				 const struct sockaddr *addr, int addr_len)
+{
+	gadget_tid tid = (__u32)bpf_get_current_pid_tgid();
+	struct call call = {socket, addr, addr_len};
+
+	if (!gadget_should_discard_data_current())
+		bpf_map_update_elem(&calls, &tid, &call, BPF_ANY);
+	return 0;
+}
+
+/* What the socket is bound to.  Raw sockets have a protocol for a port. */
+static __always_inline void fill_bound(struct gadget_l4endpoint_t *to,
+				       const struct sock *sk)
+{
+	const struct inet_sock *inet = (const struct inet_sock *)sk;
+
+	if (BPF_CORE_READ(sk, sk_type) != SOCK_RAW)
+		to->port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+	if (to->version == 4)
+		BPF_CORE_READ_INTO(&to->addr_raw.v4, sk,
+				   __sk_common.skc_rcv_saddr);
+	else
+		BPF_CORE_READ_INTO(&to->addr_raw.v6, sk,
+				   __sk_common.skc_v6_rcv_saddr);
+}
+
+/*
+ * What a call that failed wanted.  Behind the end of an address that is too short
+ * lies what was there before.
+ */
+static __always_inline void fill_wanted(struct gadget_l4endpoint_t *to,
+					const struct call *call)
+{
+	const struct sockaddr_in6 *in6 = (const void *)call->addr;
+	const struct sockaddr_in *in = (const void *)call->addr;
+	__u16 family = 0;
+
+	if (call->addr_len >= sizeof(family))
+		family = BPF_CORE_READ(in, sin_family);
+	if (family == AF_INET6 && call->addr_len >= IN6_LEN_MIN) {
+		to->version = 6;
+		to->port = bpf_ntohs(BPF_CORE_READ(in6, sin6_port));
+		BPF_CORE_READ_INTO(&to->addr_raw.v6, in6, sin6_addr);
+	} else if (family == AF_INET && call->addr_len >= sizeof(*in)) {
+		to->version = 4;
+		to->port = bpf_ntohs(BPF_CORE_READ(in, sin_port));
+		BPF_CORE_READ_INTO(&to->addr_raw.v4, in, sin_addr.s_addr);
+	}
+}
+
+static __always_inline int report(void *ctx, const struct call *call, int ret)
+{
+	const struct socket *socket = call->socket;
+	const struct sock *sk = BPF_CORE_READ(socket, sk);
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	struct gadget_l4endpoint_t addr;
+	struct event *event;
+
+	if (ignore_errors && ret != 0)
+		return 0;
+	__builtin_memset(&addr, 0, sizeof(addr));
+	addr.version = family == AF_INET ? 4 : 6;
+	addr.proto = BPF_CORE_READ_BITFIELD_PROBED(sk, sk_protocol);
+	if (ret == 0)
+		fill_bound(&addr, sk);
+	else
+		fill_wanted(&addr, call);
+	if (!is_wanted_port(addr.port))
+		return 0;
+
+	event = gadget_reserve_buf(&events, sizeof(*event));
+	if (!event)
+		return 0;
+	event->timestamp_raw = bpf_ktime_get_boot_ns();
+	gadget_process_populate(&event->proc);
+	event->netns_id = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	event->addr = addr;
+	event->error_raw = -ret;
+	event->bound_dev_if = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
+	event->opts_raw = options(sk);
+	__builtin_memset(event->__padding, 0, sizeof(event->__padding));
+	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+	return 0;
+}
+
+static __always_inline int end(void *ctx, int ret)
+{
+	gadget_tid tid = (__u32)bpf_get_current_pid_tgid();
+	struct call *found, call;
+
+	found = bpf_map_lookup_elem(&calls, &tid);
+	if (!found)
+		return 0;
+	call = *found;
+	bpf_map_delete_elem(&calls, &tid);
+	return report(ctx, &call, ret);
+}
+
+SEC("kprobe/inet_bind")
+int BPF_KPROBE(trace_bind_v4, struct socket *socket,
+	       const struct sockaddr *addr, int addr_len)
+{
+	return start(socket, addr, addr_len);
+}
+
+SEC("kretprobe/inet_bind")
+int BPF_KRETPROBE(trace_bind_v4_return, int ret)
+{
+	return end(ctx, ret);
+}
+
+SEC("kprobe/inet6_bind")
+int BPF_KPROBE(trace_bind_v6, struct socket *socket,
+	       const struct sockaddr *addr, int addr_len)
+{
+	return start(socket, addr, addr_len);
+}
+
+SEC("kretprobe/inet6_bind")
+int BPF_KRETPROBE(trace_bind_v6_return, int ret)
+{
+	return end(ctx, ret);
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,45 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/int80"
+)
+
+// Numbers of the calls of 32-bit programs, and of bind in the one that stands for many.
+const (
+	socketcall32   = 102
+	bind32         = 361
+	socketcallBind = 2
+)
+
+// compat binds as 32-bit programs do.
+func compat(t *thread) error {
+	if !int80.Available() {
+		return nil
+	}
+	low, err := int80.NewLowMemory()
+	if err != nil {
+		return err
+	}
+	const size = unix.SizeofSockaddrInet4
+	loopback := low.Put([]byte{unix.AF_INET, 0, 0, 0, 127, 0, 0, 1, size - 1: 0})
+	for _, multiplexed := range []bool{false, true} {
+		s, err := t.new(udp4)
+		if err != nil {
+			return err
+		}
+		args := [5]uintptr{bind32, uintptr(s.fd), loopback, size}
+		if multiplexed {
+			args = [5]uintptr{socketcall32, socketcallBind, low.Numbers(uint32(s.fd), uint32(loopback), size)}
+		}
+		_, errno := int80.Result(int80.Call(args[0], args[1], args[2], args[3], 0, 0))
+		if err := s.result(errno, 0, Endpoint{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// protocol is a kind of socket.
+type protocol struct {
+	domain, kind, number int
+}
+
+var (
+	tcp4 = protocol{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_TCP}
+	udp4 = protocol{unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDP}
+	raw4 = protocol{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP}
+	tcp6 = protocol{unix.AF_INET6, unix.SOCK_STREAM, unix.IPPROTO_TCP}
+	udp6 = protocol{unix.AF_INET6, unix.SOCK_DGRAM, unix.IPPROTO_UDP}
+	raw6 = protocol{unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6}
+)
+
+func (p protocol) version() int {
+	if p.domain == unix.AF_INET {
+		return 4
+	}
+	return 6
+}
+
+func (p protocol) hasPorts() bool { return p.kind != unix.SOCK_RAW }
+
+func in4(port int, a ...byte) unix.Sockaddr {
+	s := &unix.SockaddrInet4{Port: port}
+	copy(s.Addr[:], a)
+	return s
+}
+
+func in6(port int, a [16]byte) unix.Sockaddr { return &unix.SockaddrInet6{Port: port, Addr: a} }
+
+// loopback is this machine's address of a protocol.
+func (p protocol) loopback(port int) unix.Sockaddr {
+	if p.domain == unix.AF_INET {
+		return in4(port, 127, 0, 0, 1)
+	}
+	return in6(port, [16]byte{15: 1})
+}
+
+// foreign is no address of this machine.
+func (p protocol) foreign(port int) unix.Sockaddr {
+	if p.domain == unix.AF_INET {
+		return in4(port, 192, 0, 2, 77)
+	}
+	return in6(port, [16]byte{0: 0x20, 1: 0x01, 2: 0x0d, 3: 0xb8, 15: 0x4d})
+}
+
+// socket is one, with what is to be said of it.
+type socket struct {
+	*thread
+	protocol
+	fd     int
+	opts   options
+	device int
+}
+
+// new makes a socket, which is closed when the thread ends.
+func (t *thread) new(p protocol) (*socket, error) {
+	fd, err := unix.Socket(p.domain, p.kind|unix.SOCK_CLOEXEC, p.number)
+	if err != nil {
+		return nil, fmt.Errorf("make a socket: %w", err)
+	}
+	t.fds = append(t.fds, fd)
+	s := &socket{thread: t, protocol: p, fd: fd}
+	if !p.hasPorts() {
+		s.opts = reuseAddress // the kernel sets it
+	}
+	return s, nil
+}
+
+func (t *thread) close() {
+	for _, fd := range t.fds {
+		unix.Close(fd)
+	}
+}
+
+// set sets an option that takes a number.
+func (s *socket) set(level, option int, o options) error {
+	if err := unix.SetsockoptInt(s.fd, level, option, 1); err != nil {
+		return fmt.Errorf("set option %v: %w", o, err)
+	}
+	s.opts |= o
+	return nil
+}
+
+// bind binds and lists it. Errors come with the address that was wanted.
+func (s *socket) bind(to unix.Sockaddr, want unix.Errno) error {
+	return s.result(unix.Bind(s.fd, to), want, endpoint(to, s.number))
+}
+
+// result lists a call that had the result err, which must be what is wanted.
+func (s *socket) result(err error, want unix.Errno, wanted Endpoint) error {
+	if !errors.Is(asErrno(err), want) {
+		return fmt.Errorf("bind to %v: got %v, want %v", wanted, err, want)
+	}
+	if want == 0 {
+		got, err := unix.Getsockname(s.fd)
+		if err != nil {
+			return err
+		}
+		wanted = endpoint(got, s.number)
+	}
+	if !s.hasPorts() {
+		wanted.Port = 0
+	}
+	s.list(wanted, want)
+	return nil
+}
+
+func asErrno(err error) error {
+	if err == nil {
+		return unix.Errno(0)
+	}
+	return err
+}
+
+func (s *socket) list(addr Endpoint, errno unix.Errno) {
+	e := Event{Proc: s.proc, NetnsID: s.netnsID, Addr: addr, Opts: s.opts.String(), OptsRaw: s.opts, BoundDevIf: s.device}
+	if errno != 0 {
+		e.Error, e.ErrorRaw = unix.ErrnoName(errno), uint32(errno)
+	}
+	s.events = append(s.events, e)
+}
+
+// port is the one that the socket has got.
+func (s *socket) port() int { return s.events[len(s.events)-1].Addr.Port }
+
+// bindNew binds a new socket.
+func (t *thread) bindNew(p protocol, to unix.Sockaddr, want unix.Errno) (*socket, error) {
+	s, err := t.new(p)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.bind(to, want)
+}

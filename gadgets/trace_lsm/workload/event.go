@@ -1,0 +1,39 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+// Event is what trace_lsm has to say of a call, as far as it can be known beforehand.
+type Event struct {
+	Proc       Proc   `json:"proc"`
+	Tracepoint string `json:"tracepoint"`
+}
+
+// Proc is who caused it.
+type Proc struct {
+	Comm    string `json:"comm"`
+	PID     int    `json:"pid"`
+	TID     int    `json:"tid"`
+	MntnsID uint64 `json:"mntns_id"`
+	Creds   Creds  `json:"creds"`
+	Parent  Parent `json:"parent"`
+}
+
+// Creds are the real ids.
+type Creds struct {
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+}
+
+// Parent is the process that started the workload.
+type Parent struct {
+	PID int `json:"pid"`
+}
+
+// The hooks that are traced. Go's runtime does not make the kernel call them.
+var hooks = []string{
+	"file_open", "path_mkdir", "inode_mkdir", "path_rename", "inode_rename", "path_unlink", "inode_unlink",
+	"path_rmdir", "inode_rmdir", "path_symlink", "inode_symlink", "inode_readlink",
+	"socket_create", "socket_bind", "socket_connect", "socket_listen", "socket_shutdown",
+	"bprm_creds_for_exec", "bprm_check_security", "task_prctl", "task_setnice", "task_getpgid", "task_getsid",
+}

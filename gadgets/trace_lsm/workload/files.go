@@ -1,0 +1,42 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// prepare makes files, changes to their directory, and returns the process' name. The directory is a
+// file system of its own, in memory and mounted nowhere: on one that passes requests on to another, as
+// overlay does, most hooks are called twice.
+func prepare() (comm string, err error) {
+	root, err := mountMemory()
+	if err != nil {
+		return "", fmt.Errorf("make a file system: %w", err)
+	}
+	defer unix.Close(root)
+	name, err := os.ReadFile("/proc/self/comm")
+	return strings.TrimSpace(string(name)), errors.Join(err,
+		unix.Fchdir(root),
+		os.WriteFile("plain", nil, 0o600),
+		os.WriteFile("garbage", []byte("no program\n"), 0o700),
+	)
+}
+
+func mountMemory() (root int, err error) {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+}

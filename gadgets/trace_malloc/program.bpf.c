@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/*
+ * Reports what processes ask of the memory functions of their C library.
+ *
+ * An allocation is known when its function returns; what was asked for is kept
+ * with the thread until then.  A release is reported at the function's entry:
+ * as soon as it is done another thread may be given the same address, and the
+ * order of the two would be lost.
+ */
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include <gadget/buffer.h>
+#include <gadget/common.h>
+#include <gadget/filter.h>
+#include <gadget/macros.h>
+#include <gadget/types.h>
+
+enum memop {
+	malloc,
+	free,
+	calloc,
+	realloc,
+	realloc_free,
+	mmap,
+	munmap,
+	posix_memalign,
+	aligned_alloc,
+	valloc,
+	memalign,
+	pvalloc,
+};
+
+struct event {
+	gadget_timestamp timestamp_raw;
+	struct gadget_process proc;
+
+	enum memop operation_raw;
+	__u32 __padding;
+	__u64 addr;
+	gadget_bytes size;
+};
+
+GADGET_TRACER_MAP(events, 1024 * 1024);
+GADGET_TRACER(malloc, events, event);
+
+/* The C library's, as mmap() returns it. */
+#define MAP_FAILED (~0ULL)
+
+/* An allocation that a thread has asked for and not got yet. */
+struct call {
+	__u64 sp; /* of the function's frame; 0: there is no call */
+	__u64 started;
+	__u64 size;
+	__u64 memptr; /* where posix_memalign() puts the address */
+	enum memop op;
+	__u32 __padding;
+};
+
+/*
+ * Memory is mapped for programs, but for allocations, too: that call is one of
+ * its own inside of the other.
+ */
+struct thread {
+	struct call heap;
+	struct call mapping;
+};
+
+/* It ends with the thread, even if that is killed in a call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+static __always_inline struct call *call_of_thread(enum memop op, __u64 flags)
+{
+	struct thread *thread = bpf_task_storage_get(
+		&threads, bpf_get_current_task_btf(), NULL, flags);
+
+	if (!thread)
+		return NULL;
+	return op == mmap ? &thread->mapping : &thread->heap;
+}
+
+/* No allocation takes as long: the return of such a call has been missed. */
+#define CALL_MAX_NS 1000000000ULL
+
+/*
+ * Whether a function that is being entered serves another one, as malloc() does
+ * when realloc() has nothing to resize.  It lies deeper in the stack then, or in
+ * the very place of the other, which has jumped to it.
+ *
+ * In glibc before 2.38 memalign() and aligned_alloc() are one function, with both
+ * programs at its entry.  Its name is the standard's one.
+ */
+static __always_inline bool serves(const struct call *outer, enum memop op,
+				   __u64 sp)
+{
+	if (outer->sp < sp || bpf_ktime_get_ns() - outer->started > CALL_MAX_NS)
+		return false;
+	if (op == aligned_alloc && outer->op == memalign)
+		return outer->sp != sp;
+	return outer->sp > sp || outer->op != op;
+}
+
+static __always_inline int report(void *ctx, enum memop op, __u64 addr,
+				  __u64 size)
+{
+	struct event *event = gadget_reserve_buf(&events, sizeof(*event));
+
+	if (!event)
+		return 0;
+	event->timestamp_raw = bpf_ktime_get_boot_ns();
+	gadget_process_populate(&event->proc);
+	event->operation_raw = op;
+	event->__padding = 0;
+	event->addr = addr;
+	event->size = size;
+	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+	return 0;
+}
+
+/* realloc() gives back what is at @old. */
+static __always_inline int ask(struct pt_regs *ctx, enum memop op, __u64 size,
+			       __u64 old, __u64 memptr)
+{
+	struct call *call;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	call = call_of_thread(op, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!call) {
+		__gadget_count_lost(&events_lost_samples);
+		return 0;
+	}
+	if (serves(call, op, PT_REGS_SP(ctx)))
+		return 0;
+	call->sp = PT_REGS_SP(ctx);
+	call->started = bpf_ktime_get_ns();
+	call->size = size;
+	call->memptr = memptr;
+	call->op = op;
+	if (old)
+		report(ctx, realloc_free, old, 0);
+	return 0;
+}
+
+/*
+ * Ends a call if it is the function's own, and not one which that served; also
+ * not one that began before there was a program to see it.
+ * @asked: gets the call
+ */
+static __always_inline bool end_call(enum memop op, struct call *asked)
+{
+	struct call *call = call_of_thread(op, 0);
+
+	if (!call || !call->sp || call->op != op)
+		return false;
+	*asked = *call;
+	call->sp = 0;
+	return true;
+}
+
+static __always_inline int got(struct pt_regs *ctx, enum memop op)
+{
+	__u64 addr = PT_REGS_RC(ctx);
+	struct call asked;
+
+	if (!end_call(op, &asked))
+		return 0;
+	return report(ctx, op, addr == MAP_FAILED ? 0 : addr, asked.size);
+}
+
+static __always_inline int give(struct pt_regs *ctx, enum memop op, __u64 addr,
+				__u64 size)
+{
+	struct call *call;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	call = call_of_thread(op, 0);
+	if (op == free && call && serves(call, op, PT_REGS_SP(ctx)))
+		return 0;
+	return report(ctx, op, addr, size);
+}
+
+#define ON_ENTRY(func) SEC("uprobe/libc:" #func)
+
+#define ON_RETURN(func)                           \
+	SEC("uretprobe/libc:" #func)              \
+	int trace_##func##_x(struct pt_regs *ctx) \
+	{                                         \
+		return got(ctx, func);            \
+	}
+
+ON_ENTRY(malloc)
+int BPF_UPROBE(trace_malloc_e, __u64 size)
+{
+	return ask(ctx, malloc, size, 0, 0);
+}
+ON_RETURN(malloc)
+
+/* All ones if it has more than 64 bits: calloc() fails then. */
+static __always_inline __u64 product(__u64 a, __u64 b)
+{
+	__u64 most = a ? ~0ULL / a : ~0ULL;
+
+	/* What this is would be clear to clang, which has no code for BPF then. */
+	barrier_var(most);
+	return b > most ? ~0ULL : a * b;
+}
+
+ON_ENTRY(calloc)
+int BPF_UPROBE(trace_calloc_e, __u64 count, __u64 size)
+{
+	return ask(ctx, calloc, product(count, size), 0, 0);
+}
+ON_RETURN(calloc)
+
+ON_ENTRY(realloc)
+int BPF_UPROBE(trace_realloc_e, __u64 old, __u64 size)
+{
+	return ask(ctx, realloc, size, old, 0);
+}
+ON_RETURN(realloc)
+
+ON_ENTRY(free)
+int BPF_UPROBE(trace_free_e, __u64 addr)
+{
+	return give(ctx, free, addr, 0);
+}
+
+ON_ENTRY(mmap)
+int BPF_UPROBE(trace_mmap_e, __u64 hint, __u64 size)
+{
+	return ask(ctx, mmap, size, 0, 0);
+}
+ON_RETURN(mmap)
+
+ON_ENTRY(munmap)
+int BPF_UPROBE(trace_munmap_e, __u64 addr, __u64 size)
+{
+	return give(ctx, munmap, addr, size);
+}
+
+ON_ENTRY(posix_memalign)
+int BPF_UPROBE(trace_posix_memalign_e, __u64 memptr, __u64 alignment,
+	       __u64 size)
+{
+	return ask(ctx, posix_memalign, size, 0, memptr);
+}
+
+SEC("uretprobe/libc:posix_memalign")
+int BPF_URETPROBE(trace_posix_memalign_x, int error)
+{
+	struct call asked;
+	__u64 addr = 0;
+
+	if (!end_call(posix_memalign, &asked))
+		return 0;
+	if (!error)
+		bpf_probe_read_user(&addr, sizeof(addr), (void *)asked.memptr);
+	return report(ctx, posix_memalign, addr, asked.size);
+}
+
+ON_ENTRY(aligned_alloc)
+int BPF_UPROBE(trace_aligned_alloc_e, __u64 alignment, __u64 size)
+{
+	return ask(ctx, aligned_alloc, size, 0, 0);
+}
+ON_RETURN(aligned_alloc)
+
+ON_ENTRY(memalign)
+int BPF_UPROBE(trace_memalign_e, __u64 alignment, __u64 size)
+{
+	return ask(ctx, memalign, size, 0, 0);
+}
+ON_RETURN(memalign)
+
+ON_ENTRY(valloc)
+int BPF_UPROBE(trace_valloc_e, __u64 size)
+{
+	return ask(ctx, valloc, size, 0, 0);
+}
+ON_RETURN(valloc)
+
+ON_ENTRY(pvalloc)
+int BPF_UPROBE(trace_pvalloc_e, __u64 size)
+{
+	return ask(ctx, pvalloc, size, 0, 0);
+}
+ON_RETURN(pvalloc)
+
+char LICENSE[] SEC("license") = "GPL";

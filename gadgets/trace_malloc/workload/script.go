@@ -1,0 +1,103 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "slices"
+
+// script is a program of which it is known what trace_malloc says of it.
+type script struct {
+	program
+	events []expected
+}
+
+// expected is an event of which the address is known afterwards.
+type expected struct {
+	operation string
+	addr      word
+	size      uint64
+	opaque    bool // the C library's own doing: address and size are up to it
+}
+
+// newScript makes a program that tells when it is there and then waits.
+func newScript() *script {
+	s := &script{}
+	for _, f := range []string{memalign, alignedAlloc} { // whose addresses are compared
+		s.function(f)
+	}
+	one, eight := s.constant(1), s.constant(8)
+	place := s.constant(one.address())
+	s.call("write", one, place, eight)
+	s.call("read", s.constant(0), place, one)
+	return s
+}
+
+// end makes the program hand out its memory, and end.
+func (s *script) end() {
+	size := s.constant(0)
+	s.call("write", s.constant(1), s.constant(wordsAddress), size)
+	s.call("_exit", s.constant(0))
+	s.words[size] = uint64(8 * len(s.words))
+}
+
+func (s *script) expect(operation string, addr word, size uint64) {
+	s.events = append(s.events, expected{operation: operation, addr: addr, size: size})
+}
+
+// expectOwn expects a call by the C library itself.
+func (s *script) expectOwn(operation string) {
+	s.events = append(s.events, expected{operation: operation, opaque: true})
+}
+
+// allocate calls a function that returns an address.
+func (s *script) allocate(function string, size uint64, args ...word) word {
+	addr := s.call(function, args...)
+	s.expect(function, addr, size)
+	return addr
+}
+
+func (s *script) malloc(size uint64) word { return s.allocate("malloc", size, s.constant(size)) }
+
+func (s *script) free(addr word) {
+	s.call("free", addr)
+	s.expect("free", addr, 0)
+}
+
+// realloc resizes what is at an address, if there is anything.
+func (s *script) realloc(old word, size uint64) word {
+	if !s.isNull(old) {
+		s.expect("realloc_free", old, 0)
+	}
+	return s.allocate("realloc", size, old, s.constant(size))
+}
+
+// isNull tells constants from what functions return.
+func (s *script) isNull(w word) bool {
+	return s.words[w] == 0 && !slices.ContainsFunc(s.steps, func(step [8]word) bool { return step[7] == w })
+}
+
+// posixMemalign calls a function that puts the address into a word.
+func (s *script) posixMemalign(align, size uint64) word {
+	addr := s.constant(0)
+	s.call("posix_memalign", s.constant(addr.address()), s.constant(align), s.constant(size))
+	s.expect("posix_memalign", addr, size)
+	return addr
+}
+
+// results returns the events, given the program's memory at its end.
+func (s *script) results(words []uint64, proc Proc) []Event {
+	// In glibc before 2.38 these are one function, with one name.
+	oneFunction := words[s.function(memalign)] == words[s.function(alignedAlloc)]
+	var events []Event
+	for _, x := range s.events {
+		if x.operation == memalign && oneFunction {
+			x.operation = alignedAlloc
+		}
+		e := Event{Proc: proc, Operation: x.operation, OperationRaw: uint32(slices.Index(operations, x.operation))}
+		if !x.opaque {
+			e.Addr, e.Size = &words[x.addr], &x.size
+		}
+		events = append(events, e)
+	}
+	return events
+}

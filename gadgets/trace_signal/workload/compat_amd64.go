@@ -1,0 +1,66 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/int80"
+)
+
+// Numbers of the calls of 32-bit programs.
+const (
+	kill32                     = 37
+	rtSigqueueinfo32           = 178
+	tkill32                    = 238
+	tgkill32                   = 270
+	rtTgsigqueueinfo32         = 335
+	pidfdSendSignal32          = 424
+	noDescriptor               = 1 << 20
+	notReadable        uintptr = 1
+)
+
+// compat sends as 32-bit programs do.
+func compat(t *thread) error {
+	if !int80.Available() {
+		return nil
+	}
+	low, err := int80.NewLowMemory()
+	if err != nil {
+		return err
+	}
+	const sig = unix.SIGUSR1
+	pid, minus := t.alone.pid, ^uintptr(nobody-1)
+	info := low.Put(newInfo(sig, siQueue)[:])
+	for _, c := range []struct {
+		number, a, b, c, d uintptr
+		want               unix.Errno
+		event              Event
+	}{
+		{kill32, uintptr(pid), uintptr(sig), 0, 0, 0, t.alone.signaled(sig, siUser, ignored)},
+		{kill32, minus & 0xffffffff, uintptr(sig), 0, 0, unix.ESRCH, failure(-nobody, 0, sig, siUser, unix.ESRCH)},
+		{tkill32, nobody, uintptr(sig), 0, 0, unix.ESRCH, failure(nobody, nobody, sig, siTkill, unix.ESRCH)},
+		{tgkill32, uintptr(pid), nobody, uintptr(sig), 0, unix.ESRCH, failure(pid, nobody, sig, siTkill, unix.ESRCH)},
+		{rtSigqueueinfo32, nobody, uintptr(sig), info, 0, unix.ESRCH, failure(nobody, 0, sig, siQueue, unix.ESRCH)},
+		{rtTgsigqueueinfo32, uintptr(pid), nobody, uintptr(sig), info, unix.ESRCH, failure(pid, nobody, sig, siQueue, unix.ESRCH)},
+		{pidfdSendSignal32, noDescriptor, uintptr(sig), 0, 0, unix.EBADF, failure(0, 0, sig, siUser, unix.EBADF)},
+	} {
+		t.list(c.event)
+		_, errno := int80.Result(int80.Call(c.number, c.a, c.b, c.c, c.d, 0))
+		if errno != c.want {
+			return fmt.Errorf("32-bit call %d: got %v, want %v", c.number, errno, c.want)
+		}
+	}
+	// What has the number of one of our calls for 64-bit programs is another: ustat, flistxattr.
+	for _, number := range []uintptr{unix.SYS_KILL, unix.SYS_TGKILL} {
+		int80.Call(number, notReadable, notReadable, notReadable, notReadable, notReadable)
+	}
+	// And the other way around: query_module, set_mempolicy.
+	for _, number := range []uintptr{rtSigqueueinfo32, tkill32} {
+		unix.RawSyscall(number, ^uintptr(0), ^uintptr(0), ^uintptr(0))
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "golang.org/x/sys/unix"
+
+// Event is what trace_signal has to say of a signal, as far as it can be known beforehand.
+type Event struct {
+	Proc     Proc    `json:"proc"`
+	TComm    *string `json:"tcomm,omitempty"`
+	TPID     int     `json:"tpid"`
+	TTID     *int    `json:"ttid,omitempty"`
+	Sig      string  `json:"sig"`
+	SigRaw   int     `json:"sig_raw"`
+	Error    string  `json:"error"`
+	ErrorRaw int     `json:"error_raw"`
+	CodeRaw  int     `json:"code_raw"`
+	Code     string  `json:"code"`
+	Group    bool    `json:"group"`
+	Result   string  `json:"result,omitempty"`
+}
+
+// Proc is who sent it.
+type Proc struct {
+	Comm    string `json:"comm"`
+	PID     int    `json:"pid"`
+	TID     int    `json:"tid"`
+	MntnsID uint64 `json:"mntns_id"`
+	Creds   Creds  `json:"creds"`
+	Parent  Parent `json:"parent"`
+}
+
+// Creds are the real ids.
+type Creds struct {
+	UID int `json:"uid"`
+	GID int `json:"gid"`
+}
+
+// Parent is the process that started it.
+type Parent struct {
+	PID int `json:"pid"`
+}
+
+// to is a signal to a process, or to one of its threads.
+func to(comm string, pid, tid int, group bool, sig unix.Signal, code int, result string) Event {
+	return Event{TComm: &comm, TPID: pid, TTID: &tid, SigRaw: int(sig), CodeRaw: code, Group: group, Result: result}
+}
+
+// failure is that of a call that names a process, and perhaps a thread.
+func failure(pid, tid int, sig unix.Signal, code int, errno unix.Errno) Event {
+	e := to("", pid, tid, tid == 0, sig, code, notSent)
+	e.ErrorRaw = int(errno)
+	return e
+}
+
+// What becomes of a signal.
+const (
+	delivered      = "delivered"
+	ignored        = "ignored"
+	alreadyPending = "already_pending"
+	loseInfo       = "lose_info"
+	notSent        = "not_sent"
+)
+
+// Why it is sent.
+const (
+	siUser    = 0
+	siQueue   = -1
+	siTkill   = -6
+	siKernel  = 0x80
+	segMaperr = 1
+
+	cldExited    = 1
+	cldKilled    = 2
+	cldStopped   = 5
+	cldContinued = 6
+)

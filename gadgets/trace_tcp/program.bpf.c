@@ -1,0 +1,743 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/*
+ * Reports how TCP connections begin and end: connect, accept, close.
+ *
+ * All but accept is found where sockets change their state, a tracepoint that is
+ * passed a few times in a connection's life.  It has the socket with its
+ * addresses, and where a process makes the change, that process:
+ *
+ *   CLOSE -> SYN_SENT	a process connects.  Who it is is kept with the socket,
+ *   SYN_SENT -> ...	since the answer comes whenever it comes.
+ *   ESTABLISHED -> ...	a process closes, if nothing is to be sent or received any
+ *   CLOSE_WAIT -> ...	more.  If that isn't so, the connection ended otherwise:
+ *			it was reset, or shut down in one direction.  Then the
+ *			socket is marked, and closing it is reported when the
+ *			kernel lets go of it.
+ *
+ * What changes no state is found on the return of the calls: accept, since the
+ * kernel makes connections before anybody accepts them, and a connect that fails
+ * before anything is sent.
+ */
+
+#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+#include <gadget/buffer.h>
+#include <gadget/common.h>
+#include <gadget/filesystem.h>
+#include <gadget/filter.h>
+#include <gadget/macros.h>
+#include <gadget/types.h>
+
+/* From the kernel's headers, which BTF doesn't have. */
+#define AF_INET		      2
+#define AF_INET6	      10
+#define S_IFMT		      0170000
+#define S_IFSOCK	      0140000
+#define SHUTDOWN_MASK	      3
+#define EINTR		      4
+#define EAGAIN		      11
+#define ECONNABORTED	      103
+#define EISCONN		      106
+#define EALREADY	      114
+#define EINPROGRESS	      115
+#define ERESTARTSYS	      512
+#define ERESTART_RESTARTBLOCK 516
+#define PF_IO_WORKER	      0x00000010
+#define PF_KTHREAD	      0x00200000
+
+#define NO_FD (-1)
+
+enum tcp_event_type {
+	connect,
+	accept,
+	close,
+};
+
+struct event {
+	gadget_timestamp timestamp_raw;
+	struct gadget_process proc;
+
+	gadget_netns_id netns_id;
+	enum tcp_event_type type_raw;
+	struct gadget_l4endpoint_t src;
+	struct gadget_l4endpoint_t dst;
+	gadget_errno error_raw;
+	__s32 fd;
+	__s32 accept_fd;
+	__u32 __padding;
+};
+
+const volatile bool connect_only = false;
+GADGET_PARAM(connect_only);
+
+const volatile bool accept_only = false;
+GADGET_PARAM(accept_only);
+
+const volatile bool close_only = false;
+GADGET_PARAM(close_only);
+
+const volatile bool failure_only = false;
+GADGET_PARAM(failure_only);
+
+GADGET_TRACER_MAP(events, 1024 * 256);
+GADGET_TRACER(tracetcp, events, event);
+
+/* What is yet to be reported of a socket.  Most sockets have nothing. */
+enum pending_kind {
+	PENDING_CONNECT = 1,
+	PENDING_CLOSE,
+};
+
+struct pending {
+	struct gadget_process proc; /* who connects; who shut down, or zero */
+	enum pending_kind kind;
+	__s32 fd;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct pending);
+} pending SEC(".maps");
+
+/*
+ * With what error the connect of a socket failed, by the socket's address: the
+ * call that returns it, at once or later, is no second failure.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, __u32);
+} reported SEC(".maps");
+
+/*
+ * The mount namespaces of threads that are exiting.  They have given up theirs
+ * when their sockets are closed.  Few at a time; those of threads that are gone
+ * make room for others.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, gadget_tid);
+	__type(value, gadget_mntns_id);
+} exiting SEC(".maps");
+
+static __always_inline bool is_wanted_type(enum tcp_event_type type)
+{
+	if (failure_only && type == close)
+		return false;
+	if (!connect_only && !accept_only && !close_only)
+		return true;
+	return type == connect ? connect_only :
+	       type == accept  ? accept_only :
+				 close_only;
+}
+
+static __always_inline void fill_process(struct gadget_process *proc)
+{
+	gadget_mntns_id *mntns_id;
+
+	gadget_process_populate(proc);
+	if (proc->mntns_id)
+		return;
+	mntns_id = bpf_map_lookup_elem(&exiting, &proc->tid);
+	if (mntns_id)
+		proc->mntns_id = *mntns_id;
+}
+
+static __always_inline bool is_wanted_process(const struct gadget_process *proc)
+{
+	return !gadget_should_discard_data(proc->mntns_id, proc->pid, proc->tid,
+					   proc->comm, proc->creds.uid,
+					   proc->creds.gid);
+}
+
+/* The system calls of processes: their numbers, and where arguments lie. */
+#if defined(__TARGET_ARCH_x86)
+#define NR_CLOSE	3
+#define NR_CONNECT	42
+#define NR_ACCEPT	43
+#define NR_SENDTO	44
+#define NR_SENDMSG	46
+#define NR_SHUTDOWN	48
+#define NR_ACCEPT4	288
+#define NR_SENDMMSG	307
+#define NR_X32_SENDMSG	518 /* the others are the same */
+#define NR_X32_SENDMMSG 538
+#define NR32_CLOSE	6
+#define NR32_SOCKETCALL 102
+#define NR32_SENDMMSG	345
+#define NR32_CONNECT	362
+#define NR32_ACCEPT4	364
+#define NR32_SENDTO	369
+#define NR32_SENDMSG	370
+#define NR32_SHUTDOWN	373
+#define X32_CALL	0x40000000
+#define TS_COMPAT	0x0002
+#define CALL_NR(regs)	((__u32)(regs)->orig_ax & ~X32_CALL)
+#define ARG1(regs)	(regs)->di
+#define ARG2(regs)	(regs)->si
+#define ARG32_1(regs)	((__u32)(regs)->bx)
+#define ARG32_2(regs)	((__u32)(regs)->cx)
+#define IS_COMPAT(task) ((task)->thread_info.status & TS_COMPAT)
+#elif defined(__TARGET_ARCH_arm64)
+#define NR_CLOSE	57
+#define NR_ACCEPT	202
+#define NR_CONNECT	203
+#define NR_SENDTO	206
+#define NR_SHUTDOWN	210
+#define NR_SENDMSG	211
+#define NR_ACCEPT4	242
+#define NR_SENDMMSG	269
+#define TIF_32BIT_MASK	(1UL << 22)
+#define CALL_NR(regs)	((__u32)(regs)->syscallno)
+#define ARG1(regs)	(regs)->orig_x0 /* x0 has the result */
+#define ARG2(regs)	(regs)->regs[1]
+#define IS_COMPAT(task) ((task)->thread_info.flags & TIF_32BIT_MASK)
+#else
+#error "the system calls of this architecture are not known here"
+#endif
+
+/* The calls of the multiplexer that 32-bit programs may use. */
+#define SOCKETCALL_CONNECT  3
+#define SOCKETCALL_ACCEPT   5
+#define SOCKETCALL_SENDTO   11
+#define SOCKETCALL_SHUTDOWN 13
+#define SOCKETCALL_SENDMSG  16
+#define SOCKETCALL_ACCEPT4  18
+#define SOCKETCALL_SENDMMSG 20
+
+enum call_kind {
+	CALL_OTHER,
+	CALL_CONNECT,
+	CALL_ACCEPT,
+	CALL_SEND, /* connects, too, with data in its first packet */
+	CALL_END,  /* close and shutdown */
+};
+
+/* A call whose first argument is a socket's descriptor. */
+struct socket_call {
+	enum call_kind kind;
+	__s32 fd;
+	const void *addr; /* user memory: of connect, where to */
+};
+
+static __always_inline enum call_kind kind_of_call(__u32 nr)
+{
+	switch (nr) {
+	case NR_CONNECT:
+		return CALL_CONNECT;
+	case NR_ACCEPT:
+	case NR_ACCEPT4:
+		return CALL_ACCEPT;
+	case NR_SENDTO:
+	case NR_SENDMSG:
+	case NR_SENDMMSG:
+#ifdef NR_X32_SENDMSG
+	case NR_X32_SENDMSG:
+	case NR_X32_SENDMMSG:
+#endif
+		return CALL_SEND;
+	case NR_CLOSE:
+	case NR_SHUTDOWN:
+		return CALL_END;
+	}
+	return CALL_OTHER;
+}
+
+#ifdef NR32_SOCKETCALL
+static __always_inline enum call_kind kind_of_call32(__u32 nr)
+{
+	switch (nr) {
+	case NR32_CONNECT:
+		return CALL_CONNECT;
+	case NR32_ACCEPT4:
+		return CALL_ACCEPT;
+	case NR32_SENDTO:
+	case NR32_SENDMSG:
+	case NR32_SENDMMSG:
+		return CALL_SEND;
+	case NR32_CLOSE:
+	case NR32_SHUTDOWN:
+		return CALL_END;
+	}
+	return CALL_OTHER;
+}
+
+static __always_inline enum call_kind kind_of_socketcall(__u32 nr)
+{
+	switch (nr) {
+	case SOCKETCALL_CONNECT:
+		return CALL_CONNECT;
+	case SOCKETCALL_ACCEPT:
+	case SOCKETCALL_ACCEPT4:
+		return CALL_ACCEPT;
+	case SOCKETCALL_SENDTO:
+	case SOCKETCALL_SENDMSG:
+	case SOCKETCALL_SENDMMSG:
+		return CALL_SEND;
+	case SOCKETCALL_SHUTDOWN:
+		return CALL_END;
+	}
+	return CALL_OTHER;
+}
+
+/* Of the calls of 32-bit programs. */
+static __always_inline void decode32(struct socket_call *call,
+				     const struct pt_regs *regs)
+{
+	__u32 args[2] = {};
+
+	if (CALL_NR(regs) != NR32_SOCKETCALL) {
+		call->kind = kind_of_call32(CALL_NR(regs));
+		call->fd = ARG32_1(regs);
+		call->addr = (const void *)(__u64)ARG32_2(regs);
+		return;
+	}
+	bpf_probe_read_user(args, sizeof(args),
+			    (const void *)(__u64)ARG32_2(regs));
+	call->kind = kind_of_socketcall(ARG32_1(regs));
+	call->fd = args[0];
+	call->addr = (const void *)(__u64)args[1];
+}
+#else
+static __always_inline void decode32(struct socket_call *call,
+				     const struct pt_regs *regs)
+{
+	(void)regs;
+	call->kind = CALL_OTHER;
+}
+#endif
+
+static __always_inline void decode(struct socket_call *call,
+				   const struct pt_regs *regs)
+{
+	if (IS_COMPAT(bpf_get_current_task_btf())) {
+		decode32(call, regs);
+		return;
+	}
+	call->kind = kind_of_call(CALL_NR(regs));
+	call->fd = ARG1(regs);
+	call->addr = (const void *)ARG2(regs);
+}
+
+/*
+ * The socket that the current process' call is about: programs that see the
+ * socket don't see the call.  Since 5.15.
+ */
+static __always_inline __s32 current_fd(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct socket_call call;
+
+	if (!bpf_core_enum_value_exists(enum bpf_func_id,
+					BPF_FUNC_task_pt_regs))
+		return NO_FD;
+	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
+		return NO_FD;
+	decode(&call, (const struct pt_regs *)bpf_task_pt_regs(task));
+	return call.kind == CALL_OTHER ? NO_FD : call.fd;
+}
+
+static __always_inline void fill_endpoints(struct event *event,
+					   const struct sock *sk)
+{
+	const struct inet_sock *inet = (const struct inet_sock *)sk;
+
+	__builtin_memset(&event->src, 0, sizeof(event->src));
+	__builtin_memset(&event->dst, 0, sizeof(event->dst));
+	event->src.proto = IPPROTO_TCP;
+	event->dst.proto = IPPROTO_TCP;
+	event->src.port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+	event->dst.port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
+		event->src.version = 4;
+		event->dst.version = 4;
+		BPF_CORE_READ_INTO(&event->src.addr_raw.v4, sk,
+				   __sk_common.skc_rcv_saddr);
+		BPF_CORE_READ_INTO(&event->dst.addr_raw.v4, sk,
+				   __sk_common.skc_daddr);
+	} else {
+		event->src.version = 6;
+		event->dst.version = 6;
+		BPF_CORE_READ_INTO(&event->src.addr_raw.v6, sk,
+				   __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO(&event->dst.addr_raw.v6, sk,
+				   __sk_common.skc_v6_daddr);
+	}
+}
+
+/* Where a call of connect wanted to: the socket of one that failed has forgotten. */
+static __always_inline void fill_dst_of_call(struct event *event,
+					     const void *addr)
+{
+	struct sockaddr_in6 sin6 = {};
+	struct sockaddr_in sin = {};
+
+	__builtin_memset(&event->dst, 0, sizeof(event->dst));
+	event->dst.proto = IPPROTO_TCP;
+	event->dst.version = event->src.version;
+	bpf_probe_read_user(&sin, sizeof(sin), addr);
+	if (sin.sin_family == AF_INET) {
+		event->dst.version = 4;
+		event->dst.addr_raw.v4 = sin.sin_addr.s_addr;
+		event->dst.port = bpf_ntohs(sin.sin_port);
+	} else if (sin.sin_family == AF_INET6) {
+		bpf_probe_read_user(&sin6, sizeof(sin6), addr);
+		event->dst.version = 6;
+		__builtin_memcpy(event->dst.addr_raw.v6, &sin6.sin6_addr,
+				 sizeof(event->dst.addr_raw.v6));
+		event->dst.port = bpf_ntohs(sin6.sin6_port);
+	}
+}
+
+static __always_inline struct event *
+begin_event(enum tcp_event_type type, const struct gadget_process *proc,
+	    const struct sock *sk)
+{
+	struct event *event = gadget_reserve_buf(&events, sizeof(*event));
+
+	if (!event)
+		return NULL;
+	event->timestamp_raw = bpf_ktime_get_boot_ns();
+	event->proc = *proc;
+	event->netns_id = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	event->type_raw = type;
+	fill_endpoints(event, sk);
+	event->error_raw = 0;
+	event->fd = NO_FD;
+	event->accept_fd = NO_FD;
+	event->__padding = 0;
+	return event;
+}
+
+static __always_inline void end_event(void *ctx, struct event *event)
+{
+	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+}
+
+static __always_inline struct pending *get_pending(struct sock *sk, __u64 flags)
+{
+	return bpf_sk_storage_get(&pending, sk, NULL, flags);
+}
+
+/* A process connects; sk has an address to connect to, but no port yet. */
+static __always_inline void start_connect(struct sock *sk)
+{
+	__u64 address = (__u64)sk;
+	struct gadget_process proc;
+	struct pending *p;
+
+	bpf_map_delete_elem(&reported, &address);
+	bpf_sk_storage_delete(&pending, sk);
+	fill_process(&proc);
+	if (!is_wanted_process(&proc))
+		return;
+	p = get_pending(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!p) {
+		__gadget_count_lost(&events_lost_samples);
+		return;
+	}
+	p->proc = proc;
+	p->kind = PENDING_CONNECT;
+	p->fd = current_fd();
+}
+
+/*
+ * Returns why a connection did not come about, or 0 if the call that wants it is
+ * still running: then it returns the reason.  With no error from the network the
+ * process gave up: it closed the socket, or connected it to nothing.
+ */
+static __always_inline __u32 connect_error(const struct sock *sk)
+{
+	__u32 error = BPF_CORE_READ(sk, sk_err);
+
+	if (error)
+		return error;
+	if (BPF_CORE_READ(sk, sk_shutdown) == SHUTDOWN_MASK ||
+	    BPF_CORE_READ(sk, sk_socket, state) != SS_UNCONNECTED)
+		return ECONNABORTED;
+	return 0;
+}
+
+static __always_inline void end_connect(void *ctx, struct sock *sk,
+					const struct pending *p, int state)
+{
+	__u64 address = (__u64)sk;
+	struct event *event;
+	__u32 error = 0;
+
+	if (state != TCP_ESTABLISHED) {
+		error = connect_error(sk);
+		if (!error)
+			goto done;
+		bpf_map_update_elem(&reported, &address, &error, BPF_ANY);
+	} else if (failure_only) {
+		goto done;
+	}
+	event = begin_event(connect, &p->proc, sk);
+	if (!event)
+		goto done;
+	event->error_raw = error;
+	event->fd = p->fd;
+	end_event(ctx, event);
+done:
+	bpf_sk_storage_delete(&pending, sk);
+}
+
+static __always_inline void report_close(void *ctx, const struct sock *sk,
+					 const struct gadget_process *proc,
+					 __s32 fd)
+{
+	struct event *event;
+
+	if (!is_wanted_process(proc))
+		return;
+	event = begin_event(close, proc, sk);
+	if (!event)
+		return;
+	event->fd = fd;
+	end_event(ctx, event);
+}
+
+/* A connection is no longer what it was. */
+static __always_inline void leave_established(void *ctx, struct sock *sk,
+					      int state)
+{
+	struct gadget_process proc;
+	struct pending *p;
+
+	if (sk->sk_shutdown == SHUTDOWN_MASK) {
+		fill_process(&proc);
+		report_close(ctx, sk, &proc, current_fd());
+		return;
+	}
+	p = get_pending(sk, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!p)
+		return;
+	if (state == TCP_FIN_WAIT1) {
+		fill_process(&p->proc);
+		p->fd = current_fd();
+	} else {
+		__builtin_memset(&p->proc, 0, sizeof(p->proc));
+		p->fd = NO_FD;
+	}
+	p->kind = PENDING_CLOSE;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(trace_tcp_state, struct sock *sk, int oldstate, int newstate)
+{
+	struct pending *p;
+
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	switch (oldstate) {
+	case TCP_CLOSE:
+		if (newstate == TCP_SYN_SENT && is_wanted_type(connect))
+			start_connect(sk);
+		break;
+	case TCP_SYN_SENT:
+	case TCP_SYN_RECV:
+		if (newstate == TCP_SYN_RECV) /* both sides connect */
+			break;
+		p = get_pending(sk, 0);
+		if (p && p->kind == PENDING_CONNECT)
+			end_connect(ctx, sk, p, newstate);
+		break;
+	case TCP_ESTABLISHED:
+	case TCP_CLOSE_WAIT:
+		if (newstate != TCP_CLOSE_WAIT && is_wanted_type(close))
+			leave_established(ctx, sk, newstate);
+		break;
+	}
+	return 0;
+}
+
+/*
+ * The kernel lets go of a socket.  If that's because a process closes it, that
+ * one owns the socket; if it was closed before its last packets had come, nobody
+ * does, and it's taken to be the process that shut it down.
+ */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(trace_tcp_destroy, struct sock *sk)
+{
+	struct gadget_process proc;
+	struct pending *p;
+
+	if (!is_wanted_type(close))
+		return 0;
+	p = get_pending(sk, 0);
+	if (!p || p->kind != PENDING_CLOSE)
+		return 0;
+	if (sk->sk_lock.owned) {
+		fill_process(&proc);
+		report_close(ctx, sk, &proc, current_fd());
+	} else if (p->proc.pid) {
+		proc = p->proc;
+		report_close(ctx, sk, &proc, p->fd);
+	}
+	return 0;
+}
+
+/* Returns the TCP socket of a descriptor of the current process, or NULL. */
+static __always_inline struct sock *tcp_socket_of(int fd)
+{
+	struct file *file = get_struct_file_for_fd(fd);
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (!file ||
+	    (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	sk = BPF_CORE_READ(socket, sk);
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family != AF_INET && family != AF_INET6)
+		return NULL;
+	return BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP ? sk : NULL;
+}
+
+/* Whether the caller learns of no failure of the network, or will call again. */
+static __always_inline bool is_no_failure(long ret)
+{
+	switch (-ret) {
+	case EINTR:
+	case EAGAIN:
+	case EISCONN:
+	case EALREADY:
+	case EINPROGRESS:
+	case ERESTARTSYS ... ERESTART_RESTARTBLOCK:
+		return true;
+	}
+	return ret >= 0;
+}
+
+static __always_inline void
+report_failed_connect(void *ctx, const struct socket_call *call,
+		      const struct gadget_process *proc, long ret)
+{
+	struct sock *sk = tcp_socket_of(call->fd);
+	__u64 address = (__u64)sk;
+	struct event *event;
+	__u32 *error;
+
+	if (!sk)
+		return;
+	error = bpf_map_lookup_elem(&reported, &address);
+	if (error && *error == (__u32)-ret) {
+		bpf_map_delete_elem(&reported, &address);
+		return;
+	}
+	event = begin_event(connect, proc, sk);
+	if (!event)
+		return;
+	fill_dst_of_call(event, call->addr);
+	event->error_raw = -ret;
+	event->fd = call->fd;
+	end_event(ctx, event);
+}
+
+static __always_inline void report_accept(void *ctx,
+					  const struct socket_call *call,
+					  const struct gadget_process *proc,
+					  long ret)
+{
+	struct sock *sk = tcp_socket_of(ret < 0 ? call->fd : ret);
+	struct event *event;
+
+	if (!sk)
+		return;
+	event = begin_event(accept, proc, sk);
+	if (!event)
+		return;
+	event->fd = call->fd;
+	if (ret < 0)
+		event->error_raw = -ret;
+	else
+		event->accept_fd = ret;
+	end_event(ctx, event);
+}
+
+static __always_inline bool is_wanted_call(enum call_kind kind, long ret)
+{
+	if (kind == CALL_CONNECT)
+		return is_wanted_type(connect) && !is_no_failure(ret);
+	if (kind != CALL_ACCEPT || !is_wanted_type(accept))
+		return false;
+	return ret >= 0 ? !failure_only : !is_no_failure(ret);
+}
+
+/* Not inlined: all other calls of the host should go by as fast as can be. */
+static __noinline int report_call(void *ctx, const struct pt_regs *regs,
+				  long ret)
+{
+	struct gadget_process proc;
+	struct socket_call call;
+
+	decode(&call, regs);
+	if (!is_wanted_call(call.kind, ret))
+		return 0;
+	fill_process(&proc);
+	if (!is_wanted_process(&proc))
+		return 0;
+	if (call.kind == CALL_CONNECT)
+		report_failed_connect(ctx, &call, &proc, ret);
+	else
+		report_accept(ctx, &call, &proc, ret);
+	return 0;
+}
+
+/* Whether a number may be that of connect or accept, in any ABI. */
+static __always_inline bool may_be_wanted(__u32 nr)
+{
+	switch (nr) {
+#ifdef NR32_SOCKETCALL
+	case NR32_SOCKETCALL:
+	case NR32_CONNECT:
+	case NR32_ACCEPT4:
+#endif
+	case NR_CONNECT:
+	case NR_ACCEPT:
+	case NR_ACCEPT4:
+		return true;
+	}
+	return false;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(trace_tcp_call, struct pt_regs *regs, long ret)
+{
+	/* Few words, so that the loader sees that nothing is left. */
+	if (close_only && !connect_only && !accept_only)
+		return 0;
+	if (!may_be_wanted(CALL_NR(regs)))
+		return 0;
+	return report_call(ctx, regs, ret);
+}
+
+/* Reached before the namespaces are given up. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(trace_tcp_exiting, struct task_struct *task)
+{
+	gadget_mntns_id mntns_id;
+	gadget_tid tid;
+
+	if (!is_wanted_type(close))
+		return 0;
+	mntns_id = gadget_get_current_mntns_id();
+	tid = task->pid;
+	bpf_map_update_elem(&exiting, &tid, &mntns_id, BPF_ANY);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

@@ -1,0 +1,116 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/int80"
+)
+
+// Numbers of the calls of 32-bit programs, and of those of the one call that stands for many.
+const (
+	close32      = 6
+	socketcall32 = 102
+	connect32    = 362
+	accept4_32   = 364
+	shutdown32   = 373
+
+	socketcallConnect  = 3
+	socketcallAccept   = 5
+	socketcallShutdown = 13
+)
+
+// compat connects and accepts as 32-bit programs do.
+func compat(t *thread) error {
+	if !int80.Available() {
+		return nil
+	}
+	low, err := int80.NewLowMemory()
+	if err != nil {
+		return err
+	}
+	for _, w := range []*ways32{directly(), multiplexed(low)} {
+		if err := t.compatWay(low, w); err != nil {
+			return err
+		}
+	}
+	// What has the number of one of our calls for 64-bit programs is another: setresuid, kexec_load.
+	unix.Syscall(socketcall32, ^uintptr(0), ^uintptr(0), ^uintptr(0))
+	return nil
+}
+
+// ways32 are ways to make a call.
+type ways32 struct {
+	connect, accept, shutdown func(args ...uint32) (uintptr, unix.Errno)
+}
+
+func directly() *ways32 {
+	call := func(nr uintptr) func(...uint32) (uintptr, unix.Errno) {
+		return func(args ...uint32) (uintptr, unix.Errno) {
+			var a [5]uintptr
+			for i, v := range args {
+				a[i] = uintptr(v)
+			}
+			return int80.Result(int80.Call(nr, a[0], a[1], a[2], a[3], a[4]))
+		}
+	}
+	return &ways32{connect: call(connect32), accept: call(accept4_32), shutdown: call(shutdown32)}
+}
+
+func multiplexed(low *int80.LowMemory) *ways32 {
+	call := func(nr uintptr) func(...uint32) (uintptr, unix.Errno) {
+		return func(args ...uint32) (uintptr, unix.Errno) {
+			return int80.Result(int80.Call(socketcall32, nr, low.Numbers(args...), 0, 0, 0))
+		}
+	}
+	return &ways32{connect: call(socketcallConnect), accept: call(socketcallAccept), shutdown: call(socketcallShutdown)}
+}
+
+func (t *thread) compatWay(low *int80.LowMemory, w *ways32) error {
+	n := ipv4()
+	return n.withListener(1, func(l *listener) error {
+		fd, err := n.socket(0)
+		if err != nil {
+			return err
+		}
+		addr, size := low.Put(sockaddr4(l.addr)), uint32(unix.SizeofSockaddrInet4)
+		t.list("connect", none(4), endpoint(l.addr), unix.EINVAL, fd, noFD)
+		_, short := w.connect(uint32(fd), uint32(addr), 3)
+		_, errno := w.connect(uint32(fd), uint32(addr), size)
+		if short != unix.EINVAL || errno != 0 {
+			return fmt.Errorf("connect: got %v, want %v; %v", short, unix.EINVAL, errno)
+		}
+		c, err := t.connected(fd, l)
+		if err != nil {
+			return err
+		}
+		server, errno := w.accept(uint32(l.fd), 0, 0, 0)
+		if errno != 0 {
+			return fmt.Errorf("accept: %w", errno)
+		}
+		c.server = int(server)
+		t.list("accept", c.peerEnd, c.clientEnd, 0, l.fd, c.server)
+		t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+		if _, errno := w.shutdown(uint32(fd), unix.SHUT_RDWR); errno != 0 {
+			return fmt.Errorf("shut down: %w", errno)
+		}
+		int80.Call(close32, uintptr(fd), 0, 0, 0, 0)
+		t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
+		_, errno = int80.Result(int80.Call(close32, server, 0, 0, 0, 0))
+		return mustBe("close", errno, 0)
+	})
+}
+
+// sockaddr4 is the address as the kernel takes it.
+func sockaddr4(a unix.Sockaddr) []byte {
+	in := a.(*unix.SockaddrInet4)
+	b := binary.LittleEndian.AppendUint16(nil, unix.AF_INET)
+	b = binary.BigEndian.AppendUint16(b, uint16(in.Port))
+	b = append(b, in.Addr[:]...)
+	return append(b, make([]byte, 8)...)
+}
