@@ -20,6 +20,11 @@ GADGET  ?= trace_open
 SECONDS ?= 0
 ARGS    ?=
 
+# What "make test-vm" boots, a package or a file, and which tests it runs. Empty: the newest kernel that is
+# installed, or else the distribution's, and all.
+KERNEL ?=
+RUN    ?=
+
 .PHONY: build
 build: setup-build objects ## build bin/gizmo with its gadgets inside
 	@go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/gizmo ./cmd/gizmo
@@ -32,6 +37,10 @@ run: build setup-mounts ## run a gadget until Ctrl-C: make run GADGET=trace_exec
 test: setup-test setup-mounts build vet ## all tests; as root those of the kernel, too
 	@go test $(AGAIN) ./...
 	@CGO_ENABLED=1 go test $(AGAIN) -race $(RACE)
+
+.PHONY: test-vm
+test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
+	@go build -o bin/vm ./test/vm && bin/vm $(if $(RUN),-run '$(RUN)') $(KERNEL)
 
 .PHONY: fmt
 fmt: setup-lint ## format the Go and C code
@@ -97,15 +106,17 @@ objects:
 vet:
 	@go vet ./...
 
-.PHONY: setup-build setup-test setup-lint setup-bench setup-mounts
+.PHONY: setup-build setup-test setup-vm setup-lint setup-bench setup-mounts
 setup-build:
 	@scripts/setup.sh go build
 setup-test:
 	@scripts/setup.sh go build test
+setup-vm:
+	@scripts/setup.sh go build vm
 setup-lint:
 	@scripts/setup.sh go lint
 setup-bench:
 	@scripts/setup.sh go build bench
 # Tests do not ask for root: without it, those of the kernel are skipped.
 setup-mounts:
-	@if [ -z "$(AS_ROOT)" ] || [ "$(MAKECMDGOALS)" != test ]; then scripts/setup.sh mounts; fi
+	@if [ -z "$(AS_ROOT)" ] || [ -n "$(filter-out lint test test-vm,$(MAKECMDGOALS))" ]; then scripts/setup.sh mounts; fi

@@ -10,6 +10,7 @@
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
 #   test    gcc and the C library, for the race detector
+#   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
 #   bench   the programs that gizmo is measured beside, gcc
 #   mounts  tracefs and bpffs, for running gadgets; needs root
@@ -74,6 +75,24 @@ need_test() {
 	[ -e /usr/include/stdlib.h ] || need libc6-dev
 }
 
+need_vm() {
+	have qemu-system-x86_64 || need qemu-system-x86
+	have depmod || [ -x /usr/sbin/depmod ] || need kmod
+	have xz || need xz-utils
+	# Without a kernel here, one is downloaded, of those that apt knows.
+	if ! have_kernel && have apt-cache && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
+		as_root apt-get update -qq
+	fi
+}
+
+have_kernel() {
+	local image
+	for image in /boot/vmlinuz-*; do
+		[ -r "$image" ] && return
+	done
+	return 1
+}
+
 need_lint() {
 	have "clang-format-$llvm" || have clang-format || need "clang-format-$llvm"
 	have shellcheck || need shellcheck
@@ -116,9 +135,9 @@ mounts() {
 
 for what in "$@"; do
 	case $what in
-	go | build | test | lint | bench) "need_$what" ;;
+	go | build | test | vm | lint | bench) "need_$what" ;;
 	mounts) ;;
-	*) fail "nothing is known about $what: use go, build, test, lint, bench, mounts" ;;
+	*) fail "nothing is known about $what: use go, build, test, vm, lint, bench, mounts" ;;
 	esac
 done
 install_missing

@@ -30,16 +30,14 @@ func TestBadGadgets(t *testing.T) {
 		t.Run(c.Name(), func(t *testing.T) {
 			t.Parallel()
 			dir := copyGadget(t, c.Name())
-			pinned := pins(t)
+			before := findLeftovers(t)
 			g := run(t, setup{env: []string{"XDG_CACHE_HOME=" + cache}}, "run", dir, "-o", "json", "--timeout", "10")
 			g.wantExit(t, 1)
 			g.wantNoOut(t)
 			wantLines(t, filepath.Join(badGadgets, c.Name(), "want"), g.err.String())
 			g.wantAlone(t)
 			wantUnloaded(t, dir)
-			if now := pins(t); len(now) > len(pinned) {
-				t.Errorf("something is pinned: %v", now)
-			}
+			before.wantSame(t)
 		})
 	}
 }

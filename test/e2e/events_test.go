@@ -13,30 +13,61 @@ import (
 // jsonEvent is an event as the json format writes it, or a part of one.
 type jsonEvent map[string]any
 
-// parseEvents reads one event a line. Numbers stay as they are written.
-func parseEvents(t testing.TB, text string) []jsonEvent {
+// output is what a run printed in the json format.
+type output struct {
+	rows   []jsonEvent
+	arrays bool // each line was an array of rows
+}
+
+// parseOutput reads an event, or an array of rows, a line. Numbers stay as they are written.
+func parseOutput(t testing.TB, text string) output {
 	t.Helper()
-	var events []jsonEvent
+	var o output
 	for line := range strings.Lines(text) {
 		d := json.NewDecoder(strings.NewReader(line))
 		d.UseNumber()
+		if strings.HasPrefix(line, "[") {
+			var rows []jsonEvent
+			if err := d.Decode(&rows); err != nil {
+				t.Fatalf("not a JSON array of objects: %v: %s", err, line)
+			}
+			o.rows, o.arrays = append(o.rows, rows...), true
+			continue
+		}
 		var e jsonEvent
 		if err := d.Decode(&e); err != nil {
 			t.Fatalf("not a JSON object: %v: %s", err, line)
 		}
-		events = append(events, e)
+		o.rows = append(o.rows, e)
 	}
-	return events
+	return o
 }
 
-// get returns the value of a field by its dotted name as text, "" if there is none.
-func (e jsonEvent) get(field string) string {
+// parseEvents reads one event a line.
+func parseEvents(t testing.TB, text string) []jsonEvent {
+	t.Helper()
+	o := parseOutput(t, text)
+	if o.arrays {
+		t.Fatalf("arrays, where single events were expected: %.200s", text)
+	}
+	return o.rows
+}
+
+// find returns the value of a field by its dotted name, nil if there is none.
+func (e jsonEvent) find(field string) any {
 	var at any = map[string]any(e)
 	for name := range strings.SplitSeq(field, ".") {
 		object, _ := at.(map[string]any)
 		at = object[name]
 	}
-	switch v := at.(type) {
+	return at
+}
+
+func (e jsonEvent) has(field string) bool { return e.find(field) != nil }
+
+// get returns the value of a field as text, "" if there is none.
+func (e jsonEvent) get(field string) string {
+	switch v := e.find(field).(type) {
 	case json.Number:
 		return v.String()
 	case string:
@@ -108,6 +139,11 @@ func byThread(events []jsonEvent) map[string][]jsonEvent {
 // thread.
 func wantEvents(t testing.TB, got, want []jsonEvent) {
 	t.Helper()
+	for _, e := range want {
+		if e.get("proc.pid") == "" || e.get("proc.tid") == "" {
+			t.Fatalf("the workload lists an event without proc.pid or proc.tid: %s", e)
+		}
+	}
 	gotThreads, wantThreads := byThread(got), byThread(want)
 	for tid, events := range gotThreads {
 		if _, ok := wantThreads[tid]; !ok {
@@ -127,4 +163,54 @@ func wantEvents(t testing.TB, got, want []jsonEvent) {
 			}
 		}
 	}
+}
+
+// wantRows checks that each row that is described is there, in any order, and if exact is true that
+// there are no others.
+func wantRows(t testing.TB, got, want []jsonEvent, exact bool) {
+	t.Helper()
+	taken := make(map[int]bool)
+	for w, g := range assign(len(want), len(got), func(w, g int) bool {
+		return matches(map[string]any(got[g]), map[string]any(want[w]))
+	}) {
+		taken[g] = true
+		if g < 0 {
+			t.Errorf("no row, or not enough rows, like %s", want[w])
+		}
+	}
+	for g, e := range got {
+		if exact && !taken[g] {
+			t.Errorf("a row that the workload does not list: %s", e)
+		}
+	}
+}
+
+// assign gives as many of the first things as possible one of the second each, that fits and that no
+// other got. It returns which, -1 for none.
+func assign(first, second int, fits func(i, j int) bool) []int {
+	of, to := make([]int, first), make([]int, second)
+	for i := range of {
+		of[i] = -1
+	}
+	for j := range to {
+		to[j] = -1
+	}
+	var place func(i int, tried []bool) bool
+	place = func(i int, tried []bool) bool {
+		for j := range second {
+			if tried[j] || !fits(i, j) {
+				continue
+			}
+			tried[j] = true
+			if to[j] < 0 || place(to[j], tried) {
+				of[i], to[j] = j, i
+				return true
+			}
+		}
+		return false
+	}
+	for i := range first {
+		place(i, make([]bool, second))
+	}
+	return of
 }

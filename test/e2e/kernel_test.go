@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,12 +18,14 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // object is something of BPF that lives in the kernel.
 type object struct {
 	kind string // as in fdinfo: "prog", "map", "link"
 	id   uint32
+	prog uint32 // of a link, the id of its program
 }
 
 // objectsOf returns what a process holds in the kernel.
@@ -42,15 +46,22 @@ func objectsOf(pid int) []object {
 
 // parseObject reads the fdinfo of a file descriptor. A link's names its program, too.
 func parseObject(fdinfo string) (object, bool) {
+	prog, _ := fdinfoID(fdinfo, "prog")
 	for _, kind := range []string{"link", "map", "prog"} {
-		_, rest, ok := strings.Cut(fdinfo, "\n"+kind+"_id:\t")
-		if !ok {
-			continue
+		if id, ok := fdinfoID(fdinfo, kind); ok {
+			return object{kind, id, prog}, true
 		}
-		id, err := strconv.ParseUint(strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0]), 10, 32)
-		return object{kind, uint32(id)}, err == nil
 	}
 	return object{}, false
+}
+
+func fdinfoID(fdinfo, kind string) (uint32, bool) {
+	_, rest, ok := strings.Cut(fdinfo, "\n"+kind+"_id:\t")
+	if !ok {
+		return 0, false
+	}
+	id, err := strconv.ParseUint(strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0]), 10, 32)
+	return uint32(id), err == nil
 }
 
 // exists asks the kernel whether the object is still there.
@@ -87,13 +98,52 @@ func (p *process) waitAttached(t testing.TB) []object {
 		default:
 		}
 		held = objectsOf(p.cmd.Process.Pid)
-		n := make(map[string]int)
-		for _, o := range held {
-			n[o.kind]++
-		}
-		return n["prog"] > 0 && n["link"] == n["prog"]
+		return allAttached(held)
 	})
 	return held
+}
+
+// allAttached reports whether there are programs, and each of them has its links.
+func allAttached(held []object) bool {
+	links := make(map[uint32]int)
+	for _, o := range held {
+		if o.kind == "link" {
+			links[o.prog]++
+		}
+	}
+	for _, o := range held {
+		if o.kind == "prog" && links[o.id] < linksNeeded(o) {
+			return false
+		}
+	}
+	return len(links) > 0
+}
+
+// idleSize is the size in bytes of programs that may do nothing, because a param rules it out, and
+// that are not attached then.
+const idleSize = 128
+
+// linksNeeded returns how many links an attached program has at least.
+func linksNeeded(prog object) int {
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.id))
+	if err != nil {
+		return 0 // gone: the next look finds out more
+	}
+	defer p.Close()
+	switch p.Type() {
+	case ebpf.PerfEvent: // counts on each processor
+		return runtime.NumCPU()
+	case ebpf.SocketFilter, ebpf.SchedCLS, ebpf.SkSKB, ebpf.SkMsg: // attached without a link by older kernels
+		return 0
+	}
+	info, err := p.Info()
+	if err != nil {
+		return 0
+	}
+	if size, err := info.TranslatedSize(); err == nil && size <= idleSize {
+		return 0
+	}
+	return 1
 }
 
 // wantGone checks that the kernel has got rid of the objects, which it does in its own time.
@@ -110,6 +160,27 @@ func wantGone(t testing.TB, objects []object) {
 			}
 		}
 	}
+}
+
+// kernelName is as much of a program's name as the kernel keeps. The library knows more if the kernel
+// also has the program's types.
+func kernelName(name string) string { return name[:min(len(name), unix.BPF_OBJ_NAME_LEN-1)] }
+
+// programNames returns the names of those of the objects that are programs, as the kernel has them.
+func programNames(objects []object) []string {
+	var names []string
+	for _, o := range objects {
+		if o.kind != "prog" {
+			continue
+		}
+		if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(o.id)); err == nil {
+			if info, err := p.Info(); err == nil {
+				names = append(names, kernelName(info.Name))
+			}
+			p.Close()
+		}
+	}
+	return names
 }
 
 // programsNamed returns the ids of the kernel's programs with one of the names.
@@ -131,7 +202,7 @@ func programsNamed(t testing.TB, names ...string) map[uint32]string {
 		}
 		if info, err := p.Info(); err == nil {
 			for _, name := range names {
-				if name[:min(len(name), 15)] == info.Name {
+				if kernelName(name) == kernelName(info.Name) {
 					found[uint32(id)] = info.Name
 				}
 			}
@@ -152,4 +223,36 @@ func pins(t testing.TB) []string {
 		t.Fatal(err)
 	}
 	return all
+}
+
+// leftovers are what is left of a run where no file descriptor holds it: what is pinned, and probes
+// that were made by name.
+type leftovers []string
+
+func findLeftovers(t testing.TB) leftovers {
+	t.Helper()
+	all := leftovers(pins(t))
+	for _, path := range []string{kprobeFile, uprobeFile} {
+		text, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+// wantSame checks that nothing has been added. Others may be at work, so it may take a moment.
+func (l leftovers) wantSame(t testing.TB) {
+	t.Helper()
+	eventually(t, "all that was pinned or probed has gone", func() bool {
+		for _, o := range findLeftovers(t) {
+			if !slices.Contains(l, o) {
+				return false
+			}
+		}
+		return true
+	})
 }

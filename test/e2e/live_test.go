@@ -9,27 +9,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// Each gadget reports what its workload causes: no more, no less, in order.
-func TestGadgetsReportTheirWorkloads(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	for _, name := range gadgetNames(t) {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := startWorkload(t, name, t.TempDir())
-			g := start(t, setup{}, append([]string{"run", name, "-o", "json"}, w.Args...)...)
-			held := g.waitAttached(t)
-			want := w.cause(t)
-			g.interrupt(t)
-			wantEvents(t, w.of(parseEvents(t, g.out.String()), want), want)
-			if text := g.err.String(); text != "" {
-				t.Errorf("unexpected on standard error: %s", text)
-			}
-			g.wantAlone(t)
-			wantGone(t, held)
-		})
-	}
-}
-
 func TestParamsFilterInTheKernel(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	mine, other := startOpener(t), startOpener(t)

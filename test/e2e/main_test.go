@@ -13,7 +13,10 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the golden files and recordings anew")
+var (
+	update   = flag.Bool("update", false, "write the golden files anew")
+	programs = flag.String("programs", "", "take the program and the workloads from this `folder` instead of building them")
+)
 
 // The folder of the module, and what is built of it for all tests.
 const (
@@ -22,14 +25,22 @@ const (
 	buildVersion = "v0.0.0-e2e"
 )
 
-// gizmoPath is that of the program under test.
-var gizmoPath string
+// gizmoPath is that of the program under test. It has those gadgets that could be compiled;
+// errGadgets tells of the others.
+var (
+	gizmoPath  string
+	errGadgets error
+)
 
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(helperMode); mode != "" {
 		os.Exit(helper(mode, os.Args[1:]))
 	}
 	flag.Parse()
+	if *programs != "" {
+		gizmoPath = filepath.Join(*programs, "gizmo")
+		os.Exit(m.Run())
+	}
 	os.Exit(buildAndRun(m))
 }
 
@@ -53,12 +64,16 @@ func buildGizmo(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	if err := goCommand("run", "./build/gadgets", "-o", "internal/builtin/objects", "gadgets"); err != nil {
-		return err
-	}
+	errGadgets = goCommand("run", "./build/gadgets", "-o", "internal/builtin/objects", "gadgets")
 	return goCommand("build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version="+buildVersion,
 		"-o", gizmoPath, "./cmd/gizmo")
+}
+
+func TestGadgetsAreCompiled(t *testing.T) {
+	if errGadgets != nil {
+		t.Error(errGadgets)
+	}
 }
 
 // goCommand runs the go command in the module's folder. What it writes is in the error.

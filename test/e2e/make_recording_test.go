@@ -31,30 +31,29 @@ func makeRecording(t *testing.T, gadget string) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(workloadDir)
-	whole := filepath.Join(t.TempDir(), "whole.rec")
 	w := startWorkload(t, gadget, workloadDir)
-	g := start(t, setup{}, append([]string{"run", gadget, "-o", "json", "--record", whole}, w.Args...)...)
-	g.waitAttached(t)
-	want := w.cause(t)
-	g.interrupt(t)
-	all := parseEvents(t, g.out.String())
-	own := w.of(all, want)
-	wantEvents(t, own, want)
-	if err := copyRecording(recordingOf(gadget), whole, choose(all, own)); err != nil {
+	if missing := hooksOf(t, gadget, w.Args).missing(offered(t)); len(missing) > 0 {
+		t.Skipf("this kernel lacks %s; the lab's may have it: go run ./test/vm -record -run TestReplayOfRecordings/%s", summary(missing), gadget)
+	}
+	*update = true
+	whole := filepath.Join(t.TempDir(), "whole.rec")
+	r := w.run(t, "--record", whole)
+	r.wantExpected(t)
+	if err := copyRecording(recordingOf(gadget), whole, r.choose()); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // choose says which of all events to keep.
-func choose(all, own []jsonEvent) []bool {
-	pids := make(map[string]bool)
-	for _, e := range own {
-		pids[e.get("proc.pid")] = true
+func (r *watched) choose() []bool {
+	own := make(map[string]bool)
+	for _, e := range r.events.rows {
+		own[e.String()] = true
 	}
-	keep := make([]bool, len(all))
+	keep := make([]bool, len(r.all.rows))
 	n := 0
-	for i, e := range all {
-		if pids[e.get("proc.pid")] && len(e.String()) <= maxJSON && n < maxRecorded {
+	for i, e := range r.all.rows {
+		if text := e.String(); own[text] && len(text) <= maxJSON && n < maxRecorded {
 			keep[i] = true
 			n++
 		}
@@ -96,7 +95,8 @@ func copyRecording(to, from string, keep []bool) error {
 	return w.Close()
 }
 
-// copyBatches makes several batches of what may have been one, for readers to have something to do.
+// copyBatches copies the rows to keep. An array stays a batch; of single events each becomes one, for
+// readers to have something to do.
 func copyBatches(w *wire.Writer, r *wire.Reader, keep []bool) error {
 	var b event.Batch
 	for {
@@ -107,14 +107,27 @@ func copyBatches(w *wire.Writer, r *wire.Reader, keep []bool) error {
 		if err != nil {
 			return err
 		}
-		for _, row := range b.Rows {
-			if keep[0] {
-				one := event.Batch{Schema: b.Schema, Rows: [][]byte{row}}
-				if err := w.Write(&one); err != nil {
-					return err
-				}
+		var kept [][]byte
+		for i, row := range b.Rows {
+			if keep[i] {
+				kept = append(kept, row)
 			}
-			keep = keep[1:]
+		}
+		keep = keep[len(b.Rows):]
+		if err := writeBatches(w, b.Schema, kept); err != nil {
+			return err
 		}
 	}
+}
+
+func writeBatches(w *wire.Writer, s *event.Schema, rows [][]byte) error {
+	if !s.Single {
+		return w.Write(&event.Batch{Schema: s, Rows: rows})
+	}
+	for _, row := range rows {
+		if err := w.Write(&event.Batch{Schema: s, Rows: [][]byte{row}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -74,7 +74,7 @@ func TestRecordToAFullDisk(t *testing.T) {
 // readableDir is a temporary folder whose files other users can read.
 func readableDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(filepath.Dir(gizmoPath), "shared-")
+	dir, err := os.MkdirTemp("", "gizmo-shared-")
 	if err != nil {
 		t.Fatal(err)
 	}

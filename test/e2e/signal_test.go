@@ -30,20 +30,6 @@ func TestSignalsEndARunInGoodOrder(t *testing.T) {
 	}
 }
 
-func TestKillLeavesNothingInTheKernel(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	before := pins(t)
-	g := start(t, setup{}, "run", "trace_open", "-o", "none")
-	held := g.waitAttached(t)
-	if now := pins(t); len(now) > len(before) {
-		t.Errorf("the run pins %v", now[len(before):])
-	}
-	g.signal(t, syscall.SIGKILL)
-	g.wait(t)
-	g.wantAlone(t)
-	wantGone(t, held)
-}
-
 // Who does not read keeps a run from ending, but not from being ended.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	kerneltest.RequireRoot(t)

@@ -19,17 +19,24 @@ type workload struct {
 	Args []string
 	// PID is the id of the workload's process.
 	PID json.Number
+	// Snapshot says that the gadget tells what there is, not what happens: it is run while the
+	// workload waits, and ends by itself.
+	Snapshot bool
 
+	gadget string
 	ready  int // size of the first line
 	signal *os.File
 }
 
-// buildWorkload builds the workload of a gadget.
+// buildWorkload builds the workload of a gadget, unless that has been done before.
 func buildWorkload(t testing.TB, gadget string) string {
 	t.Helper()
 	program := filepath.Join(filepath.Dir(gizmoPath), "workloads", gadget, "workload")
 	if _, err := os.Stat(program); err == nil {
 		return program
+	}
+	if *programs != "" {
+		t.Fatalf("there is no workload of %s in %s", gadget, *programs)
 	}
 	if err := goCommand("build", "-buildvcs=false", "-o", program, "./gadgets/"+gadget+"/workload"); err != nil {
 		t.Fatalf("each gadget needs a workload with the events that it causes: %v", err)
@@ -47,7 +54,7 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 	}
 	defer r.Close()
 	t.Cleanup(func() { w.Close() })
-	wl := &workload{signal: w}
+	wl := &workload{gadget: gadget, signal: w}
 	wl.process = startProgram(t, setup{in: r, dir: dir}, []string{buildWorkload(t, gadget), dir})
 	eventually(t, "the workload is ready", func() bool {
 		select {
@@ -64,30 +71,96 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 	return wl
 }
 
+// watched is a run of a gadget during which its workload did what it does.
+type watched struct {
+	*process
+	// events are the run's own, those of the workload and its descendants.
+	events output
+	// all are the run's events.
+	all output
+	// want are those that the workload lists.
+	want output
+	// held is what gizmo held in the kernel, and attached names the programs among it. Of a snapshot
+	// there is no time to look.
+	held     []object
+	attached []string
+	before   leftovers
+}
+
+// run runs the gadget while the workload does what it does. More arguments for "gizmo run" come
+// before those of the workload.
+func (w *workload) run(t testing.TB, args ...string) *watched {
+	t.Helper()
+	args = append(append([]string{"run", w.gadget, "-o", "json"}, args...), w.Args...)
+	r := &watched{before: findLeftovers(t)}
+	if w.Snapshot {
+		r.process = run(t, setup{}, args...)
+		r.wantExit(t, 0)
+		r.want = w.cause(t)
+	} else {
+		r.process = start(t, setup{}, args...)
+		r.held = r.waitAttached(t)
+		r.attached = programNames(r.held)
+		r.want = w.cause(t)
+		r.interrupt(t)
+	}
+	r.all = parseOutput(t, r.out.String())
+	r.events = output{rows: w.of(r.all.rows, r.want.rows), arrays: r.all.arrays}
+	return r
+}
+
 // cause lets the workload cause its events and returns them.
-func (w *workload) cause(t testing.TB) []jsonEvent {
+func (w *workload) cause(t testing.TB) output {
 	t.Helper()
 	if _, err := w.signal.WriteString("\n"); err != nil {
 		t.Fatal(err)
 	}
 	w.wantExit(t, 0)
-	events := parseEvents(t, w.out.String()[w.ready:])
-	for _, e := range events {
-		if e.get("proc.pid") == "" || e.get("proc.tid") == "" {
-			t.Fatalf("the workload lists an event without proc.pid or proc.tid: %s", e)
-		}
-	}
-	if len(events) == 0 {
+	want := parseOutput(t, w.out.String()[w.ready:])
+	if len(want.rows) == 0 {
 		t.Fatal("the workload lists no events")
 	}
-	return events
+	return want
 }
 
-// of returns the events that the workload and its descendants have caused.
+// of returns the events that the workload and its descendants have caused. If those that the workload
+// lists do not tell whose they are, nothing tells, and all are returned.
 func (w *workload) of(got, want []jsonEvent) []jsonEvent {
 	pids := []string{w.PID.String()}
 	for _, e := range want {
-		pids = append(pids, e.get("proc.pid"))
+		pid := e.get("proc.pid")
+		if pid == "" {
+			return got
+		}
+		pids = append(pids, pid)
 	}
 	return ofProcesses(got, pids...)
+}
+
+// wantExpected checks that the run's events are those that the workload lists.
+func (r *watched) wantExpected(t testing.TB) {
+	t.Helper()
+	if !r.events.arrays {
+		wantEvents(t, r.events.rows, r.want.rows)
+		return
+	}
+	wantRows(t, r.events.rows, r.want.rows, r.want.rows[0].get("proc.pid") != "")
+}
+
+// hooks returns the hooks that the run has taken.
+func (r *watched) hooks(g *gadgetHooks) []hook {
+	if r.held == nil {
+		return g.hooks
+	}
+	return g.of(r.attached)
+}
+
+// wantNothingLeft checks that the run has left nothing behind.
+func (r *watched) wantNothingLeft(t testing.TB) {
+	t.Helper()
+	r.wantAlone(t)
+	if r.held != nil {
+		wantGone(t, r.held)
+	}
+	r.before.wantSame(t)
 }

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Copyright The gizmo Authors */
 
-/* A kind of data source that is described by the ABI and not yet supported. */
+/* A map of which no array can be made. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/macros.h>
-
-struct count_key {
-	__u32 id;
-};
 
 struct count_value {
 	__u64 count;
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
-	__type(key, struct count_key);
+	__type(key, __u32);
 	__type(value, struct count_value);
 } counts SEC(".maps");
 

@@ -1,0 +1,88 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+)
+
+// Each gadget reports what its workload causes: no more, no less, in order. Where the kernel lacks a
+// hook that it needs, it says so and leaves nothing behind. The lab counts on the names of the
+// subtests to see that each gadget ran on some kernel.
+func TestGadgets(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, name := range gadgetNames(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorkload(t, name, t.TempDir())
+			hooks := hooksOf(t, name, w.Args)
+			if missing := hooks.missing(offered(t)); len(missing) > 0 {
+				t.Run("refused", func(t *testing.T) {
+					t.Logf("hooks of %s: %s", name, summary(missing))
+					wantRefused(t, w, hooks, missing)
+				})
+				return
+			}
+			t.Run("live", func(t *testing.T) {
+				r := w.run(t)
+				t.Logf("hooks of %s: %s", name, summary(r.hooks(hooks)))
+				r.wantExpected(t)
+				if text := r.err.String(); text != "" {
+					t.Errorf("unexpected on standard error: %s", text)
+				}
+				r.wantNothingLeft(t)
+			})
+		})
+	}
+}
+
+// wantRefused checks that a gadget that lacks a hook ends with an error that names it, and is gone.
+func wantRefused(t *testing.T, w *workload, hooks *gadgetHooks, missing []hook) {
+	t.Helper()
+	before := findLeftovers(t)
+	g := run(t, setup{}, append([]string{"run", w.gadget, "-o", "json", "--timeout", "10"}, w.Args...)...)
+	g.wantExit(t, 1)
+	g.wantNoOut(t)
+	text := g.err.String()
+	named := false
+	for _, h := range missing {
+		named = named || strings.Contains(text, h.kind) && strings.Contains(text, h.target)
+	}
+	if strings.Contains(text, "not yet supported") {
+		t.Errorf("the kernel is not to blame: %s", text)
+	}
+	if !named {
+		t.Errorf("standard error names none of the hooks that the kernel lacks, %s:\n%s", summary(missing), text)
+	}
+	g.wantAlone(t)
+	before.wantSame(t)
+	names := hooks.programs()
+	eventually(t, "the gadget's programs have left the kernel", func() bool { return len(programsNamed(t, names...)) == 0 })
+}
+
+// Nothing of a gadget outlives its process, however that ends.
+func TestKillLeavesNothingInTheKernel(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, name := range gadgetNames(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := startWorkload(t, name, t.TempDir())
+			if w.Snapshot || len(hooksOf(t, name, w.Args).missing(offered(t))) > 0 {
+				return // it ends before it can be killed
+			}
+			before := findLeftovers(t)
+			g := start(t, setup{}, append([]string{"run", name, "-o", "none"}, w.Args...)...)
+			held := g.waitAttached(t)
+			g.signal(t, syscall.SIGKILL)
+			g.wait(t)
+			g.wantAlone(t)
+			wantGone(t, held)
+			before.wantSame(t)
+		})
+	}
+}

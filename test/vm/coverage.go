@@ -1,0 +1,179 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+)
+
+// The ways in which a gadget can pass its test on a kernel.
+const (
+	live    = "live"    // it reported what its workload caused
+	refused = "refused" // the kernel lacks a hook that it needs, and it said so
+)
+
+// coverage notes what became of the gadgets on each kernel, from the output of tests.
+type coverage struct {
+	kernels []string
+	// became is by kernel and gadget: live or refused. A gadget that failed is not there.
+	became map[string]map[string]string
+	// hooks is by kernel and gadget: what the gadget hung on.
+	hooks map[string]map[string]string
+}
+
+func newCoverage() *coverage {
+	return &coverage{became: make(map[string]map[string]string), hooks: make(map[string]map[string]string)}
+}
+
+var (
+	gadgetPassed = regexp.MustCompile(`--- PASS: TestGadgets/([^/ ]+)/(` + live + `|` + refused + `) `)
+	gadgetHooks  = regexp.MustCompile(`: hooks of (\S+): (.+)`)
+)
+
+// kernel returns a writer for the output of the tests on a kernel.
+func (c *coverage) kernel(version string) io.Writer {
+	became, hooks := make(map[string]string), make(map[string]string)
+	c.kernels = append(c.kernels, version)
+	c.became[version], c.hooks[version] = became, hooks
+	return &lineWriter{line: func(line []byte) {
+		if m := gadgetPassed.FindSubmatch(line); m != nil {
+			became[string(m[1])] = string(m[2])
+		}
+		if m := gadgetHooks.FindSubmatch(line); m != nil {
+			hooks[string(m[1])] = string(m[2])
+		}
+	}}
+}
+
+// report prints a table, writes the page if there is one to write, and returns what there is to
+// complain of.
+func (c *coverage) report(out io.Writer, page string) error {
+	gadgets, err := gadgetNames()
+	if err != nil {
+		return err
+	}
+	c.print(out, gadgets)
+	if page != "" {
+		err = os.WriteFile(page, c.page(gadgets), 0o644)
+	}
+	return errors.Join(c.check(gadgets), err)
+}
+
+// check requires that each gadget has been tried on each kernel, and ran on one.
+func (c *coverage) check(gadgets []string) error {
+	var errs []error
+	if len(gadgets) == 0 {
+		errs = append(errs, errors.New("there are no gadgets"))
+	}
+	for _, g := range gadgets {
+		var all []string
+		for _, k := range c.kernels {
+			result, ok := c.became[k][g]
+			if !ok {
+				errs = append(errs, fmt.Errorf("%s: has not passed its test on kernel %s", g, k))
+			}
+			all = append(all, result)
+		}
+		if !slices.Contains(all, live) {
+			errs = append(errs, fmt.Errorf("%s: has not run on any of the kernels %s", g, strings.Join(c.kernels, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// print writes which kinds of hooks the gadgets took.
+func (c *coverage) print(out io.Writer, gadgets []string) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	defer w.Flush()
+	fmt.Fprintln(w, "# gadget\t"+strings.Join(c.kernels, "\t"))
+	for _, g := range gadgets {
+		fmt.Fprint(w, "# "+g)
+		for _, k := range c.kernels {
+			kinds := strings.Join(kindsOf(c.hooks[k][g]), ", ")
+			switch c.became[k][g] {
+			case live:
+				fmt.Fprint(w, "\t"+kinds)
+			case refused:
+				fmt.Fprint(w, "\trefused, for want of "+kinds)
+			default:
+				fmt.Fprint(w, "\tFAILED")
+			}
+		}
+		fmt.Fprintln(w)
+	}
+}
+
+// kindsOf picks the kinds from hooks as the tests tell them: "kprobe/a b, iter/c".
+func kindsOf(hooks string) []string {
+	var kinds []string
+	for part := range strings.SplitSeq(hooks, ", ") {
+		kind, _, _ := strings.Cut(part, "/")
+		kinds = append(kinds, kind)
+	}
+	return kinds
+}
+
+// page is the same for the documentation, with all that is known of the hooks.
+func (c *coverage) page(gadgets []string) []byte {
+	var b bytes.Buffer
+	b.WriteString(pageHead)
+	fmt.Fprintf(&b, "| gadget | Linux %s |\n|---|%s\n", strings.Join(c.kernels, " | Linux "), strings.Repeat("---|", len(c.kernels)))
+	for _, g := range gadgets {
+		fmt.Fprintf(&b, "| [%s](../gadgets/%s/README.md) |", g, g)
+		for _, k := range c.kernels {
+			hooks := "`" + strings.ReplaceAll(c.hooks[k][g], ", ", "`, `") + "`"
+			switch c.became[k][g] {
+			case live:
+				fmt.Fprintf(&b, " %s |", hooks)
+			case refused:
+				fmt.Fprintf(&b, " refused: the kernel lacks %s |", hooks)
+			default:
+				b.WriteString(" not tested |")
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.Bytes()
+}
+
+const pageHead = `# Hooks of the gadgets
+
+Which hooks each gadget takes, as the tests saw it on two kernels: one without kprobes, which lets nobody trace functions
+or join the security modules, and a distribution's. Some gadgets know several ways and take the cheapest that the kernel
+offers. What a hook is, is the first part of its name: the kind of BPF program, as in the section of the object.
+
+This page is written by "go run ./test/vm -hooks docs/hooks.md".
+
+`
+
+// lineWriter calls a function with each line that is written to it.
+type lineWriter struct {
+	line func([]byte)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n') + 1
+		if i == 0 {
+			return len(p), nil
+		}
+		w.line(w.rest[:i])
+		w.rest = w.rest[i:]
+	}
+}
+
+// startsTest reports whether a line only says that a test has begun, or goes on.
+func startsTest(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("=== "))
+}

@@ -1,0 +1,60 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package order is what the host tells the virtual machine to do, and where both find what they
+// share.
+package order
+
+// The folders that the host shares with the guest, by their tags.
+const (
+	// RootTag is the host's root folder, which the guest sees below a layer in memory.
+	RootTag = "root"
+	// ProgramsTag is the folder of the programs that were built for the guest. It is not written to.
+	ProgramsTag = "programs"
+	// AnswerTag is the folder with the order, into which the guest writes its answer.
+	AnswerTag = "answer"
+)
+
+// Where the guest has these folders.
+const (
+	Programs = "/run/lab/programs"
+	Answer   = "/run/lab/answer"
+	Cache    = "/run/cache" // what programs take for the user's cache folder
+	Temp     = "/run/tmp"
+)
+
+// Files in the folder Answer.
+const (
+	File   = "order.json"
+	Output = "output" // what the programs write
+	Result = "result" // Passed or Failed, once all have ended
+)
+
+// Started is the first line of the file Output.
+const Started = "# the virtual machine has started"
+
+// What the file Result holds.
+const (
+	Passed = "passed"
+	Failed = "failed"
+)
+
+// Order is all that the guest is told.
+type Order struct {
+	// Modules is the folder of the kernel's modules. Empty means that it needs none.
+	Modules string
+	// Writable are folders of the host that the guest changes, by the tags of the shares.
+	Writable map[string]string
+	// Builds is a cache of builds, of which the guest gets a copy.
+	Builds   string
+	Env      []string
+	Programs []Program
+}
+
+// Program is a program to run, as root.
+type Program struct {
+	// Name is what it is called in the output.
+	Name string
+	Dir  string
+	Argv []string
+}

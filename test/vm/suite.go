@@ -1,0 +1,159 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/test/vm/order"
+)
+
+// suite is a package of tests as the lab runs it.
+type suite struct {
+	// pkg is the package, from the module's root: "test/e2e".
+	pkg string
+	// run and skip select tests, as the flags of "go test" do. Without run it is those of the kernel.
+	// Skipped is what takes too long where every instruction is emulated.
+	run, skip string
+	// fixtures are patterns of the gadgets' folders that the tests compile, from the package's folder.
+	// They are compiled beforehand, here, where it takes a tenth of the time.
+	fixtures []string
+	// headers is the folder that they are compiled against. Empty: those of the program.
+	headers string
+	// before selects tests that are run here first, because they prepare something for the others.
+	before string
+	// args are more arguments of the test program, which finds what was built for it in the folder
+	// programs.
+	args func(programs string) []string
+}
+
+// suiteTime is how long a suite may take before it is ended with a trace of what it was doing.
+const suiteTime = "6m"
+
+// The tests of gadgets that the lab treats in ways of their own.
+const (
+	liveTests      = "^TestGadgets$"
+	recordingTests = "^TestReplayOfRecordings$"
+)
+
+// suites lists what runs in the guest: all, or those that have the tests that run selects.
+func suites(ctx context.Context, run string) ([]suite, error) {
+	list := []suite{
+		{
+			pkg:    "include/gadget",
+			before: "^TestPrograms$",
+			args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "objects")} },
+		},
+		{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"},
+		gadgetSuite(),
+	}
+	below, err := packagesBelow(ctx, "gadget")
+	if err != nil {
+		return nil, err
+	}
+	for _, pkg := range below {
+		// Go's linker and ten thousand processes take too long.
+		list = append(list, suite{pkg: pkg, skip: "UserGo|ManyTasks", fixtures: []string{"testdata/*", "testdata/*/*"}})
+	}
+	for i := range list {
+		if list[i].run != "" {
+			continue
+		}
+		tests, err := testsOfTheKernel(list[i].pkg)
+		if err != nil {
+			return nil, err
+		}
+		if len(tests) > 0 {
+			list[i].run = "^(" + strings.Join(tests, "|") + ")$"
+		}
+	}
+	first, err := regexp.Compile(strings.Split(run, "/")[0]) // what follows selects subtests
+	return slices.DeleteFunc(list, func(s suite) bool {
+		return s.run == "" || run != "" && err == nil && !s.has(first)
+	}), err
+}
+
+// has reports whether the suite has tests that match.
+func (s suite) has(tests *regexp.Regexp) bool {
+	files, _ := filepath.Glob(filepath.Join(s.pkg, "*_test.go"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		for _, m := range testFunction.FindAllSubmatch(text, -1) {
+			if err == nil && tests.Match(m[1]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+func gadgetSuite() suite {
+	return suite{
+		pkg:  "test/e2e",
+		run:  "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk)",
+		args: func(programs string) []string { return []string{"-programs", programs} },
+	}
+}
+
+// packagesBelow lists the packages with tests at and below a folder.
+func packagesBelow(ctx context.Context, dir string) ([]string, error) {
+	const format = `{{if or .TestGoFiles .XTestGoFiles}}{{.Module.Path}} {{.ImportPath}}{{end}}`
+	text, err := output(exec.CommandContext(ctx, "go", "list", "-f", format, "./"+dir+"/..."))
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for line := range strings.Lines(text) {
+		module, path, _ := strings.Cut(strings.TrimSpace(line), " ")
+		list = append(list, strings.TrimPrefix(path, module+"/"))
+	}
+	return list, nil
+}
+
+// testProgram is the name of the compiled tests.
+func (s suite) testProgram() string { return strings.ReplaceAll(s.pkg, "/", "-") + ".test" }
+
+func (s suite) isBuilt(programs string) bool {
+	_, err := os.Stat(filepath.Join(programs, s.testProgram()))
+	return err == nil
+}
+
+// program is how the suite is run where its programs lie in the given folder: all that the lab has
+// it for, or what run selects.
+func (s suite) program(programs, run string) order.Program {
+	dir, err := filepath.Abs(s.pkg)
+	if err != nil {
+		dir = s.pkg
+	}
+	argv := []string{
+		filepath.Join(programs, s.testProgram()), "-test.v", "-test.timeout=" + suiteTime,
+		"-test.run=" + cmp.Or(run, s.run), "-test.skip=" + s.skip,
+	}
+	if s.args != nil {
+		argv = append(argv, s.args(programs)...)
+	}
+	return order.Program{Name: s.pkg, Dir: dir, Argv: argv}
+}
+
+// runHere runs tests of the suite on this machine.
+func (s suite) runHere(ctx context.Context, programs, run string, out io.Writer) error {
+	p := s.program(programs, run)
+	cmd := exec.CommandContext(ctx, p.Argv[0], p.Argv[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, out, out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s, on this machine: %w", s.pkg, err)
+	}
+	return nil
+}
