@@ -47,15 +47,15 @@ func (img *Image) standsInFor(name, other string, seen map[string]bool) bool {
 // Choice is what loading decided about a program.
 type Choice struct {
 	Program *Program
-	// Why says why the program was not loaded: it is disabled, it cannot run and another stands in for
-	// it, or it stands in for one that runs. Nil if it was loaded.
+	// Why says why the program was not loaded: it is disabled, it cannot run and is optional or has a
+	// stand-in, or it stands in for one that runs. Nil if it was loaded.
 	Why error
 }
 
 // choose decides which programs to load: all that are not disabled, but of those that stand in for
 // others either they or these. The better ones are taken if the kernel can run all of them, since
-// together they make what the stand-in makes. A program that has no stand-in stays whatever the
-// kernel can do, and loading it says why it cannot be.
+// together they make what the stand-in makes. A program that has no stand-in and is not optional stays
+// whatever the kernel can do, and loading it says why it cannot be.
 func (img *Image) choose(k *kernel) []Choice {
 	c := newChooser(img, k)
 	list := make([]Choice, len(img.Programs))
@@ -114,8 +114,11 @@ func (c *chooser) why(p *Program) error {
 		return fmt.Errorf("it would stand in for %s", strings.Join(p.StandsInFor, " and "))
 	}
 	standIn := c.yieldsTo(p)
-	if standIn == nil {
+	switch {
+	case standIn == nil && !p.Optional:
 		return nil
+	case standIn == nil:
+		return c.whyUnable(p)
 	}
 	if err := c.whyUnable(p); err != nil {
 		return err

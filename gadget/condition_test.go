@@ -4,6 +4,7 @@
 package gadget
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -11,12 +12,12 @@ import (
 func TestConditionsDisableProgramsThatNoParamWants(t *testing.T) {
 	t.Parallel()
 	const secondIsOff = "params: {ebpf: {second: {defaultValue: false}, first: {key: the-first}}}"
-	for _, c := range []struct{ yaml, set, want string }{
+	for _, c := range []struct{ yaml, set, want string }{ // those in brackets may be left out
 		{"", "", "b"},
 		{"", "first=1", "a b"},
-		{"", "all=1", "a b"},
+		{"", "all=1", "a b (d)"},
 		{"", "second=0 first=1", "a"},
-		{"", "second=0 all=1", "a b"},
+		{"", "second=0 all=1", "a (b) (d)"},
 		{"", "second=0", "the gadget needs one or more of its flags --all, --first, --second"},
 		{secondIsOff, "", "the gadget needs one or more of its flags --all, --second, --the-first"},
 		{secondIsOff, "second=1", "b"},
@@ -42,7 +43,10 @@ func TestConditionsDisableProgramsThatNoParamWants(t *testing.T) {
 func enabled(img *Image) string {
 	var names []string
 	for i := range img.Programs {
-		if p := &img.Programs[i]; !p.Disabled {
+		switch p := &img.Programs[i]; {
+		case p.Optional:
+			names = append(names, "("+p.Name+")")
+		case !p.Disabled:
 			names = append(names, p.Name)
 		}
 	}
@@ -55,5 +59,35 @@ func TestImagesWithoutConditionsStayAsTheyAre(t *testing.T) {
 	with, err := img.withParams(nil)
 	if with != img || err != nil {
 		t.Errorf("got %v, %v", with, err)
+	}
+}
+
+func TestOptionalProgramsAreLeftOutWhereTheyCannotRun(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ absent, want string }{
+		{"", "a b c"},
+		{"a", "b c"},
+		{"ac", "b c"}, // loading tells what is missing
+	} {
+		img := imageOn(c.absent, Program{Name: "a", Optional: true}, Program{Name: "b", Optional: true}, Program{Name: "c"})
+		var got []string
+		for _, p := range loaded(img.choose(nil)) {
+			got = append(got, p.Name)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("absent %q: chosen %q, want %q", c.absent, got, c.want)
+		}
+	}
+}
+
+func TestNoneOfTheOptionalProgramsCanRun(t *testing.T) {
+	t.Parallel()
+	for absent, want := range map[string]string{"ab": "not there (nor can it run 1 more of the gadget's programs)", "a": "<nil>"} {
+		img := imageOn(absent, Program{Name: "a", Optional: true}, Program{Name: "b", Optional: true}, Program{Name: "c", Disabled: true})
+		g := &Gadget{choices: img.choose(nil)}
+		g.programs = loaded(g.choices)
+		if err := g.checkOptional(nil); fmt.Sprint(err) != want {
+			t.Errorf("absent %q: got %v, want %s", absent, err, want)
+		}
 	}
 }

@@ -83,15 +83,23 @@ func (g *Gadget) refused(p *Program, why, err error) error {
 	return why
 }
 
-// others says why those do not run for which a program stands in.
+// others says why the first of those does not run for which a program stands in, and how many there
+// are.
 func (g *Gadget) others(p *Program) string {
-	var text strings.Builder
+	text, more := "", 0
 	for _, c := range g.choices {
-		if c.Why != nil && slices.Contains(p.StandsInFor, c.Program.Name) {
-			fmt.Fprintf(&text, "; it would have stood in for another (%s%s)", c.Why, g.others(c.Program))
+		switch {
+		case c.Why == nil || !slices.Contains(p.StandsInFor, c.Program.Name):
+		case text == "":
+			text = fmt.Sprintf("; it would have stood in for another (%s%s)", c.Why, g.others(c.Program))
+		default:
+			more++
 		}
 	}
-	return text.String()
+	if more > 0 {
+		text += fmt.Sprintf(", and for %d more", more)
+	}
+	return text
 }
 
 // lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of

@@ -119,7 +119,9 @@ func (img *Image) apply(m marker) error {
 	case markPrefer:
 		return img.addPreference(m.parts[0], m.parts[1])
 	case markLoadIf:
-		return img.addCondition(m.parts[0], m.parts[1])
+		return img.addCondition(m.parts[0], m.parts[1], func(p *Program) *[]string { return &p.LoadIf })
+	case markTryIf:
+		return img.addCondition(m.parts[0], m.parts[1], func(p *Program) *[]string { return &p.TryIf })
 	}
 	return nil
 }

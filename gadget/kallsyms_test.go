@@ -158,6 +158,11 @@ func TestRefused(t *testing.T) {
 	if got.Error() != want || !errors.Is(got, unix.ENOENT) {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
+	g.choices = append(g.choices, Choice{&Program{Name: "other"}, errors.New("no fexit")})
+	p.StandsInFor = append(p.StandsInFor, "other")
+	if got := g.refused(p, errors.New("no tracepoint"), unix.ENOENT); got.Error() != want+", and for 1 more" {
+		t.Errorf("with another: got %v", got)
+	}
 	if got := g.refused(best, fmt.Errorf("forbidden: %w", unix.EPERM), unix.ENOENT); got.Error() != "forbidden: operation not permitted" {
 		t.Errorf("got %v", got)
 	}

@@ -109,6 +109,9 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	g := &Gadget{image: img, choices: img.choose(k), iface: o.Interface}
 	g.programs = loaded(g.choices)
 	g.logChoices()
+	if err := g.checkOptional(k); err != nil {
+		return nil, err
+	}
 	spec, err := img.prepare(o, k, g.programs)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,7 @@ const (
 	markSockTarget
 	markPrefer
 	markLoadIf
+	markTryIf
 )
 
 // markerSyntax is how the names of one kind of marker look.
@@ -55,6 +56,7 @@ func markerSyntaxes() []markerSyntax {
 		{"gadget_sk_prog_target_", markSockTarget, 2, 2},
 		{"gadget_prefer_", markPrefer, 2, 2},
 		{"gadget_load_if_", markLoadIf, 2, 2},
+		{"gadget_try_if_", markTryIf, 2, 2},
 	}
 }
 

@@ -29,9 +29,11 @@ type Program struct {
 	// StandsInFor names the programs in whose place this one runs where the kernel cannot run them:
 	// it is loaded only if none of them is.
 	StandsInFor []string
-	// LoadIf names the variables of params of which one must be true for the program to be loaded; empty
-	// if it is loaded anyway.
-	LoadIf []string
+	// LoadIf and TryIf name the variables of params of which one must be true for the program to be
+	// loaded. If both are empty, it is loaded anyway.
+	LoadIf, TryIf []string
+	// Optional programs are left out where the kernel cannot run them.
+	Optional bool
 	// IterMap is the map that an iter/bpf_map_elem program walks; empty for all others.
 	IterMap string
 

@@ -343,17 +343,6 @@ static __noinline void report(void *ctx, enum lsm_tracepoint hook)
 const volatile bool trace_all = false;
 GADGET_PARAM(trace_all);
 
-/*
- * With --trace-all, hooks that the kernel does not have or keeps to itself are left
- * out: there is this to take their place, should there be none at all.
- */
-SEC("lsm/file_open")
-int lsm_none(void *ctx)
-{
-	return 0;
-}
-GADGET_LOAD_IF(lsm_none, trace_all)
-
 #define PROGRAM(hook)                             \
 	const volatile bool trace_##hook = false; \
 	GADGET_PARAM(trace_##hook);               \
@@ -365,8 +354,7 @@ GADGET_LOAD_IF(lsm_none, trace_all)
 		return 0;                         \
 	}                                         \
 	GADGET_LOAD_IF(lsm_##hook, trace_##hook)  \
-	GADGET_LOAD_IF(lsm_##hook, trace_all)     \
-	GADGET_PREFER(lsm_##hook, lsm_none)
+	GADGET_TRY_IF(lsm_##hook, trace_all)
 
 FOR_EACH_HOOK(PROGRAM)
 

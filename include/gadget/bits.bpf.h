@@ -10,9 +10,12 @@
 /*
  * BPF has no instruction that counts zeros.  This halves the number as often as it
  * can, by 32 bits, by 16 and so on.  Without a branch: the verifier would follow
- * both ways at each, and go through the rest of the program 64 times.  The top bit
- * of -part is set unless part is 0; the barrier keeps the compiler from seeing
- * that this is a comparison.
+ * both ways at each, and go through the rest of the program 64 times.
+ *
+ * The top bit of -part is set unless part is 0; the first barrier keeps the compiler
+ * from seeing that this is a comparison.  The second keeps it from seeing that bits
+ * could be joined as well as added, since before 6.10 the verifier knows nothing of
+ * what comes out of that.
  */
 static __always_inline __u64 __gadget_log2(__u64 v)
 {
@@ -23,6 +26,7 @@ static __always_inline __u64 __gadget_log2(__u64 v)
 		part = v >> bits;
 		barrier_var(part);
 		shift = (-part >> 63) * bits;
+		barrier_var(shift);
 		v >>= shift;
 		log += shift;
 	}

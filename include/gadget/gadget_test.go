@@ -137,12 +137,8 @@ func compile(t *testing.T, name string) string {
 
 // Other tests load these programs.
 func TestPrograms(t *testing.T) {
-	sources, err := filepath.Glob("testdata/*.bpf.c")
-	if err != nil || len(sources) == 0 {
-		t.Fatal("no test programs", err)
-	}
-	for _, source := range sources {
-		name := strings.TrimSuffix(filepath.Base(source), ".bpf.c")
+	for _, source := range append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/*/*.bpf.c")...) {
+		name := strings.TrimSuffix(strings.TrimPrefix(source, "testdata/"), ".bpf.c")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			compile(t, name)

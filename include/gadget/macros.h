@@ -126,4 +126,14 @@
 	__gadget_must_exist(var); \
 	__gadget_marker(gadget_load_if_##prog##___##var);
 
+/*
+ * GADGET_TRY_IF: the same, but if the kernel cannot run the program, the gadget does
+ * without.  A program may have both, each with parameters of its own.
+ * @prog: the program's function
+ * @var:  a GADGET_PARAM of the type bool
+ */
+#define GADGET_TRY_IF(prog, var)  \
+	__gadget_must_exist(var); \
+	__gadget_marker(gadget_try_if_##prog##___##var);
+
 #endif /* __GADGET_MACROS_H */

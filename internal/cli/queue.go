@@ -16,7 +16,7 @@ import (
 // What a queue holds at most in bytes, and how long it waits for room when its reader rests. Bursts
 // are for the kernel's buffer to bear, which holds more: so the reader gets some time.
 const (
-	queueLimit    = 4 << 20
+	queueLimit    = 1 << 20
 	queuePatience = 200 * time.Millisecond
 )
 

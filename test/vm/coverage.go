@@ -63,7 +63,7 @@ func (c *coverage) report(out io.Writer, page string) error {
 	}
 	c.print(out, gadgets)
 	if page != "" {
-		err = os.WriteFile(page, c.page(gadgets), 0o644)
+		err = c.writeInto(page, gadgets)
 	}
 	return errors.Join(c.check(gadgets), err)
 }
@@ -122,10 +122,29 @@ func kindsOf(hooks string) []string {
 	return kinds
 }
 
-// page is the same for the documentation, with all that is known of the hooks.
-func (c *coverage) page(gadgets []string) []byte {
-	var b bytes.Buffer
-	b.WriteString(pageHead)
+// What is around the table in the page.
+const (
+	beforeTable = "<!-- gadgets -->\n"
+	afterTable  = "<!-- end of gadgets -->\n"
+)
+
+// writeInto replaces the table of a page.
+func (c *coverage) writeInto(page string, gadgets []string) error {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		return err
+	}
+	before, rest, ok1 := strings.Cut(string(text), beforeTable)
+	_, after, ok2 := strings.Cut(rest, afterTable)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("%s has no lines %q and %q, between which the table belongs", page, beforeTable, afterTable)
+	}
+	return os.WriteFile(page, []byte(before+beforeTable+c.table(gadgets)+afterTable+after), 0o644)
+}
+
+// table is the same as print for the documentation, with all that is known of the hooks.
+func (c *coverage) table(gadgets []string) string {
+	var b strings.Builder
 	fmt.Fprintf(&b, "| gadget | Linux %s |\n|---|%s\n", strings.Join(c.kernels, " | Linux "), strings.Repeat("---|", len(c.kernels)))
 	for _, g := range gadgets {
 		fmt.Fprintf(&b, "| [%s](../gadgets/%s/README.md) |", g, g)
@@ -142,18 +161,8 @@ func (c *coverage) page(gadgets []string) []byte {
 		}
 		b.WriteString("\n")
 	}
-	return b.Bytes()
+	return b.String()
 }
-
-const pageHead = `# Hooks of the gadgets
-
-Which hooks each gadget takes, as the tests saw it on two kernels: one without kprobes, which lets nobody trace functions
-or join the security modules, and a distribution's. Some gadgets know several ways and take the cheapest that the kernel
-offers. What a hook is, is the first part of its name: the kind of BPF program, as in the section of the object.
-
-This page is written by "go run ./test/vm -hooks docs/hooks.md".
-
-`
 
 // lineWriter calls a function with each line that is written to it.
 type lineWriter struct {

@@ -5,6 +5,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -55,7 +57,24 @@ func TestCoverage(t *testing.T) {
 			t.Errorf("the table lacks %q:\n%s", want, &out)
 		}
 	}
-	page := string(c.page([]string{"a", "b", "d"}))
+	file := filepath.Join(t.TempDir(), "page.md")
+	if err := c.writeInto(file, nil); err == nil {
+		t.Error("a page that is not there is written")
+	}
+	if err := os.WriteFile(file, []byte("# Head\n"+beforeTable+"old\n"+afterTable+"tail\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.writeInto(file, []string{"a", "b", "d"}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
+	if !strings.HasPrefix(page, "# Head\n"+beforeTable+"| gadget |") || !strings.HasSuffix(page, "|\n"+afterTable+"tail\n") || strings.Contains(page, "old") {
+		t.Errorf("the page around the table is not what it was:\n%s", page)
+	}
 	for _, want := range []string{" `tp_btf/x`, `raw_tp/y` |", " refused: the kernel lacks `kprobe/f` |", " not tested |"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)

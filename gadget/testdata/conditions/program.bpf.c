@@ -39,9 +39,12 @@ GADGET_LOAD_IF(a, all)
 
 PROGRAM(b)
 GADGET_LOAD_IF(b, second)
-GADGET_LOAD_IF(b, all)
+GADGET_TRY_IF(b, all)
 
 PROGRAM(c)
 GADGET_LOAD_IF(c, hidden)
+
+PROGRAM(d)
+GADGET_TRY_IF(d, all)
 
 char LICENSE[] SEC("license") = "GPL";

@@ -11,6 +11,16 @@
 #include_next <bpf/bpf_core_read.h>
 
 /*
+ * BPF_CORE_READ() through a pointer to const declares a const variable, which it then
+ * fills: clang 21 and newer warn of that, in every gadget.
+ */
+#ifdef __has_warning
+#if __has_warning("-Wdefault-const-init-var-unsafe")
+#pragma clang diagnostic ignored "-Wdefault-const-init-var-unsafe"
+#endif
+#endif
+
+/*
  * bpf_core_cast: @ptr as a pointer to the kernel's @type, whose members are read with
  * plain loads; a bad address reads as zero.  On kernels from 6.2; ask
  * bpf_ksym_exists(bpf_rdonly_cast) first. (1.4)

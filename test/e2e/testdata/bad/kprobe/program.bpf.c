@@ -14,7 +14,7 @@ struct event {
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(bad, events, event);
 
-SEC("kprobe/do_sys_openat2")
+SEC("kprobe/e2e_no_such_function")
 int e2e_kprobe(void *ctx)
 {
 	struct event event = {.number = 1};
