@@ -43,7 +43,11 @@ func explainLoad(err error) error {
 	var ve *ebpf.VerifierError
 	switch {
 	case errors.As(err, &ve) && len(ve.Log) > 0:
-		return &VerifierError{Reason: lastWord(ve.Log), Log: ve.Log, cause: err}
+		reason := lastWord(ve.Log)
+		if strings.Contains(reason, "unknown func bpf_probe_read") && hidesItsMemory() {
+			reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
+		}
+		return &VerifierError{Reason: reason, Log: ve.Log, cause: err}
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: the kernel refused to load the gadget (a container or a security module may forbid it): %w", ErrPrivileges, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -71,14 +72,26 @@ func inactiveLSM(p *Program) error {
 
 // securityModules returns the names of those that are active.
 func securityModules() ([]string, error) {
-	text, err := os.ReadFile("/sys/kernel/security/lsm")
-	if err != nil {
-		text, err = readUnmounted("securityfs", "lsm")
-	}
+	text, err := readSecurityFile("lsm")
 	if err != nil {
 		return nil, err
 	}
-	return strings.FieldsFunc(string(text), func(r rune) bool { return r == ',' || r == '\n' }), nil
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }), nil
+}
+
+// hidesItsMemory reports whether the kernel is known to let no program read its memory.
+func hidesItsMemory() bool {
+	text, err := readSecurityFile("lockdown")
+	return err == nil && strings.Contains(text, "[confidentiality]")
+}
+
+// readSecurityFile reads a file of securityfs, which need not be mounted.
+func readSecurityFile(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join("/sys/kernel/security", name))
+	if err != nil {
+		text, err = readUnmounted("securityfs", name)
+	}
+	return string(text), err
 }
 
 // readUnmounted reads a file of a file system that is mounted nowhere (Linux 5.2).

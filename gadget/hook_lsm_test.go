@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -122,6 +123,28 @@ func TestInactiveLSM(t *testing.T) {
 		img := parse(t, "lsm")
 		mustSay(t, refusal(t, img, LoadOptions{}), ": this kernel does not ask LSM programs: boot it with lsm=lockdown,capability,bpf")
 	})
+}
+
+// A kernel that is locked down does not know the functions that read its memory. The verifier's word
+// about it needs a translation.
+func TestLockedDownKernel(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	refused := &ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{"0: R1=ctx()", "unknown func bpf_probe_read_kernel#113"}}
+	for text, want := range map[string]bool{"none integrity [confidentiality]": true, "none [integrity] confidentiality": false} {
+		inPrivateMounts(t, func() {
+			if err := unix.Mount("tmpfs", "/sys/kernel/security", "tmpfs", 0, ""); err != nil {
+				t.Error(err)
+				return
+			}
+			if err := os.WriteFile("/sys/kernel/security/lockdown", []byte(text), 0o600); err != nil {
+				t.Error(err)
+				return
+			}
+			if got := explainLoad(refused); strings.Contains(got.Error(), "this kernel is locked down") != want {
+				t.Errorf("%s: %v", text, got)
+			}
+		})
+	}
 }
 
 // inPrivateMounts runs a function in a thread of its own that sees mounts of its own.

@@ -85,13 +85,13 @@ func controlGroupOf(p *Program) (string, error) {
 		}
 	}
 	if len(points) > 0 {
-		return "", fmt.Errorf("program %s: %s: the host's control groups cannot be seen from this namespace (%s is a part of them only): run gizmo in the host's", p.Name, p.kind(), points[0])
+		return "", fmt.Errorf("program %s: %s: the root of the host's control groups is not mounted here (%s is a part of them only): run gizmo in the host's namespaces", p.Name, p.kind(), points[0])
 	}
 	return "", fmt.Errorf("program %s: %s: control groups of version 2 are not mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup", p.Name, p.kind())
 }
 
 // cgroupMounts returns where a list of mounts, in the form of /proc/PID/mountinfo, has control groups of
-// version 2.
+// version 2, or a part of them.
 func cgroupMounts(r io.Reader) ([]string, error) {
 	var points []string
 	lines := bufio.NewScanner(r)
@@ -99,7 +99,7 @@ func cgroupMounts(r io.Reader) ([]string, error) {
 		before, after, ok := strings.Cut(lines.Text(), " - ")
 		fields := strings.Fields(before)
 		kind, _, _ := strings.Cut(after, " ")
-		if !ok || kind != "cgroup2" || len(fields) < 5 || fields[3] != "/" {
+		if !ok || kind != "cgroup2" || len(fields) < 5 {
 			continue
 		}
 		points = append(points, unescapeMount(fields[4]))

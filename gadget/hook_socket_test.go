@@ -5,6 +5,7 @@ package gadget
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -141,8 +142,19 @@ func TestSockOpsWithoutControlGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	group := filepath.Join(root, fmt.Sprintf("gizmo-test-part-%d", os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(group)
+	part := t.TempDir()
 	inPrivateMounts(t, func() {
-		if err := unix.Unmount(root, unix.MNT_DETACH); err != nil {
+		if err := errors.Join(unix.Mount(group, part, "", unix.MS_BIND, ""), unix.Unmount(root, unix.MNT_DETACH)); err != nil {
+			t.Error(err)
+			return
+		}
+		mustSay(t, refusal(t, img, LoadOptions{}), "program on_sockops: sockops: the root of the host's control groups is not mounted here ("+part+" is a part of them only)")
+		if err := unix.Unmount(part, unix.MNT_DETACH); err != nil {
 			t.Error(err)
 			return
 		}
@@ -218,7 +230,7 @@ nonsense - cgroup2
 func TestCgroupMounts(t *testing.T) {
 	t.Parallel()
 	got, err := cgroupMounts(strings.NewReader(someMounts))
-	if want := []string{"/sys/fs/cgroup/unified", `/mnt/with space\`}; err != nil || !slices.Equal(got, want) {
+	if want := []string{"/sys/fs/cgroup/unified", "/mnt/part", `/mnt/with space\`}; err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 	for text, want := range map[string]string{`\`: `\`, `a\04`: `a\04`, `\999b`: `\999b`, `\011\012`: "\t\n", `\777`: `\777`} {

@@ -39,6 +39,10 @@ func makeRecording(t *testing.T, gadget string) {
 	whole := filepath.Join(t.TempDir(), "whole.rec")
 	r := w.run(t, "--record", whole)
 	r.wantExpected(t)
+	// A recording has also what the workload's arguments filter out.
+	recorded := run(t, setup{}, "replay", whole, "-o", "json")
+	recorded.wantExit(t, 0)
+	r.all = parseOutput(t, recorded.out.String())
 	if err := copyRecording(recordingOf(gadget), whole, r.choose()); err != nil {
 		t.Fatal(err)
 	}
