@@ -26,7 +26,6 @@ type column struct {
 }
 
 func number(v float64) string   { return fmt.Sprintf("%.0f", v) }
-func one(v float64) string      { return fmt.Sprintf("%.1f", v) }
 func two(v float64) string      { return fmt.Sprintf("%.2f", v) }
 func percent(v float64) string  { return fmt.Sprintf("%.1f %%", v*100) }
 func thousand(v float64) string { return fmt.Sprintf("%.0f k", v/1000) }

@@ -250,14 +250,6 @@ func get[T any](t *testing.T, coll *ebpf.Collection, name string) (value T) {
 	return value
 }
 
-// put writes one.
-func put(t *testing.T, coll *ebpf.Collection, name string, value any) {
-	t.Helper()
-	if err := coll.Variables[name].Set(value); err != nil {
-		t.Fatal("writing", name, err)
-	}
-}
-
 // onOwnThread runs f in a thread that ends with it, so that f may change what
 // belongs to a thread: its name, its namespaces, its ids. It is never the main
 // thread, whose tid is the pid and would hide a mix-up.

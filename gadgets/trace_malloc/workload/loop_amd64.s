@@ -4,8 +4,10 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// func loop()
-TEXT ·loop(SB), NOSPLIT|NOFRAME, $0-0
+// loop takes one step after the other, without end. A step is eight addresses: that of a word with a
+// function's address, those of the words with six arguments, and that of the word for what the
+// function returns.
+TEXT loop<>(SB), NOSPLIT|NOFRAME, $0-0
 	MOVQ $const_stepsAddress, BX // which functions leave alone
 
 next:
@@ -31,6 +33,6 @@ next:
 
 // func loopAddress() unsafe.Pointer
 TEXT ·loopAddress(SB), NOSPLIT, $0-8
-	LEAQ ·loop(SB), AX
+	LEAQ loop<>(SB), AX
 	MOVQ AX, ret+0(FP)
 	RET

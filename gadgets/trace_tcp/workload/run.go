@@ -5,6 +5,7 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"sync"
 )
 
@@ -18,7 +19,11 @@ func Run() ([]Event, error) {
 	})
 	events, err := onThreads(parts())
 	wg.Wait()
-	return append(events, slow...), errors.Join(err, slowErr)
+	if err := errors.Join(err, slowErr); err != nil {
+		return nil, err
+	}
+	last, err := onThread(part{"tcp-no-fd", withoutDescriptors}) // with nobody else
+	return slices.Concat(events, slow, last), err
 }
 
 func onThreads(parts []part) ([]Event, error) {
@@ -60,6 +65,5 @@ func parts() []part {
 		part{"tcp-network", inOwnNetwork},
 		part{"tcp-others", noTCP},
 		part{"tcp-32-bit", compat},
-		part{"tcp-no-fd", withoutDescriptors},
 	)
 }

@@ -157,21 +157,30 @@ int cast(void *ctx)
 	return 0;
 }
 
-/* Returns the TCP header's word with the flags, after each way to set it. */
+union header {
+	struct tcphdr tcp;
+	__u32 words[sizeof(struct tcphdr) / 4];
+};
+
+/* Returns whether our way and the compiler's give different headers. */
 SEC("raw_tp/bitfield")
 int bitfield(struct bpf_raw_tracepoint_args *ctx)
 {
-	struct tcphdr ours, theirs;
+	union header ours, theirs;
+	__u32 differences = 0;
 
 	__builtin_memset(&ours, 0xa5, sizeof(ours));
 	theirs = ours;
-	BPF_CORE_WRITE_BITFIELD(&ours, doff, ctx->args[0]);
-	BPF_CORE_WRITE_BITFIELD(&ours, syn, ctx->args[1]);
-	theirs.doff = ctx->args[0];
-	theirs.syn = ctx->args[1];
-	results[0] = BPF_CORE_READ_BITFIELD(&ours, doff);
-	results[1] = BPF_CORE_READ_BITFIELD(&ours, syn);
-	return __builtin_memcmp(&ours, &theirs, sizeof(ours));
+	BPF_CORE_WRITE_BITFIELD(&ours.tcp, doff, ctx->args[0]);
+	BPF_CORE_WRITE_BITFIELD(&ours.tcp, syn, ctx->args[1]);
+	theirs.tcp.doff = ctx->args[0];
+	theirs.tcp.syn = ctx->args[1];
+	results[0] = BPF_CORE_READ_BITFIELD(&ours.tcp, doff);
+	results[1] = BPF_CORE_READ_BITFIELD(&ours.tcp, syn);
+#pragma unroll
+	for (int i = 0; i < (int)(sizeof(ours) / 4); i++)
+		differences |= ours.words[i] ^ theirs.words[i];
+	return differences != 0;
 }
 
 char LICENSE[] SEC("license") = "GPL";
