@@ -40,7 +40,7 @@ test: setup-test setup-mounts build vet ## all tests; as root those of the kerne
 
 .PHONY: test-vm
 test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
-	@go build -o bin/vm ./test/vm && bin/vm $(if $(RUN),-run '$(RUN)') $(KERNEL)
+	@go build -o bin/vm ./test/vm && bin/vm $(if $(value RUN),-run '$(value RUN)') $(KERNEL)
 
 .PHONY: fmt
 fmt: setup-lint ## format the Go and C code

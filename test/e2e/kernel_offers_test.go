@@ -67,21 +67,51 @@ func exists(paths ...string) bool {
 // hasFunction reports whether the kernel, with the modules that are loaded, has a function.
 func hasFunction(t testing.TB, name string) bool {
 	t.Helper()
-	return knownFunctions()[name] || functions(t)[name] // a module may be new
-}
-
-var knownFunctions = sync.OnceValue(func() map[string]bool {
-	known, _ := readFunctions()
-	return known
-})
-
-func functions(t testing.TB) map[string]bool {
-	t.Helper()
-	all, err := readFunctions()
+	has, err := functions.has(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return has
+}
+
+// functionList is the kernel's list of functions, which is long, and another one when the list of
+// modules is.
+type functionList struct {
+	mu      sync.Mutex
+	modules string
+	all     map[string]bool
+}
+
+var functions functionList
+
+func (l *functionList) has(name string) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	modules, err := moduleNames()
+	if err != nil {
+		return false, err
+	}
+	if l.all == nil || l.modules != modules {
+		if l.all, err = readFunctions(); err != nil {
+			return false, err
+		}
+		l.modules = modules
+	}
+	return l.all[name], nil
+}
+
+// moduleNames lists the modules that are loaded, none if the kernel has none at all.
+func moduleNames() (string, error) {
+	text, err := os.ReadFile("/proc/modules")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	var names strings.Builder
+	for line := range strings.Lines(string(text)) { // what follows the name counts users
+		name, _, _ := strings.Cut(line, " ")
+		names.WriteString(name + " ")
+	}
+	return names.String(), err
 }
 
 // readFunctions reads the kernel's list of symbols, of which functions have the letters t and T.

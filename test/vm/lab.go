@@ -86,6 +86,9 @@ func (l *lab) test(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if len(list) == 0 {
+		return fmt.Errorf("no test of the lab matches %q", l.run)
+	}
 	built := l.buildAll(ctx, list) // an error of one is no reason not to test the others
 	c := newCoverage()
 	here := l.testHere(ctx, c)
