@@ -79,6 +79,7 @@ need_vm() {
 	have qemu-system-x86_64 || need qemu-system-x86
 	have depmod || [ -x /usr/sbin/depmod ] || need kmod
 	have xz || need xz-utils
+	have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs # the workload of trace_fsslower
 	# Without a kernel here, one is downloaded, of those that apt knows.
 	if ! have_kernel && have apt-cache && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
 		as_root apt-get update -qq

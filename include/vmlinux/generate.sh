@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 #
-# Makes amd64/vmlinux.h from the BTF inside Debian's kernel package.
+# Makes ARCH/vmlinux.h from the BTF inside Debian's kernel package.
 #
-#   generate.sh [-p linux-image-VERSION-amd64] [-o FILE]
+#   generate.sh [-a ARCH] [-p linux-image-VERSION-ARCH] [-o FILE]
+#
+# ARCH is amd64, if nothing is said, or arm64.
 #
 # Why Debian's kernel: it is a general purpose configuration, so the header
 # knows every subsystem that a gadget may want to look into, and anybody can
@@ -12,7 +14,8 @@
 # flavour (struct foo___v6_5) of it.
 #
 # Needs: apt-get (to find and fetch the package; nothing is installed),
-# dpkg-deb, bpftool, od, xz or zstd or gzip (whichever packed the kernel).
+# dpkg-deb, bpftool, od, GNU grep, xz or zstd or gzip (whichever packed the
+# kernel).
 set -eu
 
 arch=amd64
@@ -24,13 +27,18 @@ fail() {
 	exit 1
 }
 
-while getopts p:o: flag; do
+while getopts a:p:o: flag; do
 	case $flag in
+	a) arch=$OPTARG ;;
 	p) package=$OPTARG ;;
 	o) out=$OPTARG ;;
-	*) fail "usage: generate.sh [-p PACKAGE] [-o FILE]" ;;
+	*) fail "usage: generate.sh [-a ARCH] [-p PACKAGE] [-o FILE]" ;;
 	esac
 done
+case $arch in
+amd64 | arm64) ;;
+*) fail "no kernel of $arch is known here: use amd64 or arm64" ;;
+esac
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 out=${out:-$here/$arch/vmlinux.h}
@@ -38,47 +46,87 @@ case $out in /*) ;; *) out=$PWD/$out ;; esac
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
+# apt COMMAND...: apt as on a machine of that architecture.  For another than
+# this machine's it has its own list of packages, so that nothing here changes.
+apt() {
+	command=$1
+	shift
+	set -- -q -o APT::Sandbox::User=root "$@"
+	if [ "$arch" != "$(dpkg --print-architecture)" ]; then
+		mkdir -p "$tmp/apt/lists/partial" "$tmp/apt/cache/archives/partial"
+		: >"$tmp/apt/status"
+		set -- -o APT::Architecture="$arch" -o APT::Architectures="$arch" \
+			-o Dir::State::Lists="$tmp/apt/lists" -o Dir::State::status="$tmp/apt/status" \
+			-o Dir::Cache="$tmp/apt/cache" "$@"
+	fi
+	"apt-$command" "$@"
+}
+
 # num FILE OFFSET WIDTH: an unsigned little endian number.
 num() {
 	od -An -v --endian=little -j "$2" -N "$3" -t "u$3" "$1" | tr -d ' '
+}
+
+# part FILE OFFSET SIZE
+part() {
+	tail -c "+$(($2 + 1))" "$1" | head -c "$3"
 }
 
 # payload KERNEL: writes the compressed kernel out of a bzImage, found by the
 # x86 boot protocol's setup_sects, payload_offset and payload_length.
 payload() {
 	start=$((($(num "$1" 497 1) + 1) * 512 + $(num "$1" 584 4)))
-	tail -c "+$((start + 1))" "$1" | head -c "$(num "$1" 588 4)"
+	part "$1" "$start" "$(num "$1" 588 4)"
 }
 
 # unpack FILE: what packed it is told by its first bytes.  The build appends
 # the unpacked size as four bytes, which the tools report as trailing garbage:
-# what counts is whether an ELF came out, and the caller looks.
+# what counts is whether there is BTF in what came out, and the caller looks.
 unpack() {
 	case $(od -An -v -t x1 -N 4 "$1" | tr -d ' ') in
 	fd377a58) xz -dc --single-stream "$1" ;;
 	28b52ffd) zstd -dcq "$1" ;;
 	1f8b*) gzip -dc "$1" ;;
+	4d5a*) cat "$1" ;; # arm64 starts its kernel as it is
 	*) fail "the kernel is packed in a way this script doesn't know" ;;
 	esac 2>/dev/null || true
 }
 
-# The image for real: linux-image-amd64 is only a name for the newest one.
+# btf KERNEL: writes the BTF out of an unpacked kernel.  It begins with its
+# magic number, version 1, no flags, and the size of the header; the types are
+# right behind that, and the strings behind the types.
+btf() {
+	LC_ALL=C grep -obUaP '\x9f\xeb\x01\x00\x18\x00\x00\x00' "$1" | cut -d: -f1 | while read -r at; do
+		types=$(num "$1" $((at + 12)) 4)
+		if [ "$(num "$1" $((at + 8)) 4)" = 0 ] && [ "$(num "$1" $((at + 16)) 4)" = "$types" ]; then
+			part "$1" "$at" $((24 + types + $(num "$1" $((at + 20)) 4)))
+			break
+		fi
+	done
+}
+
+if [ "$arch" != "$(dpkg --print-architecture)" ]; then
+	apt get update >/dev/null
+fi
+
+# The image for real: linux-image-ARCH is only a name for the newest one.
 if [ -z "$package" ]; then
-	package=$(apt-cache depends "linux-image-$arch" |
+	package=$(apt cache depends "linux-image-$arch" |
 		sed -n 's/^ *Depends: //p' | head -n 1)
 fi
 [ -n "$package" ] || fail "no kernel package for $arch is known to apt"
 
-(cd "$tmp" && apt-get -q -o APT::Sandbox::User=root download "$package" >/dev/null)
+(cd "$tmp" && apt get download "$package" >/dev/null)
 dpkg-deb -x "$tmp"/*.deb "$tmp/root"
 version=$(dpkg-deb -f "$tmp"/*.deb Version)
 
-payload "$tmp"/root/boot/vmlinuz-* >"$tmp/payload"
-unpack "$tmp/payload" >"$tmp/vmlinux"
-case $(od -An -v -t x1 -N 4 "$tmp/vmlinux" | tr -d ' ') in
-7f454c46) ;;
-*) fail "no vmlinux found in $package" ;;
+case $arch in
+amd64) payload "$tmp"/root/boot/vmlinuz-* >"$tmp/payload" ;;
+*) cp "$tmp"/root/boot/vmlinuz-* "$tmp/payload" ;;
 esac
+unpack "$tmp/payload" >"$tmp/vmlinux"
+btf "$tmp/vmlinux" >"$tmp/btf"
+[ -s "$tmp/btf" ] || fail "no BTF found in $package"
 
 mkdir -p "$(dirname -- "$out")"
 {
@@ -93,7 +141,7 @@ mkdir -p "$(dirname -- "$out")"
 		#define __GADGET_VMLINUX_H__ /* it is this, and not the gadget's own */
 
 	END
-	bpftool btf dump file "$tmp/vmlinux" format c
+	bpftool btf dump file "$tmp/btf" format c
 } >"$tmp/vmlinux.h"
 mv "$tmp/vmlinux.h" "$out"
 echo "$out: $package $version"

@@ -184,7 +184,8 @@ func signal(v uint32) any {
 func syscallName(v int64) any {
 	names := map[int64]string{
 		0: "SYS_READ", 1: "SYS_WRITE", 41: "SYS_SOCKET", 59: "SYS_EXECVE", 257: "SYS_OPENAT", 334: "SYS_RSEQ",
-		424: "SYS_PIDFD_SEND_SIGNAL", 435: "SYS_CLONE3", 461: "SYS_LSM_LIST_MODULES",
+		1 << 30: "SYS_READ", // of the x32 ABI
+		424:     "SYS_PIDFD_SEND_SIGNAL", 435: "SYS_CLONE3", 461: "SYS_LSM_LIST_MODULES",
 	}
 	if name, ok := names[v]; ok {
 		return name

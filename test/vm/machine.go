@@ -112,7 +112,6 @@ func guestEnv(environ []string) []string {
 
 // bootWith is boot, with one way to emulate processors.
 func (l *lab) bootWith(ctx context.Context, accel string, o *order.Order, out io.Writer) error {
-	result := filepath.Join(l.answer(), order.Result)
 	output, err := os.Create(filepath.Join(l.answer(), order.Output))
 	if err != nil {
 		return err
@@ -120,9 +119,10 @@ func (l *lab) bootWith(ctx context.Context, accel string, o *order.Order, out io
 	defer output.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, fmt.Errorf("the virtual machine is still running after %v", l.timeout))
 	defer cancel()
-	cmd := l.qemu(ctx, accel, o)
 	var said strings.Builder
+	cmd := l.qemu(ctx, accel, o)
 	cmd.Stdout, cmd.Stderr = &said, &said
+	begun := time.Now()
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the virtual machine: %w", err)
 	}
@@ -132,17 +132,28 @@ func (l *lab) bootWith(ctx context.Context, accel string, o *order.Order, out io
 	if cause := context.Cause(ctx); err != nil && cause != nil && cause != context.Canceled {
 		err = cause
 	}
-	verdict, readErr := os.ReadFile(result)
-	switch {
-	case err == nil && string(verdict) == order.Passed && !l.verbose:
-		return nil
-	case err == nil && string(verdict) == order.Failed:
-		return fmt.Errorf("tests on kernel %s failed", l.kernel.version)
-	case err == nil && readErr != nil:
-		err = errors.New("the virtual machine has ended before the tests")
+	fmt.Fprintf(l.out, "# the virtual machine ran for %.0f s and took %.0f s of the processors\n",
+		time.Since(begun).Seconds(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
+	failed, err := l.judge(err)
+	if err != nil || l.verbose {
+		fmt.Fprintf(l.out, "# the last messages of the kernel:\n%s%s", said.String(), l.lastMessages())
 	}
-	fmt.Fprintf(l.out, "# the last messages of the kernel:\n%s%s", said.String(), l.lastMessages())
-	return err
+	return errors.Join(failed, err)
+}
+
+// judge tells failures of tests from those of the virtual machine, whose end is given.
+func (l *lab) judge(ended error) (failed, err error) {
+	if ended != nil {
+		return nil, ended
+	}
+	verdict, err := os.ReadFile(filepath.Join(l.answer(), order.Result))
+	switch {
+	case err != nil:
+		return nil, errors.New("the virtual machine has ended before the tests")
+	case string(verdict) != order.Passed:
+		return fmt.Errorf("tests on kernel %s failed", l.kernel.version), nil
+	}
+	return nil, nil
 }
 
 // follow passes on what the guest writes until it ends, which it is made to if it writes nothing for

@@ -167,16 +167,17 @@ SEC("raw_tp/bitfield")
 int bitfield(struct bpf_raw_tracepoint_args *ctx)
 {
 	union header ours, theirs;
+	struct tcphdr *mine = &ours.tcp, *its = &theirs.tcp;
 	__u32 differences = 0;
 
 	__builtin_memset(&ours, 0xa5, sizeof(ours));
 	theirs = ours;
-	BPF_CORE_WRITE_BITFIELD(&ours.tcp, doff, ctx->args[0]);
-	BPF_CORE_WRITE_BITFIELD(&ours.tcp, syn, ctx->args[1]);
-	theirs.tcp.doff = ctx->args[0];
-	theirs.tcp.syn = ctx->args[1];
-	results[0] = BPF_CORE_READ_BITFIELD(&ours.tcp, doff);
-	results[1] = BPF_CORE_READ_BITFIELD(&ours.tcp, syn);
+	BPF_CORE_WRITE_BITFIELD(mine, doff, ctx->args[0]);
+	BPF_CORE_WRITE_BITFIELD(mine, syn, ctx->args[1]);
+	its->doff = ctx->args[0];
+	its->syn = ctx->args[1];
+	results[0] = BPF_CORE_READ_BITFIELD(mine, doff);
+	results[1] = BPF_CORE_READ_BITFIELD(mine, syn);
 #pragma unroll
 	for (int i = 0; i < (int)(sizeof(ours) / 4); i++)
 		differences |= ours.words[i] ^ theirs.words[i];
