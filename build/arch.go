@@ -38,11 +38,14 @@ func lookupArch(name string) (arch, error) {
 }
 
 // systemDirs are the folders with headers that clang does not look into for the BPF target by
-// itself: on Debian, <linux/types.h> includes <asm/types.h> from there.
+// itself: on Debian, <linux/types.h> includes <asm/types.h> from there. If those of the architecture are
+// not installed, another's have to do: they differ in nothing that a program for the kernel needs.
 func (a arch) systemDirs() []string {
-	dir := "/usr/include/" + a.triple
-	if _, err := os.Stat(dir); err != nil {
-		return nil
+	for _, other := range append([]arch{a}, arches[:]...) {
+		dir := "/usr/include/" + other.triple
+		if _, err := os.Stat(dir); err == nil {
+			return []string{dir}
+		}
 	}
-	return []string{dir}
+	return nil
 }

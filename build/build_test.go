@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -71,6 +72,36 @@ int BPF_UPROBE(mapped, void *addr, __u64 len, int prot, int flags, int fd, __u64
 		}
 		if r.Warnings != "" || r.Cached != (i == 1) {
 			t.Errorf("build %d: cached %v, warnings %q", i, r.Cached, r.Warnings)
+		}
+	}
+}
+
+// Every gadget of ours, and one that takes its types from user space, can be built for each architecture
+// on any.
+func TestArchitectures(t *testing.T) {
+	t.Parallel()
+	needClang(t)
+	gadgets, err := filepath.Glob("../gadgets/*/program.bpf.c")
+	if err != nil || len(gadgets) == 0 {
+		t.Fatal(gadgets, err)
+	}
+	packets := t.TempDir()
+	files{
+		"program.bpf.c": "#include <linux/bpf.h>\n#include <linux/ip.h>\n#include <linux/tcp.h>\n" +
+			"#define GADGET_TYPE_NETWORKING\n#include <gadget/sockets-map.h>\n" +
+			"SEC(\"socket1\") int f(struct __sk_buff *skb) { return gadget_socket_lookup(skb) != NULL; }\n",
+	}.write(t, packets)
+	for _, gadget := range append(gadgets, packets+"/program.bpf.c") {
+		for _, arch := range arches {
+			if runtime.GOARCH == arch.name && gadget != packets+"/program.bpf.c" {
+				continue // make builds these
+			}
+			r, err := Dir(t.Context(), filepath.Dir(gadget), &Options{Arch: arch.name, Cache: t.TempDir()})
+			if err != nil {
+				t.Errorf("%s for %s: %v", gadget, arch.name, err)
+			} else if r.Warnings != "" {
+				t.Errorf("%s for %s: %s", gadget, arch.name, r.Warnings)
+			}
 		}
 	}
 }

@@ -9,7 +9,10 @@
  * longer, is in the same tables: all of it begins with a struct sock_common.
  */
 
+/* Arm64's kernel has an enumerator that is called as a state below is. */
+#define CLOSE __vmlinux_CLOSE
 #include <vmlinux.h>
+#undef CLOSE
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>

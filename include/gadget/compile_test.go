@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -139,6 +140,22 @@ func TestProgramsCompile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// And for each architecture.
+func TestProgramsForArchitectures(t *testing.T) {
+	t.Parallel()
+	for _, arch := range []string{"amd64", "arm64"} {
+		if arch == runtime.GOARCH {
+			continue // above
+		}
+		for _, program := range append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/wild/*.bpf.c")...) {
+			args := clangFlagsFor(arch, "-c", program, "-o", "/dev/null")
+			if out, err := exec.Command(clang(t), args...).CombinedOutput(); err != nil {
+				t.Errorf("%s for %s: %v\n%s", program, arch, err, out)
+			}
+		}
 	}
 }
 
@@ -277,8 +294,8 @@ void *f(void *p) { return gadget_socket_lookup(p); }`, "define GADGET_TYPE_NETWO
 
 // The embedded copy has every header that the folder has.
 func TestEmbedded(t *testing.T) {
-	want := append(headers(t), "../vmlinux/amd64/vmlinux.h")
-	want = append(want, glob(t, "../compat/bpf/*.h")...)
+	want := append(headers(t), glob(t, "../compat/bpf/*.h")...)
+	want = append(want, "../vmlinux/amd64/vmlinux.h", "../vmlinux/arm64/vmlinux.h")
 	for _, name := range want {
 		path := filepath.Join("gadget", name)
 		if b, err := fs.ReadFile(include.FS, path); err != nil || len(b) == 0 {

@@ -97,16 +97,17 @@ func clang(t *testing.T) string {
 	return ""
 }
 
-// clangFlags are those of every gadget, and all warnings as errors. The tests'
-// programs don't use all of their arguments. The types come from one kernel for
-// every architecture: these programs look at nothing that differs.
-func clangFlags(extra ...string) []string {
-	arch := map[string]string{"amd64": "x86", "arm64": "arm64"}[runtime.GOARCH]
+// clangFlags are those of every gadget, and all warnings as errors. The tests' programs don't use all of
+// their arguments.
+func clangFlags(extra ...string) []string { return clangFlagsFor(runtime.GOARCH, extra...) }
+
+func clangFlagsFor(arch string, extra ...string) []string {
+	macro := map[string]string{"amd64": "x86", "arm64": "arm64"}[arch]
+	// Where Debian has <asm/types.h>, which <linux/types.h> includes; whichever architecture's there is.
+	system := "/usr/include/" + map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] + "-linux-gnu"
 	flags := []string{
-		"-target", "bpf", "-g", "-O2", "-D__TARGET_ARCH_" + arch,
-		"-I..", "-I../compat", "-I../vmlinux/amd64",
-		// Where Debian has <asm/types.h>, which <linux/types.h> includes.
-		"-idirafter", "/usr/include/" + map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] + "-linux-gnu",
+		"-target", "bpf", "-g", "-O2", "-D__TARGET_ARCH_" + macro,
+		"-I..", "-I../compat", "-I../vmlinux/" + arch, "-idirafter", system,
 		"-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter",
 	}
 	return append(flags, extra...)

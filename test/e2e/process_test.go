@@ -161,13 +161,17 @@ func (p *process) wantAlone(t testing.TB) {
 	})
 }
 
-// eventually waits until what holds.
+// eventually waits until what holds. It looks ever less often, since looking takes time from those it
+// waits for.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(2 * time.Millisecond) {
+	const longest = 25 * time.Millisecond
+	pause := 2 * time.Millisecond
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
 			t.Fatalf("after %v still not: %s", patience, what)
 		}
+		pause = min(pause*5/4, longest)
 	}
 }
 
