@@ -27,6 +27,8 @@ type queue struct {
 	w        io.Writer
 	limit    int
 	patience time.Duration
+	// failed is called when the output takes no more: no event may ever come to notice it.
+	failed func()
 
 	more     chan struct{} // something is pending; closed by close
 	progress chan struct{} // something was written
@@ -38,9 +40,9 @@ type queue struct {
 	err     error
 }
 
-func newQueue(w io.Writer) *queue {
+func newQueue(w io.Writer, failed func()) *queue {
 	q := &queue{
-		w: w, limit: queueLimit, patience: queuePatience,
+		w: w, limit: queueLimit, patience: queuePatience, failed: failed,
 		more: make(chan struct{}, 1), progress: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	go q.drain()
@@ -107,6 +109,7 @@ func (q *queue) drain() {
 			q.stalled = false
 			if q.err == nil && err != nil {
 				q.err = fmt.Errorf("write the output: %w", err)
+				q.failed()
 			}
 			q.mu.Unlock()
 			notify(q.progress)

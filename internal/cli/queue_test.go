@@ -16,8 +16,10 @@ import (
 )
 
 // testQueue is a queue with small limits.
-func testQueue(w io.Writer) *queue {
-	q := newQueue(w)
+func testQueue(w io.Writer) *queue { return testQueueFailing(w, func() {}) }
+
+func testQueueFailing(w io.Writer, failed func()) *queue {
+	q := newQueue(w, failed)
 	q.limit, q.patience = 64, 20*time.Millisecond
 	return q
 }
@@ -101,16 +103,18 @@ func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
 	}
 	defer w.Close()
 	r.Close()
-	q := testQueue(w)
-	_, _ = q.Write([]byte("x"))
-	for i := 0; ; i++ {
-		if _, err := q.Write([]byte("x")); err != nil {
-			break
-		}
-		if i > 1000 {
-			t.Fatal("nobody noticed")
-		}
-		time.Sleep(time.Millisecond)
+	failed := make(chan struct{})
+	q := testQueueFailing(w, func() { close(failed) })
+	if _, err := q.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-failed: // without another write, which may never come
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody noticed")
+	}
+	if _, err := q.Write([]byte("x")); !isReaderGone(err) {
+		t.Errorf("the next write: got %v", err)
 	}
 	if err := q.close(); !isReaderGone(err) {
 		t.Errorf("got %v", err)

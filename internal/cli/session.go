@@ -143,7 +143,10 @@ func (s *session) bindOutput(schema *event.Schema, all []*event.Schema) (event.F
 // run moves the events until ctx is done or the sources end.
 func (s *session) run(ctx context.Context) (err error) {
 	if s.dropSlow && isSlow(s.app.Out) {
-		q := newQueue(s.app.Out)
+		var stop context.CancelFunc
+		ctx, stop = context.WithCancel(ctx)
+		defer stop()
+		q := newQueue(s.app.Out, stop)
 		s.out.w = q
 		defer func() { err = cmp.Or(err, q.close()) }()
 	}
