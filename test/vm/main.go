@@ -61,7 +61,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.BoolVar(&o.record, "record", false, "make the gadgets' recordings and golden files anew, or those that -run selects: TestReplayOfRecordings/NAME")
 	fs.StringVar(&o.page, "hooks", "", "write the page about the gadgets' hooks to this `file`")
 	fs.BoolVar(&o.verbose, "v", false, "tell also when each test starts, and what the kernel says")
-	fs.DurationVar(&o.timeout, "timeout", 10*time.Minute, "how long the virtual machine may run")
+	fs.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long the virtual machine may run")
 	fs.StringVar(&o.accel, "accel", "", "qemu's `accelerator`; empty: tcg,thread=multi, and if that does not start tcg,thread=single")
 	if err := fs.Parse(args); err != nil {
 		return nil, err

@@ -38,7 +38,7 @@ type suite struct {
 }
 
 // suiteTime is how long a suite may take before it is ended with a trace of what it was doing.
-const suiteTime = "6m"
+const suiteTime = "12m"
 
 // The tests of gadgets that the lab treats in ways of their own.
 const (
