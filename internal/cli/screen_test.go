@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -19,7 +20,7 @@ import (
 )
 
 // newTerminal returns a terminal of 40 columns, and a function that reads what was written to it.
-func newTerminal(t *testing.T) (terminal *os.File, written func() string) {
+func newTerminal(t *testing.T) (terminal *os.File, written func(n int) string) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -44,13 +45,18 @@ func newTerminal(t *testing.T) (terminal *os.File, written func() string) {
 	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 10, Col: 40}); err != nil {
 		t.Fatal(err)
 	}
-	return terminal, func() string {
-		buf := make([]byte, 4096)
-		n, err := keyboard.Read(buf)
-		if err != nil {
-			t.Fatal(err)
+	return terminal, func(n int) string { // a terminal hands out in pieces what was written at once
+		_ = keyboard.SetReadDeadline(time.Now().Add(10 * time.Second))
+		var got []byte
+		for buf := make([]byte, 4096); len(got) < n; {
+			m, err := keyboard.Read(buf)
+			if err != nil {
+				t.Errorf("after %q: %v", got, err)
+				break
+			}
+			got = append(got, buf[:m]...)
 		}
-		return string(buf[:n])
+		return string(got)
 	}
 }
 
@@ -93,7 +99,7 @@ func TestArraysOnATerminal(t *testing.T) {
 	} {
 		terminal, written := newTerminal(t)
 		show(t, terminal, c.mode, c.single, &annotation.Source{ClearScreen: c.clear})
-		if got := written(); got != c.want {
+		if got := written(len(c.want)); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
