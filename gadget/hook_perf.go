@@ -10,13 +10,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
@@ -227,14 +227,14 @@ func openSampling(p *Program) (perfEvents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("program %s: %s: %w", p.Name, p.place(), err)
 	}
-	cpus, err := onlineCPUs()
+	online, err := cpus.Online()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("which CPUs are online: %w", err)
 	}
 	var events perfEvents
-	for _, cpu := range cpus {
+	for _, cpu := range online {
 		fd, err := unix.PerfEventOpen(attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
-		if errors.Is(err, unix.ENODEV) && len(cpus) > 1 {
+		if errors.Is(err, unix.ENODEV) && len(online) > 1 {
 			continue
 		}
 		if err != nil {
@@ -307,42 +307,4 @@ func readNumber(path string) (uint64, error) {
 		return 0, err
 	}
 	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-}
-
-// onlineCPUs returns the numbers of the CPUs that run, which may have gaps.
-func onlineCPUs() ([]int, error) {
-	const path = "/sys/devices/system/cpu/online"
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("which CPUs are online: %w", err)
-	}
-	cpus, err := parseCPUs(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("which CPUs are online: %s: %w", path, err)
-	}
-	return cpus, nil
-}
-
-// maxCPU is far above the number that any kernel is built for.
-const maxCPU = 1 << 16
-
-// parseCPUs reads a list like "0-2,4".
-func parseCPUs(text string) ([]int, error) {
-	var cpus []int
-	for part := range strings.SplitSeq(text, ",") {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
-		}
-		from, err1 := strconv.ParseUint(first, 10, 32)
-		to, err2 := strconv.ParseUint(last, 10, 32)
-		if err := errors.Join(err1, err2); err != nil || from > to || to >= maxCPU || len(cpus) > maxCPU {
-			return nil, fmt.Errorf("%q is no list of CPUs", text)
-		}
-		for cpu := from; cpu <= to; cpu++ {
-			cpus = append(cpus, int(cpu))
-		}
-	}
-	slices.Sort(cpus)
-	return slices.Compact(cpus), nil
 }

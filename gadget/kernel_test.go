@@ -122,28 +122,38 @@ func (r *running) source(t testing.TB) pipeline.Source {
 // CPU's number.
 func pin(t testing.TB, n int) int {
 	t.Helper()
+	cpu, unpin := pinThread(t, n)
+	t.Cleanup(unpin)
+	return cpu
+}
+
+// pinThread is pin for the calling goroutine, until it calls unpin.
+func pinThread(t testing.TB, n int) (cpu int, unpin func()) {
+	t.Helper()
 	runtime.LockOSThread()
 	var before, set unix.CPUSet
 	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	cpu := 0
-	for ; !before.IsSet(cpu) || n > 0; cpu++ {
-		if before.IsSet(cpu) {
-			n--
+	for ; cpu < 64*len(before); cpu++ {
+		if !before.IsSet(cpu) {
+			continue
 		}
+		if n == 0 {
+			break
+		}
+		n--
 	}
 	set.Set(cpu)
 	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	t.Cleanup(func() {
+	return cpu, func() {
 		if err := unix.SchedSetaffinity(0, &before); err != nil {
 			t.Error(err)
 		}
 		runtime.UnlockOSThread()
-	})
-	return cpu
+	}
 }
 
 // got is what sources returned.

@@ -35,7 +35,7 @@ func Parse(list string) ([]int, error) {
 		if err == nil && isRange {
 			last, err = strconv.ParseUint(to, 10, 31)
 		}
-		if err != nil || last < first || last > maxCPU {
+		if err != nil || last < first || last > maxCPU || len(all) > maxCPU {
 			return nil, fmt.Errorf("%q is no list of CPUs", list)
 		}
 		for n := first; n <= last; n++ {

@@ -37,3 +37,13 @@ func TestOnline(t *testing.T) {
 		t.Errorf("%v are online, Go sees %d", got, runtime.NumCPU())
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	f.Add("0-2,4")
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := Parse(text)
+		if err == nil && (len(got) == 0 || len(got) > 2*maxCPU+2 || slices.Min(got) < 0 || slices.Max(got) > maxCPU) {
+			t.Errorf("%q: %v", text, got)
+		}
+	})
+}
