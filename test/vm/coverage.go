@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -162,27 +161,4 @@ func (c *coverage) table(gadgets []string) string {
 		b.WriteString("\n")
 	}
 	return b.String()
-}
-
-// lineWriter calls a function with each line that is written to it.
-type lineWriter struct {
-	line func([]byte)
-	rest []byte
-}
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	for {
-		i := bytes.IndexByte(w.rest, '\n') + 1
-		if i == 0 {
-			return len(p), nil
-		}
-		w.line(w.rest[:i])
-		w.rest = w.rest[i:]
-	}
-}
-
-// startsTest reports whether a line only says that a test has begun, or goes on.
-func startsTest(line []byte) bool {
-	return bytes.HasPrefix(line, []byte("=== "))
 }

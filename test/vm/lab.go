@@ -52,15 +52,15 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	return l.test(ctx)
 }
 
-// programs is the folder of what runs in the guest, answer that for what comes back.
+// programs is the folder of what runs in guests, queue that in which these tell each other.
 func (l *lab) programs() string { return filepath.Join(l.dir, order.ProgramsTag) }
-func (l *lab) answer() string   { return filepath.Join(l.dir, order.AnswerTag) }
+func (l *lab) queue() string    { return filepath.Join(l.dir, order.QueueTag) }
 
 func (l *lab) prepare(ctx context.Context) error {
 	if err := os.Chmod(l.dir, 0o755); err != nil { // tests run programs as somebody else, too
 		return err
 	}
-	for _, dir := range []string{l.programs(), l.answer()} {
+	for _, dir := range []string{l.programs(), l.queue()} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}

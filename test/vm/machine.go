@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -29,7 +30,9 @@ const (
 	// processor: what newer ones have in addition takes a fifth more time to emulate.
 	processor = "Nehalem"
 	memory    = "2048" // MiB
-	maxCPUs   = 4
+	// processors is how many a machine has. They share one of this machine's.
+	processors  = "2"
+	maxMachines = 4
 	// bootTime is how long the guest may take to start its first program. A machine with nothing else
 	// to do takes some seconds.
 	bootTime = time.Minute
@@ -39,44 +42,55 @@ const (
 	shownLines = 60
 )
 
-// Ways to emulate processors. The quick one, with a thread for each, has been seen to stand still
-// at the start.
-const (
-	accelThreads = "tcg,thread=multi"
-	accelSingle  = "tcg,thread=single"
-)
+// emulation has one thread for all processors of a machine. With a thread for each, one of them can go
+// on with the translation of an instruction that another has replaced, for ever: qemu 7.2 stood
+// still in breakpoints that the kernel had put under a tracepoint and long removed.
+const emulation = "tcg,thread=single"
 
 // errNotStarted says that the guest has not come to life.
 var errNotStarted = errors.New("the virtual machine has not started")
 
-// boot runs an order in the guest. What its programs write goes to out meanwhile.
+// machine is a virtual machine.
+type machine struct {
+	*lab
+	dir    string // of its own
+	output *os.File
+	cmd    *exec.Cmd
+	said   strings.Builder // by qemu
+	begun  time.Time
+}
+
+// boot runs an order in virtual machines, in several if it has several programs. What these write goes
+// to out meanwhile.
 func (l *lab) boot(ctx context.Context, o *order.Order, out io.Writer) error {
 	fmt.Fprintf(l.out, "# kernel %s\n", l.kernel.version)
 	o.Modules, o.Env, o.Builds = l.kernel.modules, guestEnv(os.Environ()), l.builds
-	if err := l.writeFiles(ctx, o); err != nil {
+	if err := l.writeInitramfs(ctx); err != nil {
 		return err
 	}
-	accels := []string{accelThreads, accelSingle}
-	if l.accel != "" {
-		accels = []string{l.accel}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, fmt.Errorf("a virtual machine is still running after %v", l.timeout))
+	defer cancel()
+	all := make([]*machine, min(runtime.NumCPU(), maxMachines, len(o.Programs)))
+	errs := make([]error, len(all))
+	for i := range all {
+		all[i], errs[i] = l.start(ctx, o, fmt.Sprint("machine-", i))
 	}
-	var err error
-	for _, accel := range accels {
-		err = l.bootWith(ctx, accel, o, out)
-		if !errors.Is(err, errNotStarted) {
-			return err
+	output := func() io.WriteCloser { return atOnce{out} }
+	if len(all) > 1 {
+		output = (&turns{out: out}).writer
+	}
+	var wg sync.WaitGroup
+	for i, m := range all {
+		if errs[i] == nil {
+			defer m.output.Close()
+			wg.Go(func() { errs[i] = m.finish(ctx, output()) })
 		}
-		fmt.Fprintf(l.out, "# with %s: %v\n", accel, err)
 	}
-	return err
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
-// writeFiles makes what the guest starts with.
-func (l *lab) writeFiles(ctx context.Context, o *order.Order) error {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return err
-	}
+func (l *lab) writeInitramfs(ctx context.Context) error {
 	modules, err := modulesFor(ctx, l.kernel)
 	if err != nil {
 		return err
@@ -85,13 +99,12 @@ func (l *lab) writeFiles(ctx context.Context, o *order.Order) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		os.WriteFile(l.initrd(), initramfs(guest, modules), 0o644),
-		os.WriteFile(filepath.Join(l.answer(), order.File), text, 0o644))
+	return os.WriteFile(l.initrd(), initramfs(guest, modules), 0o644)
 }
 
-func (l *lab) initrd() string  { return filepath.Join(l.dir, "initramfs") }
-func (l *lab) console() string { return filepath.Join(l.dir, "console") }
+func (l *lab) initrd() string      { return filepath.Join(l.dir, "initramfs") }
+func (m *machine) answer() string  { return filepath.Join(m.dir, order.AnswerTag) }
+func (m *machine) console() string { return filepath.Join(m.dir, "console") }
 
 // passedOn are the variables of the environment that the guest's programs get: where they find
 // others, what has a say in builds, and how strict tests are.
@@ -110,48 +123,66 @@ func guestEnv(environ []string) []string {
 	return env
 }
 
-// bootWith is boot, with one way to emulate processors.
-func (l *lab) bootWith(ctx context.Context, accel string, o *order.Order, out io.Writer) error {
-	output, err := os.Create(filepath.Join(l.answer(), order.Output))
+// start switches a virtual machine on. It ends with the calling thread.
+func (l *lab) start(ctx context.Context, o *order.Order, name string) (*machine, error) {
+	m := &machine{lab: l, dir: filepath.Join(l.dir, name), begun: time.Now()}
+	text, err := json.Marshal(o)
+	if err == nil {
+		err = os.MkdirAll(m.answer(), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(m.answer(), order.File), text, 0o644)
+	}
+	if err == nil {
+		m.output, err = os.Create(filepath.Join(m.answer(), order.Output))
+	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer output.Close()
-	ctx, cancel := context.WithTimeoutCause(ctx, l.timeout, fmt.Errorf("the virtual machine is still running after %v", l.timeout))
-	defer cancel()
-	var said strings.Builder
-	cmd := l.qemu(ctx, accel, o)
-	cmd.Stdout, cmd.Stderr = &said, &said
-	begun := time.Now()
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the virtual machine: %w", err)
+	m.cmd = m.qemu(ctx, o)
+	m.cmd.Stdout, m.cmd.Stderr = &m.said, &m.said
+	if err := m.cmd.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start the virtual machine: %w", err), m.output.Close())
 	}
+	return m, nil
+}
+
+// finish passes on what the programs write, until the machine has switched itself off, and tells how
+// it went.
+func (m *machine) finish(ctx context.Context, out io.WriteCloser) error {
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	err = follow(output, out, ended, bootTime, cancel)
+	go func() { ended <- m.cmd.Wait() }()
+	err := follow(m.output, out, ended, bootTime, func() { _ = m.cmd.Process.Kill() })
+	err = errors.Join(err, out.Close())
 	if cause := context.Cause(ctx); err != nil && cause != nil && cause != context.Canceled {
 		err = cause
 	}
-	fmt.Fprintf(l.out, "# the virtual machine ran for %.0f s and took %.0f s of the processors\n",
-		time.Since(begun).Seconds(), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds())
-	failed, err := l.judge(err)
-	if err != nil || l.verbose {
-		fmt.Fprintf(l.out, "# the last messages of the kernel:\n%s%s", said.String(), l.lastMessages())
-	}
+	failed, err := m.judge(err)
+	m.report(err != nil || m.verbose)
 	return errors.Join(failed, err)
 }
 
+// report tells what the machine has cost, and if asked for what else is known about it.
+func (m *machine) report(all bool) {
+	text := fmt.Sprintf("# the virtual machine ran for %.0f s and took %.0f s of the processors\n",
+		time.Since(m.begun).Seconds(), (m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()).Seconds())
+	if all {
+		text += "# the last messages of the kernel:\n" + m.said.String() + m.lastMessages()
+	}
+	_, _ = io.WriteString(m.out, text)
+}
+
 // judge tells failures of tests from those of the virtual machine, whose end is given.
-func (l *lab) judge(ended error) (failed, err error) {
+func (m *machine) judge(ended error) (failed, err error) {
 	if ended != nil {
 		return nil, ended
 	}
-	verdict, err := os.ReadFile(filepath.Join(l.answer(), order.Result))
+	verdict, err := os.ReadFile(filepath.Join(m.answer(), order.Result))
 	switch {
 	case err != nil:
 		return nil, errors.New("the virtual machine has ended before the tests")
 	case string(verdict) != order.Passed:
-		return fmt.Errorf("tests on kernel %s failed", l.kernel.version), nil
+		return fmt.Errorf("tests on kernel %s failed", m.kernel.version), nil
 	}
 	return nil, nil
 }
@@ -184,21 +215,22 @@ func follow(output io.Reader, out io.Writer, ended <-chan error, start time.Dura
 	}
 }
 
-// qemu is the virtual machine. It ends with this process.
-func (l *lab) qemu(ctx context.Context, accel string, o *order.Order) *exec.Cmd {
+// qemu is the command for the virtual machine.
+func (m *machine) qemu(ctx context.Context, o *order.Order) *exec.Cmd {
 	args := []string{
-		"-accel", accel, "-cpu", processor, "-m", memory, "-smp", fmt.Sprint(min(max(2, runtime.NumCPU()), maxCPUs)),
+		"-accel", m.accel, "-cpu", processor, "-m", memory, "-smp", processors,
 		"-nodefaults", "-no-reboot", "-display", "none", "-nic", "none",
-		"-kernel", l.kernel.image, "-initrd", l.initrd(), "-append", kernelArgs,
-		"-serial", "file:" + l.console(),
+		"-kernel", m.kernel.image, "-initrd", m.initrd(), "-append", kernelArgs,
+		"-serial", "file:" + m.console(),
 	}
 	share := func(tag, dir, more string) {
 		args = append(args, "-virtfs", "local,mount_tag="+tag+",path="+strings.ReplaceAll(dir, ",", ",,")+
 			",security_model=none,multidevs=remap"+more)
 	}
 	share(order.RootTag, "/", ",readonly=on")
-	share(order.ProgramsTag, l.programs(), ",readonly=on")
-	share(order.AnswerTag, l.answer(), "")
+	share(order.ProgramsTag, m.programs(), ",readonly=on")
+	share(order.AnswerTag, m.answer(), "")
+	share(order.QueueTag, m.queue(), "")
 	for _, tag := range slices.Sorted(maps.Keys(o.Writable)) {
 		share(tag, o.Writable[tag], "")
 	}
@@ -208,8 +240,8 @@ func (l *lab) qemu(ctx context.Context, accel string, o *order.Order) *exec.Cmd 
 }
 
 // lastMessages is the end of what the kernel and the guest's first process said.
-func (l *lab) lastMessages() string {
-	text, err := os.ReadFile(l.console())
+func (m *machine) lastMessages() string {
+	text, err := os.ReadFile(m.console())
 	if err != nil {
 		return err.Error() + "\n"
 	}

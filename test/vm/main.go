@@ -61,8 +61,8 @@ func parseOptions(args []string) (*options, error) {
 	fs.BoolVar(&o.record, "record", false, "make the gadgets' recordings and golden files anew, or those that -run selects: TestReplayOfRecordings/NAME")
 	fs.StringVar(&o.page, "hooks", "", "write the page about the gadgets' hooks to this `file`")
 	fs.BoolVar(&o.verbose, "v", false, "tell also when each test starts, and what the kernel says")
-	fs.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long the virtual machine may run")
-	fs.StringVar(&o.accel, "accel", "", "qemu's `accelerator`; empty: tcg,thread=multi, and if that does not start tcg,thread=single")
+	fs.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long a virtual machine may run")
+	fs.StringVar(&o.accel, "accel", emulation, "qemu's `accelerator`")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
 	}

@@ -46,25 +46,23 @@ const (
 	recordingTests = "^TestReplayOfRecordings$"
 )
 
-// suites lists what runs in the guest: all, or those that have the tests that run selects.
+// suites lists what runs in the guests: all, or those that have the tests that run selects. The longest
+// come first, so that all guests have something to do until the end.
 func suites(ctx context.Context, run string) ([]suite, error) {
-	list := []suite{
-		{
-			pkg:    "include/gadget",
-			before: "^TestPrograms$",
-			args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "objects")} },
-		},
-		{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"},
-		gadgetSuite(),
-	}
 	below, err := packagesBelow(ctx, "gadget")
 	if err != nil {
 		return nil, err
 	}
-	for _, pkg := range below {
+	var list []suite
+	for _, pkg := range below { // first of all gadget itself
 		// Go's linker, ten thousand processes, a hundred thousand entries: too much for an emulated machine.
 		list = append(list, suite{pkg: pkg, skip: "UserGo|ManyTasks|ManyEntries", fixtures: []string{"testdata/*", "testdata/*/*"}})
 	}
+	list = slices.Insert(list, min(1, len(list)), suite{
+		pkg:    "include/gadget",
+		before: "^TestPrograms$",
+		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "objects")} },
+	}, gadgetSuite(), suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
 	for i := range list {
 		if list[i].run != "" {
 			continue

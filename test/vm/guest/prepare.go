@@ -71,6 +71,7 @@ var system = []mountpoint{
 	{kind: "tmpfs", source: "tmpfs", dir: order.Temp, options: "mode=1777"},
 	{kind: "9p", source: order.ProgramsTag, dir: order.Programs, options: share("loose"), flags: unix.MS_RDONLY},
 	{kind: "9p", source: order.AnswerTag, dir: order.Answer, options: share("none")},
+	{kind: "9p", source: order.QueueTag, dir: order.Queue, options: share("none")},
 	{kind: "securityfs", source: "securityfs", dir: "/sys/kernel/security"},
 	{kind: "debugfs", source: "debugfs", dir: "/sys/kernel/debug"},
 	{kind: "tracefs", source: "tracefs", dir: "/sys/kernel/tracing"},

@@ -1,9 +1,17 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package order is what the host tells the virtual machine to do, and where both find what they
-// share.
+// Package order is what the host tells the virtual machines to do, and where they find what they
+// share with it and with each other.
 package order
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+)
 
 // The folders that the host shares with the guest, by their tags.
 const (
@@ -13,12 +21,15 @@ const (
 	ProgramsTag = "programs"
 	// AnswerTag is the folder with the order, into which the guest writes its answer.
 	AnswerTag = "answer"
+	// QueueTag is the folder in which guests note which of the programs they have taken.
+	QueueTag = "queue"
 )
 
 // Where the guest has these folders.
 const (
 	Programs = "/run/lab/programs"
 	Answer   = "/run/lab/answer"
+	Queue    = "/run/lab/queue"
 	Cache    = "/run/cache" // what programs take for the user's cache folder
 	Temp     = "/run/tmp"
 )
@@ -39,7 +50,8 @@ const (
 	Failed = "failed"
 )
 
-// Order is all that the guest is told.
+// Order is all that a guest is told. Several guests may have the same one: each takes the next program
+// that no other has taken, as long as there are any.
 type Order struct {
 	// Modules is the folder of the kernel's modules. Empty means that it needs none.
 	Modules string
@@ -57,4 +69,13 @@ type Program struct {
 	Name string
 	Dir  string
 	Argv []string
+}
+
+// Take takes a program, by its place in the order, unless a guest has taken it before.
+func Take(queue string, place int) (bool, error) {
+	err := os.Mkdir(filepath.Join(queue, strconv.Itoa(place)), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	return err == nil, err
 }

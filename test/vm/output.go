@@ -1,0 +1,91 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"regexp"
+	"sync"
+)
+
+// lineWriter calls a function with each line that is written to it.
+type lineWriter struct {
+	line func([]byte)
+	rest []byte
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.rest = append(w.rest, p...)
+	for {
+		i := bytes.IndexByte(w.rest, '\n') + 1
+		if i == 0 {
+			return len(p), nil
+		}
+		w.line(w.rest[:i])
+		w.rest = w.rest[i:]
+	}
+}
+
+// startsTest reports whether a line only says that a test has begun, or goes on.
+func startsTest(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("=== "))
+}
+
+// turns lets several write to one output, each the whole output of a suite at once.
+type turns struct {
+	mu  sync.Mutex
+	out io.Writer
+}
+
+// suiteEnded is the line that comes after a suite.
+var suiteEnded = regexp.MustCompile(`^(ok  |FAIL)\t`)
+
+// writer returns one of them. Closing it writes what no end of a suite has come after.
+func (t *turns) writer() io.WriteCloser {
+	w := &turn{turns: t}
+	w.line = func(line []byte) {
+		w.held = append(w.held, line...)
+		if suiteEnded.Match(line) {
+			w.release()
+		}
+	}
+	return w
+}
+
+type turn struct {
+	*turns
+	lineWriter
+	held []byte
+	err  error // the first of writing
+}
+
+func (w *turn) Write(p []byte) (int, error) {
+	n, err := w.lineWriter.Write(p)
+	if err == nil {
+		err = w.err
+	}
+	return n, err
+}
+
+func (w *turn) Close() error {
+	w.held = append(w.held, w.rest...)
+	w.rest = nil
+	w.release()
+	return w.err
+}
+
+func (w *turn) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, err := w.out.Write(w.held); w.err == nil {
+		w.err = err
+	}
+	w.held = w.held[:0]
+}
+
+// atOnce is for an output that nobody else writes to.
+type atOnce struct{ io.Writer }
+
+func (atOnce) Close() error { return nil }
