@@ -70,10 +70,6 @@ func TestHooksOfGadgetsAreDocumented(t *testing.T) {
 			rows[name] = cells[1:]
 		}
 	}
-	if len(rows) == 0 {
-		t.Log("the table is still empty")
-		return
-	}
 	for _, dir := range gadgetDirs(t) {
 		cells, ok := rows[filepath.Base(dir)]
 		if !ok {

@@ -141,10 +141,17 @@ func (c *coverage) writeInto(page string, gadgets []string) error {
 	return os.WriteFile(page, []byte(before+beforeTable+c.table(gadgets)+afterTable+after), 0o644)
 }
 
+// series is the part of a kernel's version that says what it can do.
+var series = regexp.MustCompile(`^[0-9]+\.[0-9]+`)
+
 // table is the same as print for the documentation, with all that is known of the hooks.
 func (c *coverage) table(gadgets []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| gadget | Linux %s |\n|---|%s\n", strings.Join(c.kernels, " | Linux "), strings.Repeat("---|", len(c.kernels)))
+	b.WriteString("| gadget |")
+	for _, k := range c.kernels {
+		fmt.Fprintf(&b, " Linux %s |", series.FindString(k))
+	}
+	fmt.Fprintf(&b, "\n|---|%s\n", strings.Repeat("---|", len(c.kernels)))
 	for _, g := range gadgets {
 		fmt.Fprintf(&b, "| [%s](../gadgets/%s/README.md) |", g, g)
 		for _, k := range c.kernels {
