@@ -8,7 +8,7 @@
 // For each folder NAME it makes NAME/program.o and, if the gadget has it, NAME/gadget.yaml. Files
 // that would not change are left alone, so that Go need not compile anew what embeds them, and
 // what belongs to no gadget any more is removed. Folders whose names start with "_" or "." are no
-// gadgets.
+// gadgets, nor is "internal", which has what the gadgets' Go programs share.
 package main
 
 import (
@@ -100,7 +100,7 @@ func (g *generator) names() ([]string, error) {
 	var names []string
 	for _, e := range entries {
 		st, err := os.Stat(filepath.Join(g.in, e.Name()))
-		if err == nil && st.IsDir() && !strings.HasPrefix(e.Name(), "_") && !strings.HasPrefix(e.Name(), ".") {
+		if err == nil && st.IsDir() && !strings.ContainsRune("_.", rune(e.Name()[0])) && e.Name() != "internal" {
 			names = append(names, e.Name())
 		}
 	}

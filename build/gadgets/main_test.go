@@ -33,6 +33,7 @@ func newPlace(t *testing.T) *place {
 	p.write("two/program.bpf.c", "int two;\n")
 	p.write("README.md", "not a gadget\n")
 	p.write("_shared/shared.h", "not a gadget\n")
+	p.write("internal/shared/shared.go", "not a gadget\n")
 	return p
 }
 

@@ -118,17 +118,8 @@ GADGET_PARAM(target_signal);
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(signal, events, event);
 
-/*
- * The mount namespaces of threads that are exiting.  They have given up theirs
- * before the last signal that they cause, SIGCHLD.  Few at a time; those of
- * threads that are gone make room for others.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 8192);
-	__type(key, gadget_tid);
-	__type(value, gadget_mntns_id);
-} exiting SEC(".maps");
+/* Threads give up their namespaces before their last signal, SIGCHLD. */
+GADGET_EXITING_MAP(exiting);
 
 /* A call of the kill family as the caller wrote it. */
 struct kill_call {
@@ -145,14 +136,9 @@ static __always_inline bool is_wanted_signal(__u32 sig)
 
 static __always_inline void fill_sender(struct gadget_process *proc)
 {
-	gadget_mntns_id *mntns_id;
-
 	gadget_process_populate(proc);
-	if (proc->mntns_id)
-		return;
-	mntns_id = bpf_map_lookup_elem(&exiting, &proc->tid);
-	if (mntns_id)
-		proc->mntns_id = *mntns_id;
+	if (!proc->mntns_id)
+		proc->mntns_id = gadget_get_kept_mntns_id(&exiting);
 }
 
 static __always_inline bool is_wanted_sender(const struct gadget_process *proc)
@@ -389,16 +375,11 @@ int BPF_PROG(trace_signal_failed, struct pt_regs *regs, long ret)
 
 /* Reached before the namespaces are given up. */
 SEC("tp_btf/sched_process_exit")
-int BPF_PROG(trace_signal_exiting, struct task_struct *task)
+int trace_signal_exiting(void *ctx)
 {
-	gadget_mntns_id mntns_id;
-	gadget_tid tid;
-
 	if (failed || kill_only)
 		return 0;
-	mntns_id = gadget_get_current_mntns_id();
-	tid = task->pid;
-	bpf_map_update_elem(&exiting, &tid, &mntns_id, BPF_ANY);
+	gadget_keep_mntns_id(&exiting);
 	return 0;
 }
 

@@ -52,6 +52,46 @@ static __always_inline gadget_mntns_id gadget_get_mntns_id(void)
 	return gadget_get_current_mntns_id();
 }
 
+/*
+ * GADGET_EXITING_MAP: declares a map of the mount namespaces of threads that are
+ * exiting, for gadgets with events of the time after they were given up: files are
+ * closed, the parent is told.  Few exit at a time; those of threads that are gone
+ * make room for others.
+ */
+#define GADGET_EXITING_MAP(name)                     \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
+		__uint(max_entries, 8192);           \
+		__type(key, gadget_tid);             \
+		__type(value, gadget_mntns_id);      \
+	} name SEC(".maps")
+
+/*
+ * gadget_keep_mntns_id: keeps the current task's mount namespace, before it is given
+ * up.  For a program at the tracepoint sched_process_exit.
+ * @exiting: a GADGET_EXITING_MAP
+ */
+static __always_inline void gadget_keep_mntns_id(void *exiting)
+{
+	gadget_mntns_id mntns_id = gadget_get_current_mntns_id();
+	gadget_tid tid = (__u32)bpf_get_current_pid_tgid();
+
+	bpf_map_update_elem(exiting, &tid, &mntns_id, BPF_ANY);
+}
+
+/*
+ * gadget_get_kept_mntns_id: what was kept of the current task, for where
+ * gadget_get_current_mntns_id() is 0; also 0 if nothing was.
+ * @exiting: a GADGET_EXITING_MAP
+ */
+static __always_inline gadget_mntns_id gadget_get_kept_mntns_id(void *exiting)
+{
+	gadget_tid tid = (__u32)bpf_get_current_pid_tgid();
+	gadget_mntns_id *mntns_id = bpf_map_lookup_elem(exiting, &tid);
+
+	return mntns_id ? *mntns_id : 0;
+}
+
 #endif /* !__GADGET_USER_TYPES */
 
 #endif /* __GADGET_MNTNS_H */

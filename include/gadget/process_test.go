@@ -150,16 +150,22 @@ func TestCopyComm(t *testing.T) {
 	}
 }
 
+// mntnsFrom is the id that a program has put into its map.
+func mntnsFrom(t *testing.T, coll *ebpf.Collection, prog string) (id uint64) {
+	t.Helper()
+	run(t, coll.Programs[prog])
+	if err := coll.Maps["mntns"].Lookup(uint32(0), &id); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 func TestMntnsID(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "process"), nil)
 
 	check := func(t *testing.T, prog string) uint64 {
-		var got uint64
-		run(t, coll.Programs[prog])
-		if err := coll.Maps["mntns"].Lookup(uint32(0), &got); err != nil {
-			t.Fatal(err)
-		}
+		got := mntnsFrom(t, coll, prog)
 		if want := ownMntns(t); got != want {
 			t.Errorf("%s: %d, want %d", prog, got, want)
 		}
@@ -179,6 +185,32 @@ func TestMntnsID(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What was kept stays, whatever becomes of the thread's namespaces, and is the thread's alone.
+func TestKeptMntnsID(t *testing.T) {
+	requireKernel(t)
+	coll := load(t, parse(t, "process"), nil)
+	onOwnThread(func() {
+		before := ownMntns(t)
+		run(t, coll.Programs["keep_mntns"])
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			t.Error(err)
+			return
+		}
+		if got := mntnsFrom(t, coll, "kept_mntns"); got != before {
+			t.Errorf("kept %d, want %d", got, before)
+		}
+		run(t, coll.Programs["keep_mntns"])
+		if got, now := mntnsFrom(t, coll, "kept_mntns"), ownMntns(t); got != now || now == before {
+			t.Errorf("kept %d, want %d, not %d", got, now, before)
+		}
+	})
+	onOwnThread(func() {
+		if got := mntnsFrom(t, coll, "kept_mntns"); got != 0 {
+			t.Errorf("kept %d of another thread", got)
+		}
+	})
 }
 
 // The populated parts of a task in a mount namespace of its own.

@@ -97,19 +97,20 @@ func badModule(t *testing.T) string {
 func TestPart(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{
-		"event":                    "event",
-		"semtype/internal/tables":  "semtype",
-		"stage":                    "stage",
-		"stage/filter":             "stage/filter",
-		"stage/filter/deep/deeper": "stage/filter",
-		"gadgets/one/workload":     "gadgets/one",
-		"include":                  "include",
-		"include/gadget":           "include/gadget",
-		"include/gadget/testdata":  "include/gadget",
-		"eventual":                 "",
-		"internal":                 "",
-		"internal/new":             "",
-		".":                        "",
+		"event":                     "event",
+		"semtype/internal/tables":   "semtype",
+		"stage":                     "stage",
+		"stage/filter":              "stage/filter",
+		"stage/filter/deep/deeper":  "stage/filter",
+		"gadgets/one/workload":      "gadgets/one",
+		"gadgets/internal/workload": "gadgets/internal/workload",
+		"include":                   "include",
+		"include/gadget":            "include/gadget",
+		"include/gadget/testdata":   "include/gadget",
+		"eventual":                  "",
+		"internal":                  "",
+		"internal/new":              "",
+		".":                         "",
 	}
 	for path, want := range tests {
 		if got, ok := Gizmo().part(path); got != want || ok != (want != "") {

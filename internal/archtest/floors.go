@@ -42,6 +42,8 @@ func Gizmo() *Rules {
 			"internal/archtest":   0,
 			"internal/cpus":       0,
 			"internal/int80":      0,
+
+			"gadgets/internal/workload": 0, // for the workloads of all gadgets
 		},
 		Families:     []string{"stage", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus"},

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // Row is what snapshot_file has to say of a descriptor.
@@ -32,12 +34,8 @@ type Row struct {
 // describe returns a row for each descriptor of the process, also those that it came with and those
 // of Go's runtime.
 func (o *opener) describe() ([]Row, error) {
-	comm, err := os.ReadFile("/proc/self/comm")
+	self, err := workload.Self()
 	if err != nil {
-		return nil, err
-	}
-	var mntns unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/mnt", &mntns); err != nil {
 		return nil, err
 	}
 	fds, err := descriptors()
@@ -47,7 +45,7 @@ func (o *opener) describe() ([]Row, error) {
 	var rows []Row
 	for _, fd := range fds {
 		row := o.rows[fd]
-		row.Comm, row.PID, row.TID, row.MntnsID = strings.TrimSpace(string(comm)), os.Getpid(), os.Getpid(), mntns.Ino
+		row.Comm, row.PID, row.TID, row.MntnsID = self.Comm, self.PID, self.TID, self.MntnsID
 		row.FD = fd
 		if err := row.askKernel(); err != nil {
 			return nil, fmt.Errorf("descriptor %d: %w", fd, err)

@@ -15,9 +15,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // The environment of the processes that are started.
@@ -55,8 +56,8 @@ type child struct {
 }
 
 // start starts a process and waits until it is what its role says.
-func start(r role, name string) (*child, error) {
-	c := &child{role: r, name: name, cmd: exec.Command("/proc/self/exe")}
+func start(r role, name, dir string) (*child, error) {
+	c := &child{role: r, name: name, cmd: exec.Command("/proc/self/exe", dir)}
 	c.cmd.Env = append(os.Environ(), roleVar+"="+r.name, nameVar+"="+name)
 	c.cmd.Stderr = os.Stderr
 	if r.mounts {
@@ -103,14 +104,33 @@ func (c *child) waitEnded() error {
 	return errors.New("it does not end")
 }
 
+// rows are those of the process, which self has started.
+func (c *child) rows(self workload.Proc) ([]workload.Proc, error) {
+	row := self.Child(c.name, c.cmd.Process.Pid)
+	row.Creds = workload.Creds{UID: c.role.uid, GID: c.role.gid}
+	row.Parent.Comm = self.Comm
+	row.MntnsID = 0 // a zombie has given up its namespaces
+	if !c.role.zombie {
+		var err error
+		if row.MntnsID, err = workload.Namespace(fmt.Sprintf("/proc/%d/ns/mnt", row.PID)); err != nil {
+			return nil, err
+		}
+	}
+	var rows []workload.Proc
+	for _, row.TID = range c.threads {
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
 func (c *child) stop() {
 	c.in.Close()
 	_ = c.cmd.Wait()
 }
 
-// serveChild is what a process does that was started: it takes its role, tells the ids of its
-// threads that have the name, and waits for the end of its input.
-func serveChild() error {
+// runChild is what a process does that was started: it takes its role, tells the ids of its threads
+// that have the name, and waits for the end of its input.
+func runChild(string) error {
 	runtime.LockOSThread()
 	if unix.Gettid() != os.Getpid() {
 		return errors.New("main does not run on the first thread")
@@ -125,7 +145,7 @@ func serveChild() error {
 		return err
 	}
 	ids := []int{unix.Gettid()}
-	if err := nameThread(); err != nil {
+	if err := workload.SetName(os.Getenv(nameVar)); err != nil {
 		return err
 	}
 	for range r.threads {
@@ -162,7 +182,7 @@ func startThread() (int, error) {
 	failed := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		if err := nameThread(); err != nil {
+		if err := workload.SetName(os.Getenv(nameVar)); err != nil {
 			failed <- err
 			return
 		}
@@ -175,15 +195,4 @@ func startThread() (int, error) {
 	case err := <-failed:
 		return 0, err
 	}
-}
-
-func nameThread() error {
-	name, err := unix.BytePtrFromString(os.Getenv(nameVar))
-	if err != nil {
-		return err
-	}
-	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0); err != nil {
-		return fmt.Errorf("name the thread: %w", err)
-	}
-	return nil
 }

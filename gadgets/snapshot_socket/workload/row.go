@@ -10,24 +10,18 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // Row is what snapshot_socket has to say of a socket.
 type Row struct {
-	NetnsID uint64   `json:"netns_id"`
-	Proto   string   `json:"proto"`
-	Src     Endpoint `json:"src"`
-	Dst     Endpoint `json:"dst"`
-	Ino     uint64   `json:"ino"`
-	State   string   `json:"state"`
-}
-
-// Endpoint is one side of a connection.
-type Endpoint struct {
-	Addr    string `json:"addr"`
-	Port    uint16 `json:"port"`
-	Proto   int    `json:"proto"`
-	Version int    `json:"version"`
+	NetnsID uint64            `json:"netns_id"`
+	Proto   string            `json:"proto"`
+	Src     workload.Endpoint `json:"src"`
+	Dst     workload.Endpoint `json:"dst"`
+	Ino     uint64            `json:"ino"`
+	State   string            `json:"state"`
 }
 
 // maker makes sockets, and keeps what it knows of them.
@@ -38,11 +32,8 @@ type maker struct {
 }
 
 func newMaker() (*maker, error) {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
-		return nil, err
-	}
-	return &maker{netns: st.Ino}, nil
+	netns, err := workload.Namespace("/proc/self/ns/net")
+	return &maker{netns: netns}, err
 }
 
 // filter is an expression that is true of the workload's sockets.
@@ -69,18 +60,10 @@ func (m *maker) add(fd int, kind int, state string, src, dst netip.AddrPort) err
 	if !dst.IsValid() {
 		dst = netip.AddrPortFrom(unspecified(src.Addr()), 0)
 	}
-	row.Src, row.Dst = endpoint(src, proto), endpoint(dst, proto)
+	row.Src, row.Dst = workload.EndpointAt(sockaddr(src), proto), workload.EndpointAt(sockaddr(dst), proto)
 	m.rows = append(m.rows, row)
 	m.ports = append(m.ports, src.Port())
 	return nil
-}
-
-func endpoint(a netip.AddrPort, proto int) Endpoint {
-	version := 6
-	if a.Addr().Is4() {
-		version = 4
-	}
-	return Endpoint{Addr: a.Addr().String(), Port: a.Port(), Proto: proto, Version: version}
 }
 
 // unspecified is the address that stands for none.

@@ -3,17 +3,21 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // Row is what top_file has to say of a thread and a file, as far as it can be known beforehand.
 type Row struct {
-	Proc   Proc   `json:"proc"`
-	Reads  uint64 `json:"reads"`
-	Writes uint64 `json:"writes"`
-	RBytes uint64 `json:"rbytes_raw"`
-	WBytes uint64 `json:"wbytes_raw"`
-	Type   string `json:"t"`
-	File   string `json:"file,omitempty"` // sockets have names that depend on the kernel
+	Proc   workload.Proc `json:"proc"`
+	Reads  uint64        `json:"reads"`
+	Writes uint64        `json:"writes"`
+	RBytes uint64        `json:"rbytes_raw"`
+	WBytes uint64        `json:"wbytes_raw"`
+	Type   string        `json:"t"`
+	File   string        `json:"file,omitempty"` // sockets have names that depend on the kernel
 	*ID
 }
 
@@ -22,27 +26,6 @@ type Row struct {
 type ID struct {
 	Inode uint64 `json:"inode"`
 	Dev   uint64 `json:"dev"`
-}
-
-// Proc is who reads and writes.
-type Proc struct {
-	Comm    string `json:"comm"`
-	PID     int    `json:"pid"`
-	TID     int    `json:"tid"`
-	MntnsID uint64 `json:"mntns_id"`
-	Creds   Creds  `json:"creds"`
-	Parent  Parent `json:"parent"`
-}
-
-// Creds are the real ids.
-type Creds struct {
-	UID int `json:"uid"`
-	GID int `json:"gid"`
-}
-
-// Parent is the process that started the workload.
-type Parent struct {
-	PID int `json:"pid"`
 }
 
 // typeOf is the letter for a mode.

@@ -7,41 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"sync"
 
 	"golang.org/x/sys/unix"
-)
 
-// Run causes the events and returns the rows that they make.
-func Run(dir string) ([]Row, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	f := files(dir)
-	var rows []Row
-	for _, part := range []struct {
-		what string
-		do   func(*thread) error
-	}{
-		{"read and write", f.readAndWrite},
-		{"read what another thread has written", f.readAgain},
-		{"fail", f.fail},
-		{"write often", f.writeOften},
-		{"use odd names", f.oddNames},
-		{"use a file that is deleted", f.deleted},
-		{"write as nobody", f.asNobody},
-		{"use what is no regular file", f.otherFiles},
-	} {
-		more, err := onThread(part.do)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", part.what, err)
-		}
-		rows = append(rows, more...)
-	}
-	more, err := f.atOnce()
-	return append(rows, more...), err
-}
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // files is the folder for them.
 type files string
@@ -109,7 +79,7 @@ func (f files) fail(t *thread) error {
 	err := f.open(t, "written", unix.O_WRONLY, func(fd int, r *Row) error {
 		return errors.Join(r.read(unix.EBADF, reading(fd), 10), r.write(unix.EINVAL, writingAt(fd, -1), 10))
 	})
-	t.rows = nil
+	t.Events = nil
 	return err
 }
 
@@ -142,10 +112,10 @@ func (f files) deleted(t *thread) error {
 
 func (f files) asNobody(t *thread) error {
 	return f.open(t, "nobody's", unix.O_CREAT|unix.O_WRONLY, func(fd int, r *Row) error {
-		if err := t.becomeNobody(); err != nil {
+		if err := t.BecomeNobody(); err != nil {
 			return err
 		}
-		r.Proc = t.proc
+		r.Proc = t.Proc
 		return r.write(nil, writing(fd), 9)
 	})
 }
@@ -185,29 +155,18 @@ func (f files) otherFiles(t *thread) error {
 }
 
 // atOnce has threads write to one file at the same time.
-func (f files) atOnce() ([]Row, error) {
-	const threads = 4
-	var wg sync.WaitGroup
-	var rows [threads][]Row
-	var errs [threads]error
-	for i := range threads {
-		wg.Go(func() {
-			rows[i], errs[i] = onThread(func(t *thread) error {
-				return f.open(t, "shared", unix.O_CREAT|unix.O_RDWR|unix.O_APPEND, func(fd int, r *Row) error {
-					for n := range 1000 {
-						if err := errors.Join(r.write(nil, writing(fd), n%7), r.read(nil, readingAt(fd, 0), n%5)); err != nil {
-							return err
-						}
-					}
-					return nil
-				})
-			})
-		})
-	}
-	wg.Wait()
-	var all []Row
-	for i := range threads {
-		all = append(all, rows[i]...)
-	}
-	return all, errors.Join(errs[:]...)
+func (f files) atOnce() workload.Task[Row] {
+	task := onThread("write and read at once", f.writeAndRead)
+	return workload.AtOnce(task, task, task, task)
+}
+
+func (f files) writeAndRead(t *thread) error {
+	return f.open(t, "shared", unix.O_CREAT|unix.O_RDWR|unix.O_APPEND, func(fd int, r *Row) error {
+		for n := range 1000 {
+			if err := errors.Join(r.write(nil, writing(fd), n%7), r.read(nil, readingAt(fd, 0), n%5)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }

@@ -6,65 +6,23 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one thread of the system with what it has read and written. It is for a function that has
-// it for itself.
-type thread struct {
-	proc Proc
-	rows []Row
-}
+// thread is one that reads and writes.
+type thread struct{ *workload.Thread[Row] }
 
-// onThread runs f on a thread of its own, which is not used for anything else afterwards.
-func onThread(f func(*thread) error) ([]Row, error) {
-	t := &thread{}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := t.begin()
-		if err == nil {
-			err = f(t)
+// onThread has one say in errors what it does, since all have one name.
+func onThread(what string, do func(*thread) error) workload.Task[Row] {
+	return workload.OnThread(comm, func(t *workload.Thread[Row]) error {
+		if err := do(&thread{t}); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
-		done <- err
-	}()
-	err := <-done
-	return t.rows, err
-}
-
-func (t *thread) begin() error {
-	var ns unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/mnt", &ns); err != nil {
-		return fmt.Errorf("find the mount namespace: %w", err)
-	}
-	name, err := unix.BytePtrFromString(comm)
-	if err != nil {
-		return err
-	}
-	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0); err != nil {
-		return fmt.Errorf("name the thread: %w", err)
-	}
-	t.proc = Proc{
-		Comm: comm, PID: os.Getpid(), TID: unix.Gettid(), MntnsID: ns.Ino,
-		Creds: Creds{UID: os.Getuid(), GID: os.Getgid()}, Parent: Parent{PID: os.Getppid()},
-	}
-	return nil
-}
-
-// becomeNobody gives up the rights of root for this thread only.
-func (t *thread) becomeNobody() error {
-	const nobody = 65534
-	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
-		if _, _, errno := unix.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
-			return fmt.Errorf("become nobody: %w", errno)
-		}
-	}
-	t.proc.Creds = Creds{UID: nobody, GID: nobody}
-	return nil
+		return nil
+	})
 }
 
 // row returns the thread's row for an open file, whose path is file.
@@ -77,12 +35,12 @@ func (t *thread) row(fd int, file string) (*Row, error) {
 	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	r := Row{Proc: t.proc, Type: typeOf(st.Mode), File: file}
+	r := Row{Proc: t.Proc, Type: typeOf(st.Mode), File: file}
 	if fs.Type != unix.OVERLAYFS_SUPER_MAGIC && fs.Type != unix.BTRFS_SUPER_MAGIC {
 		r.ID = &ID{Inode: st.Ino, Dev: st.Dev}
 	}
-	t.rows = append(t.rows, r)
-	return &t.rows[len(t.rows)-1], nil
+	t.Events = append(t.Events, r)
+	return &t.Events[len(t.Events)-1], nil
 }
 
 // read reads with a call that is given a buffer, and counts it unless it fails with want.

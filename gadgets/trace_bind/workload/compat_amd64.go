@@ -6,6 +6,7 @@ package main
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 	"github.com/gizmo-ebpf/gizmo/internal/int80"
 )
 
@@ -37,7 +38,7 @@ func compat(t *thread) error {
 			args = [5]uintptr{socketcall32, socketcallBind, low.Numbers(uint32(s.fd), uint32(loopback), size)}
 		}
 		_, errno := int80.Result(int80.Call(args[0], args[1], args[2], args[3], 0, 0))
-		if err := s.result(errno, 0, Endpoint{}); err != nil {
+		if err := s.result(errno, 0, workload.Endpoint{}); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // protocol is a kind of socket.
@@ -80,12 +82,6 @@ func (t *thread) new(p protocol) (*socket, error) {
 	return s, nil
 }
 
-func (t *thread) close() {
-	for _, fd := range t.fds {
-		unix.Close(fd)
-	}
-}
-
 // set sets an option that takes a number.
 func (s *socket) set(level, option int, o options) error {
 	if err := unix.SetsockoptInt(s.fd, level, option, 1); err != nil {
@@ -97,11 +93,11 @@ func (s *socket) set(level, option int, o options) error {
 
 // bind binds and lists it. Errors come with the address that was wanted.
 func (s *socket) bind(to unix.Sockaddr, want unix.Errno) error {
-	return s.result(unix.Bind(s.fd, to), want, endpoint(to, s.number))
+	return s.result(unix.Bind(s.fd, to), want, workload.EndpointAt(to, s.number))
 }
 
 // result lists a call that had the result err, which must be what is wanted.
-func (s *socket) result(err error, want unix.Errno, wanted Endpoint) error {
+func (s *socket) result(err error, want unix.Errno, wanted workload.Endpoint) error {
 	if !errors.Is(asErrno(err), want) {
 		return fmt.Errorf("bind to %v: got %v, want %v", wanted, err, want)
 	}
@@ -110,7 +106,7 @@ func (s *socket) result(err error, want unix.Errno, wanted Endpoint) error {
 		if err != nil {
 			return err
 		}
-		wanted = endpoint(got, s.number)
+		wanted = workload.EndpointAt(got, s.number)
 	}
 	if !s.hasPorts() {
 		wanted.Port = 0
@@ -126,16 +122,16 @@ func asErrno(err error) error {
 	return err
 }
 
-func (s *socket) list(addr Endpoint, errno unix.Errno) {
-	e := Event{Proc: s.proc, NetnsID: s.netnsID, Addr: addr, Opts: s.opts.String(), OptsRaw: s.opts, BoundDevIf: s.device}
+func (s *socket) list(addr workload.Endpoint, errno unix.Errno) {
+	e := Event{Proc: s.Proc, NetnsID: s.netnsID, Addr: addr, Opts: s.opts.String(), OptsRaw: s.opts, BoundDevIf: s.device}
 	if errno != 0 {
 		e.Error, e.ErrorRaw = unix.ErrnoName(errno), uint32(errno)
 	}
-	s.events = append(s.events, e)
+	s.Events = append(s.Events, e)
 }
 
 // port is the one that the socket has got.
-func (s *socket) port() int { return s.events[len(s.events)-1].Addr.Port }
+func (s *socket) port() int { return s.Events[len(s.Events)-1].Addr.Port }
 
 // bindNew binds a new socket.
 func (t *thread) bindNew(p protocol, to unix.Sockaddr, want unix.Errno) (*socket, error) {

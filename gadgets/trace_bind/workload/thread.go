@@ -4,109 +4,32 @@
 package main
 
 import (
-	"fmt"
-	"os"
-	"runtime"
-	"unsafe"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one thread of the system with what it did. It is for a function that has it for itself:
-// what it does to the thread's name, user or namespace ends with it.
+// thread is one that binds sockets.
 type thread struct {
-	proc    Proc
+	*workload.Thread[Event]
 	netnsID uint64
-	events  []Event
 	fds     []int // to be closed
 }
 
-// part is what one thread does, under a name of its own.
-type part struct {
-	comm string
-	run  func(*thread) error
-}
-
-// onThread runs p on a thread of its own, which is not used for anything else afterwards.
-func onThread(p part) ([]Event, error) {
-	t := &thread{}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := t.name(p.comm)
-		if err == nil {
-			err = p.run(t)
+func onThread(comm string, do func(*thread) error) workload.Task[Event] {
+	return workload.OnThread(comm, func(w *workload.Thread[Event]) error {
+		netns, err := workload.Namespace("/proc/thread-self/ns/net")
+		if err != nil {
+			return err
 		}
-		t.close()
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		return nil, fmt.Errorf("thread %s: %w", p.comm, err)
-	}
-	return t.events, nil
+		t := &thread{Thread: w, netnsID: netns}
+		defer t.close()
+		return do(t)
+	})
 }
 
-func (t *thread) name(comm string) error {
-	name, err := unix.BytePtrFromString(comm)
-	if err != nil {
-		return err
+func (t *thread) close() {
+	for _, fd := range t.fds {
+		unix.Close(fd)
 	}
-	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0); err != nil {
-		return fmt.Errorf("name the thread: %w", err)
-	}
-	t.proc = Proc{
-		Comm:   comm[:min(len(comm), 15)],
-		PID:    os.Getpid(),
-		TID:    unix.Gettid(),
-		Creds:  Creds{UID: os.Getuid(), GID: os.Getgid()},
-		Parent: Parent{PID: os.Getppid()},
-	}
-	t.proc.MntnsID, err = inode("/proc/thread-self/ns/mnt")
-	if err != nil {
-		return err
-	}
-	t.netnsID, err = inode("/proc/thread-self/ns/net")
-	return err
-}
-
-// becomeNobody gives up the rights of root for this thread only.
-func (t *thread) becomeNobody() error {
-	const nobody = 65534
-	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
-		if _, _, errno := unix.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
-			return fmt.Errorf("become nobody: %w", errno)
-		}
-	}
-	t.proc.Creds = Creds{UID: nobody, GID: nobody}
-	return nil
-}
-
-func inode(path string) (uint64, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return 0, fmt.Errorf("inode of %s: %w", path, err)
-	}
-	return st.Ino, nil
-}
-
-// ownNetwork puts the thread into a network namespace of its own, where it may do all.
-func (t *thread) ownNetwork() error {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("leave the network namespace: %w", err)
-	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	request.SetUint16(unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
-		return fmt.Errorf("bring up the loopback interface: %w", err)
-	}
-	t.netnsID, err = inode("/proc/thread-self/ns/net")
-	return err
 }

@@ -5,65 +5,32 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-type unixIDMap = syscall.SysProcIDMap
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // comm is the name of threads whose checks count.
 const comm = "cap-workload"
 
-// thread is one thread of the system with the checks that it caused. It is for a function that has it
-// for itself: what it does to the thread's rights ends with it.
+// thread is one that is checked.
 type thread struct {
-	proc   Proc
+	*workload.Thread[Event]
 	userns uint64
-	events []Event
 }
 
-// onThread runs do on a thread of its own, which is not used for anything else afterwards.
-func onThread(do func(*thread) error) ([]Event, error) {
-	t := &thread{}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := t.describe()
-		if err == nil {
-			err = do(t)
+// onThread does not name the thread: do of the thread does.
+func onThread(do func(*thread) error) workload.Task[Event] {
+	return workload.OnThread("", func(w *workload.Thread[Event]) error {
+		userns, err := workload.Namespace("/proc/thread-self/ns/user")
+		if err != nil {
+			return err
 		}
-		done <- err
-	}()
-	err := <-done
-	return t.events, err
-}
-
-func (t *thread) describe() error {
-	t.proc = Proc{
-		Comm:   comm,
-		PID:    os.Getpid(),
-		TID:    unix.Gettid(),
-		Creds:  Creds{UID: os.Getuid(), GID: os.Getgid()},
-		Parent: Parent{PID: os.Getppid()},
-	}
-	var err error
-	if t.proc.MntnsID, err = inode("/proc/thread-self/ns/mnt"); err != nil {
-		return err
-	}
-	t.userns, err = inode("/proc/thread-self/ns/user")
-	return err
-}
-
-func inode(path string) (uint64, error) {
-	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
-		return 0, fmt.Errorf("inode of %s: %w", path, err)
-	}
-	return st.Ino, nil
+		w.Proc.Comm = comm
+		return do(&thread{Thread: w, userns: userns})
+	})
 }
 
 // do makes calls and lists their checks. What may not be has none of the capabilities that count
@@ -92,7 +59,7 @@ func (t *thread) do(may bool, list ...*call) error {
 
 func (t *thread) list(c *call, has bool, effective uint64) {
 	e := Event{
-		Proc: t.proc, Cap: c.cap.name, CapRaw: c.cap.number, Capable: has,
+		Proc: t.Proc, Cap: c.cap.name, CapRaw: c.cap.number, Capable: has,
 		CapEffectiveRaw: effective, CurrentUserns: t.userns, TargetUserns: c.target,
 		Syscall: c.name, SyscallRaw: uint64(c.number),
 	}
@@ -102,7 +69,7 @@ func (t *thread) list(c *call, has bool, effective uint64) {
 	if tellsKind() {
 		e.Audit, e.InSetID = &c.audit, &c.insetid
 	}
-	t.events = append(t.events, e)
+	t.Events = append(t.Events, e)
 }
 
 // tellsKind reports whether it is sure that the gadget knows the kind of a check. Since Linux 6.15 it
@@ -132,16 +99,4 @@ func (t *thread) effective() (uint64, error) {
 		return 0, err
 	}
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
-}
-
-// becomeNobody gives up the rights of root for this thread only.
-func (t *thread) becomeNobody() error {
-	const nobody = 65534
-	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
-		if _, _, errno := unix.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
-			return fmt.Errorf("become nobody: %w", errno)
-		}
-	}
-	t.proc.Creds = Creds{UID: nobody, GID: nobody}
-	return nil
 }

@@ -6,46 +6,25 @@ package main
 import (
 	"path"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // Event is what trace_exec has to say of a call, as far as it can be known beforehand.
 type Event struct {
-	Proc           Proc   `json:"proc"`
-	Error          string `json:"error"`
-	ErrorRaw       uint32 `json:"error_raw"`
-	ArgsCount      int    `json:"args_count"`
-	ArgsSize       int    `json:"args_size"`
-	ArgsTruncated  bool   `json:"args_truncated"`
-	LoginUID       uint32 `json:"loginuid"`
-	SessionID      uint32 `json:"sessionid"`
-	Fname          string `json:"fname"`
-	FnameTruncated bool   `json:"fname_truncated"`
-	Args           string `json:"args"`
-	Cwd            string `json:"cwd"`
-	Exepath        string `json:"exepath"`
-}
-
-// Proc is the process, after the call.
-type Proc struct {
-	Comm    string `json:"comm,omitempty"` // empty where kernels differ
-	PID     int    `json:"pid"`
-	TID     int    `json:"tid"`
-	MntnsID uint64 `json:"mntns_id"`
-	Creds   Creds  `json:"creds"`
-	Parent  Parent `json:"parent"`
-}
-
-// Creds are the real ids.
-type Creds struct {
-	UID int `json:"uid"`
-	GID int `json:"gid"`
-}
-
-// Parent is the thread that started a process.
-type Parent struct {
-	Comm string `json:"comm,omitempty"`
-	PID  int    `json:"pid"`
-	TID  int    `json:"tid,omitempty"`
+	Proc           workload.Proc `json:"proc"` // after the call; no comm where kernels differ
+	Error          string        `json:"error"`
+	ErrorRaw       uint32        `json:"error_raw"`
+	ArgsCount      int           `json:"args_count"`
+	ArgsSize       int           `json:"args_size"`
+	ArgsTruncated  bool          `json:"args_truncated"`
+	LoginUID       uint32        `json:"loginuid"`
+	SessionID      uint32        `json:"sessionid"`
+	Fname          string        `json:"fname"`
+	FnameTruncated bool          `json:"fname_truncated"`
+	Args           string        `json:"args"`
+	Cwd            string        `json:"cwd"`
+	Exepath        string        `json:"exepath"`
 }
 
 // What the record has room for: bytes with the terminating zero.

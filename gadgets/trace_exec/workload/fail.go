@@ -5,7 +5,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unsafe"
 
@@ -50,9 +49,7 @@ func (t *thread) list(c failure, errno unix.Errno) error {
 	if errno != c.want {
 		return fmt.Errorf("execute %.80q: got %q, want %q", c.name, unix.ErrnoName(errno), unix.ErrnoName(c.want))
 	}
-	e := t.event(os.Getpid())
-	e.Proc.Comm, e.Proc.TID = t.comm, t.tid
-	e.Proc.Parent = Parent{PID: os.Getppid()}
+	e := t.eventOf(t.Proc)
 	e.Error, e.ErrorRaw = unix.ErrnoName(errno), uint32(errno)
 	e.Exepath = cutPath(t.self)
 	if c.badName == 0 {
@@ -61,7 +58,7 @@ func (t *thread) list(c failure, errno unix.Errno) error {
 	if c.badArgs == 0 {
 		e.setCallArgs(c.args)
 	}
-	t.events = append(t.events, e)
+	t.Events = append(t.Events, e)
 	return nil
 }
 

@@ -4,13 +4,10 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // files are the programs to execute, and what is the same in all events.
@@ -18,7 +15,6 @@ type files struct {
 	dir  string // absolute and free of symbolic links; the current directory, too
 	self string // this program
 
-	mntns               uint64
 	loginUID, sessionID uint32
 }
 
@@ -49,11 +45,6 @@ func newFiles(dir string) (*files, error) {
 		return nil, err
 	}
 	f := &files{dir: dir, self: self, loginUID: idFrom("/proc/self/loginuid"), sessionID: idFrom("/proc/self/sessionid")}
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {
-		return nil, fmt.Errorf("find the mount namespace: %w", err)
-	}
-	f.mntns = st.Ino
 	return f, f.make()
 }
 

@@ -5,30 +5,20 @@ package main
 
 import (
 	"fmt"
-	"sync"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Run causes the events and returns them.
-func Run(f *files) ([]Event, error) {
-	var events []Event
-	for _, part := range []struct {
-		comm string
-		do   func(*thread) error
-	}{
-		{"exec-ways", func(t *thread) error { return t.startAll(waysToStart(t.files)) }},
-		{"exec-args", func(t *thread) error { return t.startAll(argsToStart()) }},
-		{"exec-again", executeAgain},
-		{"exec-failures", func(t *thread) error { return t.failAll(failures(t.files)) }},
-		{"exec-32-bit", compat},
-	} {
-		more, err := f.onThread(part.comm, part.do)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, more...)
-	}
-	more, err := atOnce(f)
-	return append(events, more...), err
+// all are the tasks of a run.
+func (f *files) all() workload.Task[Event] {
+	return workload.InTurn(
+		f.onThread("exec-ways", func(t *thread) error { return t.startAll(waysToStart(f)) }),
+		f.onThread("exec-args", func(t *thread) error { return t.startAll(argsToStart()) }),
+		f.onThread("exec-again", executeAgain),
+		f.onThread("exec-failures", func(t *thread) error { return t.failAll(failures(f)) }),
+		f.onThread("exec-32-bit", compat),
+		f.onThreads(4, startOften),
+	)
 }
 
 // executeAgain starts programs that execute another.
@@ -47,26 +37,24 @@ func executeAgain(t *thread) error {
 		e.setFname(next.fname)
 		e.setArgs(nextArgs)
 		e.Proc.Comm, e.Exepath = next.comm, next.exepath
-		t.events = append(t.events, e)
+		t.Events = append(t.Events, e)
 	}
 	return nil
 }
 
-// atOnce starts programs from several threads at the same time.
-func atOnce(f *files) ([]Event, error) {
-	return inThreads(f, 4, func(t *thread) error {
-		for n := range 50 {
-			if _, err := t.start(program{name: "./program", args: []string{"program", t.comm, fmt.Sprint(n)}}); err != nil {
-				return err
-			}
+// startOften is for several threads at the same time.
+func startOften(t *thread) error {
+	for n := range 50 {
+		if _, err := t.start(program{name: "./program", args: []string{"program", t.Proc.Comm, fmt.Sprint(n)}}); err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
-// Races causes the events of threads that execute programs at the same time, and returns them.
-func Races(f *files) ([]Event, error) {
-	return inThreads(f, 2, func(t *thread) error {
+// races are threads that execute programs at the same time.
+func (f *files) races() workload.Task[Event] {
+	return f.onThreads(2, func(t *thread) error {
 		for range 50 {
 			pid, err := t.start(program{name: "./program", args: []string{"racer"}, mode: modeRace})
 			if err != nil {
@@ -76,27 +64,8 @@ func Races(f *files) ([]Event, error) {
 			e.setFname("./program")
 			e.setArgs(nextArgs)
 			e.Proc.Comm = "program"
-			t.events = append(t.events, e)
+			t.Events = append(t.Events, e)
 		}
 		return nil
 	})
-}
-
-func inThreads(f *files, threads int, do func(*thread) error) ([]Event, error) {
-	var wg sync.WaitGroup
-	events, errs := make([][]Event, threads), make([]error, threads)
-	for i := range threads {
-		wg.Go(func() {
-			events[i], errs[i] = f.onThread(fmt.Sprintf("exec-thread-%d", i), do)
-		})
-	}
-	wg.Wait()
-	var all []Event
-	for i := range threads {
-		if errs[i] != nil {
-			return nil, errs[i]
-		}
-		all = append(all, events[i]...)
-	}
-	return all, nil
 }

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // program is one to be started in a new process.
@@ -53,7 +55,7 @@ func (t *thread) start(p program) (pid int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("start %.80q: %w", p.name, err)
 	}
-	t.events = append(t.events, t.started(pid, p))
+	t.Events = append(t.Events, t.started(pid, p))
 	var status syscall.WaitStatus
 	if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
 		return 0, fmt.Errorf("wait for %.80q: %w", p.name, err)
@@ -70,7 +72,7 @@ func (t *thread) started(pid int, p program) Event {
 	comm := path.Base(p.name)
 	e.Proc.Comm = comm[:min(len(comm), roomComm-1)]
 	if p.user != 0 {
-		e.Proc.Creds = Creds{UID: p.user, GID: p.user}
+		e.Proc.Creds = workload.Creds{UID: p.user, GID: p.user}
 	}
 	if p.gets == nil {
 		p.gets = p.args

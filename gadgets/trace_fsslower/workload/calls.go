@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 const create = unix.O_CREAT | unix.O_EXCL | unix.O_RDWR
@@ -18,29 +19,6 @@ const create = unix.O_CREAT | unix.O_EXCL | unix.O_RDWR
 var oddNames = []string{
 	"two words", "Grüße-世界-🗂", "\x1b[31mred\x1b[0m\x07", "line\nbreak\ttab", `quote"back\slash`, "not\xffutf\xfe8",
 	strings.Repeat("n", 255),
-}
-
-// run causes the events and returns them.
-func run(root int) ([]Event, error) {
-	var events []Event
-	for _, part := range []struct {
-		comm string
-		run  func(*thread) error
-	}{
-		{"fs-files", files},
-		{"fs-sync", syncs},
-		{"fs-failures", failures},
-		{"fs-other", others},
-		{"fs-names", names},
-	} {
-		more, err := onThread(root, part.comm, part.run)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, more...)
-	}
-	more, err := atOnce(root)
-	return append(events, more...), err
 }
 
 // with opens a file for f.
@@ -155,25 +133,13 @@ func names(t *thread) error {
 }
 
 // atOnce uses several files from as many threads at the same time.
-func atOnce(root int) ([]Event, error) {
-	const threads, times = 4, 50
-	var (
-		wg     sync.WaitGroup
-		events [threads][]Event
-		errs   [threads]error
-	)
-	for i := range threads {
-		wg.Go(func() {
-			name := fmt.Sprintf("fs-thread-%d", i)
-			events[i], errs[i] = onThread(root, name, func(t *thread) error { return t.repeat(name, times) })
-		})
+func (d *disk) atOnce() workload.Task[Event] {
+	var tasks []workload.Task[Event]
+	for i := range 4 {
+		name := fmt.Sprintf("fs-thread-%d", i)
+		tasks = append(tasks, d.onThread(name, func(t *thread) error { return t.repeat(name, 50) }))
 	}
-	wg.Wait()
-	var all []Event
-	for i := range threads {
-		all = append(all, events[i]...)
-	}
-	return all, errors.Join(errs[:]...)
+	return workload.AtOnce(tasks...)
 }
 
 func (t *thread) repeat(name string, times int) error {

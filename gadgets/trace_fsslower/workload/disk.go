@@ -13,24 +13,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newDisk makes an ext4 file system in a file in dir and returns its root directory. It is mounted
-// nowhere, so that nobody else finds it, and it and all that it takes are gone when the last of its
-// files is closed.
-func newDisk(dir string) (root int, err error) {
+// disk is an ext4 file system. It is mounted nowhere, so that nobody else finds it, and it and all
+// that it takes are gone when the last of its files is closed.
+type disk struct {
+	root int // descriptor of its root directory
+}
+
+// newDisk makes a disk in a file in dir.
+func newDisk(dir string) (*disk, error) {
 	file := filepath.Join(dir, "disk")
 	if err := format(file); err != nil {
-		return -1, err
+		return nil, err
 	}
 	device, err := attachLoop(file)
 	if err != nil {
-		return -1, fmt.Errorf("make a block device of %s: %w", file, err)
+		return nil, fmt.Errorf("make a block device of %s: %w", file, err)
 	}
 	defer device.Close() // the file system keeps it open
-	root, err = mountDetached("ext4", device.Name())
+	root, err := mountDetached("ext4", device.Name())
 	if err != nil {
-		return -1, fmt.Errorf("mount %s: %w", file, err)
+		return nil, fmt.Errorf("mount %s: %w", file, err)
 	}
-	return root, nil
+	return &disk{root: root}, nil
 }
 
 // format makes an ext4 file system. It has no journal, which takes time.

@@ -6,59 +6,30 @@
 //
 //	workload DIR
 //
-// It writes a line {"args": […], "pid": …} to standard output, with the arguments that trace_fsslower
-// is to be run with, and waits for a line on standard input. Then it causes its events, prints one
-// line of JSON for each and ends. Of what a thread causes the order is that of the lines. DIR is a
-// folder for the file that the file system lies in.
+// DIR is a folder for the file that the file system lies in.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// ready is the first line.
-type ready struct {
-	Args []string `json:"args"`
-	PID  int      `json:"pid"`
-}
+func main() { workload.Main(run) }
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: workload DIR")
-		os.Exit(2)
-	}
-	if err := serve(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "workload:", err)
-		os.Exit(1)
-	}
-}
-
-func serve(dir string) error {
-	root, err := newDisk(dir)
+func run(dir string) error {
+	d, err := newDisk(dir)
 	if err != nil {
 		return fmt.Errorf("make a file system: %w", err)
 	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
-	args := []string{"--filesystem", "ext4", "--min", "0", "--pid", strconv.Itoa(os.Getpid())}
-	if err := out.Encode(ready{Args: args, PID: os.Getpid()}); err != nil {
-		return err
-	}
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return fmt.Errorf("wait for the start: %w", err)
-	}
-	events, err := run(root)
-	if err != nil {
-		return err
-	}
-	for i := range events {
-		if err := out.Encode(&events[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return workload.Cause([]string{"--filesystem", "ext4", "--min", "0", "--pid", strconv.Itoa(os.Getpid())}, workload.InTurn(
+		d.onThread("fs-files", files),
+		d.onThread("fs-sync", syncs),
+		d.onThread("fs-failures", failures),
+		d.onThread("fs-other", others),
+		d.onThread("fs-names", names),
+		d.atOnce(),
+	))
 }

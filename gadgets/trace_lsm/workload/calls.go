@@ -6,33 +6,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
-)
 
-// run causes the events and returns them.
-func run(process string) ([]Event, error) {
-	var events []Event
-	for _, part := range []struct {
-		comm string
-		run  func(*thread) error
-	}{
-		{"lsm-files", files},
-		{"lsm-sockets", sockets},
-		{"lsm-tasks", tasks},
-		{"lsm-exec", execute},
-	} {
-		more, err := onThread(process, part.comm, part.run)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, more...)
-	}
-	more, err := atOnce(process)
-	return append(events, more...), err
-}
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 func (t *thread) open(name string) error {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -83,7 +62,7 @@ func tasks(t *thread) error {
 		return err
 	}
 	nice := 20 - raw // as the kernel returns it
-	_, err1 := unix.Getpgid(t.proc.PID)
+	_, err1 := unix.Getpgid(t.Proc.PID)
 	return errors.Join(
 		t.asks(err1, 0, "task_getpgid"),
 		t.getsid(),
@@ -93,7 +72,7 @@ func tasks(t *thread) error {
 }
 
 func (t *thread) getsid() error {
-	_, err := unix.Getsid(t.proc.PID)
+	_, err := unix.Getsid(t.Proc.PID)
 	return t.asks(err, 0, "task_getsid")
 }
 
@@ -103,30 +82,20 @@ func execute(t *thread) error {
 	return t.asks(err, unix.ENOEXEC, "file_open", "bprm_creds_for_exec", "bprm_check_security")
 }
 
-// atOnce opens files from several threads at the same time.
-func atOnce(process string) ([]Event, error) {
-	const threads, times = 4, 50
-	var (
-		wg     sync.WaitGroup
-		events [threads][]Event
-		errs   [threads]error
-	)
-	for i := range threads {
-		wg.Go(func() {
-			events[i], errs[i] = onThread(process, fmt.Sprintf("lsm-thread-%d", i), func(t *thread) error {
-				for range times {
-					if err := t.open("garbage"); err != nil {
-						return err
-					}
-				}
-				return nil
-			})
-		})
+// atOnce opens a file from several threads at the same time.
+func (p process) atOnce() workload.Task[Event] {
+	var tasks []workload.Task[Event]
+	for i := range 4 {
+		tasks = append(tasks, p.onThread(fmt.Sprintf("lsm-thread-%d", i), openOften))
 	}
-	wg.Wait()
-	var all []Event
-	for i := range threads {
-		all = append(all, events[i]...)
+	return workload.AtOnce(tasks...)
+}
+
+func openOften(t *thread) error {
+	for range 50 {
+		if err := t.open("garbage"); err != nil {
+			return err
+		}
 	}
-	return all, errors.Join(errs[:]...)
+	return nil
 }

@@ -3,31 +3,12 @@
 
 package main
 
+import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+
 // Event is what trace_lsm has to say of a call, as far as it can be known beforehand.
 type Event struct {
-	Proc       Proc   `json:"proc"`
-	Tracepoint string `json:"tracepoint"`
-}
-
-// Proc is who caused it.
-type Proc struct {
-	Comm    string `json:"comm"`
-	PID     int    `json:"pid"`
-	TID     int    `json:"tid"`
-	MntnsID uint64 `json:"mntns_id"`
-	Creds   Creds  `json:"creds"`
-	Parent  Parent `json:"parent"`
-}
-
-// Creds are the real ids.
-type Creds struct {
-	UID int `json:"uid"`
-	GID int `json:"gid"`
-}
-
-// Parent is the process that started the workload.
-type Parent struct {
-	PID int `json:"pid"`
+	Proc       workload.Proc `json:"proc"`
+	Tracepoint string        `json:"tracepoint"`
 }
 
 // The hooks that are traced. Go's runtime does not make the kernel call them.

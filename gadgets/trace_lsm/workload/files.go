@@ -7,22 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// prepare makes files, changes to their directory, and returns the process' name. The directory is a
-// file system of its own, in memory and mounted nowhere: on one that passes requests on to another, as
+// prepare makes files, changes to their directory, and returns the process. The directory is a file
+// system of its own, in memory and mounted nowhere: on one that passes requests on to another, as
 // overlay does, most hooks are called twice.
-func prepare() (comm string, err error) {
+func prepare() (process, error) {
 	root, err := mountMemory()
 	if err != nil {
-		return "", fmt.Errorf("make a file system: %w", err)
+		return process{}, fmt.Errorf("make a file system: %w", err)
 	}
 	defer unix.Close(root)
-	name, err := os.ReadFile("/proc/self/comm")
-	return strings.TrimSpace(string(name)), errors.Join(err,
+	self, err := workload.Self()
+	return process{comm: self.Comm}, errors.Join(err,
 		unix.Fchdir(root),
 		os.WriteFile("plain", nil, 0o600),
 		os.WriteFile("garbage", []byte("no program\n"), 0o700),

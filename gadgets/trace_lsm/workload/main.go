@@ -8,61 +8,34 @@
 //
 //	workload DIR
 //
-// It writes a line {"args": […], "pid": …} to standard output, with the arguments that trace_lsm is
-// to be run with, and waits for a line on standard input. Then it causes its events, prints one line
-// of JSON for each and ends. Of what a thread causes the order is that of the lines. DIR is not used.
+// DIR is not used.
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// ready is the first line.
-type ready struct {
-	Args []string `json:"args"`
-	PID  int      `json:"pid"`
-}
+func main() { workload.Main(run) }
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: workload DIR")
-		os.Exit(2)
-	}
-	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "workload:", err)
-		os.Exit(1)
-	}
-}
-
-func serve() error {
-	process, err := prepare()
+func run(string) error {
+	p, err := prepare()
 	if err != nil {
 		return fmt.Errorf("make files: %w", err)
 	}
-	out := json.NewEncoder(os.Stdout)
 	// With the process' id no event is lost because others cause a lot.
 	args := []string{"--pid", strconv.Itoa(os.Getpid())}
 	for _, hook := range hooks {
 		args = append(args, "--trace-"+hook)
 	}
-	if err := out.Encode(ready{Args: args, PID: os.Getpid()}); err != nil {
-		return err
-	}
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return fmt.Errorf("wait for the start: %w", err)
-	}
-	events, err := run(process)
-	if err != nil {
-		return err
-	}
-	for i := range events {
-		if err := out.Encode(&events[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return workload.Cause(args, workload.InTurn(
+		p.onThread("lsm-files", files),
+		p.onThread("lsm-sockets", sockets),
+		p.onThread("lsm-tasks", tasks),
+		p.onThread("lsm-exec", execute),
+		p.atOnce(),
+	))
 }

@@ -6,10 +6,7 @@
 //
 //	workload DIR
 //
-// It writes a line {"args": […], "pid": …} to standard output, with the arguments that trace_malloc
-// is to be run with, and waits for a line on standard input. Then it causes its events, prints one
-// line of JSON for each and ends. Of what a process causes the order is that of the lines. DIR is a
-// folder for its files.
+// DIR is a folder for its files.
 //
 // A Go program does not use the C library. The processes are programs of a few dozen instructions
 // that call what they are told to; the workload writes their files by itself, so that no compiler
@@ -17,61 +14,37 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// ready is the first line.
-type ready struct {
-	Args []string `json:"args"`
-	PID  int      `json:"pid"`
-}
+func main() { workload.Main(run) }
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: workload DIR")
-		os.Exit(2)
-	}
-	if err := serve(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "workload:", err)
-		os.Exit(1)
-	}
-}
-
-func serve(dir string) error {
+func run(dir string) error {
 	processes, err := startAll(dir)
 	if err != nil {
 		return err
 	}
-	out := json.NewEncoder(os.Stdout)
 	// With the processes' name no event is lost because others allocate a lot.
-	if err := out.Encode(ready{Args: []string{"--comm", comm}, PID: os.Getpid()}); err != nil {
-		return err
-	}
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return fmt.Errorf("wait for the start: %w", err)
-	}
-	for _, p := range processes {
-		if err := p.goOn(); err != nil {
-			return err
-		}
-	}
-	for _, p := range processes {
-		events, err := p.finish()
-		if err != nil {
-			return err
-		}
-		for i := range events {
-			if err := out.Encode(&events[i]); err != nil {
-				return err
+	return workload.Cause([]string{"--comm", comm}, func() ([]Event, error) {
+		for _, p := range processes {
+			if err := p.goOn(); err != nil {
+				return nil, err
 			}
 		}
-	}
-	return nil
+		var events []Event
+		for _, p := range processes {
+			more, err := p.finish()
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, more...)
+		}
+		return events, nil
+	})
 }
 
 func startAll(dir string) ([]*process, error) {

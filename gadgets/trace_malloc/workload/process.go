@@ -12,7 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // process is a script that has been started and waits.
@@ -68,17 +68,9 @@ func (p *process) finish() ([]Event, error) {
 	return p.script.results(words, proc), nil
 }
 
-func (p *process) proc() (Proc, error) {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {
-		return Proc{}, fmt.Errorf("find the mount namespace: %w", err)
-	}
-	return Proc{
-		Comm:    comm,
-		PID:     p.cmd.Process.Pid,
-		TID:     p.cmd.Process.Pid,
-		MntnsID: st.Ino,
-		Creds:   Creds{UID: os.Getuid(), GID: os.Getgid()},
-		Parent:  Parent{Comm: "workload", PID: os.Getpid()},
-	}, nil
+func (p *process) proc() (workload.Proc, error) {
+	self, err := workload.Self()
+	proc := self.Child(comm, p.cmd.Process.Pid)
+	proc.Parent.Comm = self.Comm
+	return proc, err
 }

@@ -3,7 +3,11 @@
 
 package main
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // script is a program of which it is known what trace_malloc says of it.
 type script struct {
@@ -85,7 +89,7 @@ func (s *script) posixMemalign(align, size uint64) word {
 }
 
 // results returns the events, given the program's memory at its end.
-func (s *script) results(words []uint64, proc Proc) []Event {
+func (s *script) results(words []uint64, proc workload.Proc) []Event {
 	// In glibc before 2.38 these are one function, with one name.
 	oneFunction := words[s.function(memalign)] == words[s.function(alignedAlloc)]
 	var events []Event

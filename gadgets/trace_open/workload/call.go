@@ -47,7 +47,7 @@ func (t *thread) list(c call, r uintptr, errno unix.Errno) error {
 	if errno != c.want {
 		return fmt.Errorf("open %.80q: got %q, want %q", c.name, errname(errno), errname(c.want))
 	}
-	e := Event{Proc: t.proc, FlagsRaw: uint32(c.flags)}
+	e := Event{Proc: t.Proc, FlagsRaw: uint32(c.flags)}
 	if c.badName == 0 {
 		e.setFname(c.name)
 	}
@@ -62,7 +62,7 @@ func (t *thread) list(c call, r uintptr, errno unix.Errno) error {
 		e.FD = uint32(r)
 		e.setFpath(c.fpath)
 	}
-	t.events = append(t.events, e)
+	t.Events = append(t.Events, e)
 	return nil
 }
 

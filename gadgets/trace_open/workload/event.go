@@ -6,40 +6,21 @@ package main
 import (
 	"path"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // Event is what trace_open has to say of a call, as far as it can be known beforehand.
 type Event struct {
-	Proc           Proc   `json:"proc"`
-	Error          string `json:"error"`
-	ErrorRaw       uint32 `json:"error_raw"`
-	FD             uint32 `json:"fd"`
-	FlagsRaw       uint32 `json:"flags_raw"`
-	ModeRaw        uint32 `json:"mode_raw"`
-	Fname          string `json:"fname"`
-	FnameTruncated bool   `json:"fname_truncated"`
-	Fpath          string `json:"fpath"`
-}
-
-// Proc is who called.
-type Proc struct {
-	Comm    string `json:"comm"`
-	PID     int    `json:"pid"`
-	TID     int    `json:"tid"`
-	MntnsID uint64 `json:"mntns_id"`
-	Creds   Creds  `json:"creds"`
-	Parent  Parent `json:"parent"`
-}
-
-// Creds are the real ids.
-type Creds struct {
-	UID int `json:"uid"`
-	GID int `json:"gid"`
-}
-
-// Parent is the process that started the workload.
-type Parent struct {
-	PID int `json:"pid"`
+	Proc           workload.Proc `json:"proc"`
+	Error          string        `json:"error"`
+	ErrorRaw       uint32        `json:"error_raw"`
+	FD             uint32        `json:"fd"`
+	FlagsRaw       uint32        `json:"flags_raw"`
+	ModeRaw        uint32        `json:"mode_raw"`
+	Fname          string        `json:"fname"`
+	FnameTruncated bool          `json:"fname_truncated"`
+	Fpath          string        `json:"fpath"`
 }
 
 // What the record has room for, without the terminating zero.

@@ -4,41 +4,27 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Run causes the events and returns them.
-func Run(dir string) ([]Event, error) {
-	f, err := newFiles(dir)
-	if err != nil {
-		return nil, fmt.Errorf("make files: %w", err)
-	}
-	var events []Event
-	for _, part := range []struct {
-		comm string
-		run  func(*thread) error
-	}{
-		{"open-ways", func(t *thread) error { return t.all(append(f.oldCalls(), f.calls()...)) }},
-		{"open-openat2", func(t *thread) error { return t.all(f.openat2Calls()) }},
-		{"open-a-name-longer-than-comm", func(t *thread) error { return t.all(f.nameCalls()) }},
-		{"open-failures", func(t *thread) error { return t.all(f.failingCalls()) }},
-		{"open-below-fd", f.belowDescriptor},
-		{"open-no-folder", f.withoutFolder},
-		{"open-mounts", f.inOwnMounts},
-		{"open-nobody", f.asNobody},
-		{"open-32-bit", f.compat},
-	} {
-		more, err := onThread(part.comm, part.run)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, more...)
-	}
-	more, err := f.atOnce()
-	return append(events, more...), err
+// openAll is all that the workload does.
+func (f *files) openAll() workload.Task[Event] {
+	return workload.InTurn(
+		onThread("open-ways", func(t *thread) error { return t.all(append(f.oldCalls(), f.calls()...)) }),
+		onThread("open-openat2", func(t *thread) error { return t.all(f.openat2Calls()) }),
+		onThread("open-a-name-longer-than-comm", func(t *thread) error { return t.all(f.nameCalls()) }),
+		onThread("open-failures", func(t *thread) error { return t.all(f.failingCalls()) }),
+		onThread("open-below-fd", f.belowDescriptor),
+		onThread("open-no-folder", f.withoutFolder),
+		onThread("open-mounts", f.inOwnMounts),
+		onThread("open-nobody", f.asNobody),
+		onThread("open-32-bit", f.compat),
+		f.atOnce(),
+	)
 }
 
 func (f *files) calls() []call {

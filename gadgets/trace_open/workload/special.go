@@ -5,9 +5,10 @@ package main
 
 import (
 	"fmt"
-	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // belowDescriptor opens relative to an open folder.
@@ -82,7 +83,7 @@ func (f *files) inOwnMounts(t *thread) error {
 
 // asNobody opens what nobody may open.
 func (f *files) asNobody(t *thread) error {
-	if err := t.becomeNobody(); err != nil {
+	if err := t.BecomeNobody(); err != nil {
 		return err
 	}
 	return t.all([]call{
@@ -92,33 +93,18 @@ func (f *files) asNobody(t *thread) error {
 }
 
 // atOnce opens files from several threads at the same time.
-func (f *files) atOnce() ([]Event, error) {
-	const threads, times = 4, 100
-	var (
-		wg     sync.WaitGroup
-		events [threads][]Event
-		errs   [threads]error
-	)
-	for i := range threads {
-		wg.Go(func() {
-			events[i], errs[i] = onThread(fmt.Sprintf("open-thread-%d", i), func(t *thread) error {
-				for n := range times {
-					missing := call{name: fmt.Sprintf("missing-%d-%d", i, n), want: unix.ENOENT}
-					if err := t.all([]call{missing, {name: "plain", fpath: f.path("plain")}}); err != nil {
-						return err
-					}
+func (f *files) atOnce() workload.Task[Event] {
+	var tasks []workload.Task[Event]
+	for i := range 4 {
+		tasks = append(tasks, onThread(fmt.Sprintf("open-thread-%d", i), func(t *thread) error {
+			for n := range 100 {
+				missing := call{name: fmt.Sprintf("missing-%d-%d", i, n), want: unix.ENOENT}
+				if err := t.all([]call{missing, {name: "plain", fpath: f.path("plain")}}); err != nil {
+					return err
 				}
-				return nil
-			})
-		})
+			}
+			return nil
+		}))
 	}
-	wg.Wait()
-	var all []Event
-	for i := range threads {
-		if errs[i] != nil {
-			return nil, errs[i]
-		}
-		all = append(all, events[i]...)
-	}
-	return all, nil
+	return workload.AtOnce(tasks...)
 }

@@ -66,7 +66,7 @@ func newInfo(sig unix.Signal, code int) *[128]byte {
 
 // own is a signal to the thread itself.
 func (t *thread) own(sig unix.Signal, code int, result string) Event {
-	return to(t.proc.Comm, t.proc.PID, t.proc.TID, false, sig, code, result)
+	return to(t.Proc.Comm, t.Proc.PID, t.Proc.TID, false, sig, code, result)
 }
 
 // inTurn runs functions until one fails.

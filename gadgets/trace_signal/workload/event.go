@@ -3,43 +3,26 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // Event is what trace_signal has to say of a signal, as far as it can be known beforehand.
 type Event struct {
-	Proc     Proc    `json:"proc"`
-	TComm    *string `json:"tcomm,omitempty"`
-	TPID     int     `json:"tpid"`
-	TTID     *int    `json:"ttid,omitempty"`
-	Sig      string  `json:"sig"`
-	SigRaw   int     `json:"sig_raw"`
-	Error    string  `json:"error"`
-	ErrorRaw int     `json:"error_raw"`
-	CodeRaw  int     `json:"code_raw"`
-	Code     string  `json:"code"`
-	Group    bool    `json:"group"`
-	Result   string  `json:"result,omitempty"`
-}
-
-// Proc is who sent it.
-type Proc struct {
-	Comm    string `json:"comm"`
-	PID     int    `json:"pid"`
-	TID     int    `json:"tid"`
-	MntnsID uint64 `json:"mntns_id"`
-	Creds   Creds  `json:"creds"`
-	Parent  Parent `json:"parent"`
-}
-
-// Creds are the real ids.
-type Creds struct {
-	UID int `json:"uid"`
-	GID int `json:"gid"`
-}
-
-// Parent is the process that started it.
-type Parent struct {
-	PID int `json:"pid"`
+	Proc     workload.Proc `json:"proc"`
+	TComm    *string       `json:"tcomm,omitempty"`
+	TPID     int           `json:"tpid"`
+	TTID     *int          `json:"ttid,omitempty"`
+	Sig      string        `json:"sig"`
+	SigRaw   int           `json:"sig_raw"`
+	Error    string        `json:"error"`
+	ErrorRaw int           `json:"error_raw"`
+	CodeRaw  int           `json:"code_raw"`
+	Code     string        `json:"code"`
+	Group    bool          `json:"group"`
+	Result   string        `json:"result,omitempty"`
 }
 
 // to is a signal to a process, or to one of its threads.

@@ -10,32 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cause causes the events and returns them.
-func (ts *targets) cause() ([]Event, error) {
-	var events []Event
-	for _, part := range []struct {
-		comm string
-		run  func(*thread) error
-	}{
-		{"signal-kill", processes},
-		{"signal-a-name-longer-than-comm", threads},
-		{"signal-queue", queues},
-		{"signal-pidfd", descriptors},
-		{"signal-nobody", forbidden},
-		{"signal-overflow", overflows},
-		{"signal-kernel", fromKernel},
-		{"signal-32-bit", compat},
-		{"signal-children", children},
-	} {
-		more, err := ts.onThread(part.comm, part.run)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, more...)
-	}
-	return events, nil
-}
-
 // processes sends to processes, and to groups of them.
 func processes(t *thread) error {
 	failed := func(pid int, sig unix.Signal, errno unix.Errno) error {
@@ -61,7 +35,7 @@ func processes(t *thread) error {
 
 // threads sends to threads.
 func threads(t *thread) error {
-	pid, tid := t.proc.PID, t.proc.TID
+	pid, tid := t.Proc.PID, t.Proc.TID
 	const sig = unix.SIGUSR2
 	return inTurn(
 		func() error { return t.block(int(sig)) },
@@ -91,7 +65,7 @@ func threads(t *thread) error {
 
 // queues sends signals with a value.
 func queues(t *thread) error {
-	pid, tid := t.proc.PID, t.proc.TID
+	pid, tid := t.Proc.PID, t.Proc.TID
 	const ownCode = -42
 	return inTurn(
 		func() error {
@@ -131,7 +105,7 @@ func descriptors(t *thread) error {
 
 // forbidden sends to a process of another user.
 func forbidden(t *thread) error {
-	if err := t.becomeNobody(); err != nil {
+	if err := t.BecomeNobody(); err != nil {
 		return err
 	}
 	for _, sig := range []unix.Signal{unix.SIGUSR1, 0} {
@@ -151,7 +125,7 @@ func overflows(t *thread) error {
 	if err := unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Max: limit.Max}); err != nil {
 		return err
 	}
-	pid, tid := t.proc.PID, t.proc.TID
+	pid, tid := t.Proc.PID, t.Proc.TID
 	err := inTurn(
 		func() error { return t.block(int(realTime)) },
 		func() error { return t.block(int(otherRealTime)) },

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"os/signal"
 
@@ -98,12 +97,8 @@ func (p *target) signaled(sig unix.Signal, code int, result string) Event {
 // thread is told depends on who started p, and what becomes of it on whether the last one has been
 // noticed.
 func (t *thread) listChild(p *target, code int) {
-	proc := t.proc
-	proc.Comm, proc.PID, proc.TID = targetComm, p.pid, p.pid
-	proc.Creds = Creds{UID: os.Getuid(), GID: os.Getgid()}
-	proc.Parent.PID = os.Getpid()
-	e := Event{Proc: proc, TPID: os.Getpid(), SigRaw: int(unix.SIGCHLD), CodeRaw: code, Group: true}
-	t.events = append(t.events, e.complete())
+	e := Event{Proc: t.Proc.Child(targetComm, p.pid), TPID: t.Proc.PID, SigRaw: int(unix.SIGCHLD), CodeRaw: code, Group: true}
+	t.Events = append(t.Events, e.complete())
 }
 
 // listEnd lets p exit and lists that.

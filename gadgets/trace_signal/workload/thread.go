@@ -5,79 +5,28 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one thread of the system with the signals that it sent. It is for a function that has
-// it for itself: what it does to the thread's name, user or signal mask ends with it.
+// thread is one that sends signals to targets.
 type thread struct {
+	*workload.Thread[Event]
 	*targets
-	proc   Proc
-	events []Event
 }
 
-// onThread runs do on a thread of its own, which is not used for anything else afterwards.
-func (ts *targets) onThread(comm string, do func(*thread) error) ([]Event, error) {
-	t := &thread{targets: ts}
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := t.name(comm)
-		if err == nil {
-			err = do(t)
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		return nil, fmt.Errorf("thread %s: %w", comm, err)
-	}
-	return t.events, nil
-}
-
-func (t *thread) name(comm string) error {
-	name, err := unix.BytePtrFromString(comm)
-	if err != nil {
-		return err
-	}
-	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0); err != nil {
-		return fmt.Errorf("name the thread: %w", err)
-	}
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/mnt", &st); err != nil {
-		return fmt.Errorf("find the mount namespace: %w", err)
-	}
-	t.proc = Proc{
-		Comm:    comm[:min(len(comm), 15)],
-		PID:     os.Getpid(),
-		TID:     unix.Gettid(),
-		MntnsID: st.Ino,
-		Creds:   Creds{UID: os.Getuid(), GID: os.Getgid()},
-		Parent:  Parent{PID: os.Getppid()},
-	}
-	return nil
-}
-
-// becomeNobody gives up the rights of root for this thread only.
-func (t *thread) becomeNobody() error {
-	const nobody = 65534
-	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
-		if _, _, errno := unix.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
-			return fmt.Errorf("become nobody: %w", errno)
-		}
-	}
-	t.proc.Creds = Creds{UID: nobody, GID: nobody}
-	return nil
+func (ts *targets) onThread(comm string, do func(*thread) error) workload.Task[Event] {
+	return workload.OnThread(comm, func(t *workload.Thread[Event]) error { return do(&thread{t, ts}) })
 }
 
 // list lists an event of this thread.
 func (t *thread) list(e Event) {
-	e.Proc = t.proc
-	t.events = append(t.events, e.complete())
+	e.Proc = t.Proc
+	t.Events = append(t.Events, e.complete())
 }
 
 // complete adds the names of numbers.

@@ -74,7 +74,7 @@ func acrossThreads(t *thread) error {
 		var c connection
 		accepted := make(chan error)
 		go func() {
-			more, err := onThread(part{"tcp-acceptor", func(other *thread) error {
+			more, err := onThread("tcp-acceptor", func(other *thread) error {
 				_, _, err := unix.Accept4(l.fd, unix.MSG_OOB) // a bad flag, by which this thread is there
 				if err := mustBe("accept with a bad flag", err, unix.EINVAL); err != nil {
 					return err
@@ -85,8 +85,8 @@ func acrossThreads(t *thread) error {
 				c.server, c.clientEnd = fd, endpoint(from)
 				other.list("accept", endpoint(l.addr), c.clientEnd, 0, l.fd, fd)
 				return mustBe("accept", err, 0)
-			}})
-			t.events = append(t.events, more...)
+			})()
+			t.Events = append(t.Events, more...)
 			accepted <- err
 		}()
 		if err := <-accepted; err != nil {
@@ -101,13 +101,13 @@ func acrossThreads(t *thread) error {
 		}
 		c.client, c.peerEnd = fd, endpoint(l.addr)
 		t.list("connect", c.clientEnd, c.peerEnd, 0, fd, noFD)
-		more, err := onThread(part{"tcp-closer", func(other *thread) error {
+		more, err := onThread("tcp-closer", func(other *thread) error {
 			return inTurn(
 				func() error { return other.closeServer(&c) },
 				func() error { return other.closeClient(&c) },
 			)
-		}})
-		t.events = append(t.events, more...)
+		})()
+		t.Events = append(t.Events, more...)
 		return err
 	})
 }

@@ -142,17 +142,14 @@ func (t *thread) exitWith(c *connection, kill bool) error {
 	if err != nil {
 		return err
 	}
-	proc := t.proc
-	proc.Comm, proc.PID, proc.TID = "cat", heir.pid, heir.pid
-	proc.Parent.PID = t.proc.PID
 	if err := unix.Close(c.client); err != nil {
 		return err
 	}
 	if err := heir.end(kill); err != nil {
 		return err
 	}
-	e := Event{Proc: proc, NetnsID: t.netnsID, Type: "close", Src: c.clientEnd, Dst: c.peerEnd, FD: noFD, AcceptFD: noFD}
-	t.events = append(t.events, e)
+	t.list("close", c.clientEnd, c.peerEnd, 0, noFD, noFD)
+	t.Events[len(t.Events)-1].Proc = t.Proc.Child("cat", heir.pid)
 	return t.closeServer(c)
 }
 

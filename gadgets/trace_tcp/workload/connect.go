@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // refusals connects to where nobody listens, twice with one socket.
@@ -124,7 +126,7 @@ func (t *thread) badAddresses(n network, fd int) error {
 	for _, c := range []struct {
 		family uint16
 		size   uintptr
-		dst    Endpoint
+		dst    workload.Endpoint
 		want   unix.Errno
 	}{
 		{unix.AF_INET, 1, dst, unix.EINVAL},
@@ -304,7 +306,8 @@ func sendsFirst() bool {
 
 // inOwnNetwork connects in another network namespace.
 func inOwnNetwork(t *thread) error {
-	if err := t.ownNetwork(); err != nil {
+	var err error
+	if t.netnsID, err = t.OwnNetwork(); err != nil {
 		return err
 	}
 	return closings(t, ipv4())

@@ -3,12 +3,16 @@
 
 package main
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // connection is one with both of its ends in this process.
 type connection struct {
 	client, server     int
-	clientEnd, peerEnd Endpoint // the peer's as the client sees it, and the other way around
+	clientEnd, peerEnd workload.Endpoint // the peer's as the client sees it, and the other way around
 }
 
 // connect connects and lists it. The caller closes the socket.

@@ -5,51 +5,49 @@
 //
 //	workload DIR
 //
-// It writes a line {"pid": …} to standard output and waits for a line on standard input. Then it
-// causes its events, prints one line of JSON for each and ends. Of what a thread causes the order is
-// that of the lines. All is between addresses of this machine. DIR is not used.
+// All is between addresses of this machine. DIR is not used.
 package main
 
-import (
-	"bufio"
-	"encoding/json"
-	"fmt"
-	"os"
-)
+import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
-// ready is the first line.
-type ready struct {
-	PID int `json:"pid"`
+func main() { workload.Main(run) }
+
+func run(string) error {
+	return workload.Cause(nil, workload.InTurn(
+		workload.AtOnce(
+			workload.InTurn(tasks()...),
+			onThread("tcp-timeout", unanswered), // it takes seconds until nobody has answered
+		),
+		onThread("tcp-no-fd", withoutDescriptors), // with nobody else
+	))
 }
 
-func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: workload DIR")
-		os.Exit(2)
-	}
-	if err := serve(); err != nil {
-		fmt.Fprintln(os.Stderr, "workload:", err)
-		os.Exit(1)
-	}
-}
-
-func serve() error {
-	out := json.NewEncoder(os.Stdout)
-	out.SetEscapeHTML(false)
-	if err := out.Encode(ready{PID: os.Getpid()}); err != nil {
-		return err
-	}
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
-		return fmt.Errorf("wait for the start: %w", err)
-	}
-	events, err := Run()
-	if err != nil {
-		return err
-	}
-	for i := range events {
-		if err := out.Encode(&events[i]); err != nil {
-			return err
+func tasks() []workload.Task[Event] {
+	var list []workload.Task[Event]
+	for _, n := range []struct {
+		name string
+		network
+	}{{"4", ipv4()}, {"6", ipv6()}, {"4in6", mapped()}} {
+		with := func(f func(*thread, network) error) func(*thread) error {
+			return func(t *thread) error { return f(t, n.network) }
 		}
+		list = append(list,
+			onThread("tcp-ends-"+n.name, with(closings)),
+			onThread("tcp-refused-"+n.name, with(refusals)),
+			onThread("tcp-a-name-longer-than-comm", with(nonBlocking)),
+		)
 	}
-	return nil
+	return append(list,
+		onThread("tcp-failures", failures),
+		onThread("tcp-given-up", givenUp),
+		onThread("tcp-itself", toItself),
+		onThread("tcp-fast-open", fastOpen),
+		onThread("tcp-accepts", accepts),
+		onThread("tcp-passed-on", acrossThreads),
+		onThread("tcp-exit", byExit),
+		onThread("tcp-orphan", orphan),
+		onThread("tcp-network", inOwnNetwork),
+		onThread("tcp-others", noTCP),
+		onThread("tcp-32-bit", compat),
+	)
 }

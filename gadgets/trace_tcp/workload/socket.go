@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 const noFD = -1
@@ -86,13 +88,13 @@ func (n network) newListener(backlog int) (*listener, error) {
 }
 
 // bound returns a socket that is bound to an address of its own, which is known then.
-func (n network) bound(flags int) (int, Endpoint, error) {
+func (n network) bound(flags int) (int, workload.Endpoint, error) {
 	fd, err := n.socket(flags)
 	if err != nil {
-		return noFD, Endpoint{}, err
+		return noFD, workload.Endpoint{}, err
 	}
 	if err := unix.Bind(fd, n.at(0)); err != nil {
-		return noFD, Endpoint{}, fmt.Errorf("bind: %w", err)
+		return noFD, workload.Endpoint{}, fmt.Errorf("bind: %w", err)
 	}
 	src, err := local(fd)
 	return fd, src, err
@@ -112,10 +114,10 @@ func portOf(fd int) (int, error) {
 	return e.Port, err
 }
 
-func local(fd int) (Endpoint, error) {
+func local(fd int) (workload.Endpoint, error) {
 	a, err := unix.Getsockname(fd)
 	if err != nil {
-		return Endpoint{}, fmt.Errorf("find the socket's address: %w", err)
+		return workload.Endpoint{}, fmt.Errorf("find the socket's address: %w", err)
 	}
 	return endpoint(a), nil
 }

@@ -83,6 +83,24 @@ int older_mntns(void *ctx)
 	return bpf_map_update_elem(&mntns, &zero, &id, BPF_ANY);
 }
 
+GADGET_EXITING_MAP(exiting);
+
+SEC("raw_tp/keep_mntns")
+int keep_mntns(void *ctx)
+{
+	gadget_keep_mntns_id(&exiting);
+	return 0;
+}
+
+SEC("raw_tp/kept_mntns")
+int kept_mntns(void *ctx)
+{
+	__u32 zero = 0;
+	__u64 id = gadget_get_kept_mntns_id(&exiting);
+
+	return bpf_map_update_elem(&mntns, &zero, &id, BPF_ANY);
+}
+
 /* args[0], args[1]: a name with anything after its end, to be copied. */
 SEC("raw_tp/copy_comm")
 int copy_comm(struct bpf_raw_tracepoint_args *ctx)

@@ -12,30 +12,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-)
 
-// Run causes the events and returns them.
-func Run() ([]Event, error) {
-	var events []Event
-	for _, p := range []part{
-		{"bind-addresses", addresses},
-		{"bind-a-name-longer-than-comm", someOptions},
-		{"bind-device", device},
-		{"bind-failures", failures},
-		{"bind-bad", badAddresses},
-		{"bind-nobody", forbidden},
-		{"bind-network", inOwnNetwork},
-		{"bind-others", others},
-		{"bind-32-bit", compat},
-	} {
-		more, err := onThread(p)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, more...)
-	}
-	return events, nil
-}
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 // addresses are those that one can bind to.
 func addresses(t *thread) error {
@@ -154,16 +133,16 @@ func badAddresses(t *thread) error {
 		if err != nil {
 			return err
 		}
-		none := endpoint(in4(0), p.number)
+		none := workload.EndpointAt(in4(0), p.number)
 		if p.version() == 6 {
-			none = endpoint(in6(0, [16]byte{}), p.number)
+			none = workload.EndpointAt(in6(0, [16]byte{}), p.number)
 		}
 		raw := unix.RawSockaddrInet6{Family: uint16(p.domain), Port: 0x3930, Flowinfo: 0x0100007f}
-		whole := Endpoint{Addr: "127.0.0.1", Port: 12345, Proto: p.number, Version: 4}
+		whole := workload.Endpoint{Addr: "127.0.0.1", Port: 12345, Proto: p.number, Version: 4}
 		for _, c := range []struct {
 			family uint16
 			size   uintptr
-			wanted Endpoint
+			wanted workload.Endpoint
 			want   unix.Errno
 		}{
 			{uint16(p.domain), 1, none, unix.EINVAL},
@@ -193,7 +172,7 @@ func forbidden(t *thread) error {
 	if first, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || first <= 7 {
 		return err
 	}
-	if err := t.becomeNobody(); err != nil {
+	if err := t.BecomeNobody(); err != nil {
 		return err
 	}
 	_, err = t.bindNew(tcp4, tcp4.loopback(7), unix.EACCES)
@@ -202,7 +181,8 @@ func forbidden(t *thread) error {
 
 // inOwnNetwork binds in another network namespace, where all ports are free.
 func inOwnNetwork(t *thread) error {
-	if err := t.ownNetwork(); err != nil {
+	var err error
+	if t.netnsID, err = t.OwnNetwork(); err != nil {
 		return err
 	}
 	for _, port := range []int{1, 65535} {

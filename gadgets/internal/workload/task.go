@@ -1,0 +1,46 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"errors"
+	"slices"
+	"sync"
+)
+
+// Task causes events and returns them. Those of one thread are in the order in which they happened.
+type Task[E any] func() ([]E, error)
+
+// InTurn is a task of tasks, of which each begins when the one before has ended. It ends with the
+// first that fails.
+func InTurn[E any](tasks ...Task[E]) Task[E] {
+	return func() ([]E, error) {
+		var all []E
+		for _, task := range tasks {
+			events, err := task()
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, events...)
+		}
+		return all, nil
+	}
+}
+
+// AtOnce is a task of tasks that run at the same time. The events of each come behind those of the one
+// before.
+func AtOnce[E any](tasks ...Task[E]) Task[E] {
+	return func() ([]E, error) {
+		var wg sync.WaitGroup
+		events, errs := make([][]E, len(tasks)), make([]error, len(tasks))
+		for i, task := range tasks {
+			wg.Go(func() { events[i], errs[i] = task() })
+		}
+		wg.Wait()
+		if err := errors.Join(errs...); err != nil {
+			return nil, err
+		}
+		return slices.Concat(events...), nil
+	}
+}

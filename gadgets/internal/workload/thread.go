@@ -1,0 +1,100 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Thread is one thread of the system with the events that it has caused. It is for a function that
+// has it for itself: what that does to the thread's name, user or namespaces ends with it.
+type Thread[E any] struct {
+	// Proc is the thread as its events have it. Who changes the thread changes it, too.
+	Proc Proc
+	// Events are for the function to append to.
+	Events []E
+}
+
+// OnThread is the task of a function that runs on a thread of its own, which is not used for anything
+// else afterwards. It is called comm; the kernel cuts what is too long. If comm is empty the thread
+// keeps the process' name, and no call is made to name it: Proc.Comm is empty then, too.
+func OnThread[E any](comm string, do func(*Thread[E]) error) Task[E] {
+	return func() ([]E, error) {
+		t := &Thread[E]{}
+		done := make(chan error)
+		go func() {
+			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+			err := t.begin(comm)
+			if err == nil {
+				err = do(t)
+			}
+			done <- err
+		}()
+		if err := <-done; err != nil {
+			return nil, fmt.Errorf("thread %q: %w", t.Proc.Comm, err)
+		}
+		return t.Events, nil
+	}
+}
+
+func (t *Thread[E]) begin(comm string) error {
+	if comm != "" {
+		if err := SetName(comm); err != nil {
+			return err
+		}
+	}
+	var err error
+	t.Proc, err = describe(comm)
+	return err
+}
+
+// SetName names the calling thread, with one system call.
+func SetName(comm string) error {
+	name, err := unix.BytePtrFromString(comm)
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(name)), 0, 0, 0); err != nil {
+		return fmt.Errorf("name the thread: %w", err)
+	}
+	return nil
+}
+
+// BecomeNobody gives up the rights of root for this thread only.
+func (t *Thread[E]) BecomeNobody() error {
+	const nobody = 65534
+	for _, call := range []uintptr{unix.SYS_SETRESGID, unix.SYS_SETRESUID} {
+		if _, _, errno := unix.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
+			return fmt.Errorf("become nobody: %w", errno)
+		}
+	}
+	t.Proc.Creds = Creds{UID: nobody, GID: nobody}
+	return nil
+}
+
+// OwnNetwork puts the thread into a network namespace of its own, in which there is only a loopback
+// interface, and returns the namespace's number.
+func (t *Thread[E]) OwnNetwork() (netns uint64, err error) {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return 0, fmt.Errorf("leave the network namespace: %w", err)
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return 0, err
+	}
+	request.SetUint16(unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
+		return 0, fmt.Errorf("bring up the loopback interface: %w", err)
+	}
+	return Namespace("/proc/thread-self/ns/net")
+}
