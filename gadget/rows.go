@@ -29,8 +29,9 @@ func (w *wraps) join(head, tail []byte) []byte {
 	return *text
 }
 
-// maxSlotBytes bounds the memory of the slots; large structs get fewer.
-const maxSlotBytes = 2 << 20
+// maxSlotBytes bounds the memory of the slots; large structs get fewer. What is read from them should
+// still be in the cache.
+const maxSlotBytes = 256 << 10
 
 func newRows(size uint32) rows {
 	n := min(max(maxSlotBytes/int(size), 16), maxBatchRows)
