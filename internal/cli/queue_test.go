@@ -6,6 +6,7 @@ package cli
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -105,7 +106,7 @@ func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
 	r.Close()
 	failed := make(chan struct{})
 	q := testQueueFailing(w, func() { close(failed) })
-	if _, err := q.Write([]byte("x")); err != nil {
+	if _, err := q.Write(make([]byte, directLimit+1)); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -118,6 +119,74 @@ func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
 	}
 	if err := q.close(); !isReaderGone(err) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What a pipe has room for is there when Write returns, and costs no allocation.
+func TestQueueWritesToPipesAtOnce(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	q := newQueue(w, func() {})
+	line, got := []byte("an event\n"), make([]byte, 100)
+	if n := testing.AllocsPerRun(10, func() {
+		if _, err := q.Write(line); err != nil {
+			t.Fatal(err)
+		}
+		if len(q.pending) > 0 || q.writing {
+			t.Fatal("it has been handed on")
+		}
+		if n, err := r.Read(got); err != nil || !bytes.Equal(got[:n], line) {
+			t.Fatalf("%q, %v", got[:n], err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	r.Close()
+	if _, err := q.Write(line); !isReaderGone(err) {
+		t.Errorf("the reader has gone: got %v", err)
+	}
+	if err := q.close(); !isReaderGone(err) {
+		t.Errorf("close: got %v", err)
+	}
+}
+
+// Texts stay in order, whichever way they take, and whole, whatever the pipe has room for.
+func TestQueueKeepsTheOrder(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	got := make(chan []byte)
+	go func() {
+		var all []byte
+		part := make([]byte, 3000)
+		for n, err := r.Read(part); err == nil; n, err = r.Read(part) {
+			all = append(all, part[:n]...)
+			time.Sleep(10 * time.Microsecond) // the pipe is full most of the time
+		}
+		got <- all
+	}()
+	q := newQueue(w, func() {})
+	var want bytes.Buffer
+	for i := range 500 {
+		text := strings.Repeat(fmt.Sprintf("%04d\n", i), 1+i*37%2500) // up to 12,500 bytes
+		want.WriteString(text)
+		if _, err := q.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.close(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if data := <-got; !bytes.Equal(data, want.Bytes()) {
+		t.Errorf("%d bytes came through, not those %d that were written", len(data), want.Len())
 	}
 }
 
