@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/digits"
 )
 
 func jsonFormat() Format {
@@ -28,9 +29,11 @@ type jsonEncoder struct {
 	frame
 	steps []jsonStep
 	tail  string
-	need  int      // room that the first steps take
-	texts []extent // in the row that is being written
-	memos []*jsonMemo
+	need  int // room that the first steps take
+	// texts and numbers are what the texts of fields have put into the row that is being written: strings
+	// and numbers.
+	texts, numbers []extent
+	memos          []*jsonMemo
 }
 
 // extent is a part of a buffer.
@@ -90,6 +93,7 @@ func newJSONEncoder(p *plan) *jsonEncoder {
 	}
 	e.need = need
 	e.texts = make([]extent, 0, len(e.steps))
+	e.numbers = make([]extent, 0, len(e.steps))
 	return e
 }
 
@@ -131,35 +135,54 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 //
 // The texts of fields are looked through at the very end. To read them just after their bytes were
 // stored would cost more than all the rest: until a store has reached the cache, a processor cannot
-// load a word that is wider than it. Where a text turns out to need escapes, the row starts again.
+// load a word that is wider than it. Where a text turns out to need escapes, or a number to be none, the
+// row starts again.
 func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 	start := len(dst)
 	buf, n := reserve(dst, e.need)
-	e.texts = e.texts[:0]
+	e.texts, e.numbers = e.texts[:0], e.numbers[:0]
 	for i := 0; ; i++ {
 		if n, i = putFixed(buf, n, e.steps, i, b.Rows[row]); i == len(e.steps) {
 			break
 		}
 		s := &e.steps[i]
-		if s.op == opText {
+		switch s.op {
+		case opText:
 			buf[n] = '"'
 			dst = s.text(buf[:n+1], b, row)
 			e.texts = append(e.texts, extent{n + 1, len(dst)})
-			buf, n = reserve(append(dst, '"'), int(s.need))
-		} else {
-			buf, n = reserve(s.appendOther(buf[:n], b, row), int(s.need))
+			dst = append(dst, '"')
+		case opTextNumber:
+			dst = s.text(buf[:n], b, row)
+			e.numbers = append(e.numbers, extent{n, len(dst)})
+		default:
+			dst = s.appendOther(buf[:n], b, row)
 		}
+		buf, n = reserve(dst, int(s.need))
 	}
-	for _, t := range e.texts {
-		if plainEnd(buf, t.start, t.end) != t.end {
-			return e.appendRowEscaped(buf[:start], b, row)
-		}
+	if !e.isSound(buf) {
+		return e.appendRowCarefully(buf[:start], b, row)
 	}
 	return append(buf[:n], e.tail...)
 }
 
-// appendRowEscaped is appendRow for rows of which a text needs escapes.
-func (e *jsonEncoder) appendRowEscaped(dst []byte, b *event.Batch, row int) []byte {
+// isSound reports whether the texts of fields can stay as they are.
+func (e *jsonEncoder) isSound(buf []byte) bool {
+	for _, t := range e.texts {
+		if plainEnd(buf, t.start, t.end) != t.end {
+			return false
+		}
+	}
+	for _, t := range e.numbers {
+		if !isNumber(buf[t.start:t.end]) {
+			return false
+		}
+	}
+	return true
+}
+
+// appendRowCarefully is appendRow for rows of which a text needs escapes, or is no number.
+func (e *jsonEncoder) appendRowCarefully(dst []byte, b *event.Batch, row int) []byte {
 	for i := range e.steps {
 		s := &e.steps[i]
 		dst = append(dst, s.prefix...)
@@ -218,9 +241,9 @@ func putFixed(buf []byte, n int, steps []jsonStep, i int, rec []byte) (int, int)
 			buf[n] = '0' + byte(v)
 			n++
 		case v < 1e8:
-			d := digits8(uint32(v))
+			d := digits.Eight(uint32(v))
 			leading := bits.TrailingZeros64(d) &^ 7
-			binary.LittleEndian.PutUint64(buf[n:], (d|asciiZeros)>>leading)
+			binary.LittleEndian.PutUint64(buf[n:], (d|digits.ASCII)>>leading)
 			n += 8 - leading>>3
 		default:
 			n = putUint(buf, n, v)

@@ -8,6 +8,8 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+
+	"github.com/gizmo-ebpf/gizmo/internal/digits"
 )
 
 // numberRoom is how many bytes the put functions may write to: 20 digits or a sign and 19, and what
@@ -17,25 +19,22 @@ const numberRoom = 28
 // putUint writes v in base 10 at buf[n:] and returns the index behind it. It scribbles over what
 // follows, up to numberRoom bytes in all.
 //
-// Eight digits are computed at once in the lanes of a word, so that there is no loop and no branch
-// on the number of digits, which no processor could foretell. strconv takes half as long again.
+// Eight digits are computed at once: strconv takes half as long again.
 func putUint(buf []byte, n int, v uint64) int {
 	if v < 1e8 {
 		return putShort(buf, n, v)
 	}
 	n = putUint(buf, n, v/1e8)
-	binary.LittleEndian.PutUint64(buf[n:], digits8(uint32(v%1e8))|asciiZeros)
+	binary.LittleEndian.PutUint64(buf[n:], digits.Eight(uint32(v%1e8))|digits.ASCII)
 	return n + 8
 }
 
-const asciiZeros = 0x3030303030303030
-
 // putShort is putUint for numbers below 10^8.
 func putShort(buf []byte, n int, v uint64) int {
-	d := digits8(uint32(v))
+	d := digits.Eight(uint32(v))
 	// The first digit lies in the lowest byte. The bit set in the highest keeps the last digit of 0.
 	leading := bits.TrailingZeros64(d|1<<56) &^ 7
-	binary.LittleEndian.PutUint64(buf[n:], (d|asciiZeros)>>leading)
+	binary.LittleEndian.PutUint64(buf[n:], (d|digits.ASCII)>>leading)
 	return n + 8 - leading>>3
 }
 
@@ -46,18 +45,6 @@ func putSign(buf []byte, n int, v int64) (int, uint64) {
 	}
 	buf[n] = '-'
 	return n + 1, -uint64(v)
-}
-
-// digits8 returns the eight digits of v, which is below 10^8, one a byte, the first in the lowest.
-// Each step splits all lanes into quotient and remainder: by 10000, by 100, by 10. The factors are
-// reciprocals in fixed point that are exact for the range of their lanes.
-func digits8(v uint32) uint64 {
-	high := v / 10000
-	x := uint64(high) | uint64(v-high*10000)<<32
-	q := x * 10486 >> 20 & 0x0000007f_0000007f
-	x = q | (x-q*100)<<16
-	q = x * 103 >> 10 & 0x000f000f_000f000f
-	return q | (x-q*10)<<8
 }
 
 func appendUint(dst []byte, v uint64) []byte {
@@ -97,8 +84,8 @@ func appendUint128(dst []byte, high, low uint64) []byte {
 		buf[len(dst)] = '0'
 		n++
 	}
-	binary.LittleEndian.PutUint64(buf[n:], digits8(uint32(rest%1e16/1e8))|asciiZeros)
-	binary.LittleEndian.PutUint64(buf[n+8:], digits8(uint32(rest%1e8))|asciiZeros)
+	binary.LittleEndian.PutUint64(buf[n:], digits.Eight(uint32(rest%1e16/1e8))|digits.ASCII)
+	binary.LittleEndian.PutUint64(buf[n+8:], digits.Eight(uint32(rest%1e8))|digits.ASCII)
 	return buf[:n+16]
 }
 

@@ -42,24 +42,6 @@ func TestAppendIntegers(t *testing.T) {
 	}
 }
 
-// TestDigits8 tries all values of each half: the lanes do not depend on each other.
-func TestDigits8(t *testing.T) {
-	t.Parallel()
-	for half := range uint32(10000) {
-		for _, other := range []uint32{0, 1, 4999, 5000, 9999} {
-			for _, v := range []uint32{half*10000 + other, other*10000 + half} {
-				var got uint32
-				for d, i := digits8(v), 0; i < 8; d, i = d>>8, i+1 {
-					got = got*10 + uint32(d&0xff)
-				}
-				if got != v {
-					t.Fatalf("got %d, want %d", got, v)
-				}
-			}
-		}
-	}
-}
-
 func TestAppendIntegersOf128Bits(t *testing.T) {
 	t.Parallel()
 	values := edges()[:90]

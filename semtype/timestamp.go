@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/digits"
 )
 
 func timestampType() Type {
@@ -65,10 +66,7 @@ func (c *nanoClock) append(dst []byte, unixNano int64) []byte {
 		c.second = second
 	}
 	dst = append(dst, c.text...)
-	n, digits := uint32(unixNano%1e9), dst[len(dst)-9:]
-	put3(digits, n/1e6)
-	put3(digits[3:], n/1e3%1e3)
-	put3(digits[6:], n%1e3)
+	digits.PutNine(dst[len(dst)-9:], uint32(unixNano%1e9))
 	return dst
 }
 
@@ -127,23 +125,11 @@ func (c *clock) append(dst []byte, unixNano int64) []byte {
 		c.set(second)
 	}
 	dst = append(dst, c.text[:]...)
-	digits := dst[len(dst)-(len(c.text)-fraction):]
-	n := uint32(nano)
-	put3(digits, n/1e6)
-	put3(digits[3:], n/1e3%1e3)
-	put3(digits[6:], n%1e3)
+	digits.PutNine(dst[len(dst)-(len(c.text)-fraction):], uint32(nano))
 	return dst
 }
 
 func (c *clock) set(second int64) {
 	time.Unix(second, 0).UTC().AppendFormat(c.text[:0], defaultLayout)
 	c.second = second
-}
-
-// put3 writes n, which is below 1000, as three digits.
-func put3(p []byte, n uint32) {
-	_ = p[2]
-	p[0] = byte('0' + n/100)
-	p[1] = byte('0' + n/10%10)
-	p[2] = byte('0' + n%10)
 }

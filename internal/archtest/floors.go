@@ -41,12 +41,13 @@ func Gizmo() *Rules {
 			"internal/kerneltest": 0,
 			"internal/archtest":   0,
 			"internal/cpus":       0,
+			"internal/digits":     0,
 			"internal/int80":      0,
 
 			"gadgets/internal/workload": 0, // for the workloads of all gadgets
 		},
 		Families:     []string{"stage", "gadgets"},
-		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus"},
+		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
 		Sideways: map[string]string{
 			"internal/cli": "internal/builtin", // the command line uses the wiring
 		},
