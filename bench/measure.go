@@ -23,6 +23,7 @@ type result struct {
 	told      int     // events that the tool says it lost
 	rate      float64 // delivered events a second
 	cpu       float64 // seconds of CPU of the whole process
+	user      float64 // those of them outside the kernel
 	share     float64 // of one CPU, while the load ran
 	peak      float64 // MiB
 	first     float64 // ms from the start to the first event
@@ -105,7 +106,8 @@ func (m *machine) measureRunning(p *running, t *tool, l *load, r *result) (err e
 		return err
 	}
 	usage := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	r.cpu = (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
+	r.user = p.cmd.ProcessState.UserTime().Seconds()
+	r.cpu = r.user + p.cmd.ProcessState.SystemTime().Seconds()
 	r.peak = float64(usage.Maxrss) / 1024
 	return nil
 }

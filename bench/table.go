@@ -57,6 +57,7 @@ func columns(l *load, untraced float64) []column {
 		{"delivered / s", func(r *result) float64 { return r.rate }, thousand, false},
 		lost, told,
 		{"CPU-s / M delivered", func(r *result) float64 { return r.cpu * 1e6 / float64(max(r.delivered, 1)) }, two, true},
+		{"of it in user mode", func(r *result) float64 { return r.user * 1e6 / float64(max(r.delivered, 1)) }, two, false},
 		peak, first, slow,
 	}
 }

@@ -2,15 +2,18 @@
 /* Copyright The gizmo Authors */
 
 /*
- * handmade OBJECT [PID]: loads open.bpf.c's program and counts its events until it
- * is interrupted, then tells how many there were.
+ * handmade [-b] OBJECT [PID]: loads open.bpf.c's program and counts its events until
+ * it is interrupted, then tells how many there were.  -b: looks for them every 20 ms,
+ * instead of being woken by the kernel.
  */
 
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <linux/types.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -50,12 +53,12 @@ static struct bpf_map *section(struct bpf_object *object, const char *suffix)
 	return NULL;
 }
 
-static int set_pid(struct bpf_object *object, const char *text)
+static int set(struct bpf_object *object, const struct settings *settings)
 {
 	struct bpf_map *map = section(object, ".rodata");
-	__u32 pid = strtoul(text, NULL, 10);
 
-	return map ? bpf_map__set_initial_value(map, &pid, sizeof(pid)) :
+	return map ? bpf_map__set_initial_value(map, settings,
+						sizeof(*settings)) :
 		     -ENOENT;
 }
 
@@ -70,7 +73,17 @@ static unsigned long long lost(struct bpf_object *object)
 	return value;
 }
 
-static int run(struct bpf_object *object)
+static void take(struct ring_buffer *ring, bool in_batches)
+{
+	if (in_batches) {
+		usleep(20000);
+		ring_buffer__consume(ring);
+	} else {
+		ring_buffer__poll(ring, 100);
+	}
+}
+
+static int run(struct bpf_object *object, bool in_batches)
 {
 	struct bpf_program *program =
 		bpf_object__find_program_by_name(object, "open_exit");
@@ -84,7 +97,7 @@ static int run(struct bpf_object *object)
 	if (!ring || !link)
 		return 1;
 	while (!stop)
-		ring_buffer__poll(ring, 100);
+		take(ring, in_batches);
 	bpf_link__destroy(link);
 	ring_buffer__consume(ring);
 	fprintf(stderr, "%lu delivered, %llu lost\n", delivered, lost(object));
@@ -94,18 +107,25 @@ static int run(struct bpf_object *object)
 
 int main(int argc, char **argv)
 {
+	struct settings settings = {};
 	struct bpf_object *object;
 	int failed = 1;
 
 	signal(SIGINT, on_signal);
+	if (argc > 1 && !strcmp(argv[1], "-b")) {
+		settings.flags = BPF_RB_NO_WAKEUP;
+		argc--;
+		argv++;
+	}
+	if (argc > 2)
+		settings.pid = strtoul(argv[2], NULL, 10);
 	object = argc > 1 ? bpf_object__open_file(argv[1], NULL) : NULL;
 	if (!object) {
-		fprintf(stderr, "usage: handmade OBJECT [PID]\n");
+		fprintf(stderr, "usage: handmade [-b] OBJECT [PID]\n");
 		return 2;
 	}
-	if ((argc < 3 || !set_pid(object, argv[2])) &&
-	    !bpf_object__load(object))
-		failed = run(object);
+	if (!set(object, &settings) && !bpf_object__load(object))
+		failed = run(object, settings.flags);
 	bpf_object__close(object);
 	return failed;
 }

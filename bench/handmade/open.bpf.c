@@ -3,7 +3,8 @@
 
 /*
  * What somebody would write who wants trace_open's fields with libbpf alone: the
- * same hook, the same fields, one fixed record, wake-ups left to the kernel.
+ * same hook, the same fields, one fixed record. Wake-ups are left to the kernel,
+ * or there are none.
  */
 
 #include <vmlinux.h>
@@ -19,7 +20,7 @@
 
 #define O_CREAT_WRONLY_TRUNC 01101
 
-const volatile __u32 wanted_pid = 0;
+const volatile struct settings settings = {};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -98,7 +99,7 @@ int BPF_PROG(open_exit, struct pt_regs *regs, long ret)
 	default:
 		return 0;
 	}
-	if (wanted_pid && bpf_get_current_pid_tgid() >> 32 != wanted_pid)
+	if (settings.pid && bpf_get_current_pid_tgid() >> 32 != settings.pid)
 		return 0;
 	e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
 	if (!e) {
@@ -114,7 +115,7 @@ int BPF_PROG(open_exit, struct pt_regs *regs, long ret)
 	e->error = ret < 0 ? -ret : 0;
 	e->fd = ret < 0 ? 0 : ret;
 	bpf_probe_read_user_str(e->name, sizeof(e->name), name);
-	bpf_ringbuf_submit(e, 0);
+	bpf_ringbuf_submit(e, settings.flags);
 	return 0;
 }
 
