@@ -145,7 +145,7 @@ func (m *machine) describe(o *options) string {
 		}
 	}
 	if data, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		kernel = strings.TrimSpace(string(data))
+		kernel, _, _ = strings.Cut(strings.TrimSpace(string(data)), "-") // without whose it is
 	}
 	return fmt.Sprintf("%s, %d CPUs used, Linux %s; %d rounds; the path has %d bytes.\nEach figure: median (least – most).\n",
 		model, 2, kernel, o.rounds, len(m.file))
