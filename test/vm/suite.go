@@ -100,7 +100,8 @@ var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 func gadgetSuite() suite {
 	return suite{
 		pkg:  "test/e2e",
-		run:  "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk)",
+		run: "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk|" +
+			"SlowPipe|StoppedIn|LastLoss|SmallControl|BufferBeyond|SharedControl)",
 		args: func(programs string) []string { return []string{"-programs", programs} },
 	}
 }
