@@ -34,7 +34,7 @@ func (img *Image) prepareBuffers(spec *ebpf.CollectionSpec, o *LoadOptions) erro
 	if err != nil {
 		return err
 	}
-	size, err := o.bufferSize()
+	size, err := o.bufferSize(img.buffers())
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,14 @@ func (img *Image) prepareBuffers(spec *ebpf.CollectionSpec, o *LoadOptions) erro
 	return tellPrograms(spec, o, perf, shards)
 }
 
-func (o *LoadOptions) bufferSize() (int, error) {
-	if o.BufferSize == 0 {
-		return DefaultBufferSize(), nil
+// buffers is the number of buffers between the kernel and gizmo.
+func (img *Image) buffers() (n int) {
+	for i := range img.DataSources {
+		if img.DataSources[i].Kind == Tracer {
+			n++
+		}
 	}
-	return o.BufferSize, checkBufferSize(o.BufferSize, memory())
+	return n
 }
 
 // configureBuffer gives one buffer its type and size.

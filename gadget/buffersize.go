@@ -21,6 +21,8 @@ const (
 	maxBuffer    = 256 << 20
 	// memoryShare is the part of the memory that a buffer takes at most: one of so many.
 	memoryShare = 64
+	// ownMemory is what gizmo needs beside the buffers, in a storm too.
+	ownMemory = 24 << 20
 )
 
 // MaxBufferSize is the largest size of a buffer in bytes.
@@ -29,30 +31,47 @@ const MaxBufferSize = 1 << 30
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each
 // CPU, but at most a 64th of the memory that this process may use, and from 1 to 256 MiB. The sizes
 // that gadgets declare were made for other readers; see docs/RATIONALE.md.
-func DefaultBufferSize() int {
+func DefaultBufferSize() int { return defaultBufferSize(onlineCPUs(), memory()) }
+
+func onlineCPUs() int {
 	online, err := cpus.Online()
 	if err != nil {
-		return defaultBufferSize(1, memory())
+		return 1
 	}
-	return defaultBufferSize(len(online), memory())
+	return len(online)
 }
 
 func defaultBufferSize(cpus int, memory uint64) int {
 	size := min(uint64(cpus)*bufferPerCPU, memory/memoryShare, maxBuffer)
-	return 1 << (bits.Len64(max(size, minBuffer)) - 1) // round down: up might be too much
+	return roundDown(max(size, minBuffer)) // up might be too much
 }
 
-// checkBufferSize refuses a size that the machine, or the limit of this process's control group,
-// has not the memory for.
-func checkBufferSize(size int, memory uint64) error {
+// bufferSize returns the size in bytes that each of so many buffers gets. What nobody chose is less if
+// they share little memory.
+func (o *LoadOptions) bufferSize(buffers int) (int, error) {
+	if o.BufferSize == 0 {
+		return defaultBufferSize(onlineCPUs(), memory()/uint64(max(buffers, 1))), nil
+	}
+	return o.BufferSize, checkBufferSize(o.BufferSize, buffers, memory())
+}
+
+// checkBufferSize refuses a size for which the machine, or the limit of this process's control group,
+// has not the memory. Half of it is for others, and the kernel ends processes of a group that has none
+// left.
+func checkBufferSize(size, buffers int, memory uint64) error {
 	if size < 0 || size > MaxBufferSize {
 		return fmt.Errorf("buffer size: want at most %d bytes, got %d", MaxBufferSize, size)
 	}
-	if most := memory / 2; uint64(size) > most {
-		return fmt.Errorf("buffer size: %d bytes are more than half of the %d bytes of memory that this process may use", size, memory)
+	most := max(min(memory/2, memory-min(memory, ownMemory))/uint64(max(buffers, 1)), minBuffer)
+	if uint64(bufferSize(size)) > most {
+		return fmt.Errorf("buffer size: want at most %d bytes, got %d: this process may use %d bytes of memory, for itself and all buffers (%d)",
+			roundDown(most), size, memory, buffers)
 	}
 	return nil
 }
+
+// roundDown returns the greatest power of two up to n.
+func roundDown(n uint64) int { return 1 << (bits.Len64(n) - 1) }
 
 // memory is how many bytes this process may use: what the machine has, or what its control group
 // allows it.
@@ -65,6 +84,17 @@ func memory() uint64 {
 		total = min(total, limit)
 	}
 	return total
+}
+
+// perfBufferSize is the size in bytes of each CPU's perf buffer that nobody chose.
+const perfBufferSize = 1 << 20
+
+// perfSize returns the size in bytes of the perf buffer of each CPU: they share what was asked for.
+func (o *LoadOptions) perfSize(cpus int) int {
+	if o.BufferSize == 0 {
+		return perfBufferSize
+	}
+	return roundDown(uint64(max(o.BufferSize/cpus, os.Getpagesize())))
 }
 
 // bufferSize rounds up to what the kernel takes: a power of two and at least a page.

@@ -4,6 +4,8 @@
 package gadget
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -36,16 +38,78 @@ func TestDefaultBufferSize(t *testing.T) {
 
 func TestBufferSizesThatMakeNoSense(t *testing.T) {
 	t.Parallel()
-	for size, want := range map[int]string{
-		-1:                "at most",
-		MaxBufferSize + 1: "at most",
-		300 << 20:         "more than half of the",
+	const mib, gib = 1 << 20, 1 << 30
+	for _, c := range []struct {
+		size, buffers int
+		memory        uint64
+		most          int // 0: the size is all right
+	}{
+		{-1, 1, 64 * gib, MaxBufferSize},
+		{MaxBufferSize + 1, 1, 64 * gib, MaxBufferSize},
+		{MaxBufferSize, 1, 2 * gib, 0},
+		{256 * mib, 1, 512 * mib, 0},
+		{256*mib + 1, 1, 512 * mib, 256 * mib},
+		{256 * mib, 1, 510 * mib, 128 * mib}, // not half of it
+		{129 * mib, 1, 400 * mib, 128 * mib}, // gets 256 MiB
+		{100 * mib, 1, 400 * mib, 0},
+		{128 * mib, 2, 512 * mib, 0},
+		{128 * mib, 3, 512 * mib, 64 * mib}, // each
+		{16 * mib, 1, 32 * mib, 8 * mib},    // gizmo takes some itself
+		{1 * mib, 1, 8 * mib, 0},            // the least is for whoever tries
+		{2 * mib, 1, 8 * mib, 1 * mib},
+		{0, 0, gib, 0}, // no buffer
 	} {
-		if err := checkBufferSize(size, 512<<20); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%d: got %v, want %q", size, err, want)
+		err := checkBufferSize(c.size, c.buffers, c.memory)
+		want := fmt.Sprintf("buffer size: want at most %d bytes, got %d", c.most, c.size)
+		switch {
+		case c.most == 0 && err != nil:
+			t.Errorf("%+v: %v", c, err)
+		case c.most > 0 && (err == nil || !strings.HasPrefix(err.Error(), want)):
+			t.Errorf("%+v: got %v, want %q", c, err, want)
+		case c.most > 0 && checkBufferSize(c.most, c.buffers, c.memory) != nil:
+			t.Errorf("%+v: what it wants is refused", c)
 		}
 	}
-	if err := checkBufferSize(256<<20, 512<<20); err != nil {
-		t.Error(err)
+}
+
+// Buffers that share little memory are smaller than one would be.
+func TestDefaultOfSeveralBuffers(t *testing.T) {
+	t.Parallel()
+	var o LoadOptions
+	one, err := o.bufferSize(1)
+	if err != nil || one != DefaultBufferSize() {
+		t.Errorf("one: %d, %v; want %d", one, err, DefaultBufferSize())
+	}
+	if many, err := o.bufferSize(1 << 20); err != nil || many != minBuffer {
+		t.Errorf("many: %d, %v; want %d", many, err, minBuffer)
+	}
+}
+
+// The kernel wants a power of two, and at least a page.
+func TestBufferSizesAreRoundedUp(t *testing.T) {
+	t.Parallel()
+	page := os.Getpagesize()
+	for size, want := range map[int]int{
+		0: page, 1: page, page: page, page + 1: 2 * page, 1<<20 - 1: 1 << 20, 1 << 20: 1 << 20, 3 << 20: 4 << 20,
+		MaxBufferSize - 1: MaxBufferSize, MaxBufferSize: MaxBufferSize,
+	} {
+		if got := int(bufferSize(size)); got != want {
+			t.Errorf("%d: %d, want %d", size, got, want)
+		}
+	}
+}
+
+// Perf buffers are one for each CPU, and together as large as one ring.
+func TestPerfBuffersShareTheSize(t *testing.T) {
+	t.Parallel()
+	page := os.Getpagesize()
+	for _, c := range []struct{ size, cpus, want int }{
+		{0, 2, perfBufferSize}, {0, 1000, perfBufferSize},
+		{1 << 20, 1, 1 << 20}, {1 << 20, 2, 1 << 19}, {1 << 20, 3, 1 << 18}, {1 << 20, 1000, page}, {page, 1, page}, {1, 2, page},
+	} {
+		o := LoadOptions{BufferSize: c.size}
+		if got := o.perfSize(c.cpus); got != c.want {
+			t.Errorf("%d bytes, %d CPUs: %d, want %d", c.size, c.cpus, got, c.want)
+		}
 	}
 }

@@ -52,20 +52,6 @@ type Choice struct {
 	Why error
 }
 
-// choose decides which programs to load: all that are not disabled, but of those that stand in for
-// others either they or these. The better ones are taken if the kernel can run all of them, since
-// together they make what the stand-in makes. A program that has no stand-in and is not optional stays
-// whatever the kernel can do, and loading it says why it cannot be.
-func (img *Image) choose(k *kernel) []Choice {
-	c := newChooser(img, k)
-	list := make([]Choice, len(img.Programs))
-	for i := range img.Programs {
-		p := &img.Programs[i]
-		list[i] = Choice{Program: p, Why: c.why(p)}
-	}
-	return list
-}
-
 // loaded returns the programs to load.
 func loaded(choices []Choice) []*Program {
 	var list []*Program
@@ -101,6 +87,31 @@ func newChooser(img *Image, k *kernel) *chooser {
 		}
 	}
 	return c
+}
+
+// choose decides which programs to load: all that are not disabled, but of those that stand in for
+// others either they or these. The better ones are taken if the kernel can run all of them, since
+// together they make what the stand-in makes. A program that has no stand-in and is not optional stays
+// whatever the kernel can do, and loading it says why it cannot be.
+func (c *chooser) choose() []Choice {
+	list := make([]Choice, len(c.img.Programs))
+	for i := range c.img.Programs {
+		p := &c.img.Programs[i]
+		list[i] = Choice{Program: p, Why: c.why(p)}
+	}
+	return list
+}
+
+// refuse notes that the kernel has the program's hook and yet cannot run the program. It returns false
+// if none stands in for it: then choosing again makes no difference.
+func (c *chooser) refuse(p *Program, why error) bool {
+	if len(c.standIns[p.Name]) == 0 {
+		return false
+	}
+	c.unable[p.Name] = why
+	clear(c.replaced)
+	clear(c.yields)
+	return true
 }
 
 var errDisabled = errors.New("it is disabled")

@@ -62,7 +62,7 @@ func TestChooseTakesTheFirstThatRuns(t *testing.T) {
 			}
 		}
 		var got []string
-		for _, p := range loaded(img.choose(nil)) {
+		for _, p := range loaded(newChooser(img, nil).choose()) {
 			got = append(got, p.Name)
 		}
 		if !slices.Equal(got, strings.Fields(c.want)) {
@@ -104,7 +104,7 @@ func TestChooseAmongMany(t *testing.T) {
 			}
 		}
 	}
-	got := loaded(img.choose(nil))
+	got := loaded(newChooser(img, nil).choose())
 	if len(got) != 1 || got[0].Name != "p199" { // each of the others would need p000 or p002
 		t.Errorf("%d chosen", len(got))
 	}

@@ -71,7 +71,7 @@ func TestOptionalProgramsAreLeftOutWhereTheyCannotRun(t *testing.T) {
 	} {
 		img := imageOn(c.absent, Program{Name: "a", Optional: true}, Program{Name: "b", Optional: true}, Program{Name: "c"})
 		var got []string
-		for _, p := range loaded(img.choose(nil)) {
+		for _, p := range loaded(newChooser(img, nil).choose()) {
 			got = append(got, p.Name)
 		}
 		if strings.Join(got, " ") != c.want {
@@ -84,7 +84,7 @@ func TestNoneOfTheOptionalProgramsCanRun(t *testing.T) {
 	t.Parallel()
 	for absent, want := range map[string]string{"ab": "not there (nor can it run 1 more of the gadget's programs)", "a": "<nil>"} {
 		img := imageOn(absent, Program{Name: "a", Optional: true}, Program{Name: "b", Optional: true}, Program{Name: "c", Disabled: true})
-		g := &Gadget{choices: img.choose(nil)}
+		g := &Gadget{choices: newChooser(img, nil).choose()}
 		g.programs = loaded(g.choices)
 		if err := g.checkOptional(nil); fmt.Sprint(err) != want {
 			t.Errorf("absent %q: got %v, want %s", absent, err, want)

@@ -23,6 +23,8 @@ var ErrPrivileges = errors.New("missing privileges")
 
 // VerifierError says that the kernel's verifier rejected a program.
 type VerifierError struct {
+	// Program is the name of the program; empty if it is not known.
+	Program string
 	// Reason is the verifier's last word.
 	Reason string
 	// Log is all that the verifier wrote.
@@ -33,13 +35,28 @@ type VerifierError struct {
 
 // Error is one line; the log is apart.
 func (e *VerifierError) Error() string {
-	return fmt.Sprintf("the kernel's verifier rejected the gadget: %s", e.Reason)
+	if e.Program == "" {
+		return fmt.Sprintf("the kernel's verifier rejected the gadget: %s", e.Reason)
+	}
+	return fmt.Sprintf("program %s: the kernel's verifier rejected it: %s", e.Program, e.Reason)
 }
 
 func (e *VerifierError) Unwrap() error { return e.cause }
 
-// explainLoad puts what the kernel said about loading into the user's terms.
-func explainLoad(err error) error {
+// blamed returns the program that an error of loading is about, or nil. The library's errors begin with
+// the program's name; there is no type that has it.
+func (g *Gadget) blamed(err error) *Program {
+	for _, p := range g.programs {
+		if strings.HasPrefix(err.Error(), "program "+p.Name+": ") {
+			return p
+		}
+	}
+	return nil
+}
+
+// explainLoad puts what the kernel said about loading into the user's terms. The program that the error
+// is about may be nil.
+func explainLoad(p *Program, err error) error {
 	var ve *ebpf.VerifierError
 	switch {
 	case errors.As(err, &ve) && len(ve.Log) > 0:
@@ -47,21 +64,32 @@ func explainLoad(err error) error {
 		if strings.Contains(reason, "unknown func bpf_probe_read") && hidesItsMemory() {
 			reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
 		}
-		return &VerifierError{Reason: reason, Log: ve.Log, cause: err}
+		rejected := &VerifierError{Reason: reason, Log: ve.Log, cause: err}
+		if p != nil {
+			rejected.Program = p.Name
+		}
+		return rejected
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: the kernel refused to load the gadget (a container or a security module may forbid it): %w", ErrPrivileges, err)
+	case errors.Is(err, unix.ENOMEM):
+		return fmt.Errorf("load the gadget: the kernel has not enough memory for it: a smaller --buffer-size takes less; "+
+			"a higher limit of this process's control group allows more: %w", err)
 	}
 	return fmt.Errorf("load the gadget: %w", err)
 }
 
-// explainHooks says which program's hook is missing, if that is why the kernel did not load them.
-func (g *Gadget) explainHooks(k *kernel, err error) error {
+// explainHooks says which program's hook is missing, if that is why the kernel did not load them, or
+// else what it said about the program that it refused, if that is known.
+func (g *Gadget) explainHooks(k *kernel, refused *Program, err error) error {
 	for _, p := range g.programs {
 		if missing := p.missing(k); missing != nil {
 			return g.refused(p, cmp.Or(p.explain(k, missing), missing), err)
 		}
 	}
-	return explainLoad(err)
+	if refused == nil {
+		return explainLoad(nil, err)
+	}
+	return g.refused(refused, explainLoad(refused, err), err)
 }
 
 // explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
@@ -130,6 +158,28 @@ func checkPrivileges() error {
 		return nil
 	}
 	return fmt.Errorf("%w: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo", ErrPrivileges)
+}
+
+// checkPossibleCPUs refuses machines on which numbers of CPUs that may come are missing between others. The
+// kernel then tells of the values for each CPU in another order than that of the numbers, for which the
+// library has no way.
+func checkPossibleCPUs(possible []int) error {
+	if last := len(possible) - 1; possible[last] != last {
+		return fmt.Errorf("%w: the numbers of this machine's possible CPUs have holes (/sys/devices/system/cpu/possible): %v", ErrNotYetSupported, possible)
+	}
+	return nil
+}
+
+// explainMemlock says what it takes on kernels that count the memory of maps as locked.
+func explainMemlock(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: kernels before 5.11 count what a gadget takes as locked memory: run as root, with CAP_SYS_RESOURCE, or without that limit (ulimit -l unlimited): %w",
+			ErrPrivileges, err)
+	}
+	return fmt.Errorf("raise the limit of locked memory: %w", err)
 }
 
 // explainKernelBTF says what a kernel without type information lacks.

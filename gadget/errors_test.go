@@ -141,10 +141,12 @@ func TestExplainLoad(t *testing.T) {
 		want string
 	}{
 		{unix.EPERM, ErrPrivileges, "missing privileges: the kernel refused to load the gadget (a container or a security module may forbid it): operation not permitted"},
-		{unix.ENOMEM, unix.ENOMEM, "load the gadget: cannot allocate memory"},
+		{unix.E2BIG, unix.E2BIG, "load the gadget: argument list too long"},
+		{unix.ENOMEM, unix.ENOMEM, "load the gadget: the kernel has not enough memory for it: a smaller --buffer-size takes less; " +
+			"a higher limit of this process's control group allows more: cannot allocate memory"},
 		{&ebpf.VerifierError{Cause: unix.EPERM}, ErrPrivileges, "missing privileges: "},
 	} {
-		got := explainLoad(fmt.Errorf("program x: %w", c.err))
+		got := explainLoad(nil, fmt.Errorf("program x: %w", c.err))
 		if !errors.Is(got, c.is) || !errors.Is(got, c.err) || !strings.HasPrefix(strings.ReplaceAll(got.Error(), "program x: ", ""), c.want) {
 			t.Errorf("got %v, want %s", got, c.want)
 		}

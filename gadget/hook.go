@@ -16,6 +16,8 @@ type hook struct {
 	// sections are the first parts of the ELF sections of its programs: "kprobe" of "kprobe/vfs_read". A
 	// "*" at the end stands for any more letters.
 	sections []string
+	// iface: its programs are attached to a network interface, which the user may choose.
+	iface bool
 	// check finds what is wrong with the target. It does not ask the kernel.
 	check func(p *Program) error
 	// missing returns an error if the kernel does not have the hook, in the user's terms: what is not

@@ -55,7 +55,9 @@ func refusal(t *testing.T, img *Image, o LoadOptions) error {
 	t.Helper()
 	kerneltest.RequireRoot(t)
 	before := kernelFDs()
-	o.Params = watching(t, img)
+	if o.Params == nil {
+		o.Params = watching(t, img)
+	}
 	g, err := img.Load(&o)
 	if err == nil {
 		err = g.Attach()

@@ -140,7 +140,7 @@ func TestLockedDownKernel(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if got := explainLoad(refused); strings.Contains(got.Error(), "this kernel is locked down") != want {
+			if got := explainLoad(nil, refused); strings.Contains(got.Error(), "this kernel is locked down") != want {
 				t.Errorf("%s: %v", text, got)
 			}
 		})

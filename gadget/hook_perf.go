@@ -231,17 +231,33 @@ func openSampling(p *Program) (perfEvents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("which CPUs are online: %w", err)
 	}
+	events, err := openEvents(online, func(cpu int) (int, error) {
+		return unix.PerfEventOpen(attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	})
+	if err != nil {
+		return nil, s.explain(p, err)
+	}
+	return events, nil
+}
+
+// openEvents opens an event on each of the CPUs, except those that have gone offline.
+func openEvents(online []int, open func(cpu int) (int, error)) (perfEvents, error) {
 	var events perfEvents
+	var gone error
 	for _, cpu := range online {
-		fd, err := unix.PerfEventOpen(attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
-		if errors.Is(err, unix.ENODEV) && len(online) > 1 {
+		fd, err := open(cpu)
+		if errors.Is(err, unix.ENODEV) {
+			gone = err
 			continue
 		}
 		if err != nil {
 			_ = events.Close()
-			return nil, s.explain(p, err)
+			return nil, err
 		}
 		events = append(events, fd)
+	}
+	if len(events) == 0 {
+		return nil, gone
 	}
 	return events, nil
 }

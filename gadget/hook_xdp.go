@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -20,6 +21,7 @@ import (
 func xdpHook() *hook {
 	return &hook{
 		sections: []string{"xdp", "xdp.frags"},
+		iface:    true,
 		attach:   attachXDP,
 		idle:     neverIdle,
 	}
@@ -31,11 +33,11 @@ func attachXDP(g *Gadget, p *Program, prog *ebpf.Program) (io.Closer, error) {
 		name = g.iface
 	}
 	if name == "" {
-		return nil, errors.New("which network interface? Name it in attach_to")
+		return nil, errors.New("which network interface? Name it in attach_to, or with --iface")
 	}
-	iface, err := net.InterfaceByName(name)
+	iface, err := findInterface(name)
 	if err != nil {
-		return nil, fmt.Errorf("there is no network interface %q%s: %w", name, nearest.Hint(name, interfaces()), err)
+		return nil, err
 	}
 	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: iface.Index})
 	switch {
@@ -45,6 +47,28 @@ func attachXDP(g *Gadget, p *Program, prog *ebpf.Program) (io.Closer, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+// checkInterface finds what is wrong with the network interface that the user has chosen. Empty: with
+// none.
+func (img *Image) checkInterface(name string) error {
+	if name == "" {
+		return nil
+	}
+	usesOne := func(p Program) bool { return !p.Disabled && p.hook.iface }
+	if !slices.ContainsFunc(img.Programs, usesOne) {
+		return fmt.Errorf("the gadget has no program for a network interface, so it cannot run on %q alone", name)
+	}
+	_, err := findInterface(name)
+	return err
+}
+
+func findInterface(name string) (*net.Interface, error) {
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("there is no network interface %q%s: %w", name, nearest.Hint(name, interfaces()), err)
+	}
+	return iface, nil
 }
 
 func interfaces() []string {

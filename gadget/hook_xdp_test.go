@@ -80,8 +80,27 @@ func TestXDP(t *testing.T) {
 func TestErrorsOfXDP(t *testing.T) {
 	inOwnNetwork(t)
 	img := parse(t, "packets")
-	mustSay(t, refusal(t, img, LoadOptions{}), "program on_packet", "which network interface? Name it in attach_to")
+	mustSay(t, refusal(t, img, LoadOptions{}), "program on_packet", "which network interface? Name it in attach_to, or with --iface")
 	mustSay(t, refusal(t, img, LoadOptions{Interface: "loo"}), `there is no network interface "loo"; did you mean "lo"?`)
 	start(t, img, LoadOptions{Interface: "lo"})
 	mustSay(t, refusal(t, img, LoadOptions{Interface: "lo"}), "the network interface lo has an XDP program already")
+}
+
+// What is wrong with the user's choice is found before anything is loaded, and without privileges.
+func TestInterfaceThatMakesNoSense(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ fixture, yaml, iface, want string }{
+		{"packets", "", "loo", `there is no network interface "loo"; did you mean "lo"?`},
+		{"packets", only("on_packet", "lo"), "no such", `there is no network interface "no such": `},
+		{"hooks", "", "lo", `the gadget has no program for a network interface, so it cannot run on "lo" alone`},
+		{"hooks", "", "no such", `the gadget has no program for a network interface, so it cannot run on "no such" alone`},
+	} {
+		_, err := parseWith(t, c.fixture, c.yaml).Load(&LoadOptions{Interface: c.iface})
+		mustSay(t, err, c.want)
+	}
+	if err := parse(t, "hooks").checkInterface(""); err != nil {
+		t.Error(err)
+	}
+	img := parseWith(t, "packets", disabling("on_packet"))
+	mustSay(t, img.checkInterface("lo"), "the gadget has no program for a network interface")
 }

@@ -250,7 +250,7 @@ func padded(rec []byte, size int) []byte {
 
 // buffers runs a test with each kind of buffer.
 func buffers(t *testing.T, f func(t *testing.T, o LoadOptions)) {
-	for name, o := range map[string]LoadOptions{"ring": {}, "shards": {Shards: 2}, "perf": {PerfBuffer: true}} {
+	for name, o := range map[string]LoadOptions{"ring": {Shards: 1}, "shards": {Shards: 2}, "perf": {PerfBuffer: true}} {
 		t.Run(name, func(t *testing.T) { f(t, o) })
 	}
 }

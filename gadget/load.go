@@ -17,6 +17,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
 
+	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -26,15 +27,17 @@ type LoadOptions struct {
 	// Params are the values of params by variable, as Param.Parse returns them. Others keep their
 	// defaults.
 	Params map[string]Value
-	// BufferSize is the size in bytes of each ring buffer, at most MaxBufferSize; 0 means
-	// DefaultBufferSize(). It is rounded up to a power of two.
+	// BufferSize is the size in bytes of each ring buffer, at most MaxBufferSize and what the memory
+	// allows; 0 means DefaultBufferSize(), or less if several share little memory. It is rounded up to a
+	// power of two. Perf buffers share it out among the CPUs; 0: 1 MiB for each.
 	BufferSize int
 	// Latency bounds how long an event may wait in the buffer for others to come; 0 means
 	// DefaultLatency, and AtOnce that each event wakes the reader, if it sleeps. Objects that were built
 	// against other headers wake it for each event anyway.
 	Latency time.Duration
 	// Shards is the number of ring buffers into which each buffer is split, each for a group of CPUs, up
-	// to 64; it is rounded up to a power of two, and 0 means 1. BufferSize is shared out among them.
+	// to 64; it is rounded up to a power of two, and 0 means DefaultShards(). BufferSize is shared out
+	// among them.
 	// Objects that were built against other headers have one.
 	Shards int
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
@@ -47,7 +50,7 @@ type LoadOptions struct {
 	// array, since namespaces come and go; see RunningNetNS. Nil: only the one that gizmo is in.
 	NetNS func() ([]string, error)
 	// Interface is the network interface for programs that are attached to one; empty: that of their
-	// attach_to.
+	// attach_to. It is an error if there is no such interface, or no such program.
 	Interface string
 	// ReturnMemory gives the memory that loading took (the kernel's types, above all: some 20 MiB) back
 	// to the system before the buffers are mapped. It collects garbage, which a small program hardly
@@ -96,35 +99,23 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	if err := img.Supported(); err != nil {
 		return nil, err
 	}
-	if err := checkPrivileges(); err != nil {
+	if err := img.checkInterface(o.Interface); err != nil {
 		return nil, err
 	}
-	if err := rlimit.RemoveMemlock(); err != nil { // before prepare, which makes a map to see whether it can
-		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+	if err := prepareProcess(); err != nil {
+		return nil, err
 	}
 	k, err := newKernel()
 	if err != nil {
 		return nil, err
 	}
-	g := &Gadget{image: img, choices: img.choose(k), iface: o.Interface}
-	g.programs = loaded(g.choices)
+	g := &Gadget{image: img, iface: o.Interface}
+	pins, err := g.loadChosen(k, o)
 	g.logChoices()
-	if err := g.checkOptional(k); err != nil {
-		return nil, err
-	}
-	spec, err := img.prepare(o, k, g.programs)
-	if err != nil {
-		return nil, err
-	}
-	pins, err := openPins(spec.Maps)
 	if err != nil {
 		return nil, err
 	}
 	defer pins.close()
-	g.coll, err = img.newCollection(spec, k, pins, o)
-	if err != nil {
-		return nil, g.explainHooks(k, err)
-	}
 	schemas := img.schemas(k.types)
 	if o.ReturnMemory {
 		debug.FreeOSMemory()
@@ -136,6 +127,49 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
+}
+
+// prepareProcess finds out what would keep this process from loading anything at all, and lifts a limit.
+// It comes before what tries out the kernel.
+func prepareProcess() error {
+	if err := checkPrivileges(); err != nil {
+		return err
+	}
+	if possible, err := cpus.Possible(); err == nil { // else the library will tell
+		if err := checkPossibleCPUs(possible); err != nil {
+			return err
+		}
+	}
+	return explainMemlock(rlimit.RemoveMemlock())
+}
+
+// loadChosen puts the maps into the kernel, and the programs that it can run. One that it refuses
+// although it has the hook counts as one that it cannot run, if others stand in for it.
+func (g *Gadget) loadChosen(k *kernel, o *LoadOptions) (*pins, error) {
+	c := newChooser(g.image, k)
+	for {
+		g.choices = c.choose()
+		g.programs = loaded(g.choices)
+		if err := g.checkOptional(k); err != nil {
+			return nil, err
+		}
+		spec, err := g.image.prepare(o, k, g.programs)
+		if err != nil {
+			return nil, err
+		}
+		pins, err := openPins(spec.Maps)
+		if err != nil {
+			return nil, err
+		}
+		if g.coll, err = g.image.newCollection(spec, k, pins, o); err == nil {
+			return pins, nil
+		}
+		pins.close()
+		p := g.blamed(err)
+		if p == nil || !c.refuse(p, explainLoad(p, err)) {
+			return nil, g.explainHooks(k, p, err)
+		}
+	}
 }
 
 // Programs tells of each program of the image whether it was loaded and, if it was not, why.

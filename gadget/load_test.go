@@ -203,7 +203,7 @@ func TestVerifierError(t *testing.T) {
 	if !strings.Contains(ve.Reason, "map_value_or_null") || strings.Contains(ve.Reason, "\n") || len(ve.Reason) > 200 {
 		t.Errorf("reason %q", ve.Reason)
 	}
-	if got := ve.Error(); got != "the kernel's verifier rejected the gadget: "+ve.Reason {
+	if got := ve.Error(); got != "program gt_rejected: the kernel's verifier rejected it: "+ve.Reason {
 		t.Errorf("error %q", got)
 	}
 	if len(ve.Log) < 20 || !slices.ContainsFunc(ve.Log, func(line string) bool { return strings.Contains(line, "bpf_map_lookup_elem") }) {
@@ -400,8 +400,26 @@ func gone(t *testing.T, what string, open func() (io.Closer, error)) {
 	}
 }
 
-// unprivilegedEnv makes the test program a process that loads the object from its standard input.
+// unprivilegedEnv makes the test program a process that loads the object from its standard input. Its
+// value says how.
 const unprivilegedEnv = "GIZMO_TEST_LOAD_OBJECT"
+
+// What the value may have.
+const (
+	lockedOption = "locked," // with little memory that may be locked
+	perfOption   = "perf,"   // with perf buffers
+	smallOption  = "small,"  // with small ones
+)
+
+// unprivileged is a process of nobody's with some capabilities, which loads an object.
+func unprivileged(object []byte, caps ...uintptr) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Dir = "/"
+	cmd.Env = []string{unprivilegedEnv + "=1"}
+	cmd.Stdin = bytes.NewReader(object)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: caps}
+	return cmd
+}
 
 // loadUnprivileged is what that process does. It prints the error.
 func loadUnprivileged() int {
@@ -415,7 +433,7 @@ func loadUnprivileged() int {
 		fmt.Println("parse:", err)
 		return 1
 	}
-	g, err := img.Load(nil)
+	g, err := loadAs(img, os.Getenv(unprivilegedEnv))
 	if err != nil {
 		fmt.Println(err)
 		if errors.Is(err, ErrPrivileges) {
@@ -425,6 +443,20 @@ func loadUnprivileged() int {
 	}
 	fmt.Println("loaded", g.Close())
 	return 0
+}
+
+func loadAs(img *Image, options string) (*Gadget, error) {
+	var o LoadOptions
+	if strings.Contains(options, lockedOption) {
+		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: 64 << 10}); err != nil {
+			return nil, err
+		}
+	}
+	o.PerfBuffer = strings.Contains(options, perfOption)
+	if strings.Contains(options, smallOption) {
+		o.BufferSize = 64 << 10
+	}
+	return img.Load(&o)
 }
 
 func TestPrivileges(t *testing.T) {
@@ -442,11 +474,7 @@ func TestPrivileges(t *testing.T) {
 		{"CAP_PERFMON", []uintptr{unix.CAP_PERFMON}, missing, 2},
 		{"CAP_BPF and CAP_PERFMON", []uintptr{unix.CAP_BPF, unix.CAP_PERFMON}, "loaded <nil>\n", 0},
 	} {
-		cmd := exec.Command("/proc/self/exe")
-		cmd.Dir = "/"
-		cmd.Env = []string{unprivilegedEnv + "=1"}
-		cmd.Stdin = bytes.NewReader(object)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, AmbientCaps: c.caps}
+		cmd := unprivileged(object, c.caps...)
 		out, err := cmd.CombinedOutput()
 		if cmd.ProcessState == nil {
 			t.Fatal(err)

@@ -174,7 +174,7 @@ func TestDisabledPrograms(t *testing.T) {
 			t.Errorf("attach_to changed the target to %q, want file", p.Target)
 		}
 	}
-	spec, err := img.prepare(&LoadOptions{}, nil, loaded(img.choose(nil)))
+	spec, err := img.prepare(&LoadOptions{}, nil, loaded(newChooser(img, nil).choose()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +321,7 @@ func TestLoadRefusesUnknownAndBadValues(t *testing.T) {
 		`param "magic": `: {"magic": {1, 2}},
 		`param "pid": `:   {"targ_pid": nil, "magic": make(Value, 4)},
 	} {
-		_, err := img.prepare(&LoadOptions{Params: values}, nil, loaded(img.choose(nil)))
+		_, err := img.prepare(&LoadOptions{Params: values}, nil, loaded(newChooser(img, nil).choose()))
 		if strings.HasPrefix(want, `param "pid"`) {
 			if err != nil { // nil stands for nothing said
 				t.Error(err)

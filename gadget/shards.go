@@ -4,6 +4,7 @@
 package gadget
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -28,16 +29,30 @@ const (
 	MaxShards = 64
 )
 
+// The number of shards that nobody chose: see docs/RATIONALE.md.
+const (
+	cpusPerShard      = 16
+	mostDefaultShards = 8
+)
+
+// DefaultShards returns the number of shards of a buffer when the caller names none: one for every 16
+// CPUs that are online, rounded down to a power of two, from 1 to 8.
+func DefaultShards() int { return defaultShards(onlineCPUs()) }
+
+func defaultShards(cpus int) int {
+	return roundDown(uint64(min(max(cpus/cpusPerShard, 1), mostDefaultShards)))
+}
+
 // shardCount returns how many shards each buffer gets: a power of two, since programs find theirs by
 // masking the number of their CPU. 1 means no shards.
 func (img *Image) shardCount(spec *ebpf.CollectionSpec, o *LoadOptions, perf bool) (int, error) {
 	if o.Shards < 0 || o.Shards > MaxShards {
 		return 0, fmt.Errorf("shards: want from 1 to %d, got %d", MaxShards, o.Shards)
 	}
-	if perf || spec.Variables[varShardMask] == nil || o.Shards == 0 {
+	if perf || spec.Variables[varShardMask] == nil {
 		return 1, nil
 	}
-	return 1 << bits.Len32(uint32(o.Shards)-1), nil
+	return 1 << bits.Len32(uint32(cmp.Or(o.Shards, DefaultShards()))-1), nil
 }
 
 // shardBuffer splits a buffer into n, each with its share of the size, or takes the place for the shards

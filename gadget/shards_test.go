@@ -140,3 +140,12 @@ func TestFirstFindsTheOldest(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaultShards(t *testing.T) {
+	t.Parallel()
+	for cpus, want := range map[int]int{1: 1, 2: 1, 16: 1, 31: 1, 32: 2, 48: 2, 64: 4, 128: 8, 384: 8} {
+		if got := defaultShards(cpus); got != want {
+			t.Errorf("%d CPUs: %d shards, want %d", cpus, got, want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -56,11 +57,15 @@ func (g *Gadget) openBuffer(d *DataSource, schema *event.Schema, o *LoadOptions)
 	m := g.coll.Maps[d.Map]
 	losses := lossCounter{counts: g.coll.Maps[d.Map+lostSuffix]}
 	if m.Type() == ebpf.PerfEventArray {
-		return newPerfSource(m, schema, losses)
+		return newPerfSource(m, o.perfSize(int(m.MaxEntries())), schema, losses)
 	}
 	r, err := g.openRings(d, m, schema)
 	if err != nil {
 		return nil, err
+	}
+	if losses.counts == nil {
+		slog.Warn("the gadget does not count the events that its buffer has no room for, so none of them will be told of; "+
+			"it was built against other headers", "data source", schema.Name)
 	}
 	_, timed := g.image.spec.Variables[varWakeup]
 	return &ringSource{rings: r, schema: schema, losses: losses, patience: patience(timed, o.Latency)}, nil
@@ -216,6 +221,11 @@ func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
 	if err := c.counts.Lookup(uint32(0), &c.now); err != nil {
 		return dst, fmt.Errorf("read the counters of lost events: %w", err)
 	}
+	return c.grown(dst), nil
+}
+
+// grown appends by how much the counters have grown.
+func (c *lossCounter) grown(dst []event.Loss) []event.Loss {
 	if c.seen == nil {
 		c.seen = make([]uint64, len(c.now))
 	}
@@ -225,5 +235,5 @@ func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
 			c.seen[cpu] = n
 		}
 	}
-	return dst, nil
+	return dst
 }

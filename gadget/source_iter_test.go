@@ -37,6 +37,7 @@ func TestFetchOfAnIterator(t *testing.T) {
 		"fetch-interval: 5s":                  {Interval: 5 * time.Second},
 		"fetch-interval: 0":                   {Count: 1},
 		"fetch-count: 3":                      {Count: 3},
+		"fetch-interval: 0\nfetch-count: 3":   {Count: 3},
 		"fetch-count: 0":                      {},
 		"fetch-interval: 2s\nfetch-count: 10": {Interval: 2 * time.Second, Count: 10},
 		"ebpf.map.flush-on-stop: true":        {Count: 1, Flush: true},

@@ -9,16 +9,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/perf"
+	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
-
-// perfBufferSize is the size in bytes of the perf buffer of each CPU.
-const perfBufferSize = 1 << 20
 
 // perfSource reads perf buffers, for kernels before 5.8 and for objects that ask for them.
 type perfSource struct {
@@ -32,14 +31,25 @@ type perfSource struct {
 	watch watch
 }
 
-func newPerfSource(m *ebpf.Map, schema *event.Schema, losses lossCounter) (*perfSource, error) {
-	r, err := perf.NewReaderWithOptions(m, perfBufferSize, perf.ReaderOptions{Watermark: perfBufferSize / 16})
+// newPerfSource opens perf buffers of size bytes, one for each CPU that is online. What happens on others
+// is counted as lost.
+func newPerfSource(m *ebpf.Map, size int, schema *event.Schema, losses lossCounter) (*perfSource, error) {
+	r, err := perf.NewReaderWithOptions(m, size, perf.ReaderOptions{Watermark: size / 16})
 	if err != nil {
-		return nil, fmt.Errorf("open the perf buffers: %w", err)
+		return nil, explainPerf(err)
 	}
 	s := &perfSource{reader: r, schema: schema, losses: losses, rows: newRows(schema.Size)}
 	s.extra = make([][]byte, s.rows.max())
 	return s, nil
+}
+
+// explainPerf says what it takes to open perf buffers, which count as locked memory. The library keeps no
+// causes, only their text.
+func explainPerf(err error) error {
+	if strings.HasSuffix(err.Error(), "can't mmap: "+unix.EPERM.Error()) {
+		return fmt.Errorf("%w: open the perf buffers, which are locked memory: they take CAP_IPC_LOCK, a higher limit (ulimit -l), or a smaller --buffer-size: %w", ErrPrivileges, err)
+	}
+	return fmt.Errorf("open the perf buffers: %w", err)
 }
 
 func (s *perfSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }

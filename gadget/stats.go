@@ -26,7 +26,8 @@ type ProgramStats struct {
 	Runs uint64
 	Time time.Duration
 	// Missed is how often the kernel did not run the program, because it was running on that CPU
-	// already. Each time may have been an event, or not. Kernels before 5.12 do not count it.
+	// already, or another of the same kind. Each time may have been an event, or not. Kernels before 5.12
+	// do not count it, those before 6.7 not for tracepoints.
 	Missed uint64
 }
 

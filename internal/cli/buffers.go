@@ -26,7 +26,7 @@ type bufferFlags struct {
 func (f *bufferFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.size, "buffer-size", 0, "bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, within reason")
 	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait for others to come; 0: not at all, which costs more")
-	fs.IntVar(&f.shards, "shards", 1, "split the buffer into this many, for groups of CPUs")
+	fs.IntVar(&f.shards, "shards", 0, "split the buffer into this many, for groups of CPUs; 0: one for every 16 CPUs")
 	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal takes less than comes: drop events and count them, or block, so that the buffer fills up")
 	fs.BoolVar(&f.stats, "stats", false, "at the end show how often the gadget's programs ran and how long; counting costs each run some nanoseconds")
 }
@@ -48,8 +48,8 @@ func (f *bufferFlags) check() error {
 	if f.latency < 0 {
 		return fmt.Errorf("--latency: want 0 or more, got %v", f.latency)
 	}
-	if f.shards < 1 || f.shards > gadget.MaxShards {
-		return fmt.Errorf("--shards: want from 1 to %d, got %d", gadget.MaxShards, f.shards)
+	if f.shards < 0 || f.shards > gadget.MaxShards {
+		return fmt.Errorf("--shards: want 0, or from 1 to %d, got %d", gadget.MaxShards, f.shards)
 	}
 	if f.slow != dropEvents && f.slow != blockRun {
 		return fmt.Errorf("--slow-output: want %s or %s, got %q", dropEvents, blockRun, f.slow)

@@ -6,6 +6,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,26 +19,75 @@ const warnInterval = time.Second
 
 // lossWarner tells of losses as they happen.
 type lossWarner struct {
-	w io.Writer
+	w        io.Writer
+	interval time.Duration
 
 	mu     sync.Mutex
 	last   time.Time
-	losses uint64
+	untold []untoldLoss
+	// later tells of what came too soon after something else; nil: nothing did.
+	later *time.Timer
 }
+
+// untoldLoss is what a data source has lost by one cause since it was told of the last time.
+type untoldLoss struct {
+	source string
+	cause  event.Cause
+	count  uint64
+}
+
+func newLossWarner(w io.Writer) *lossWarner { return &lossWarner{w: w, interval: warnInterval} }
 
 // warn is the runner's OnLoss.
 func (l *lossWarner) warn(s *event.Schema, losses []event.Loss) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, x := range losses {
-		l.losses += x.Count
+		l.add(s.Name, x)
 	}
-	now := time.Now()
-	if now.Sub(l.last) < warnInterval {
+	if l.later != nil {
 		return
 	}
-	fmt.Fprintf(l.w, "gizmo: warning: %s: %d events lost (%s)\n", s.Name, l.losses, losses[0].Cause)
-	l.last, l.losses = now, 0
+	if wait := l.interval - time.Since(l.last); wait > 0 {
+		l.later = time.AfterFunc(wait, l.tellLater)
+		return
+	}
+	l.tell()
+}
+
+func (l *lossWarner) add(source string, x event.Loss) {
+	i := slices.IndexFunc(l.untold, func(u untoldLoss) bool { return u.source == source && u.cause == x.Cause })
+	if i < 0 {
+		l.untold = append(l.untold, untoldLoss{source, x.Cause, x.Count})
+		return
+	}
+	l.untold[i].count += x.Count
+}
+
+func (l *lossWarner) tell() {
+	for _, u := range l.untold {
+		fmt.Fprintf(l.w, "gizmo: warning: %s: %d events lost (%s)\n", u.source, u.count, u.cause)
+	}
+	l.last, l.untold = time.Now(), l.untold[:0]
+}
+
+func (l *lossWarner) tellLater() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.later != nil {
+		l.later = nil
+		l.tell()
+	}
+}
+
+// stop ends the telling: the ledger says it all.
+func (l *lossWarner) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.later != nil {
+		l.later.Stop()
+		l.later = nil
+	}
 }
 
 // printLedger writes the account of a run: what was lost, by CPU and cause, and with all set also

@@ -156,7 +156,7 @@ func (s *session) run(ctx context.Context) (err error) {
 // runTo is run with the output prepared.
 func (s *session) runTo(ctx context.Context) error {
 	ledger := &pipeline.Ledger{}
-	warner := &lossWarner{w: s.app.Err}
+	warner := newLossWarner(s.app.Err)
 	runner := pipeline.Runner{
 		Sources: s.sources,
 		Stages:  s.stages,
@@ -168,6 +168,7 @@ func (s *session) runTo(ctx context.Context) error {
 		Stop:    s.stop,
 	}
 	err := runner.Run(ctx)
+	warner.stop()
 	if isReaderGone(err) {
 		return err // what it did not take is no loss to tell of
 	}

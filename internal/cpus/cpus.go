@@ -16,8 +16,14 @@ import (
 const maxCPU = 1 << 16
 
 // Online returns the numbers of the CPUs that are online, in ascending order.
-func Online() ([]int, error) {
-	data, err := os.ReadFile("/sys/devices/system/cpu/online")
+func Online() ([]int, error) { return read("online") }
+
+// Possible returns the numbers of the CPUs that may ever be online, in ascending order. It is these for
+// which the kernel keeps what there is once for each CPU.
+func Possible() ([]int, error) { return read("possible") }
+
+func read(list string) ([]int, error) {
+	data, err := os.ReadFile("/sys/devices/system/cpu/" + list)
 	if err != nil {
 		return nil, err
 	}

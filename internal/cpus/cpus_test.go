@@ -38,6 +38,24 @@ func TestOnline(t *testing.T) {
 	}
 }
 
+// All that are online are possible.
+func TestPossible(t *testing.T) {
+	t.Parallel()
+	possible, err := Possible()
+	if err != nil {
+		t.Fatal(err)
+	}
+	online, err := Online()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cpu := range online {
+		if !slices.Contains(possible, cpu) {
+			t.Errorf("CPU %d is online, but only %v are possible", cpu, possible)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("0-2,4")
 	f.Fuzz(func(t *testing.T, text string) {

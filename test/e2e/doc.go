@@ -31,6 +31,8 @@
 //  5. print the expected events, one JSON object a line, in the order in which they happened within
 //     each thread, and exit with code 0.
 //
+// The package gadgets/internal/workload does what is the same in all of them.
+//
 // An expected event has the shape in which the json format writes it, and holds the fields that can
 // be known: what it leaves out is not compared. It has proc.pid and proc.tid.
 //

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,13 +20,18 @@ import (
 // helperMode is the environment variable that makes the test program a helper.
 const helperMode = "GIZMO_E2E_HELPER"
 
-// The modes of the helper. All but the first prepare the process and then become the program
-// that the arguments name.
+// The modes of the helper. Openers, storms and hogs work on command; the others prepare the process
+// and then become the program that the arguments name.
 const (
 	helperOpener           = "opener"
+	helperStorm            = "storm"
+	helperHog              = "hog"
 	helperDropCapabilities = "drop-capabilities"
 	helperHideLibbpf       = "hide-libbpf"
 	helperHideBTF          = "hide-btf"
+	helperLockLittle       = "lock-little"
+	// also without the right to lift the limit
+	helperLockLittleForGood = "lock-little-for-good"
 )
 
 func helper(mode string, args []string) int {
@@ -33,12 +39,20 @@ func helper(mode string, args []string) int {
 	switch mode {
 	case helperOpener:
 		err = openOnCommand(os.Stdin, os.Stdout)
+	case helperStorm:
+		err = stormOnCommand(os.Stdin, os.Stdout, os.Stderr)
+	case helperHog:
+		err = holdMemory(os.Stdin, os.Stdout)
 	case helperDropCapabilities:
 		err = become(args, dropCapabilities)
 	case helperHideLibbpf:
 		err = become(args, hideLibbpf)
 	case helperHideBTF:
 		err = become(args, func() error { return unix.Mount("none", "/sys/kernel/btf", "tmpfs", 0, "") })
+	case helperLockLittle:
+		err = become(args, lockLittle)
+	case helperLockLittleForGood:
+		err = become(args, func() error { return errors.Join(lockLittle(), drop(unix.CAP_SYS_RESOURCE)) })
 	default:
 		err = fmt.Errorf("unknown mode %q", mode)
 	}
@@ -61,11 +75,24 @@ func become(argv []string, prepare func() error) error {
 // dropCapabilities leaves root without any privilege from the next exec on.
 func dropCapabilities() error {
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
-			return fmt.Errorf("drop capability %d: %w", c, err)
+		if err := drop(c); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// drop leaves root without a capability from the next exec on.
+func drop(capability uintptr) error {
+	if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil {
+		return fmt.Errorf("drop capability %d: %w", capability, err)
+	}
+	return nil
+}
+
+// lockLittle limits how much memory the process may lock.
+func lockLittle() error {
+	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: 64 << 10})
 }
 
 // hideLibbpf covers libbpf's headers. The process has mounts of its own.
@@ -109,6 +136,12 @@ type opener struct {
 
 func startOpener(t testing.TB) *opener {
 	t.Helper()
+	return startOnCommand(t, helperOpener)
+}
+
+// startOnCommand starts a helper that takes commands as an opener does.
+func startOnCommand(t testing.TB, mode string) *opener {
+	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +149,7 @@ func startOpener(t testing.TB) *opener {
 	defer r.Close()
 	t.Cleanup(func() { w.Close() })
 	o := &opener{commands: w}
-	o.process = startProgram(t, withHelper(setup{helper: helperOpener, in: r}), []string{os.Args[0]})
+	o.process = startProgram(t, withHelper(setup{helper: mode, in: r}), []string{os.Args[0]})
 	o.open(t, 0, "/") // once it answers it has started
 	return o
 }

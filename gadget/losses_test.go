@@ -1,0 +1,260 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// byCPU is a sink that counts events by the CPU that they happened on.
+type byCPU struct {
+	cpu  *event.Field
+	rows map[int]uint64
+}
+
+func (s *byCPU) Write(b *event.Batch) error {
+	for _, row := range b.Rows {
+		s.rows[int(s.cpu.Uint(row))]++
+	}
+	return nil
+}
+
+// What a Go program gets under overload: for each CPU, what was delivered and what the ledger says was
+// lost there are what happened there, and the cause is named.
+func TestLedgerClosesForEachCPU(t *testing.T) {
+	buffers(t, func(t *testing.T, o LoadOptions) {
+		o.BufferSize = 16 << 10
+		g := start(t, parse(t, "times"), o)
+		sink := &byCPU{cpu: field(t, g.source(t).Schemas()[0], "cpu"), rows: make(map[int]uint64)}
+		ledger := &pipeline.Ledger{}
+		made := runUnderStorm(t, g, &pipeline.Runner{Sources: g.Sources(), Sink: sink, Ledger: ledger})
+		got := maps.Clone(sink.rows)
+		for _, l := range ledger.Account("times").Losses() {
+			if l.Cause != event.BufferFull {
+				t.Errorf("a loss by %s", l.Cause)
+			}
+			got[l.CPU] += l.Count
+		}
+		if !maps.Equal(got, made) {
+			t.Errorf("delivered and lost by CPU %v, want %v", got, made)
+		}
+		totals := ledger.Account("times").Totals()
+		if totals.Lost == 0 || totals.Delivered == 0 {
+			t.Errorf("no overload: %+v", totals)
+		}
+		t.Logf("%+v", totals)
+	})
+}
+
+// runUnderStorm runs the gadget while all CPUs, two at most, make events, and reads the ledger all the
+// while. It returns how many events there were on each CPU.
+func runUnderStorm(t *testing.T, g *running, runner *pipeline.Runner) map[int]uint64 {
+	t.Helper()
+	const each = 50_000
+	runner.Stop = func() {
+		if err := g.Detach(); err != nil {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	made := make(map[int]uint64)
+	var storm sync.WaitGroup
+	for n := range min(runtime.NumCPU(), 2) {
+		storm.Go(func() {
+			cpu, unpin := pinThread(t, n)
+			defer unpin()
+			for i := range each {
+				g.call(uint16(i))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			made[cpu] = each
+		})
+	}
+	var watch sync.WaitGroup
+	watch.Go(func() { wantMonotonic(t, ctx, runner.Ledger.Account("times")) })
+	go func() {
+		defer cancel()
+		storm.Wait()
+	}()
+	if err := runner.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	watch.Wait()
+	return made
+}
+
+// wantMonotonic reads the account until ctx is done, and nothing in it ever gets less.
+func wantMonotonic(t *testing.T, ctx context.Context, account *pipeline.Account) {
+	var before pipeline.Totals
+	for ctx.Err() == nil {
+		now := account.Totals()
+		if now.Delivered < before.Delivered || now.Filtered < before.Filtered || now.Lost < before.Lost {
+			t.Errorf("%+v came after %+v", now, before)
+			return
+		}
+		before = now
+		runtime.Gosched()
+	}
+}
+
+// Runs that the kernel skips are counted apart. Of tracepoints it counts them since Linux 6.7.
+func TestMissedRunsAreCounted(t *testing.T) {
+	g := start(t, parse(t, "nested"), LoadOptions{})
+	const sent = 50
+	for range sent {
+		g.call(0)
+	}
+	stats, err := g.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range stats {
+		want := uint64(0)
+		if s.Name == "inner" && kernelIsAtLeast(t, 6, 7) {
+			want = sent
+		}
+		if s.Missed < want || s.Missed > want+sent { // others may send signals to each other
+			t.Errorf("%s: the kernel skipped %d runs, want %d", s.Name, s.Missed, want)
+		}
+	}
+}
+
+func kernelIsAtLeast(t *testing.T, major, minor int) bool {
+	t.Helper()
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		t.Fatal(err)
+	}
+	var hasMajor, hasMinor int
+	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &hasMajor, &hasMinor); err != nil {
+		t.Fatal(err)
+	}
+	return hasMajor > major || hasMajor == major && hasMinor >= minor
+}
+
+// The kernel's values for each CPU are those of all possible ones, also of those that are offline.
+func TestLossesOnSomeCPUs(t *testing.T) {
+	t.Parallel()
+	c := lossCounter{now: []uint64{3, 0, 5, 0}}
+	want := []event.Loss{{CPU: 0, Count: 3}, {CPU: 2, Count: 5}}
+	if got := c.grown(nil); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	c.now = []uint64{3, 0, 6, 1} // the last has come online
+	want = []event.Loss{{CPU: 2, Count: 1}, {CPU: 3, Count: 1}}
+	if got := c.grown(nil); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := c.grown(nil); len(got) > 0 {
+		t.Errorf("got %v, want nothing new", got)
+	}
+}
+
+func TestPossibleCPUs(t *testing.T) {
+	t.Parallel()
+	for _, possible := range [][]int{{0}, {0, 1}, {0, 1, 2, 3}} {
+		if err := checkPossibleCPUs(possible); err != nil {
+			t.Error(possible, err)
+		}
+	}
+	for _, possible := range [][]int{{1}, {0, 2}, {0, 1, 4, 5}} {
+		err := checkPossibleCPUs(possible)
+		if !errors.Is(err, ErrNotYetSupported) || !strings.Contains(err.Error(), fmt.Sprint(possible)) {
+			t.Errorf("%v: got %v", possible, err)
+		}
+	}
+}
+
+// The numbers of the CPUs that are online may have holes, and CPUs may go offline meanwhile.
+func TestEventsOnSomeCPUs(t *testing.T) {
+	t.Parallel()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	defer unix.Close(fds[1])
+	for _, c := range []struct {
+		online, gone, want []int
+		fail               error
+	}{
+		{online: []int{0, 2, 5}, want: []int{0, 2, 5}},
+		{online: []int{0, 2, 5}, gone: []int{2}, want: []int{0, 5}},
+		{online: []int{3}, want: []int{3}},
+		{online: []int{0, 2}, gone: []int{0, 2}, fail: unix.ENODEV},
+		{online: []int{3}, gone: []int{3}, fail: unix.ENODEV},
+	} {
+		var opened []int
+		events, err := openEvents(c.online, func(cpu int) (int, error) {
+			if slices.Contains(c.gone, cpu) {
+				return -1, unix.ENODEV
+			}
+			opened = append(opened, cpu)
+			return unix.Dup(fds[0])
+		})
+		if !errors.Is(err, c.fail) || !slices.Equal(opened, c.want) || len(events) != len(c.want) {
+			t.Errorf("%+v: opened %v, %d events, %v", c, opened, len(events), err)
+		}
+		if err := events.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Kernels before 5.11 count maps as locked memory.
+func TestErrorsOfLockedMemory(t *testing.T) {
+	t.Parallel()
+	if err := explainMemlock(nil); err != nil {
+		t.Error(err)
+	}
+	err := explainMemlock(fmt.Errorf("failed to set memlock rlimit: %w", unix.EPERM))
+	mustSay(t, err, "missing privileges: kernels before 5.11", "CAP_SYS_RESOURCE", "ulimit -l unlimited", "operation not permitted")
+	if !errors.Is(err, ErrPrivileges) {
+		t.Errorf("%v is no want of privileges", err)
+	}
+	mustSay(t, explainMemlock(unix.EINVAL), "raise the limit of locked memory: invalid argument")
+}
+
+// Ring buffers are not locked memory, perf buffers are.
+func TestLimitOfLockedMemory(t *testing.T) {
+	kerneltest.RequireRoot(t) // to give privileges away
+	for _, c := range []struct {
+		name, options string
+		caps          []uintptr
+		code          int
+		want          string
+	}{
+		{"rings", "", nil, 0, "loaded <nil>\n"},
+		{"large perf buffers", perfOption, nil, 2, "missing privileges: open the perf buffers, which are locked memory: they take CAP_IPC_LOCK"},
+		{"small perf buffers", perfOption + smallOption, nil, 0, "loaded <nil>\n"},
+		{"privileged", perfOption, []uintptr{unix.CAP_IPC_LOCK}, 0, "loaded <nil>\n"},
+	} {
+		if paranoid, err := os.ReadFile("/proc/sys/kernel/perf_event_paranoid"); err == nil && string(paranoid) == "-1\n" && c.code > 0 {
+			continue // then there is no limit
+		}
+		cmd := unprivileged(compile(t, "times").Object, append(c.caps, unix.CAP_BPF, unix.CAP_PERFMON)...)
+		cmd.Env = append(cmd.Env, unprivilegedEnv+"="+lockedOption+c.options)
+		out, _ := cmd.CombinedOutput()
+		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s: exit code %d, %s; want %d, %s", c.name, code, out, c.code, c.want)
+		}
+	}
+}

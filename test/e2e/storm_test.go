@@ -1,0 +1,137 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stormOnCommand opens files as openOnCommand does, in several threads at the same time, each on a CPU
+// of its own and each so often as the command says. It begins with a line "CPU TID" for each of them.
+func stormOnCommand(in io.Reader, out, about io.Writer) error {
+	cpus, err := someCPUs()
+	if err != nil {
+		return err
+	}
+	var threads []chan openCommand
+	var working sync.WaitGroup
+	for _, cpu := range cpus {
+		commands, tid := make(chan openCommand), make(chan int)
+		go openOn(cpu, tid, commands, &working)
+		threads = append(threads, commands)
+		fmt.Fprintln(about, cpu, <-tid)
+	}
+	for lines := bufio.NewScanner(in); lines.Scan(); fmt.Fprintln(out, "done") {
+		count, path, _ := strings.Cut(lines.Text(), " ")
+		n, err := strconv.Atoi(count)
+		if err != nil {
+			return err
+		}
+		working.Add(len(threads))
+		for _, commands := range threads {
+			commands <- openCommand{n, path}
+		}
+		working.Wait()
+	}
+	return nil
+}
+
+type openCommand struct {
+	count int
+	path  string
+}
+
+// A storm rests now and then, so that it lasts and leaves a processor to its reader.
+const (
+	stormBurst = 100
+	stormRest  = time.Millisecond
+)
+
+// openOn is one thread of a storm.
+func openOn(cpu int, tid chan<- int, commands <-chan openCommand, working *sync.WaitGroup) {
+	runtime.LockOSThread()
+	var set unix.CPUSet
+	set.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &set); err != nil {
+		panic(err)
+	}
+	tid <- unix.Gettid()
+	for c := range commands {
+		for i := range c.count {
+			if fd, err := unix.Open(c.path, unix.O_RDONLY, 0); err == nil {
+				unix.Close(fd)
+			}
+			if i%stormBurst == stormBurst-1 {
+				time.Sleep(stormRest)
+			}
+		}
+		working.Done()
+	}
+}
+
+// someCPUs returns two CPUs that this process may run on, or the only one.
+func someCPUs() ([]int, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return nil, err
+	}
+	var cpus []int
+	for cpu := 0; cpu < 64*len(set) && len(cpus) < 2; cpu++ {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, cpu)
+		}
+	}
+	return cpus, nil
+}
+
+// storm is an opener with several threads.
+type storm struct {
+	*opener
+	cpus map[string]int // by the threads' ids
+}
+
+func startStorm(t testing.TB) *storm {
+	t.Helper()
+	s := &storm{opener: startOnCommand(t, helperStorm), cpus: make(map[string]int)}
+	for line := range strings.Lines(s.err.String()) {
+		cpu, tid, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(cpu)
+		if err != nil {
+			t.Fatalf("a storm said %q", line)
+		}
+		s.cpus[tid] = n
+	}
+	return s
+}
+
+// holdMemory takes memory on command: for each line "MEBIBYTES /" so much, and then it says so.
+func holdMemory(in io.Reader, out io.Writer) error {
+	var held [][]byte
+	commands := bufio.NewScanner(in)
+	for commands.Scan() {
+		mebibytes, _, _ := strings.Cut(commands.Text(), " ")
+		n, err := strconv.Atoi(mebibytes)
+		if err != nil {
+			return err
+		}
+		memory := make([]byte, n<<20)
+		for i := 0; i < len(memory); i += 4096 {
+			memory[i] = 1
+		}
+		held = append(held, memory)
+		fmt.Fprintln(out, "done")
+	}
+	runtime.KeepAlive(held)
+	return commands.Err()
+}
