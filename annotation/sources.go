@@ -25,8 +25,9 @@ type Source struct {
 	// FlushOnStop reads a map once more when the run ends.
 	FlushOnStop bool
 	Metrics     SourceMetrics
-	// FetchInterval is the time from one array to the next, 0 for none before the run ends. Nil when
-	// nothing was said.
+	// FetchInterval is the time from one array to the next. 0: a map is read only when the run ends, and
+	// iterators run once, when it begins, or each second if there is a FetchCount. Nil when nothing was
+	// said.
 	FetchInterval *time.Duration
 	// FetchCount is the number of arrays after which the run ends, 0 for no end. Nil when nothing was
 	// said.
@@ -70,7 +71,7 @@ func SourceKeys() []Key[Source] {
 			func(s *Source) *string { return &s.Metrics.CounterName }),
 		textKey(Text, "metrics.implicit-counter.description", "Says what that metric counts.",
 			func(s *Source) *string { return &s.Metrics.CounterDescription }),
-		pointerKey("fetch-interval", "Time from one array to the next; 0 for one array only, when the run ends.",
+		pointerKey("fetch-interval", "Time from one array to the next; with 0 a map is read only when the run ends, and iterators run once, when it begins, or each second if there is a fetch-count.",
 			Value{Kind: Duration}, readDuration, func(s *Source) **time.Duration { return &s.FetchInterval }),
 		pointerKey("fetch-count", "Number of arrays after which the run ends; 0 for no end.",
 			Value{Kind: Whole, Max: maxCount}, readWhole, func(s *Source) **int { return &s.FetchCount }),

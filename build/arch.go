@@ -22,19 +22,26 @@ var arches = [...]arch{
 	{"arm64", "__TARGET_ARCH_arm64", "aarch64-linux-gnu"},
 }
 
+// Arches returns the values that Options.Arch may have.
+func Arches() []string {
+	var names []string
+	for _, a := range arches {
+		names = append(names, a.name)
+	}
+	return names
+}
+
 func lookupArch(name string) (arch, error) {
 	if name == "" {
 		name = runtime.GOARCH
 	}
-	var known []string
 	for _, a := range arches {
 		if a.name == name {
 			return a, nil
 		}
-		known = append(known, a.name)
 	}
 	return arch{}, fmt.Errorf("gadgets cannot be built for the architecture %q: use one of %s",
-		name, strings.Join(known, ", "))
+		name, strings.Join(Arches(), ", "))
 }
 
 // systemDirs are the folders with headers that clang does not look into for the BPF target by

@@ -57,7 +57,9 @@ func (m *Metadata) CustomParams() []CustomFlag {
 // In a patch, mappings are merged with what the metadata has, key by key; anything else takes the
 // place of what is there. Texts may hold templates (docs/gadget-yaml.md tells what they know).
 //
-// An error about a patch is made of Problems, as those of Parse are, with the param in the message.
+// An error about a patch is made of Problems, as those of Parse are, with the param in the message. If
+// every one of them is about a name that does not exist, the metadata is returned beside the error
+// without what has those names.
 func (m *Metadata) WithCustom(values map[string]string) (*Metadata, error) {
 	if n := len(m.Params.Custom); n > maxCustomParams {
 		return nil, fmt.Errorf("%d custom params; at most %d are accepted", n, maxCustomParams)
@@ -66,14 +68,14 @@ func (m *Metadata) WithCustom(values map[string]string) (*Metadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := customizer{from: m, out: m, tree: m.tree(), expander: newExpander(m.tree(), chosen)}
+	c := customizer{from: m, out: m, tree: m.tree(), expander: newExpander(m.tree(), chosen), seen: make(map[Pos]bool)}
 	for _, name := range slices.Sorted(maps.Keys(m.Params.Custom)) {
 		if err := c.apply(name, chosen[name]); err != nil {
-			return nil, err
+			return nil, errors.Join(append(c.unknown, err)...)
 		}
 	}
 	out := *c.out // not m, even if there was nothing to do
-	return &out, nil
+	return &out, errors.Join(c.unknown...)
 }
 
 // tree returns a new tree of the metadata.
@@ -125,6 +127,8 @@ type customizer struct {
 	from, out *Metadata
 	tree      *yaml.Node // of out
 	expander  *expander
+	unknown   []error      // about names that do not exist
+	seen      map[Pos]bool // the places of these
 }
 
 // apply lays the patches of a param.
@@ -155,7 +159,24 @@ func (c *customizer) apply(name, value string) error {
 		}
 	}
 	c.out = out
-	return r.blame(name, c.from.file)
+	return c.tolerate(name, r)
+}
+
+// tolerate keeps the problems of the reader if they are all about names that do not exist, and returns
+// them otherwise. The tree still has such names, so they come up again with each patch that follows.
+func (c *customizer) tolerate(name string, r *reader) error {
+	r.problems = slices.DeleteFunc(r.problems, func(p *Problem) bool { return c.seen[p.Pos] })
+	bad := false
+	for _, p := range r.problems {
+		c.seen[p.Pos] = true
+		bad = bad || !p.Unknown()
+	}
+	err := r.blame(name, c.from.file)
+	if bad {
+		return err
+	}
+	c.unknown = append(c.unknown, err)
+	return nil
 }
 
 // preparePatch brings a patch into the spelling of Encode, and refuses changes to what is under way.

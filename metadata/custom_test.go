@@ -4,7 +4,6 @@
 package metadata
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -192,7 +191,6 @@ func TestWithCustomErrors(t *testing.T) {
 		{"mandatory", "params: {custom: {mode: {isMandatory: true}}}", nil, `param "mode": the gadget needs a value`},
 		{"control character", "params: {custom: {mode: }}", map[string]string{"mode": "a\x1b[1m"}, "control character"},
 		{"invalid UTF-8", "params: {custom: {mode: }}", map[string]string{"mode": "\xff"}, "UTF-8"},
-		{"unknown key", patch("{nmae: x}"), nil, `gadget.yaml:2:34: custom param "mode": unknown key "nmae"; did you mean "name"?`},
 		{"bad shape", patch("{datasources: {d: [x]}}"), nil, `custom param "mode": d: want a mapping`},
 		{"over a mapping", patch("{datasources: x}") + "datasources: {d: }", nil, `custom param "mode": datasources: want a mapping`},
 		{"bad value", width("{{.Value}}"), map[string]string{"mode": "wide"}, `gadget.yaml:2:94: custom param "mode": columns.width: "wide" is not a whole number`},
@@ -234,16 +232,49 @@ func TestWithCustomErrors(t *testing.T) {
 	}
 }
 
-func TestWithCustomUnknownError(t *testing.T) {
+// What patches say of names that do not exist is told once, and left out of what is returned.
+func TestWithCustomUnknownOnly(t *testing.T) {
 	t.Parallel()
-	m, err := Parse("gadget.yaml", []byte("params: {custom: {a: {patch: {datasources: {d: {feilds: }}}}}}"))
+	m, err := Parse("gadget.yaml", []byte(`name: old
+params:
+  custom:
+    a: {patch: {nmae: x, name: new}}
+    b: {patch: {datasources: {d: {feilds: , fields: {f: {annotations: {columns.hiden: true, columns.width: 5}}}}}}}
+    c: {patch: {description: last}}
+`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = m.WithCustom(nil)
-	var unknown *annotation.UnknownError
-	if p := Problems(err); len(p) != 1 || !errors.As(p[0], &unknown) || unknown.Name != "feilds" {
-		t.Errorf("got %v", err)
+	want := []string{
+		`gadget.yaml:4:17: custom param "a": unknown key "nmae"; did you mean "name"?`,
+		`gadget.yaml:5:35: custom param "b": unknown key "feilds"; did you mean "fields"?`,
+		`gadget.yaml:5:72: custom param "b": unknown annotation "columns.hiden"; did you mean "columns.hidden"?`,
+	}
+	out, err := m.WithCustom(nil)
+	if out == nil || fmt.Sprint(err) != strings.Join(want, "\n") {
+		t.Fatalf("got %v\n%v\nwant\n%s", out, err, strings.Join(want, "\n"))
+	}
+	for _, p := range Problems(err) {
+		if !p.Unknown() {
+			t.Errorf("%v: should count as unknown", p)
+		}
+	}
+	if got := fmt.Sprintf("%s %s %v", out.Name, out.Description, *out.Source("d")); got != "new last {map[] map[f:map[columns.width:5]]}" {
+		t.Errorf("what is left: %s", got)
+	}
+	roundTrip(t, out)
+}
+
+// Anything else that is wrong leaves nothing, and is told beside the unknown names.
+func TestWithCustomUnknownAndWorse(t *testing.T) {
+	t.Parallel()
+	m, err := Parse("gadget.yaml", []byte("params: {custom: {a: {patch: {nmae: x}}, b: {patch: {datasources: [x]}}}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := m.WithCustom(nil)
+	if out != nil || len(Problems(err)) != 2 || !strings.Contains(err.Error(), `unknown key "nmae"`) || !strings.Contains(err.Error(), "want a mapping") {
+		t.Errorf("got %v, %v", out, err)
 	}
 }
 
@@ -318,13 +349,18 @@ func FuzzWithCustom(f *testing.F) {
 		}
 		before := describeValue(reflect.ValueOf(*m))
 		out, err := m.WithCustom(values)
-		if (out == nil) == (err == nil) {
-			t.Fatalf("got %v, %v", out, err)
+		for _, p := range Problems(err) {
+			if out != nil && !p.Unknown() {
+				t.Fatalf("got %v beside %v", out, err)
+			}
+		}
+		if out == nil && err == nil {
+			t.Fatal("got nothing")
 		}
 		if after := describeValue(reflect.ValueOf(*m)); after != before {
 			t.Fatalf("the metadata was changed:\n%s\n%s", before, after)
 		}
-		if err == nil && acceptable(first+second, "") {
+		if out != nil && acceptable(first+second, "") {
 			roundTrip(t, out)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
@@ -66,14 +67,15 @@ func unknownGadget(name string) error {
 
 // Parse analyses an object with the text of its gadget.yaml, which may be empty.
 func Parse(name string, object, yaml []byte) (*gadget.Image, error) {
-	var meta *metadata.Metadata
-	if len(yaml) > 0 {
-		var err error
-		if meta, err = metadata.Parse("gadget.yaml", yaml); err != nil {
-			return nil, fmt.Errorf("gadget %s: %w", name, err)
-		}
+	return parse(name, bytes.NewReader(object), yaml, nil)
+}
+
+func parse(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gadget.Image, error) {
+	meta, err := metadata.Parse("gadget.yaml", yaml)
+	if err := warn.settle(meta, err); err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}
-	img, err := gadget.Parse(bytes.NewReader(object), meta)
+	img, err := gadget.Parse(object, meta)
 	if err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}

@@ -15,13 +15,25 @@ import (
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
 // there. Fields that enriched types add count.
 func Check(img *gadget.Image) error {
+	known, err := knownOf(img)
+	if err != nil {
+		return err
+	}
+	if err := img.Metadata.Validate(known); err != nil {
+		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	return nil
+}
+
+// knownOf lists what there is in an image to be named.
+func knownOf(img *gadget.Image) (metadata.Known, error) {
 	known := metadata.Known{DataSources: make(map[string][]string)}
 	env := semtype.Env{Arch: runtime.GOARCH, BootOffset: func() int64 { return 0 }}
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
 		if err := semtype.Apply(s, semtype.Types(), &env, d.Annotations); err != nil {
-			return err
+			return known, err
 		}
 		for _, f := range s.Fields {
 			known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
@@ -33,8 +45,5 @@ func Check(img *gadget.Image) error {
 	for _, p := range img.Programs {
 		known.Programs = append(known.Programs, p.Keys()...)
 	}
-	if err := img.Metadata.Validate(known); err != nil {
-		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
-	}
-	return nil
+	return known, nil
 }

@@ -71,6 +71,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.versionCommand())
+	addUsualCommands(root)
 	return root
 }
 

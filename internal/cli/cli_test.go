@@ -68,9 +68,21 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+func TestHelpCommand(t *testing.T) {
+	for _, command := range []string{"", "run", "image", "image build", "help"} {
+		got, want := invoke("", append([]string{"help"}, strings.Fields(command)...)...), invoke("", append(strings.Fields(command), "--help")...)
+		if got.code != 0 || got != want {
+			t.Errorf("gizmo help %s: %+v\nwant that of --help: %+v", command, got, want)
+		}
+	}
+	if got := invoke("", "__complete", "help", "im"); got.code != 0 || !strings.Contains(got.out, "image\t") {
+		t.Errorf("completion: %+v", got)
+	}
+}
+
 // Who gives no command, or half of one, gets the help, too.
 func TestHelpWithoutBeingAsked(t *testing.T) {
-	for _, command := range []string{"", "image"} {
+	for _, command := range []string{"", "image", "completion"} {
 		args := strings.Fields(command)
 		if got, want := invoke("", args...), invoke("", append(args, "--help")...); got != want {
 			t.Errorf("gizmo %s: %+v\nwant the help: %+v", command, got, want)
@@ -107,6 +119,10 @@ func TestWrongCommandLines(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"rnu", `unknown command "rnu"; did you mean "run"?`},
 		{"xyzzy", `unknown command "xyzzy"`},
+		{"help rnu", `unknown command "rnu"; did you mean "run"?`},
+		{"help xyzzy", `unknown command "xyzzy"`},
+		{"help image bulid", `unknown command "bulid"; did you mean "build"?`},
+		{"completion bsah", `unknown command "bsah"; did you mean "bash"?`},
 		{"--verbsoe", "unknown flag: --verbsoe; did you mean --verbose?"},
 		{"run", "which gadget? usage: gizmo run GADGET [flags]"},
 		{"run -o json", "which gadget?"},

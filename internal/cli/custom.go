@@ -39,7 +39,7 @@ func registerCustom(fs *pflag.FlagSet, img *gadget.Image) (*customFlags, error) 
 }
 
 // apply returns the image with the metadata that the values make of it.
-func (f *customFlags) apply(img *gadget.Image) (*gadget.Image, error) {
+func (f *customFlags) apply(img *gadget.Image, warn builtin.Warn) (*gadget.Image, error) {
 	if len(f.params) == 0 {
 		return img, nil
 	}
@@ -49,12 +49,5 @@ func (f *customFlags) apply(img *gadget.Image) (*gadget.Image, error) {
 			values[f.params[i].Name] = text
 		}
 	}
-	meta, err := img.Metadata.WithCustom(values)
-	if err != nil {
-		return nil, err
-	}
-	if img, err = img.WithMetadata(meta); err != nil {
-		return nil, err
-	}
-	return img, builtin.Check(img)
+	return builtin.WithCustom(img, values, warn)
 }

@@ -15,6 +15,31 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 )
 
+// addUsualCommands adds help and completion as the library makes them, but for names that do not
+// exist: these are mistakes.
+func addUsualCommands(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		switch cmd.Name() {
+		case "help":
+			cmd.Args = knownCommand
+		case "completion":
+			cmd.Args = noArgs
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
+}
+
+// knownCommand rejects arguments of help that name no command, with the nearest if there is one.
+func knownCommand(help *cobra.Command, args []string) error {
+	cmd, rest, err := help.Root().Find(args)
+	if err != nil || !cmd.HasSubCommands() {
+		return err
+	}
+	return noArgs(cmd, rest)
+}
+
 // gadgetHelp describes a gadget: what it shows, its flags, its fields.
 func (a *app) gadgetHelp(cmd *cobra.Command, img *gadget.Image) error {
 	host := builtin.NewHost()

@@ -38,6 +38,7 @@ func (a *app) imageCommand() *cobra.Command {
 
 // imageFlags are the flags of image build.
 type imageFlags struct {
+	arch     string
 	object   string
 	update   bool
 	validate bool
@@ -53,6 +54,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 		Args: oneArg("directory"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.imageBuild(cmd.Context(), args[0], &f) },
 	}
+	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture that the gadget is for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
 	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml what it does not mention of the object: data sources, fields, params")
 	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "fail if gadget.yaml names what the object does not have")
@@ -60,7 +62,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 }
 
 func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
-	res, err := a.compileDir(ctx, dir)
+	res, err := a.compileDir(ctx, dir, f.arch)
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 
 // buildDir compiles, analyses and checks the gadget in a directory.
 func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, error) {
-	res, err := a.compileDir(ctx, dir)
+	res, err := a.compileDir(ctx, dir, "")
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +109,8 @@ func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, error) {
 	return img, nil
 }
 
-func (a *app) compileDir(ctx context.Context, dir string) (*build.Result, error) {
-	var o build.Options
+func (a *app) compileDir(ctx context.Context, dir, arch string) (*build.Result, error) {
+	o := build.Options{Arch: arch}
 	if a.verbose {
 		o.Verbose = a.Err
 	}
@@ -263,17 +265,46 @@ func replaceFile(path string, data []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// findGadget returns the image that a name on the command line stands for: a built-in gadget or a
-// directory. A name with a slash, or that of a folder with a program, is a directory.
-func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, error) {
+// findGadget returns the image that a name on the command line stands for: a built-in gadget, a
+// directory or an object. A name with a slash, or that of a folder with a program or of a file, is one of
+// the latter. What is not known of the metadata is an error, unless there is somebody to warn.
+func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, builtin.Warn, error) {
 	if !strings.ContainsRune(name, filepath.Separator) {
 		img, err := builtin.Gadget(name)
 		if err == nil || !errors.Is(err, builtin.ErrUnknownGadget) {
-			return img, err
+			return img, nil, err
 		}
 		if _, statErr := os.Stat(filepath.Join(name, "program.bpf.c")); errors.Is(statErr, fs.ErrNotExist) {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return a.buildDir(ctx, name)
+	if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
+		img, err := a.openObject(name)
+		return img, a.warnUnknown, err
+	}
+	img, err := a.buildDir(ctx, name)
+	return img, nil, err
+}
+
+// openObject reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
+// there is one.
+func (a *app) openObject(path string) (*gadget.Image, error) {
+	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	object, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	name := strings.TrimSuffix(filepath.Base(path), ".o")
+	return builtin.ParseForeign(name, object, yaml, a.warnUnknown)
+}
+
+// warnUnknown tells of names in the metadata that this version does not know, a line for each.
+func (a *app) warnUnknown(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(a.Err, "gizmo: warning: left out: %s\n", strings.TrimSuffix(line, "\n"))
+	}
 }

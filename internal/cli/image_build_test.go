@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -240,5 +241,43 @@ func TestReplaceFile(t *testing.T) {
 	}
 	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
 		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// An object is for one architecture: the one that the user names, or else this machine's.
+func TestBuildForAnArchitecture(t *testing.T) {
+	dir := gadgetDir(t, "")
+	writeTest(t, filepath.Join(dir, "program.bpf.c"), buildProgram+`
+#ifdef __TARGET_ARCH_arm64
+const volatile __u32 only_on_arm64 = 0;
+GADGET_PARAM(only_on_arm64);
+#endif
+`)
+	params := map[string]string{"amd64": "7 params\n", "arm64": "8 params\n"}
+	for _, arch := range []string{"amd64", "arm64"} {
+		if got := imageBuild(t, dir, "--arch", arch); got.code != 0 || got.err != "" || !strings.HasSuffix(got.out, ", "+params[arch]) {
+			t.Errorf("%s: %+v", arch, got)
+		}
+	}
+	if got := imageBuild(t, dir); got.code != 0 || !strings.HasSuffix(got.out, ", "+params[runtime.GOARCH]) {
+		t.Errorf("without the flag: %+v", got)
+	}
+}
+
+func TestBuildForAnUnknownArchitecture(t *testing.T) {
+	dir := gadgetDir(t, "")
+	for _, arch := range []string{"x86_64", "amd64,arm64", "ARM64"} {
+		object := filepath.Join(t.TempDir(), "object")
+		got := imageBuild(t, dir, "--arch", arch, "--object", object, "--update-metadata")
+		want := "gizmo: gadgets cannot be built for the architecture \"" + arch + "\": use one of amd64, arm64\n"
+		if got.code != 1 || got.out != "" || got.err != want {
+			t.Errorf("%s: %+v", arch, got)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+			t.Errorf("%s: left behind: %v, %v", arch, files, err)
+		}
+		if _, err := os.Stat(object); err == nil {
+			t.Errorf("%s: there is an object", arch)
+		}
 	}
 }

@@ -4,9 +4,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -22,8 +24,11 @@ import (
 // recording is the stage that writes all batches to a file, before any other touches them.
 type recording struct {
 	file *os.File
-	w    *wire.Writer
-	done chan struct{}
+	// created: the file was not there before.
+	created bool
+	header  wire.Header
+	w       *wire.Writer // nil until begin
+	done    chan struct{}
 }
 
 // errRecord is wrapped by all errors about the recording.
@@ -32,10 +37,10 @@ var errRecord = errors.New("--record")
 // flushInterval bounds what a recording lacks if the program is killed.
 const flushInterval = time.Second
 
-// openRecording starts a recording of the session's sources, whose schemas are as yet without
-// added fields.
-func openRecording(path, gadgetName string, s *session, host *builtin.Host) (*recording, error) {
-	header := wire.Header{Gadget: gadgetName, Gizmo: version, Start: time.Now(), Machine: machine(host)}
+// openRecording prepares a recording of the session's sources, whose schemas are as yet without
+// added fields. What the file has stays until the recording begins, since the gadget may yet be refused.
+func openRecording(ctx context.Context, path, gadgetName string, s *session, host *builtin.Host) (*recording, error) {
+	header := wire.Header{Gadget: gadgetName, Gizmo: version, Machine: machine(host)}
 	for _, src := range s.sources {
 		for _, schema := range src.Schemas() {
 			annotations, err := json.Marshal(s.specs[schema.Name])
@@ -45,18 +50,56 @@ func openRecording(path, gadgetName string, s *session, host *builtin.Host) (*re
 			header.DataSources = append(header.DataSources, wire.DataSource{Schema: schema.Clone(), Annotations: annotations})
 		}
 	}
-	file, err := os.Create(path)
+	_, statErr := os.Lstat(path)
+	file, err := openWaiting(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRecord, err)
 	}
-	w, err := wire.NewWriter(file, header)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", errRecord, err), file.Close())
+	created := errors.Is(statErr, fs.ErrNotExist)
+	return &recording{file: file, created: created, header: header, done: make(chan struct{})}, nil
+}
+
+// openWaiting opens a file for writing. A pipe waits for somebody to read it, as long as ctx lets it.
+func openWaiting(ctx context.Context, path string) (*os.File, error) {
+	var file *os.File
+	opened := make(chan error, 1)
+	go func() { // which ends with the program, if nobody ever reads
+		var err error
+		file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		return file, err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("open %s: interrupted", path)
 	}
+}
+
+// begin overwrites the file and writes what comes before the first batch. The host's clock must not be
+// watched yet.
+func (r *recording) begin(host *builtin.Host) error {
+	if err := r.empty(); err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
+	}
+	r.header.Start, r.header.Machine.BootOffset = time.Now(), host.Env.BootOffset()
+	w, err := wire.NewWriter(r.file, r.header)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errRecord, err)
+	}
+	r.w = w
 	host.OnClock = func(offset int64) { _ = w.SetBootOffset(offset) }
-	r := &recording{file, w, make(chan struct{})}
 	go r.flushAtIntervals()
-	return r, nil
+	return nil
+}
+
+// empty removes what an ordinary file has. Pipes and devices have nothing to remove.
+func (r *recording) empty() error {
+	st, err := r.file.Stat()
+	if err != nil || !st.Mode().IsRegular() {
+		return err
+	}
+	return r.file.Truncate(0)
 }
 
 // flushAtIntervals runs until Close. An error comes again, and is told, at the next batch.
@@ -104,10 +147,17 @@ func (r *recording) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
 	}, nil
 }
 
-// Close ends the recording.
+// Close ends the recording. One that has not begun leaves things as they were.
 func (r *recording) Close() error {
 	close(r.done)
-	if err := errors.Join(r.w.Close(), r.file.Close()); err != nil {
+	var errs []error
+	switch {
+	case r.w != nil:
+		errs = append(errs, r.w.Close())
+	case r.created:
+		errs = append(errs, os.Remove(r.file.Name()))
+	}
+	if err := errors.Join(append(errs, r.file.Close())...); err != nil {
 		return fmt.Errorf("%w: %w", errRecord, err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,7 @@ type runFlags struct {
 	annotate   []string
 	timeout    seconds
 	record     string
+	iface      string
 	failOnLoss bool
 	host       bool
 	buffers    bufferFlags
@@ -39,6 +41,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
+	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
 	f.buffers.register(fs)
 	fs.SortFlags = false
 }
@@ -48,16 +51,14 @@ func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run GADGET [flags]",
 		Short: "Run a gadget: a built-in one by name, or the one in a directory",
-		Long: "Runs a gadget until Ctrl-C and writes its events. GADGET is the name of a built-in gadget or a\n" +
-			"directory with a program.bpf.c.\n\nBuilt-in gadgets: " + strings.Join(builtin.Gadgets(), ", ") +
+		Long: "Runs a gadget until Ctrl-C and writes its events. GADGET is the name of a built-in gadget, a\n" +
+			"directory with a program.bpf.c, or an object that was built from one (image build --object),\n" +
+			"with the gadget.yaml beside it.\n\nBuilt-in gadgets: " + strings.Join(builtin.Gadgets(), ", ") +
 			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
 		// Which flags there are depends on the gadget, so the gadget is found first.
 		DisableFlagParsing: true,
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) > 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			return builtin.Gadgets(), cobra.ShellCompDirectiveDefault
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			return a.completeRun(cmd, args, word, &f)
 		},
 	}
 	f.register(cmd.Flags())
@@ -76,11 +77,10 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if !found {
 		return a.withoutGadget(cmd, args)
 	}
-	img, err := a.findGadget(cmd.Context(), name)
+	img, warn, err := a.findGadget(cmd.Context(), name)
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
 	}
-	f.fetch = registerFetch(cmd.Flags(), img)
 	params, custom, err := registerGadget(cmd.Flags(), img, f)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if err != nil {
 		return err
 	}
-	if img, err = custom.apply(img); err != nil {
+	if img, err = custom.apply(img, warn); err != nil {
 		return err
 	}
 	return a.runGadget(cmd.Context(), name, img, values, f)
@@ -120,6 +120,7 @@ func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 
 // registerGadget adds the flags that depend on the gadget.
 func registerGadget(fs *pflag.FlagSet, img *gadget.Image, f *runFlags) (*paramFlags, *customFlags, error) {
+	f.fetch = registerFetch(fs, img)
 	params, err := registerParams(fs, img)
 	if err != nil {
 		return nil, nil, err
@@ -200,26 +201,49 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	if err != nil {
 		return err
 	}
-	g, err := img.Load(options)
+	g, err := load(img, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
 	s.sources = append(s.sources, g.Sources()...)
+	var rec *recording // nil: none
 	if f.record != "" {
-		rec, err := openRecording(f.record, name, s, host)
-		if err != nil {
+		if rec, err = openRecording(ctx, f.record, name, s, host); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, rec.Close()) }()
 		s.stages = append(s.stages, rec)
 	}
-	host.Watch()
 	if err := s.bind(&host.Env); err != nil {
 		return err
 	}
-	s.start, s.stop = g.Attach, func() { _ = g.Detach() }
+	s.start, s.stop = func() error { return begin(g, rec, host) }, func() { _ = g.Detach() }
 	return a.runLoaded(ctx, s, g, f)
+}
+
+// load puts the gadget into the kernel. Next to nothing of what that takes can be freed before its end,
+// when all is returned, so the garbage collector need not look for it: that would take a tenth of the
+// start's processor time.
+func load(img *gadget.Image, o *gadget.LoadOptions) (*gadget.Gadget, error) {
+	percent := debug.SetGCPercent(-1)
+	defer debug.SetGCPercent(percent)
+	return img.Load(o)
+}
+
+// begin attaches the gadget. Only when that has succeeded an older recording is overwritten; events wait
+// meanwhile.
+func begin(g *gadget.Gadget, rec *recording, host *builtin.Host) error {
+	if err := g.Attach(); err != nil {
+		return err
+	}
+	if rec != nil {
+		if err := rec.begin(host); err != nil {
+			return err
+		}
+	}
+	host.Watch()
+	return nil
 }
 
 // loadOptions are the choices of the run that concern the kernel.
@@ -231,7 +255,7 @@ func (f *runFlags) loadOptions(img *gadget.Image, s *session, values map[string]
 	if err != nil {
 		return nil, err
 	}
-	options := &gadget.LoadOptions{Params: values, Fetch: fetches, ReturnMemory: true}
+	options := &gadget.LoadOptions{Params: values, Fetch: fetches, Interface: f.iface, ReturnMemory: true}
 	f.buffers.apply(options)
 	return options, nil
 }

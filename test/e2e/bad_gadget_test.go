@@ -95,7 +95,7 @@ func TestVerboseShowsTheVerifiersLog(t *testing.T) {
 	dir := copyGadget(t, "verifier")
 	g := run(t, setup{}, "run", dir, "-v", "--timeout", "10")
 	g.wantExit(t, 1)
-	g.wantErr(t, "rejected the gadget: R", "invalid mem access 'map_value_or_null'\n",
+	g.wantErr(t, "program e2e_verifier: the kernel's verifier rejected it: R", "invalid mem access 'map_value_or_null'\n",
 		"\nprocessed ", "call bpf_map_lookup_elem")
 	if text := g.err.String(); strings.Contains(text, "run with -v") {
 		t.Errorf("hints at -v although it was given: %s", text)

@@ -4,6 +4,8 @@
 package e2e
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,6 +71,29 @@ func TestRecordToAFullDisk(t *testing.T) {
 	g := start(t, setup{}, "run", "trace_open", "-o", "none", "--record", "/dev/full", "--timeout", "10")
 	g.wantExit(t, 1)
 	g.wantErr(t, "--record", "no space left on device")
+}
+
+// A run that does not begin leaves an older recording as it was, and no new one behind.
+func TestRunThatFailsKeepsTheRecording(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	const packets = "../../gadget/testdata/packets" // which does not say what to be attached to
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
+	if err := os.WriteFile(old, []byte("older"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{old, fresh} {
+		g := run(t, setup{}, "run", packets, "--record", path, "--timeout", "10")
+		g.wantExit(t, 1)
+		g.wantErr(t, "which network interface? Name it in attach_to, or with --iface")
+		g.wantNoOut(t)
+	}
+	if data, err := os.ReadFile(old); err != nil || string(data) != "older" {
+		t.Errorf("the older recording: %q, %v", data, err)
+	}
+	if _, err := os.Stat(fresh); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a recording of nothing was left: %v", err)
+	}
 }
 
 // readableDir is a temporary folder whose files other users can read.

@@ -1,0 +1,62 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+)
+
+// completeRun returns what the last word after "run" may become, but for the flags that all gadgets have:
+// the library knows them.
+func (a *app) completeRun(cmd *cobra.Command, args []string, word string, f *runFlags) ([]string, cobra.ShellCompDirective) {
+	var flags []string
+	name, found := firstArgument(cmd, args)
+	if found {
+		flags = a.completeFlags(cmd, name, word, f)
+	}
+	switch {
+	case isValue(cmd, args):
+		return nil, cobra.ShellCompDirectiveDefault // it may be a file
+	case strings.HasPrefix(word, "-"):
+		return flags, cobra.ShellCompDirectiveNoFileComp
+	case found:
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return builtin.Gadgets(), cobra.ShellCompDirectiveDefault
+}
+
+// isValue reports whether what comes after args is the value of a flag.
+func isValue(cmd *cobra.Command, args []string) bool {
+	if len(args) == 0 {
+		return false
+	}
+	last := args[len(args)-1]
+	return strings.HasPrefix(last, "-") && takesNextArgument(cmd, last)
+}
+
+// completeFlags adds the flags of a gadget to the command, and returns those that begin with word. Of a
+// gadget that cannot be found or built nothing is known.
+func (a *app) completeFlags(cmd *cobra.Command, name, word string, f *runFlags) []string {
+	img, _, err := a.findGadget(cmd.Context(), name)
+	if err != nil {
+		return nil
+	}
+	own := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	if _, _, err := registerGadget(own, img, f); err != nil {
+		return nil
+	}
+	cmd.Flags().AddFlagSet(own)
+	var list []string
+	own.VisitAll(func(flag *pflag.Flag) {
+		if long := "--" + flag.Name; !flag.Hidden && strings.HasPrefix(long, word) {
+			list = append(list, cobra.CompletionWithDesc(long, flag.Usage))
+		}
+	})
+	return list
+}

@@ -1,0 +1,122 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// newerYAML is of a version of gizmo that knows more.
+const newerYAML = `name: newer
+licence: free
+datasources:
+  calls:
+    annotations: {shape: round, description: Calls}
+    fields:
+      count: {annotations: {columns.glow: "true", columns.width: 9}}
+      weight: {annotations: {columns.hidden: true}}
+  others: {}
+params:
+  ebpf: {most: {key: maximum}, least: {key: minimum}}
+  custom: {mode: {patch: {colour: red, description: 'in {{.Value}}'}}}
+programs: {untrace: {attach_to: nothing}}
+`
+
+// newerWarnings are what is to be said of it before the values of custom params are known, without what
+// stands before each.
+var newerWarnings = []string{
+	`gadget.yaml:2:1: unknown key "licence"`,
+	`gadget.yaml:5:19: unknown annotation "shape"`,
+	`gadget.yaml:7:29: unknown annotation "columns.glow"`,
+	`gadget.yaml:8:7: unknown field "weight"`,
+	`gadget.yaml:9:3: unknown data source "others"`,
+	`gadget.yaml:11:10: unknown param "most"`,
+	`gadget.yaml:13:12: unknown program "untrace"; did you mean "trace"?`,
+}
+
+func warnings(list []string) string {
+	text := ""
+	for _, w := range list {
+		text += "gizmo: warning: left out: " + w + "\n"
+	}
+	return text
+}
+
+// builtElsewhere returns the path of an object with the text as the gadget.yaml beside it.
+func builtElsewhere(t *testing.T, yaml string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "elsewhere.o")
+	if got := imageBuild(t, gadgetDir(t, ""), "--object", path); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	if yaml != "" {
+		writeTest(t, filepath.Join(filepath.Dir(path), "gadget.yaml"), yaml)
+	}
+	return path
+}
+
+// What this version does not know of an image that was built elsewhere is left out, with a warning; of one
+// that is built here, it is an error.
+func TestNewerMetadata(t *testing.T) {
+	got := invoke("", "run", builtElsewhere(t, newerYAML), "--help")
+	if got.code != 0 || got.err != warnings(newerWarnings) || !strings.HasPrefix(got.out, "newer: ") || !strings.Contains(got.out, "--minimum") || strings.Contains(got.out, "--maximum") {
+		t.Errorf("the object: %+v", got)
+	}
+	dir := gadgetDir(t, newerYAML)
+	for _, command := range []result{invoke("", "run", dir, "--help"), imageBuild(t, dir), imageBuild(t, dir, "--validate-metadata=false")} {
+		if command.code != 1 || command.out != "" || !strings.Contains(command.err, `unknown key "licence"`) || strings.Contains(command.err, "warning") {
+			t.Errorf("the folder: %+v", command)
+		}
+	}
+}
+
+// So it is with what custom params make of the metadata.
+func TestNewerPatches(t *testing.T) {
+	var out strings.Builder
+	a := &app{Streams: Streams{Err: &out}}
+	img, warn, err := a.findGadget(t.Context(), builtElsewhere(t, newerYAML))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Reset()
+	f := &customFlags{params: img.Metadata.CustomParams(), texts: []string{"blue"}}
+	patched, err := f.apply(img, warn)
+	if err != nil || patched.Metadata.Description != "in blue" || patched.Metadata.Source("calls").Fields["count"]["columns.width"] != "9" {
+		t.Errorf("got %+v, %v", patched, err)
+	}
+	if want := warnings([]string{`gadget.yaml:12:27: custom param "mode": unknown key "colour"`}); out.String() != want {
+		t.Errorf("got %s\nwant %s", out.String(), want)
+	}
+	if _, err := f.apply(img, nil); err == nil || !strings.Contains(err.Error(), `unknown key "colour"`) {
+		t.Errorf("without anybody to warn: %v", err)
+	}
+}
+
+// An object needs no gadget.yaml. Which of the two is wrong is told.
+func TestObjects(t *testing.T) {
+	plain := builtElsewhere(t, "")
+	t.Chdir(filepath.Dir(plain))
+	for _, name := range []string{plain, "./elsewhere.o", "elsewhere.o"} {
+		if got := invoke("", "run", name, "--help"); got.code != 0 || got.err != "" || !strings.HasPrefix(got.out, "elsewhere: ") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if err := os.Truncate(plain, 1000); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, want string }{
+		{plain, "gizmo: gadget elsewhere: gadget object: not a readable BPF object"},
+		{builtElsewhere(t, "name: a: b\n"), "gizmo: gadget elsewhere: gadget.yaml:1:1: not valid YAML"},
+		{builtElsewhere(t, "nmae: x\nname: [x]\n"), `gizmo: gadget elsewhere: gadget.yaml:1:1: unknown key "nmae"`}, // and worse
+		{builtElsewhere(t, "params: {ebpf: {least: {defaultValue: many}}}"), "gizmo: gadget elsewhere: gadget.yaml: params.ebpf.least: defaultValue: "},
+	} {
+		got := invoke("", "run", c.path, "--help")
+		if got.code != 1 || got.out != "" || !strings.HasPrefix(got.err, c.want) {
+			t.Errorf("%+v\nwant %s", got, c.want)
+		}
+	}
+}

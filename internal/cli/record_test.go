@@ -1,0 +1,175 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/wire"
+)
+
+// noEvents is a source that has none.
+type noEvents struct{ schema *event.Schema }
+
+func (s *noEvents) Schemas() []*event.Schema                     { return []*event.Schema{s.schema} }
+func (s *noEvents) Next(_ context.Context, _ *event.Batch) error { return io.EOF }
+func (s *noEvents) Close() error                                 { return nil }
+
+// record prepares a recording of a source without events to the path.
+func record(t *testing.T, path string) (*recording, *builtin.Host) {
+	t.Helper()
+	host := builtin.NewHost()
+	t.Cleanup(host.Close)
+	s := &session{sources: []pipeline.Source{&noEvents{&event.Schema{Name: "none", Single: true, Size: 8}}}}
+	r, err := openRecording(t.Context(), path, "quiet", s, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, host
+}
+
+func closeRecording(t *testing.T, r *recording) {
+	t.Helper()
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// readRecording fails the test unless the bytes are a whole recording.
+func readRecording(t *testing.T, data []byte) {
+	t.Helper()
+	r, err := wire.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var b event.Batch
+	if err := r.Next(t.Context(), &b); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want the end of a recording without events", err)
+	}
+	if h := r.Header(); h.Gadget != "quiet" || h.Start.IsZero() || h.Machine.BootOffset == 0 {
+		t.Errorf("the header is %+v", h)
+	}
+}
+
+// Until the gadget is attached a recording changes nothing.
+func TestRecordingThatDoesNotBegin(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh, link := filepath.Join(dir, "old"), filepath.Join(dir, "fresh"), filepath.Join(dir, "link")
+	writeTest(t, old, "what was recorded before")
+	if err := os.Symlink("old", link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{old, fresh, link, "/dev/null"} {
+		r, _ := record(t, path)
+		closeRecording(t, r)
+	}
+	if got := readTest(t, old); got != "what was recorded before" {
+		t.Errorf("the older recording is now %q", got)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 2 {
+		t.Errorf("the folder has %v, %v", files, err)
+	}
+}
+
+// One that begins takes the place of what was there, however long that was.
+func TestRecordingReplacesAnOlderOne(t *testing.T) {
+	dir := t.TempDir()
+	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
+	writeTest(t, old, strings.Repeat("x", 1<<20))
+	if err := os.Chmod(old, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{old, fresh} {
+		r, host := record(t, path)
+		if err := r.begin(host); err != nil {
+			t.Fatal(err)
+		}
+		closeRecording(t, r)
+		readRecording(t, []byte(readTest(t, path)))
+	}
+	if st, err := os.Stat(old); err != nil || st.Mode().Perm() != 0o640 {
+		t.Errorf("the older file's mode: %v, %v", st.Mode(), err)
+	}
+}
+
+func TestRecordingToAPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, begins := range []bool{true, false} {
+		read := make(chan []byte)
+		go func() {
+			data, _ := os.ReadFile(path)
+			read <- data
+		}()
+		r, host := record(t, path)
+		if begins {
+			if err := r.begin(host); err != nil {
+				t.Fatal(err)
+			}
+		}
+		closeRecording(t, r)
+		if data := <-read; begins {
+			readRecording(t, data)
+		} else if len(data) > 0 {
+			t.Errorf("the pipe got %d bytes of a recording that did not begin", len(data))
+		}
+	}
+	if st, err := os.Stat(path); err != nil || st.Mode().Type() != os.ModeNamedPipe {
+		t.Errorf("the pipe: %v, %v", st, err)
+	}
+}
+
+// Who waits for the reader of a pipe can give up.
+func TestRecordingToAPipeThatNobodyReads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	host := builtin.NewHost()
+	defer host.Close()
+	if _, err := openRecording(ctx, path, "quiet", &session{}, host); !errors.Is(err, errRecord) || !strings.Contains(err.Error(), "interrupted") {
+		t.Errorf("got %v", err)
+	}
+	f, err := os.Open(path) // lets the other end go
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+}
+
+func TestRecordingToAFullDisk(t *testing.T) {
+	r, host := record(t, "/dev/full")
+	if err := r.begin(host); !errors.Is(err, errRecord) || !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	closeRecording(t, r)
+}
+
+func TestRecordingThatCannotBeOpened(t *testing.T) {
+	host := builtin.NewHost()
+	defer host.Close()
+	for _, path := range []string{t.TempDir(), filepath.Join(t.TempDir(), "no", "folder")} {
+		if _, err := openRecording(t.Context(), path, "quiet", &session{}, host); !errors.Is(err, errRecord) {
+			t.Errorf("%s: got %v", path, err)
+		}
+	}
+}
