@@ -14,8 +14,11 @@
  *
  * A failure is reported when the call returns: the caller's memory is still there
  * then, and so are the arguments in the registers saved on entry.  As in
- * trace_open, one program hangs on the return of all calls for that.  It is not
- * attached if failures are ignored.
+ * trace_open, programs hang on the kernel's functions for that where they can,
+ * and else one on the return of all calls.  The functions below these, which all
+ * calls come by, are of no use: compilers change their arguments, or they are
+ * called only when the name and the arguments have been read.  None of the programs
+ * is attached if failures are ignored.
  */
 
 #include <vmlinux.h>
@@ -85,9 +88,23 @@ struct event_room {
 	volatile __u64 args_len;
 };
 
+/*
+ * A program that hangs on a function can be preempted, and then another may run on
+ * the same CPU, but not the same once more.  So each has a room of its own.
+ */
+enum room {
+	ROOM_SUCCESS,
+	ROOM_EXECVE,
+	ROOM_EXECVEAT,
+	ROOM_EXECVE32,
+	ROOM_EXECVEAT32,
+	ROOMS,
+	ROOM_FAILURE = ROOM_EXECVE, /* never loaded together */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ROOMS);
 	__type(key, __u32);
 	__type(value, struct event_room);
 } scratch SEC(".maps");
@@ -122,30 +139,37 @@ static __always_inline __u64 get_args_len(const struct event_room *room)
 /*
  * Arguments, NUL-terminated one behind the other, become one string with blanks
  * in between.  Eight bytes at a time: a byte's top bit in "ends" says that it was
- * zero.  If the record goes on behind the arguments, zeros fill the rest.
+ * zero.  A loop without other branches is verified in a fraction of the time.
  */
 static __always_inline void join_args(struct event_room *room)
 {
 	const __u64 tops = 0x8080808080808080;
 	__u64 *words = (__u64 *)room->event.args;
-	__u64 word, ends, mask, last;
-	int left;
+	__u64 word, ends, last;
 
-	for (int i = 0; i < ARGS_MAX / 8; i++) {
-		left = (int)room->args_len - i * 8;
-		if (left <= 0 && !paths)
+	for (__u32 i = 0; i < ARGS_MAX / 8; i++) {
+		if (i * 8 >= room->args_len)
 			break;
-		mask = left >= 8 ? ~0ULL :
-		       left > 0	 ? (1ULL << (left * 8 & 63)) - 1 :
-				   0;
 		word = words[i];
 		ends = ~(((word & ~tops) + ~tops) | word) & tops;
-		words[i] = (word | ends >> 2) & mask;
+		words[i] = word | ends >> 2;
 	}
-	/* What ended the last one ends the string. */
+	/* What ended the last one ends the string, and zeros its word. */
 	last = get_args_len(room) - 1;
 	barrier_var(last);
-	room->event.args[last & (ARGS_MAX - 1)] = '\0';
+	last &= ARGS_MAX - 1;
+	words[last / 8] &= (1ULL << last % 8 * 8) - 1;
+}
+
+/* If the record goes on behind the arguments, zeros fill the rest. */
+static __always_inline void clear_behind_args(struct event_room *room)
+{
+	__u64 *words = (__u64 *)room->event.args;
+
+	for (__u32 i = 0; i < ARGS_MAX / 8; i++) {
+		if (i * 8 >= room->args_len)
+			words[i] = 0;
+	}
 }
 
 /* A string needs its end. */
@@ -284,6 +308,7 @@ static __always_inline int report(void *ctx, struct event_room *room)
 	read_login(event, task);
 	join_args(room);
 	if (paths) {
+		clear_behind_args(room);
 		read_paths(event, task);
 		size = sizeof(*event);
 	} else {
@@ -293,11 +318,11 @@ static __always_inline int report(void *ctx, struct event_room *room)
 	return 0;
 }
 
-static __always_inline struct event_room *get_room(void)
+static __always_inline struct event_room *get_room(enum room room)
 {
-	__u32 zero = 0;
+	__u32 key = room;
 
-	return bpf_map_lookup_elem(&scratch, &zero);
+	return bpf_map_lookup_elem(&scratch, &key);
 }
 
 SEC("raw_tp/sched_process_exec")
@@ -309,7 +334,7 @@ int trace_exec_success(struct bpf_raw_tracepoint_args *ctx)
 
 	if (gadget_should_discard_data_current())
 		return 0;
-	room = get_room();
+	room = get_room(ROOM_SUCCESS);
 	if (!room)
 		return 0;
 
@@ -397,28 +422,35 @@ static __always_inline bool decode32(struct exec_call *call,
 }
 
 /*
- * Not inlined, so that nothing is left of the program below when failures are
- * ignored: the compiler would save registers for this at its very beginning.
+ * Not inlined, so that nothing is left of the programs below when failures are
+ * ignored: the compiler would save registers for this at their very beginning.
  */
-static __noinline int report_failure(void *ctx, const struct pt_regs *regs,
-				     long ret)
+static __noinline int report_failure(void *ctx, const struct exec_call *call,
+				     long ret, enum room which)
 {
 	struct event_room *room;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	room = get_room(which);
+	if (!room)
+		return 0;
+
+	room->event.error_raw = error_of(ret);
+	read_fname_of_call(&room->event, call->fname);
+	read_args_of_call(room, call);
+	return report(ctx, room);
+}
+
+static __noinline int report_exit(void *ctx, const struct pt_regs *regs,
+				  long ret)
+{
 	struct exec_call call;
 
 	if (!(IS_COMPAT(bpf_get_current_task_btf()) ? decode32(&call, regs) :
 						      decode(&call, regs)))
 		return 0;
-	if (gadget_should_discard_data_current())
-		return 0;
-	room = get_room();
-	if (!room)
-		return 0;
-
-	room->event.error_raw = error_of(ret);
-	read_fname_of_call(&room->event, call.fname);
-	read_args_of_call(room, &call);
-	return report(ctx, room);
+	return report_failure(ctx, &call, ret, ROOM_FAILURE);
 }
 
 SEC("tp_btf/sys_exit")
@@ -426,7 +458,37 @@ int BPF_PROG(trace_exec_failure, struct pt_regs *regs, long ret)
 {
 	if (ignore_failed || ret >= 0)
 		return 0;
-	return report_failure(ctx, regs, ret);
+	return report_exit(ctx, regs, ret);
 }
+
+#define TRACE_FAILURE_OF(prog, function, fname, argv, pointer_size, room) \
+	SEC("fexit/" function)                                            \
+	int BPF_PROG(prog, const struct pt_regs *regs, long ret)          \
+	{                                                                 \
+		struct exec_call call;                                    \
+                                                                          \
+		if (ignore_failed || ret >= 0)                            \
+			return 0;                                         \
+		set_call(&call, fname, argv, pointer_size);               \
+		return report_failure(ctx, &call, ret, room);             \
+	}                                                                 \
+	GADGET_PREFER(prog, trace_exec_failure)
+
+#if defined(__TARGET_ARCH_x86)
+TRACE_FAILURE_OF(trace_execve_failure, "__x64_sys_execve", ARG1(regs),
+		 ARG2(regs), 8, ROOM_EXECVE)
+TRACE_FAILURE_OF(trace_execveat_failure, "__x64_sys_execveat", ARG2(regs),
+		 ARG3(regs), 8, ROOM_EXECVEAT)
+/* Not those of the x32 ABI, which few kernels have, and fewer switched on. */
+TRACE_FAILURE_OF(trace_execve32_failure, "__ia32_compat_sys_execve",
+		 ARG32_1(regs), ARG32_2(regs), 4, ROOM_EXECVE32)
+TRACE_FAILURE_OF(trace_execveat32_failure, "__ia32_compat_sys_execveat",
+		 ARG32_2(regs), ARG32_3(regs), 4, ROOM_EXECVEAT32)
+#else
+TRACE_FAILURE_OF(trace_execve_failure, "__arm64_sys_execve", ARG1(regs),
+		 ARG2(regs), 8, ROOM_EXECVE)
+TRACE_FAILURE_OF(trace_execveat_failure, "__arm64_sys_execveat", ARG2(regs),
+		 ARG3(regs), 8, ROOM_EXECVEAT)
+#endif
 
 char LICENSE[] SEC("license") = "GPL";

@@ -11,23 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Call makes a call as 32-bit programs do: with their numbers, and registers of half the size.
-func Call(nr, a, b, c, d, e uintptr) uintptr
-
-// LowMemory is memory whose addresses fit such registers. It is never given back.
+// LowMemory is memory whose addresses fit registers of 32 bits: 64 KiB.
 type LowMemory struct {
 	memory []byte
 	used   int
 }
 
-// NewLowMemory returns 64 KiB.
-func NewLowMemory() (*LowMemory, error) {
+func newLowMemory() (*LowMemory, error) {
 	const size = 1 << 16
-	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_32BIT)
+	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|mapLow)
 	if err != nil {
 		return nil, fmt.Errorf("map low memory: %w", err)
 	}
 	return &LowMemory{memory: m}, nil
+}
+
+func (l *LowMemory) free() error {
+	if err := unix.Munmap(l.memory); err != nil {
+		return fmt.Errorf("unmap low memory: %w", err)
+	}
+	return nil
 }
 
 // Put copies data, at most what is left, and returns its address.
@@ -48,20 +51,4 @@ func (l *LowMemory) Numbers(values ...uint32) uintptr {
 		data = binary.LittleEndian.AppendUint32(data, v)
 	}
 	return l.Put(data)
-}
-
-// Available reports whether the kernel takes such calls. If it does not, the processor complains.
-func Available() (ok bool) {
-	defer func() { ok = recover() == nil }()
-	const getpid = 20
-	Call(getpid, 0, 0, 0, 0, 0)
-	return true
-}
-
-// Result splits what a call returned into its value and its error.
-func Result(r uintptr) (uintptr, unix.Errno) {
-	if n := int32(r); n < 0 {
-		return 0, unix.Errno(-n)
-	}
-	return r, 0
 }

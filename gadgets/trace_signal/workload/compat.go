@@ -24,14 +24,9 @@ const (
 )
 
 // compat sends as 32-bit programs do.
-func compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
-	low, err := int80.NewLowMemory()
-	if err != nil {
-		return err
-	}
+func compat(t *thread) error { return int80.With(t.call32) }
+
+func (t *thread) call32(low *int80.LowMemory) error {
 	const sig = unix.SIGUSR1
 	pid, minus := t.alone.pid, ^uintptr(nobody-1)
 	info := low.Put(newInfo(sig, siQueue)[:])

@@ -18,14 +18,9 @@ const (
 )
 
 // compat binds as 32-bit programs do.
-func compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
-	low, err := int80.NewLowMemory()
-	if err != nil {
-		return err
-	}
+func compat(t *thread) error { return int80.With(t.call32) }
+
+func (t *thread) call32(low *int80.LowMemory) error {
 	const size = unix.SizeofSockaddrInet4
 	loopback := low.Put([]byte{unix.AF_INET, 0, 0, 0, 127, 0, 0, 1, size - 1: 0})
 	for _, multiplexed := range []bool{false, true} {

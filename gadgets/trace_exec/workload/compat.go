@@ -16,14 +16,9 @@ const (
 )
 
 // compat makes calls as 32-bit programs do, which fail.
-func compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
-	low, err := int80.NewLowMemory()
-	if err != nil {
-		return err
-	}
+func compat(t *thread) error { return int80.With(t.call32) }
+
+func (t *thread) call32(low *int80.LowMemory) error {
 	args := []string{"first", "two words", ""}
 	argv := low.Numbers(uint32(low.Text(args[0])), uint32(low.Text(args[1])), uint32(low.Text(args[2])), 0)
 	for _, c := range []struct {

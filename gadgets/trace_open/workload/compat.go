@@ -19,13 +19,10 @@ const (
 
 // compat opens files as 32-bit programs do.
 func (f *files) compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
-	low, err := int80.NewLowMemory()
-	if err != nil {
-		return err
-	}
+	return int80.With(func(low *int80.LowMemory) error { return f.call32(t, low) })
+}
+
+func (f *files) call32(t *thread, low *int80.LowMemory) error {
 	const create = unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
 	how := low.Numbers(unix.O_CREAT|unix.O_RDWR, 0, 0o604, 0, 0, 0)
 	for _, c := range []struct {

@@ -26,14 +26,9 @@ const (
 )
 
 // compat connects and accepts as 32-bit programs do.
-func compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
-	low, err := int80.NewLowMemory()
-	if err != nil {
-		return err
-	}
+func compat(t *thread) error { return int80.With(t.call32) }
+
+func (t *thread) call32(low *int80.LowMemory) error {
 	for _, w := range []*ways32{directly(), multiplexed(low)} {
 		if err := t.compatWay(low, w); err != nil {
 			return err

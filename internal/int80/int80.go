@@ -1,0 +1,39 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package int80 makes system calls as 32-bit programs on amd64 do, for tests of what gadgets see of
+// them. On other architectures, and with kernels that do not take them, there are none to make:
+//
+//	return int80.With(func(low *int80.LowMemory) error {
+//		_, errno := int80.Result(int80.Call(open32, low.Text("name"), 0, 0, 0, 0))
+//		…
+//	})
+package int80
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// With calls do, but only where the kernel takes the calls of 32-bit programs: elsewhere it does
+// nothing. The memory is do's until it returns.
+func With(do func(*LowMemory) error) (err error) {
+	if !Available() {
+		return nil
+	}
+	low, err := newLowMemory()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, low.free()) }()
+	return do(low)
+}
+
+// Result splits what a call returned into its value and its error.
+func Result(r uintptr) (uintptr, unix.Errno) {
+	if n := int32(r); n < 0 {
+		return 0, unix.Errno(-n)
+	}
+	return r, 0
+}
