@@ -99,7 +99,7 @@ var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 
 func gadgetSuite() suite {
 	return suite{
-		pkg:  "test/e2e",
+		pkg: "test/e2e",
 		run: "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk|" +
 			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl)",
 		args: func(programs string) []string { return []string{"-programs", programs} },
