@@ -46,7 +46,10 @@ func newPerfSource(m *ebpf.Map, size int, schema *event.Schema, losses lossCount
 // explainPerf says what it takes to open perf buffers, which count as locked memory. The library keeps no
 // causes, only their text.
 func explainPerf(err error) error {
-	if strings.HasSuffix(err.Error(), "can't mmap: "+unix.EPERM.Error()) {
+	switch text := err.Error(); {
+	case strings.HasSuffix(text, "can't create perf event: "+unix.EACCES.Error()):
+		return fmt.Errorf("%w: open the perf buffers: this kernel lets only root, or CAP_SYS_ADMIN, use perf events (sysctl kernel.perf_event_paranoid): %w", ErrPrivileges, err)
+	case strings.HasSuffix(text, "can't mmap: "+unix.EPERM.Error()):
 		return fmt.Errorf("%w: open the perf buffers, which are locked memory: they take CAP_IPC_LOCK, a higher limit (ulimit -l), or a smaller --buffer-size: %w", ErrPrivileges, err)
 	}
 	return fmt.Errorf("open the perf buffers: %w", err)

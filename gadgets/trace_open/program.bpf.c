@@ -69,10 +69,22 @@ GADGET_PARAM(paths);
 GADGET_TRACER_MAP(events, 1024 * 1024);
 GADGET_TRACER(open, events, event);
 
-/* Where events are put together: too large for the stack. */
+/*
+ * Where events are put together: too large for the stack.  A program that hangs on
+ * a function can be preempted, and then another may run on the same CPU, but not
+ * the same once more.  So each has a room of its own.
+ */
+enum room {
+	ROOM_OPEN,
+	ROOM_OPENAT2,
+	ROOM32_OPENAT2,
+	ROOMS,
+	ROOM_EXIT = ROOM_OPEN, /* never loaded together */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, ROOMS);
 	__type(key, __u32);
 	__type(value, struct event);
 } scratch SEC(".maps");
@@ -138,12 +150,12 @@ static __always_inline void read_fpath(struct event *event, long ret)
 }
 
 static __always_inline int report(void *ctx, long ret,
-				  const struct open_call *call)
+				  const struct open_call *call, enum room room)
 {
 	struct event *event;
-	__u32 zero = 0, size;
+	__u32 key = room, size;
 
-	event = bpf_map_lookup_elem(&scratch, &zero);
+	event = bpf_map_lookup_elem(&scratch, &key);
 	if (!event)
 		return 0;
 
@@ -306,7 +318,7 @@ static __always_inline bool is_compat(void)
 #endif
 
 static __always_inline int trace_exit(void *ctx, const struct pt_regs *regs,
-				      long ret)
+				      long ret, enum room room)
 {
 	struct open_call call;
 
@@ -314,7 +326,7 @@ static __always_inline int trace_exit(void *ctx, const struct pt_regs *regs,
 		return 0;
 	if (!(is_compat() ? decode32(&call, regs) : decode(&call, regs)))
 		return 0;
-	return report(ctx, ret, &call);
+	return report(ctx, ret, &call, room);
 }
 
 SEC("tp_btf/sys_exit")
@@ -322,7 +334,7 @@ int BPF_PROG(trace_open_exit, struct pt_regs *regs, long ret)
 {
 	if (!may_be_open(CALL_NR(regs)))
 		return 0;
-	return trace_exit(ctx, regs, ret);
+	return trace_exit(ctx, regs, ret, ROOM_EXIT);
 }
 
 /* The registers that the kernel saved when the call came in. */
@@ -344,7 +356,7 @@ int BPF_PROG(trace_open_fexit, int dfd, const char *fname, struct open_how *how,
 	(void)how;
 	if (CALL_NR(regs) == NR_OPENAT2)
 		return 0;
-	return trace_exit(ctx, regs, ret);
+	return trace_exit(ctx, regs, ret, ROOM_OPEN);
 }
 
 /* openat2 has the same number for 32-bit programs. */
@@ -355,7 +367,7 @@ int BPF_PROG(trace_open_fexit, int dfd, const char *fname, struct open_how *how,
 SEC(SYS32_OPENAT2)
 int BPF_PROG(trace_open_fexit32_openat2, const struct pt_regs *regs, long ret)
 {
-	return trace_exit(ctx, regs, ret);
+	return trace_exit(ctx, regs, ret, ROOM32_OPENAT2);
 }
 GADGET_PREFER(trace_open_fexit32_openat2, trace_open_exit)
 #else
@@ -365,7 +377,7 @@ GADGET_PREFER(trace_open_fexit32_openat2, trace_open_exit)
 SEC(SYS_OPENAT2)
 int BPF_PROG(trace_open_fexit_openat2, const struct pt_regs *regs, long ret)
 {
-	return trace_exit(ctx, regs, ret);
+	return trace_exit(ctx, regs, ret, ROOM_OPENAT2);
 }
 
 GADGET_PREFER(trace_open_fexit, trace_open_exit)
