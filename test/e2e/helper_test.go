@@ -106,25 +106,36 @@ func hideLibbpf() error {
 	return nil
 }
 
-// openOnCommand opens files: for each line "COUNT PATH" PATH so often, and then it says so. It opens
-// nothing else, since all is done with system calls of one thread.
-func openOnCommand(in io.Reader, out io.Writer) error {
-	runtime.LockOSThread()
+// serve carries out commands: for each line "NUMBER WORD" it calls do, and then says that it is done.
+func serve(in io.Reader, out io.Writer, do func(n int, word string)) error {
 	commands := bufio.NewScanner(in)
 	for commands.Scan() {
-		count, path, _ := strings.Cut(commands.Text(), " ")
-		n, err := strconv.Atoi(count)
+		number, word, _ := strings.Cut(commands.Text(), " ")
+		n, err := strconv.Atoi(number)
 		if err != nil {
 			return err
 		}
-		for range n {
-			if fd, err := unix.Open(path, unix.O_RDONLY, 0); err == nil {
-				unix.Close(fd)
-			}
-		}
+		do(n, word)
 		fmt.Fprintln(out, "done")
 	}
 	return commands.Err()
+}
+
+// openOnCommand opens files: for each command "COUNT PATH" PATH so often. It opens nothing else, since all
+// is done with system calls of one thread.
+func openOnCommand(in io.Reader, out io.Writer) error {
+	runtime.LockOSThread()
+	return serve(in, out, func(n int, path string) {
+		for range n {
+			openAndClose(path)
+		}
+	})
+}
+
+func openAndClose(path string) {
+	if fd, err := unix.Open(path, unix.O_RDONLY, 0); err == nil {
+		unix.Close(fd)
+	}
 }
 
 // opener is a process that opens files on command and does nothing else.

@@ -4,7 +4,6 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"runtime"
@@ -32,19 +31,13 @@ func stormOnCommand(in io.Reader, out, about io.Writer) error {
 		threads = append(threads, commands)
 		fmt.Fprintln(about, cpu, <-tid)
 	}
-	for lines := bufio.NewScanner(in); lines.Scan(); fmt.Fprintln(out, "done") {
-		count, path, _ := strings.Cut(lines.Text(), " ")
-		n, err := strconv.Atoi(count)
-		if err != nil {
-			return err
-		}
+	return serve(in, out, func(n int, path string) {
 		working.Add(len(threads))
 		for _, commands := range threads {
 			commands <- openCommand{n, path}
 		}
 		working.Wait()
-	}
-	return nil
+	})
 }
 
 type openCommand struct {
@@ -69,9 +62,7 @@ func openOn(cpu int, tid chan<- int, commands <-chan openCommand, working *sync.
 	tid <- unix.Gettid()
 	for c := range commands {
 		for i := range c.count {
-			if fd, err := unix.Open(c.path, unix.O_RDONLY, 0); err == nil {
-				unix.Close(fd)
-			}
+			openAndClose(c.path)
 			if i%stormBurst == stormBurst-1 {
 				time.Sleep(stormRest)
 			}
@@ -115,23 +106,15 @@ func startStorm(t testing.TB) *storm {
 	return s
 }
 
-// holdMemory takes memory on command: for each line "MEBIBYTES /" so much, and then it says so.
+// holdMemory takes memory on command: for each "MEBIBYTES /" so much.
 func holdMemory(in io.Reader, out io.Writer) error {
 	var held [][]byte
-	commands := bufio.NewScanner(in)
-	for commands.Scan() {
-		mebibytes, _, _ := strings.Cut(commands.Text(), " ")
-		n, err := strconv.Atoi(mebibytes)
-		if err != nil {
-			return err
-		}
-		memory := make([]byte, n<<20)
+	defer runtime.KeepAlive(&held)
+	return serve(in, out, func(mebibytes int, _ string) {
+		memory := make([]byte, mebibytes<<20)
 		for i := 0; i < len(memory); i += 4096 {
 			memory[i] = 1
 		}
 		held = append(held, memory)
-		fmt.Fprintln(out, "done")
-	}
-	runtime.KeepAlive(held)
-	return commands.Err()
+	})
 }
