@@ -126,17 +126,7 @@ func guestEnv(environ []string) []string {
 // start switches a virtual machine on. It ends with the calling thread.
 func (l *lab) start(ctx context.Context, o *order.Order, name string) (*machine, error) {
 	m := &machine{lab: l, dir: filepath.Join(l.dir, name), begun: time.Now()}
-	text, err := json.Marshal(o)
-	if err == nil {
-		err = os.MkdirAll(m.answer(), 0o755)
-	}
-	if err == nil {
-		err = os.WriteFile(filepath.Join(m.answer(), order.File), text, 0o644)
-	}
-	if err == nil {
-		m.output, err = os.Create(filepath.Join(m.answer(), order.Output))
-	}
-	if err != nil {
+	if err := m.prepareAnswer(o); err != nil {
 		return nil, err
 	}
 	m.cmd = m.qemu(ctx, o)
@@ -145,6 +135,22 @@ func (l *lab) start(ctx context.Context, o *order.Order, name string) (*machine,
 		return nil, errors.Join(fmt.Errorf("start the virtual machine: %w", err), m.output.Close())
 	}
 	return m, nil
+}
+
+// prepareAnswer makes the folder in which the guest finds its order and leaves its answer.
+func (m *machine) prepareAnswer(o *order.Order) error {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(m.answer(), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(m.answer(), order.File), text, 0o644); err != nil {
+		return err
+	}
+	m.output, err = os.Create(filepath.Join(m.answer(), order.Output))
+	return err
 }
 
 // finish passes on what the programs write, until the machine has switched itself off, and tells how
