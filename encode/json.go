@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"strings"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/digits"
@@ -30,14 +31,20 @@ type jsonEncoder struct {
 	steps []jsonStep
 	tail  string
 	need  int // room that the first steps take
-	// texts and numbers are what the texts of fields have put into the row that is being written: strings
-	// and numbers.
-	texts, numbers []extent
-	memos          []*jsonMemo
+	// doubts are what the texts of fields have put into the row that is being written, unless they
+	// promise to be plain.
+	doubts []extent
+
+	memos []*jsonMemo
+	now   func() time.Time
+	since time.Time // the memos know
 }
 
-// extent is a part of a buffer.
-type extent struct{ start, end int }
+// extent is a string or a number within a buffer.
+type extent struct {
+	start, end int
+	number     bool
+}
 
 // jsonStep writes one field: the text before it and its value.
 type jsonStep struct {
@@ -69,6 +76,7 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	rememberRuns(&p)
 	e := newJSONEncoder(&p)
 	e.frame = l.frame(s.Single)
 	return e, nil
@@ -76,7 +84,7 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 
 // newJSONEncoder makes an encoder of a plan, without a frame.
 func newJSONEncoder(p *plan) *jsonEncoder {
-	e := &jsonEncoder{tail: p.pending, steps: make([]jsonStep, len(p.steps))}
+	e := &jsonEncoder{tail: p.pending, now: time.Now, steps: make([]jsonStep, len(p.steps))}
 	need := len(e.tail) + scratch
 	for i := len(p.steps) - 1; i >= 0; i-- {
 		st := jsonStep{prefix: p.steps[i].prefix, headLen: uint32(len(p.steps[i].prefix)), need: int32(need), value: p.steps[i].value}
@@ -92,8 +100,7 @@ func newJSONEncoder(p *plan) *jsonEncoder {
 		}
 	}
 	e.need = need
-	e.texts = make([]extent, 0, len(e.steps))
-	e.numbers = make([]extent, 0, len(e.steps))
+	e.doubts = make([]extent, 0, len(e.steps))
 	return e
 }
 
@@ -117,9 +124,7 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 	if len(b.Rows) == 0 {
 		return append(dst, e.none...)
 	}
-	for _, m := range e.memos {
-		m.forget()
-	}
+	e.forgetInTime()
 	dst = append(dst, e.open...)
 	for i := range b.Rows {
 		if i > 0 {
@@ -128,6 +133,26 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 		dst = e.appendRow(dst, b, i)
 	}
 	return append(dst, e.end...)
+}
+
+// memory is for how long texts are remembered, which may depend on what changes seldom.
+const memory = time.Second
+
+// forgetInTime makes all memos write their texts anew, once in a while.
+func (e *jsonEncoder) forgetInTime() {
+	if len(e.memos) == 0 {
+		return
+	}
+	if now := e.now(); now.Sub(e.since) >= memory {
+		e.since = now
+		e.forget()
+	}
+}
+
+func (e *jsonEncoder) forget() {
+	for _, m := range e.memos {
+		m.forget()
+	}
 }
 
 // appendRow is what every event goes through. It writes into a buffer that has been made large
@@ -140,7 +165,7 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 	start := len(dst)
 	buf, n := reserve(dst, e.need)
-	e.texts, e.numbers = e.texts[:0], e.numbers[:0]
+	e.doubts = e.doubts[:0]
 	for i := 0; ; i++ {
 		if n, i = putFixed(buf, n, e.steps, i, b.Rows[row]); i == len(e.steps) {
 			break
@@ -150,17 +175,21 @@ func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 		case opText:
 			buf[n] = '"'
 			dst = s.text(buf[:n+1], b, row)
-			e.texts = append(e.texts, extent{n + 1, len(dst)})
+			if !s.plain {
+				e.doubts = append(e.doubts, extent{n + 1, len(dst), false})
+			}
 			dst = append(dst, '"')
 		case opTextNumber:
 			dst = s.text(buf[:n], b, row)
-			e.numbers = append(e.numbers, extent{n, len(dst)})
+			if !s.plain {
+				e.doubts = append(e.doubts, extent{n, len(dst), true})
+			}
 		default:
 			dst = s.appendOther(buf[:n], b, row)
 		}
 		buf, n = reserve(dst, int(s.need))
 	}
-	if !e.isSound(buf) {
+	if len(e.doubts) > 0 && !e.isSound(buf) {
 		return e.appendRowCarefully(buf[:start], b, row)
 	}
 	return append(buf[:n], e.tail...)
@@ -168,13 +197,8 @@ func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 
 // isSound reports whether the texts of fields can stay as they are.
 func (e *jsonEncoder) isSound(buf []byte) bool {
-	for _, t := range e.texts {
-		if plainEnd(buf, t.start, t.end) != t.end {
-			return false
-		}
-	}
-	for _, t := range e.numbers {
-		if !isNumber(buf[t.start:t.end]) {
+	for _, t := range e.doubts {
+		if t.number && !isNumber(buf[t.start:t.end]) || !t.number && plainEnd(buf, t.start, t.end) != t.end {
 			return false
 		}
 	}
@@ -303,22 +327,17 @@ func (l jsonLayout) object(p *plan, n *node, depth int) {
 	p.text(l.newline(depth), "}")
 }
 
-// inner places an object within another. One that stands for a struct of the record, such as the
-// process, is often the same for many events, and is remembered.
+// inner places an object within another. One that follows from few bytes, such as the process, is
+// often the same for many events, and is remembered.
 func (l jsonLayout) inner(p *plan, n *node, depth int) {
-	at, ok := repeatable(p.schema, n)
-	if !ok {
-		l.object(p, n, depth)
-		return
-	}
 	sub := plan{schema: p.schema, words: p.words}
 	l.object(&sub, n, depth)
-	if sub.err != nil {
-		p.err = cmp.Or(p.err, sub.err)
+	p.err = cmp.Or(p.err, sub.err)
+	if v, ok := remembered(&sub); ok && n.leaves() >= memoMembers {
+		p.add(v, jsonBrackets)
 		return
 	}
-	f := &p.schema.Fields[at]
-	p.add(value{op: opMemo, memo: newJSONMemo(f.Off, f.Size, newJSONEncoder(&sub))}, jsonBrackets)
+	p.insert(&sub)
 }
 
 // newline starts a line at the given depth, in a layout that has lines.

@@ -5,24 +5,33 @@ package encode
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
-	"math/bits"
+	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// jsonMemo writes the members of a struct of the record, and keeps what it wrote: events that come
-// together are often of the same few processes, whose part of the text is the longest.
+// jsonMemo writes values that follow from a few bytes of the record, and keeps what it wrote: events
+// that come together are often of the same few processes, with the same flags and errors.
 type jsonMemo struct {
-	off, size uint32 // of the struct
-	enc       *jsonEncoder
-	epoch     uint64
-	slots     [1 << memoBits]memoSlot
+	reads []event.Span // the bytes: apart from each other, in their order
+	enc   *jsonEncoder
+	slots [1 << memoBits]memoSlot
+	epoch uint64
+
+	// last is the slot of the row before, which is tried first if it was that of the row before it, too.
+	last   *memoSlot
+	repeat bool
+
+	// asked and known count rows, and those whose text was there. Where few were, the memo rests for
+	// some rows.
+	asked, known, rest uint32
 }
 
 // memoBits is the binary logarithm of the number of texts that are kept: about as many as processes
 // run at once on a large host.
-const memoBits = 5
+const memoBits = 6
 
 // memoSlot is the text of the bytes that it had last.
 type memoSlot struct {
@@ -30,93 +39,217 @@ type memoSlot struct {
 	bytes, text []byte
 }
 
-func newJSONMemo(off, size uint32, enc *jsonEncoder) *jsonMemo {
-	return &jsonMemo{off: off, size: size, enc: enc, epoch: 1}
+// maxMemoBytes bounds the bytes that are compared. To compare more takes as long as to write the values.
+const maxMemoBytes = 128
+
+// A memo that knew fewer than half of trialRows rows rests for the next restRows.
+const (
+	trialRows = 256
+	restRows  = 16384
+)
+
+// newJSONMemo returns a memo of the values that an encoder writes, which follow from these bytes of
+// the record.
+func newJSONMemo(reads []event.Span, enc *jsonEncoder) *jsonMemo {
+	m := &jsonMemo{reads: reads, enc: enc, epoch: 1}
+	size := uint32(0)
+	for _, r := range reads {
+		size += r.Size
+	}
+	for i := range m.slots {
+		m.slots[i].bytes = make([]byte, size)
+	}
+	m.last = &m.slots[0]
+	return m
 }
 
-// forget makes all texts be written anew. It is called once for each batch, since a text may depend
-// on what changes seldom.
-func (m *jsonMemo) forget() { m.epoch++ }
+// joined returns the same bytes in as few spans as there can be, or none if they are too many.
+func joined(reads []event.Span) []event.Span {
+	slices.SortFunc(reads, func(a, b event.Span) int { return cmp.Compare(a.Off, b.Off) })
+	var out []event.Span
+	for _, r := range reads {
+		if n := len(out); n > 0 && r.Off <= out[n-1].Off+out[n-1].Size {
+			last := &out[n-1]
+			last.Size = max(last.Size, r.Off+r.Size-last.Off)
+			continue
+		}
+		out = append(out, r)
+	}
+	sum := uint64(0)
+	for _, r := range out {
+		sum += uint64(r.Size)
+	}
+	if sum > maxMemoBytes {
+		return nil
+	}
+	return out
+}
+
+// forget makes all texts be written anew.
+func (m *jsonMemo) forget() {
+	m.epoch++
+	m.enc.forget()
+}
 
 func (m *jsonMemo) append(dst []byte, b *event.Batch, row int) []byte {
-	key := b.Rows[row][m.off : m.off+m.size]
-	slot := &m.slots[memoHash(key)]
-	if slot.epoch == m.epoch && bytes.Equal(slot.bytes, key) {
-		return append(dst, slot.text...)
+	if m.rest > 0 {
+		m.rest--
+		return m.enc.appendRow(dst, b, row)
 	}
-	start := len(dst)
-	dst = m.enc.appendRow(dst, b, row)
-	slot.epoch = m.epoch
-	slot.bytes = append(slot.bytes[:0], key...)
-	slot.text = append(slot.text[:0], dst[start:]...)
-	return dst
+	if m.asked++; m.asked > trialRows {
+		m.judge()
+	}
+	if !m.look(b.Rows[row]) || m.last.epoch != m.epoch {
+		return m.renew(dst, b, row)
+	}
+	m.known++
+	return append(dst, m.last.text...)
 }
 
-// memoHash chooses the slot. It need not be good, only quick: what meets in a slot takes turns.
-func memoHash(p []byte) uint64 {
-	var h uint64
-	i := 0
-	for ; i+8 <= len(p); i += 8 {
-		h = bits.RotateLeft64(h, 11) ^ binary.LittleEndian.Uint64(p[i:])
+// look finds the row's slot and reports whether it is of the same bytes.
+func (m *jsonMemo) look(rec []byte) bool {
+	if m.repeat && m.last.is(m.reads, rec) {
+		return true
 	}
-	for ; i < len(p); i++ {
-		h = bits.RotateLeft64(h, 11) ^ uint64(p[i])
-	}
-	return h * 0x9e3779b97f4a7c15 >> (64 - memoBits)
+	before := m.last
+	m.last = &m.slots[hash(m.reads, rec)]
+	m.repeat = m.last == before
+	return m.last.is(m.reads, rec)
 }
 
-// memoMembers is the number of values from which on it is quicker to compare a struct with the one
-// before than to write it.
-const memoMembers = 4
-
-// repeatable returns the index of the struct of the record whose members, and nothing else, the
-// object n holds, if it pays to remember their text.
-func repeatable(s *event.Schema, n *node) (int, bool) {
-	leaves := n.leaves(nil)
-	if len(leaves) < memoMembers {
-		return 0, false
-	}
-	at := s.Fields[leaves[0]].Parent
-	for at != event.NoParent && !holdsAll(s, at, leaves) {
-		at = s.Fields[at].Parent
-	}
-	if at == event.NoParent {
-		return 0, false
-	}
-	f := &s.Fields[at]
-	return at, !f.Added && f.Size > 0 && uint64(f.Off)+uint64(f.Size) <= uint64(s.Size)
-}
-
-// holdsAll reports whether the values of all the fields follow from the bytes of the struct at.
-func holdsAll(s *event.Schema, at int, fields []int) bool {
-	outer := &s.Fields[at]
-	for _, i := range fields {
-		f := &s.Fields[i]
-		inside := !f.Added && !f.Rest && f.Off >= outer.Off && f.Off+f.Size <= outer.Off+outer.Size
-		if f.Text != nil && !f.Stable || !f.Added && !inside || f.Added && !isMember(s, i, at) {
+// is reports whether the bytes of the record are those of the slot.
+func (s *memoSlot) is(reads []event.Span, rec []byte) bool {
+	at := uint32(0)
+	for _, r := range reads {
+		if !bytes.Equal(s.bytes[at:at+r.Size], rec[r.Off:r.Off+r.Size]) {
 			return false
 		}
+		at += r.Size
 	}
 	return true
 }
 
-// isMember reports whether the field i lies below the struct at in the tree of fields.
-func isMember(s *event.Schema, i, at int) bool {
-	for p := s.Fields[i].Parent; p != event.NoParent; p = s.Fields[p].Parent {
-		if p == at {
-			return true
+// hash chooses the slot of a record. What meets in a slot takes turns. It is a sum, of which a processor
+// can find all parts at once.
+func hash(reads []event.Span, rec []byte) uint64 {
+	var h uint64
+	factor := uint64(hashFactor)
+	for _, r := range reads {
+		p := rec[r.Off : r.Off+r.Size]
+		for ; len(p) >= 8; p = p[8:] {
+			h += binary.LittleEndian.Uint64(p) * factor
+			factor += hashStep
+		}
+		if len(p) >= 4 {
+			h += uint64(binary.LittleEndian.Uint32(p)) * factor
+			factor += hashStep
+			p = p[4:]
+		}
+		for _, c := range p {
+			h += uint64(c) * factor
+			factor += hashStep
 		}
 	}
-	return false
+	return (h ^ h>>32) * hashFactor >> (64 - memoBits)
 }
 
-// leaves appends the fields of all values within the node.
-func (n *node) leaves(fields []int) []int {
-	if n.field != object {
-		return append(fields, n.field)
+// hashFactor is odd and has no pattern in its bits.
+const hashFactor, hashStep = 0x9e3779b97f4a7c15, 0xd1342543de82ef94
+
+// renew writes the values and keeps what it wrote in the row's slot.
+func (m *jsonMemo) renew(dst []byte, b *event.Batch, row int) []byte {
+	start := len(dst)
+	dst = m.enc.appendRow(dst, b, row)
+	slot := m.last
+	slot.bytes = slot.bytes[:0]
+	for _, r := range m.reads {
+		slot.bytes = append(slot.bytes, b.Rows[row][r.Off:r.Off+r.Size]...)
 	}
-	for _, kid := range n.kids {
-		fields = kid.leaves(fields)
-	}
-	return fields
+	slot.text = append(slot.text[:0], dst[start:]...)
+	slot.epoch = m.epoch
+	return dst
 }
+
+// judge decides whether to remember pays, by the rows since the last time.
+func (m *jsonMemo) judge() {
+	if m.known < m.asked/2 {
+		m.rest = restRows
+	}
+	m.asked, m.known = 0, 0
+}
+
+// memoMembers is the number of values from which on it is quicker to compare the bytes of a struct than
+// to write it.
+const memoMembers = 4
+
+// remembered returns a value that stands for all steps of a plan, with what follows them, if all of
+// them follow from few enough bytes.
+func remembered(p *plan) (value, bool) {
+	var reads []event.Span
+	for i := range p.steps {
+		r := p.steps[i].spans()
+		if len(r) == 0 {
+			return value{}, false
+		}
+		reads = append(reads, r...)
+	}
+	if reads = joined(reads); len(reads) == 0 {
+		return value{}, false
+	}
+	return value{op: opMemo, memo: newJSONMemo(reads, newJSONEncoder(p))}, true
+}
+
+// spans returns the bytes that the value follows from, or none if there is more to it.
+func (v *value) spans() []event.Span {
+	switch {
+	case v.op == opMemo:
+		return v.memo.reads
+	case v.reads.Size > 0:
+		return []event.Span{v.reads}
+	}
+	return nil
+}
+
+// rememberRuns puts memos in the place of neighbours that follow from few bytes, where texts of fields
+// are among them: these are what takes time.
+func rememberRuns(p *plan) {
+	var out []step
+	for i := 0; i < len(p.steps); {
+		n, texts := run(p.steps[i:])
+		if n > 1 && texts > 0 {
+			if st, ok := runStep(p, p.steps[i:i+n]); ok {
+				out = append(out, st)
+				i += n
+				continue
+			}
+		}
+		n = max(n, 1)
+		out = append(out, p.steps[i:i+n]...)
+		i += n
+	}
+	p.steps = out
+}
+
+// run returns the length of the run of values that steps begin with, and how many of them are texts.
+func run(steps []step) (n, texts int) {
+	for ; n < len(steps) && steps[n].isTag(); n++ {
+		if steps[n].text != nil || steps[n].op == opMemo {
+			texts++
+		}
+	}
+	return n, texts
+}
+
+// runStep is the step that stands for all of a run.
+func runStep(p *plan, steps []step) (step, bool) {
+	steps = slices.Clone(steps)
+	st := step{prefix: steps[0].prefix}
+	steps[0].prefix = ""
+	var ok bool
+	st.value, ok = remembered(&plan{schema: p.schema, words: p.words, steps: steps})
+	return st, ok
+}
+
+// isTag reports whether the value is likely to be the same in many events: a code or flags, not an
+// amount, a moment, an address. A struct that is remembered by itself can be part of a run as well.
+func (v *value) isTag() bool { return v.op == opMemo || v.reads.Size > 0 && v.reads.Size <= 4 }

@@ -41,6 +41,16 @@ func (p *plan) add(v value, br brackets) {
 	p.pending = ""
 }
 
+// insert adds all of another plan.
+func (p *plan) insert(sub *plan) {
+	for i := range sub.steps {
+		st := &sub.steps[i]
+		p.text(st.prefix)
+		p.add(st.value, st.brackets)
+	}
+	p.text(sub.pending)
+}
+
 // frame is the text around the events of a batch.
 type frame struct {
 	open    string // before the first

@@ -50,6 +50,17 @@ func (n *node) kid(name string) *node {
 	return n.kids[i]
 }
 
+// leaves returns the number of values within the node.
+func (n *node) leaves() (sum int) {
+	if n.field != object {
+		return 1
+	}
+	for _, kid := range n.kids {
+		sum += kid.leaves()
+	}
+	return sum
+}
+
 // treeFields returns the fields that nested output writes: the chosen ones, where a struct stands
 // for its members, or all that are meant for it.
 func treeFields(s *event.Schema, chosen []int) []int {

@@ -40,7 +40,7 @@ const (
 	opBytes
 	opRestBytes
 	opArray // of numbers or booleans
-	opMemo  // of json: a struct that may be the same as before
+	opMemo  // of json: values that may be the same as before
 )
 
 // isScalar reports whether the value is a number or boolean that the record itself holds.
@@ -52,11 +52,13 @@ type value struct {
 	elem    op // of an array
 	bitOff  uint8
 	bitSize uint8
+	plain   bool // the text needs no look
 	off     uint32
 	size    uint32 // in bytes, of an array's element
 	count   uint32 // of an array
 	text    event.TextFunc
 	rest    *event.Field // of trailing data
+	reads   event.Span   // what it follows from; none if there is more to it
 	memo    *jsonMemo
 	words   *nonFinite
 
@@ -72,7 +74,10 @@ func bindValue(s *event.Schema, i int, words *nonFinite) (value, error) {
 	v := value{off: f.Off, size: f.Size, bitOff: f.BitOff, bitSize: f.BitSize, text: f.Text, words: words}
 	switch {
 	case f.Text != nil:
-		v.op = textOp(f)
+		v.op, v.plain = textOp(f), f.Plain
+		if uint64(f.Reads.Off)+uint64(f.Reads.Size) <= uint64(s.Size) {
+			v.reads = f.Reads
+		}
 		return v, nil
 	case f.Added || f.Kind == event.Struct:
 		return v, fmt.Errorf("field %q has no value that can be written", f.Name)
@@ -81,7 +86,9 @@ func bindValue(s *event.Schema, i int, words *nonFinite) (value, error) {
 	case f.Rest:
 		v.op, v.rest = restOp(f.Kind), f
 		return v, nil
-	case f.Count > 0 && isElement(f):
+	}
+	v.reads = event.Span{Off: f.Off, Size: f.Size}
+	if f.Count > 0 && isElement(f) {
 		v.op, v.size, v.count = opArray, f.ElemSize(), f.Count
 		v.elem = plainOp(f.Kind, v.size, 0)
 		return v, nil

@@ -39,6 +39,9 @@ const NoParent = -1
 // The appended text need not be valid UTF-8 or free of control characters; encoders see to that.
 type TextFunc func(dst []byte, b *Batch, row int) []byte
 
+// Span is a range of bytes of a record.
+type Span struct{ Off, Size uint32 }
+
 // Field is one field of a data source.
 //
 // A field of the record has Off and Size. An added field (Added is true) has no bytes of its own:
@@ -79,10 +82,14 @@ type Field struct {
 	// record nil means the plain reading of Kind; a struct may have a Text too, for outputs that are
 	// flat (an endpoint's "1.2.3.4:80").
 	Text TextFunc `json:"-"`
-	// Stable promises that Text depends on nothing but the bytes of the struct that the field is a
-	// member of, and on what changes too seldom to matter within a batch, such as the names of users.
-	// An encoder may then write the same text for the same bytes without asking again.
-	Stable bool `json:"-"`
+	// Reads promises that Text depends on nothing but these bytes of the record, and on what changes too
+	// seldom to matter within a batch, such as the names of users. An encoder may then write the same
+	// text for the same bytes without asking again. A Size of 0 promises nothing, as is best for
+	// values that hardly ever come twice.
+	Reads Span `json:"-"`
+	// Plain promises that Text writes what needs no escapes: printable ASCII without quotes and
+	// backslashes; or, where Kind is a number, always a number as JSON has it.
+	Plain bool `json:"-"`
 	// Ann is how the field wants to be shown. It is not part of the recorded schema: annotations
 	// travel as they were written and are applied anew.
 	Ann Annotations `json:"-"`

@@ -42,7 +42,7 @@ func addText(s *event.Schema, i int, env *Env, name string, text event.TextFunc)
 		Kind:   event.String,
 		Parent: f.Parent,
 		Text:   text,
-		Stable: true, // it reads f, a member of the same struct
+		Reads:  event.Span{Off: f.Off, Size: f.Size},
 		Ann:    event.Annotations{Description: f.Ann.Description},
 	}), true
 }

@@ -4,6 +4,7 @@
 package semtype
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 	"time"
@@ -33,21 +34,35 @@ const defaultLayout = "2006-01-02T15:04:05.000000000Z07:00"
 
 func extendTimestamp(s *event.Schema, i int, env *Env) {
 	if f := s.Fields[i]; isNumber(&f) {
-		s.Fields[i].Text = unixNanoText(f, env)
+		s.Fields[i].Text, s.Fields[i].Plain = unixNanoText(f, env), true
 	}
+	n := len(s.Fields)
+	layout := s.Fields[i].Ann.Format
 	shownAs(timestampText)(s, i, env)
+	if len(s.Fields) > n {
+		s.Fields[n].Plain = isDefault(layout)
+	}
 }
 
 func unixNanoText(f event.Field, env *Env) event.TextFunc {
-	offset := env.bootOffset()
+	offset, load := env.bootOffset(), loader(f)
 	var c nanoClock
 	return func(dst []byte, b *event.Batch, row int) []byte {
-		v := f.Uint(b.Rows[row])
+		v := load(b.Rows[row])
 		if at, ok := moment(v, offset()); ok {
 			return c.append(dst, at)
 		}
 		return strconv.AppendUint(dst, v, 10)
 	}
+}
+
+// loader returns what reads the integer f from a record.
+func loader(f event.Field) func(rec []byte) uint64 {
+	if f.Size != 8 || f.BitSize > 0 {
+		return f.Uint
+	}
+	off := f.Off // nearly all are of this size
+	return func(rec []byte) uint64 { return binary.LittleEndian.Uint64(rec[off:]) }
 }
 
 // nanoClock writes times as nanoseconds since 1970. Like clock it keeps the digits of the second.
@@ -71,10 +86,10 @@ func (c *nanoClock) append(dst []byte, unixNano int64) []byte {
 }
 
 func timestampText(f event.Field, env *Env) event.TextFunc {
-	offset := env.bootOffset()
+	offset, load := env.bootOffset(), loader(f)
 	write := appendMoment(f.Ann.Format)
 	return func(dst []byte, b *event.Batch, row int) []byte {
-		if at, ok := moment(f.Uint(b.Rows[row]), offset()); ok {
+		if at, ok := moment(load(b.Rows[row]), offset()); ok {
 			return write(dst, at)
 		}
 		return dst
@@ -90,13 +105,15 @@ func moment(boot uint64, offset int64) (int64, bool) {
 
 // appendMoment returns what appends a time given in nanoseconds since 1970.
 func appendMoment(layout string) func(dst []byte, unixNano int64) []byte {
-	if layout == "" || layout == defaultLayout {
+	if isDefault(layout) {
 		return newClock().append
 	}
 	return func(dst []byte, unixNano int64) []byte {
 		return time.Unix(0, unixNano).UTC().AppendFormat(dst, layout)
 	}
 }
+
+func isDefault(layout string) bool { return layout == "" || layout == defaultLayout }
 
 // clock writes times in the default layout. Events come many in a second, so it keeps the text of
 // the last one and writes only the nanoseconds anew.

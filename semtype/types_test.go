@@ -4,6 +4,7 @@
 package semtype
 
 import (
+	"encoding/json"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -122,6 +123,53 @@ func randomRecord(random *rand.Rand, s *event.Schema) []byte {
 		copy(rec[f.Off:f.Off+f.Size], le(v, 8))
 	}
 	return rec
+}
+
+// Texts keep their promises: what they read, and that they need no escapes.
+func TestTextsKeepTheirPromises(t *testing.T) {
+	t.Parallel()
+	s := everything()
+	apply(t, s, testEnv(), annotations{fields: map[string]func(*event.Annotations){
+		"layout_raw": func(a *event.Annotations) { a.Format = `"Mon"` },
+	}})
+	random := rand.New(rand.NewPCG(5, 6))
+	promised, plain := 0, 0
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if f.Text == nil {
+			continue
+		}
+		promised += int(min(f.Reads.Size, 1))
+		for range 200 {
+			rec, other := randomRecord(random, s), randomRecord(random, s)
+			got := text(t, s, f.Name, rec)
+			if f.Plain {
+				plain++
+				checkPlain(t, f, got)
+			}
+			if r := f.Reads; r.Size > 0 {
+				copy(other[r.Off:r.Off+r.Size], rec[r.Off:])
+				if again := text(t, s, f.Name, other); again != got {
+					t.Fatalf("%s: %q and %q of the same bytes", f.Name, got, again)
+				}
+			}
+		}
+	}
+	if promised < 10 || plain == 0 {
+		t.Errorf("%d fields promise what they read, %d texts to be plain", promised, plain)
+	}
+}
+
+func checkPlain(t *testing.T, f *event.Field, got string) {
+	t.Helper()
+	value := got
+	if f.Kind == event.String {
+		value = `"` + got + `"`
+	}
+	strange := func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }
+	if !json.Valid([]byte(value)) || strings.ContainsFunc(got, strange) {
+		t.Fatalf("%s: %q is not plain", f.Name, got)
+	}
 }
 
 // FuzzTexts tries records of any content: whatever a gadget writes, no text may panic.
