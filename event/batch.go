@@ -17,6 +17,8 @@ type Batch struct {
 	Cols [][]Handle
 	// Lost is what was lost since the batch before.
 	Lost []Loss
+	// More says that the source has more rows at hand: it won't wait before its next batch.
+	More bool
 }
 
 // Handle is what a stage found out about a row: an index into a table of the stage's. 0 stands for
@@ -32,6 +34,7 @@ func (b *Batch) Reset(s *Schema) {
 		b.Cols[i] = b.Cols[i][:0]
 	}
 	b.Lost = b.Lost[:0]
+	b.More = false
 }
 
 // Keep removes the rows for which keep returns false, together with their places in the columns,

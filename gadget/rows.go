@@ -31,7 +31,7 @@ func (w *wraps) join(head, tail []byte) []byte {
 
 // maxSlotBytes bounds the memory of the slots; large structs get fewer. What is read from them should
 // still be in the cache.
-const maxSlotBytes = 256 << 10
+const maxSlotBytes = 128 << 10
 
 func newRows(size uint32) rows {
 	n := min(max(maxSlotBytes/int(size), 16), maxBatchRows)

@@ -156,7 +156,7 @@ func bootTime() uint64 {
 	return uint64(ts.Nano())
 }
 
-func (s *shards) fill(b *event.Batch) {
+func (s *shards) fill(b *event.Batch) bool {
 	s.Release()
 	s.rows.begin()
 	horizon := s.now() - uint64(timeSlack) // read before the rings are
@@ -170,7 +170,7 @@ func (s *shards) fill(b *event.Batch) {
 		h := &s.heads[first]
 		if h.time > horizon {
 			s.held = true
-			return
+			return false
 		}
 		// Events come in bursts: the same shard often has the next, too.
 		for h.time <= next && h.time <= horizon && len(b.Rows) < s.rows.max() {
@@ -183,6 +183,12 @@ func (s *shards) fill(b *event.Batch) {
 			}
 		}
 	}
+	if len(s.heads) == 0 {
+		return false
+	}
+	first, _ := s.first()
+	s.held = s.heads[first].time > horizon
+	return !s.held
 }
 
 // first returns the shard with the oldest record, and the time of the oldest of the others.
@@ -233,10 +239,5 @@ func (s *shards) timeOf(head, tail []byte) uint64 {
 	return binary.LittleEndian.Uint64(both[:])
 }
 
-// Wait returns soon if there are records that are only too young.
-func (s *shards) Wait(timeout time.Duration) error {
-	if s.held && (timeout < 0 || timeout > timeSlack) {
-		timeout = timeSlack
-	}
-	return s.Group.Wait(timeout)
-}
+// Held reports whether there are records that are only too young.
+func (s *shards) Held() bool { return s.held }

@@ -68,7 +68,10 @@ func (g *Gadget) openBuffer(d *DataSource, schema *event.Schema, o *LoadOptions)
 			"it was built against other headers", "data source", schema.Name)
 	}
 	_, timed := g.image.spec.Variables[varWakeup]
-	return &ringSource{rings: r, schema: schema, losses: losses, patience: patience(timed, o.Latency)}, nil
+	return &ringSource{
+		rings: r, schema: schema, losses: losses,
+		patience: patience(timed, o.Latency), rests: timed && o.Latency >= 0,
+	}, nil
 }
 
 // patience is how long a source waits for the kernel to wake it before it looks by itself. Programs
@@ -93,8 +96,13 @@ const (
 // rings is the reading end of one BPF ring buffer, or of the several that share a data source's
 // events.
 type rings interface {
-	// fill gives back what the rows of the batch before took and reads the next.
-	fill(b *event.Batch)
+	// fill gives back what the rows of the batch before took and reads the next. It reports whether there is
+	// more that could be read at once.
+	fill(b *event.Batch) (more bool)
+	// Release gives back what the rows of the batch before took.
+	Release()
+	// Held reports whether fill has left records that were too young.
+	Held() bool
 	// Busy reports whether there is something that fill could not take yet.
 	Busy() bool
 	Wait(timeout time.Duration) error
@@ -108,6 +116,10 @@ type ringSource struct {
 	schema   *event.Schema
 	losses   lossCounter
 	patience time.Duration
+	// rests: after a batch that took all there was, wait before looking again. Else a reader that is quicker
+	// than the programs would read, write and account for every few events by themselves.
+	rests    bool
+	caughtUp bool // with the batch before
 	watch    watch
 }
 
@@ -118,14 +130,14 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 		s.watch.start(ctx, s.rings.Wake)
 	}
 	b.Reset(s.schema)
-	for {
-		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
-		s.rings.fill(b)
-		if len(b.Rows) == 0 {
-			// There may have been records that were discarded: unless they are given back, too, the
-			// kernel does not take this reader for one that has caught up, and would not wake it.
-			s.rings.fill(b)
+	for wait := s.rests && s.caughtUp; ; wait = true {
+		if wait {
+			if err := s.wait(); err != nil {
+				return err
+			}
 		}
+		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
+		s.fill(b)
 		var err error
 		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
 			return err
@@ -137,12 +149,30 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 			return io.EOF
 		case ended:
 			time.Sleep(time.Millisecond) // a program is about to finish its record
-			continue
-		}
-		if err := s.rings.Wait(s.patience); err != nil {
-			return err
 		}
 	}
+}
+
+// fill reads the next rows.
+func (s *ringSource) fill(b *event.Batch) {
+	b.More = s.rings.fill(b)
+	if len(b.Rows) == 0 {
+		// There may have been records that were discarded: unless they are given back, too, the
+		// kernel does not take this reader for one that has caught up, and would not wake it.
+		b.More = s.rings.fill(b)
+	}
+	s.caughtUp = !b.More
+}
+
+// wait returns when it is time to look for records: because the kernel says so, because some wait for
+// the latency's sake, or at once after the end of Next's context.
+func (s *ringSource) wait() error {
+	s.rings.Release()
+	patience := s.patience
+	if s.rings.Held() && !s.rests {
+		patience = min(patience, timeSlack)
+	}
+	return s.rings.Wait(patience)
 }
 
 func (s *ringSource) Close() error {
@@ -156,18 +186,23 @@ type oneRing struct {
 	rows rows
 }
 
-func (r *oneRing) fill(b *event.Batch) {
+func (r *oneRing) fill(b *event.Batch) bool {
 	r.Release()
 	r.rows.begin()
 	for n := 0; len(b.Rows) < r.rows.max() && n < maxBatchBytes; {
 		head, tail, ok := r.Next()
 		if !ok {
-			return
+			return false
 		}
 		n += len(head) + len(tail)
 		b.Rows = append(b.Rows, r.rows.row(len(b.Rows), head, tail))
 	}
+	_, _, ok := r.Peek()
+	return ok
 }
+
+// Held is for shards.
+func (r *oneRing) Held() bool { return false }
 
 // watch calls a function when a context ends. The zero value watches nothing.
 type watch struct {

@@ -112,6 +112,53 @@ func TestNextDoesNotWaitForMore(t *testing.T) {
 	})
 }
 
+// A reader that has caught up rests for the latency's time, rather than to return every few events by
+// themselves. Unless nothing is to wait.
+func TestReaderThatHasCaughtUpRests(t *testing.T) {
+	const latency = 100 * time.Millisecond
+	for _, c := range []struct {
+		o     LoadOptions
+		rests bool
+	}{
+		{LoadOptions{Latency: latency}, true},
+		{LoadOptions{Latency: latency, Shards: 2}, true},
+		{LoadOptions{Latency: AtOnce}, false},
+		{LoadOptions{Latency: AtOnce, Shards: 2}, false},
+	} {
+		g := start(t, parse(t, "times"), c.o)
+		g.call(1)
+		next(t, t.Context(), g.source(t))
+		began := time.Now()
+		g.call(2)
+		time.AfterFunc(latency/4, func() { g.call(3) })
+		found := next(t, t.Context(), g.source(t))
+		took := time.Since(began)
+		if rested := len(found.rows) == 2 && took >= latency/2; rested != c.rests {
+			t.Errorf("latency %v, %d shards: %d events after %v", c.o.Latency, c.o.Shards, len(found.rows), took)
+		}
+		if most := latency + slack; took > most {
+			t.Errorf("latency %v, %d shards: it took %v", c.o.Latency, c.o.Shards, took)
+		}
+	}
+}
+
+// A batch says whether the source has more at hand.
+func TestBatchSaysWhetherThereIsMore(t *testing.T) {
+	for _, shards := range []int{1, 2} {
+		g := start(t, parse(t, "times"), LoadOptions{Shards: shards})
+		for range maxBatchRows + 1 {
+			g.call(1)
+		}
+		time.Sleep(2 * timeSlack) // until none is too young for its shard
+		var b event.Batch
+		for i, want := range []bool{true, false} {
+			if err := g.source(t).Next(t.Context(), &b); err != nil || b.More != want {
+				t.Errorf("%d shards, batch %d of %d rows: more %v, error %v", shards, i, len(b.Rows), b.More, err)
+			}
+		}
+	}
+}
+
 // The end of the context ends the waiting, too.
 func TestContextEndsWaiting(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
@@ -196,7 +243,7 @@ func TestBatchesAreBounded(t *testing.T) {
 func TestRowsOfAnyLength(t *testing.T) {
 	pin(t, 0)
 	img := parseWith(t, "records", "datasources:\n  records:\n    annotations:\n      ebpf.rest.name: tail\n")
-	g := start(t, img, LoadOptions{BufferSize: 4096})
+	g := start(t, img, LoadOptions{BufferSize: 4096, Latency: AtOnce})
 	src := g.source(t)
 	s := src.Schemas()[0]
 	tail := field(t, s, "tail")
@@ -562,7 +609,7 @@ func TestRowsReuseSlots(t *testing.T) {
 
 func TestRowsAreBounded(t *testing.T) {
 	t.Parallel()
-	for size, want := range map[uint32]int{1: maxBatchRows, 512: maxBatchRows, 4096: 64, 8192: 32, 1 << 20: 16} {
+	for size, want := range map[uint32]int{1: maxBatchRows, 256: maxBatchRows, 512: 256, 4096: 32, 8192: 16, 1 << 20: 16} {
 		if r := newRows(size); r.max() != want {
 			t.Errorf("struct of %d bytes: %d rows, want %d", size, r.max(), want)
 		}

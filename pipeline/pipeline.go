@@ -44,8 +44,12 @@ type Func func(b *event.Batch) error
 // Sink takes batches at the end of their way. It may be called by several goroutines, one for
 // each source.
 type Sink interface {
-	// Write delivers the rows of b. It keeps nothing of b. After ErrDropped it goes on to be called, after
-	// any other error it does not.
+	// Write delivers the rows of b. It keeps nothing of b, but while b.More is set it may put off what is
+	// cheaper to do for several batches: it is called again soon, if need be with a batch without rows.
+	// What was put off counts as delivered when a call without More has returned.
+	//
+	// After ErrDropped, which stands for this batch alone, it goes on to be called, after any other error it
+	// does not.
 	Write(b *event.Batch) error
 }
 

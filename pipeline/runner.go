@@ -33,19 +33,12 @@ type Runner struct {
 	Stop func()
 }
 
-// line is what batches of one schema go through.
-type line struct {
-	schema  *event.Schema
-	funcs   []Func
-	account *Account
-}
-
 // Run binds the stages and moves batches until all sources are at their end, which live ones reach
 // once ctx is done, or until the first error. It closes neither sources nor stages. Whatever
 // happens, the ledger is complete when it returns: after an error the sources are drained, and what
 // they still held is booked as lost.
 func (r *Runner) Run(ctx context.Context) error {
-	lines, err := r.bind()
+	all, err := r.bind()
 	if err != nil {
 		return err
 	}
@@ -69,51 +62,66 @@ func (r *Runner) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	errs := make([]error, len(r.Sources))
 	for i, src := range r.Sources {
-		wg.Go(func() { errs[i] = r.pump(producing, src, lines, fail) })
+		wg.Go(func() { errs[i] = r.pump(producing, src, all[i], fail) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-func (r *Runner) bind() ([]line, error) {
-	var lines []line
-	for _, src := range r.Sources {
+// bind prepares the lines of each source.
+func (r *Runner) bind() ([]lines, error) {
+	all := make([]lines, len(r.Sources))
+	for i, src := range r.Sources {
 		for _, s := range src.Schemas() {
-			l := line{schema: s, account: r.Ledger.Account(s.Name)}
-			var need event.FieldSet
-			if r.Need != nil {
-				need = r.Need(s)
+			l, err := r.bindLine(s)
+			if err != nil {
+				return nil, fmt.Errorf("data source %q: %w", s.Name, err)
 			}
-			for _, stage := range r.Stages {
-				f, err := stage.Bind(s, need)
-				if err != nil {
-					return nil, fmt.Errorf("data source %q: %w", s.Name, err)
-				}
-				if f != nil {
-					l.funcs = append(l.funcs, f)
-				}
-			}
-			lines = append(lines, l)
+			all[i] = append(all[i], l)
 		}
 	}
-	return lines, nil
+	return all, nil
+}
+
+func (r *Runner) bindLine(s *event.Schema) (*line, error) {
+	l := &line{schema: s, account: r.Ledger.Account(s.Name)}
+	var need event.FieldSet
+	if r.Need != nil {
+		need = r.Need(s)
+	}
+	for _, stage := range r.Stages {
+		f, err := stage.Bind(s, need)
+		if err != nil {
+			return nil, err
+		}
+		if f != nil {
+			l.funcs = append(l.funcs, f)
+		}
+	}
+	return l, nil
 }
 
 // pump moves batches until the source's end. The first error ends the run for all sources; this
 // one goes on to read, so that what it still holds is accounted for.
-func (r *Runner) pump(ctx context.Context, src Source, lines []line, fail context.CancelCauseFunc) error {
+func (r *Runner) pump(ctx context.Context, src Source, lines lines, fail context.CancelCauseFunc) error {
 	var b event.Batch
 	var failed error
+	inRow := 0 // batches since the sink was last told that there is no more
 	for {
 		readErr := src.Next(ctx, &b)
-		if len(b.Rows) > 0 || len(b.Lost) > 0 || readErr == nil {
-			l := lineOf(lines, b.Schema)
+		inRow++
+		b.More = b.More && readErr == nil && inRow < mostInRow
+		if len(b.Rows) > 0 || len(b.Lost) > 0 || readErr == nil || inRow > 1 {
+			l := lines.of(b.Schema)
 			if failed != nil {
 				l.fail(len(b.Rows))
 				l.account.lose(b.Lost...)
-			} else if failed = r.pass(&b, l); failed != nil {
+			} else if failed = r.pass(&b, l, lines, inRow > 1); failed != nil {
 				fail(failed)
 			}
+		}
+		if !b.More || failed != nil {
+			inRow = 0
 		}
 		switch {
 		case errors.Is(readErr, io.EOF):
@@ -125,39 +133,38 @@ func (r *Runner) pump(ctx context.Context, src Source, lines []line, fail contex
 	}
 }
 
-func lineOf(lines []line, s *event.Schema) *line {
-	for i := range lines {
-		if lines[i].schema == s {
-			return &lines[i]
-		}
-	}
-	panic("pipeline: a source returned a batch of a schema that it had not declared")
-}
+// mostInRow bounds for how many batches a sink may put off its work, when a source always has more.
+const mostInRow = 16
 
-// pass takes one batch through stages and sink and books what became of its rows.
-func (r *Runner) pass(b *event.Batch, l *line) error {
+// pass takes one batch through stages and sink and books what became of its rows. A sink that may
+// have put something off gets a batch without rows, too.
+func (r *Runner) pass(b *event.Batch, l *line, all lines, putOff bool) error {
 	if len(b.Lost) > 0 {
 		r.lose(l, b.Lost...)
 	}
-	for _, f := range l.funcs {
-		before := len(b.Rows)
-		if err := f(b); err != nil {
-			l.fail(before)
+	stageErr := l.refine(b)
+	if len(b.Rows) > 0 || putOff || !l.schema.Single && stageErr == nil {
+		if err := r.write(b, l, all); err != nil {
 			return err
 		}
-		l.account.filter(before - len(b.Rows))
 	}
-	if len(b.Rows) == 0 && l.schema.Single {
-		return nil
-	}
+	return stageErr
+}
+
+// write hands the batch to the sink. Rows are booked when the sink has nothing left to do for them.
+func (r *Runner) write(b *event.Batch, l *line, all lines) error {
 	switch err := r.Sink.Write(b); {
 	case errors.Is(err, ErrDropped):
 		r.lose(l, event.Loss{CPU: event.NoCPU, Cause: event.OutputSlow, Count: uint64(len(b.Rows))})
 	case err != nil:
-		l.fail(len(b.Rows))
+		l.taken += len(b.Rows)
+		all.settle((*line).fail)
 		return err
 	default:
-		l.account.deliver(len(b.Rows))
+		l.taken += len(b.Rows)
+	}
+	if !b.More {
+		all.settle((*line).deliver)
 	}
 	return nil
 }
@@ -167,12 +174,5 @@ func (r *Runner) lose(l *line, losses ...event.Loss) {
 	l.account.lose(losses...)
 	if r.OnLoss != nil {
 		r.OnLoss(l.schema, losses)
-	}
-}
-
-// fail books the rows of a batch that did not get through.
-func (l *line) fail(rows int) {
-	if rows > 0 {
-		l.account.lose(event.Loss{CPU: event.NoCPU, Cause: event.OutputFailed, Count: uint64(rows)})
 	}
 }

@@ -4,10 +4,13 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -18,7 +21,7 @@ import (
 // script is a source that returns prepared batches, and ends after them or when its context does.
 type script struct {
 	schema  *event.Schema
-	batches [][]byte // one byte a row
+	batches [][]byte // one byte a row; a last byte '+' says that there is more
 	lost    []event.Loss
 	live    bool // wait for the context after the last batch, then return one more row
 	err     error
@@ -30,9 +33,11 @@ func (s *script) Close() error             { return nil }
 func (s *script) Next(ctx context.Context, b *event.Batch) error {
 	b.Reset(s.schema)
 	if len(s.batches) > 0 {
-		for i := range s.batches[0] {
-			b.Rows = append(b.Rows, s.batches[0][i:i+1])
+		rows, more := bytes.CutSuffix(s.batches[0], []byte("+"))
+		for i := range rows {
+			b.Rows = append(b.Rows, rows[i:i+1])
 		}
+		b.More = more
 		b.Lost = append(b.Lost, s.lost...)
 		s.lost = nil
 		s.batches = s.batches[1:]
@@ -201,6 +206,85 @@ func TestRunReturnsTheSourcesError(t *testing.T) {
 	if string(sink.got) != "12" {
 		t.Errorf("delivered %q before the error", sink.got)
 	}
+}
+
+// putting is a sink that puts off what it may, and notes what it was called with: "/" when it writes all it
+// has.
+type putting struct {
+	calls  string
+	failAt string // fails at the row of that name
+}
+
+func (p *putting) Write(b *event.Batch) error {
+	for _, row := range b.Rows {
+		p.calls += string(row[0])
+		if p.failAt != "" && p.failAt[0] == row[0] {
+			return errSink
+		}
+	}
+	if !b.More {
+		p.calls += "/"
+	}
+	return nil
+}
+
+// What a sink puts off is written when there is no more, whatever becomes of the batches that come after, and
+// booked only then.
+func TestRunEndsWhatTheSinkPutOff(t *testing.T) {
+	endless := []byte(strings.Repeat("1", 40))
+	for _, c := range []struct {
+		name    string
+		batches string // by commas
+		err     error
+		stage   pipeline.Stage
+		failAt  string
+		calls   string
+		totals  pipeline.Totals
+	}{
+		{"one by one", "1,2", nil, dropX{}, "", "1/2/", pipeline.Totals{Delivered: 2}},
+		{"together", "1+,2+,3,4", nil, dropX{}, "", "123/4/", pipeline.Totals{Delivered: 4}},
+		{"the last is filtered", "1+,x,x", nil, dropX{}, "", "1/", pipeline.Totals{Delivered: 1, Filtered: 2}},
+		{"nothing but filtered", "x+,x+,x", nil, dropX{}, "", "/", pipeline.Totals{Filtered: 3}},
+		{"the end instead of more", "1+,2+", nil, dropX{}, "", "12/", pipeline.Totals{Delivered: 2}},
+		{"an error instead of more", "1+,2+", io.ErrUnexpectedEOF, dropX{}, "", "12/", pipeline.Totals{Delivered: 2}},
+		{"a stage fails", "1+,2+,!", nil, failAtMark{}, "", "12/", pipeline.Totals{Delivered: 2, Lost: 1}},
+		{"the sink fails", "1,2+,3+,4", nil, dropX{}, "3", "1/23", pipeline.Totals{Delivered: 1, Lost: 3}},
+		{
+			"always more", strings.Join(strings.Split(string(endless), ""), "+,"), nil, dropX{}, "",
+			strings.Repeat(strings.Repeat("1", 16)+"/", 2) + "11111111/", pipeline.Totals{Delivered: 40},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			src := &script{schema: newSchema("a"), err: c.err}
+			for b := range strings.SplitSeq(c.batches, ",") {
+				src.batches = append(src.batches, []byte(b))
+			}
+			sink := &putting{failAt: c.failAt}
+			r := pipeline.Runner{
+				Sources: []pipeline.Source{src}, Stages: []pipeline.Stage{c.stage}, Sink: sink, Ledger: &pipeline.Ledger{},
+			}
+			err := r.Run(t.Context())
+			if wantErr := c.err != nil || c.failAt != "" || c.stage != (dropX{}); (err != nil) != wantErr {
+				t.Errorf("error %v", err)
+			}
+			got := r.Ledger.Account("a").Totals()
+			if sink.calls != c.calls || got != c.totals {
+				t.Errorf("the sink saw %q, want %q; totals %+v, want %+v", sink.calls, c.calls, got, c.totals)
+			}
+		})
+	}
+}
+
+// failAtMark is a stage that fails at the row "!".
+type failAtMark struct{ dropX }
+
+func (failAtMark) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
+	return func(b *event.Batch) error {
+		if len(b.Rows) > 0 && b.Rows[0][0] == '!' {
+			return fmt.Errorf("row %q makes no sense", b.Rows[0])
+		}
+		return nil
+	}, nil
 }
 
 // refuse is a stage that cannot be bound.

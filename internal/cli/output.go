@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
 // defaultMode is the output mode when neither the user nor the data source names one.
@@ -117,7 +119,18 @@ type output struct {
 	w        io.Writer
 	encoders []boundEncoder
 	buf      []byte
+	// gathers: text waits for more if there is more, to be written in large pieces that end where a page
+	// does, as suits a file: the kernel works on pages.
+	gathers bool
+	written int
+	err     error // of writing: text of several sources may be gone
 }
+
+// What a file gets in one piece, at least, while more comes, and of what the end is a multiple.
+const (
+	pieceSize = 256 << 10
+	pageSize  = 4 << 10
+)
 
 type boundEncoder struct {
 	schema *event.Schema
@@ -172,20 +185,36 @@ func (o *output) Write(b *event.Batch) error {
 			continue
 		}
 		if !b.Schema.Single {
-			o.buf = append(o.buf[:0], e.head...)
+			o.buf = append(o.buf, e.head...)
 		}
 		o.buf = e.Append(o.buf, b)
 		break
 	}
-	if len(o.buf) == 0 {
-		return nil
+	n := len(o.buf)
+	if b.More && o.gathers {
+		if n < pieceSize {
+			return nil
+		}
+		n -= (o.written + n) % pageSize
 	}
-	err := o.write(o.buf)
-	o.buf = o.buf[:0]
+	return o.writeOut(n)
+}
+
+// writeOut writes the first n bytes of what has been gathered.
+func (o *output) writeOut(n int) error {
+	if n == 0 || o.err != nil {
+		return o.err
+	}
+	err := o.write(o.buf[:n])
+	o.buf = o.buf[:copy(o.buf, o.buf[n:])]
+	if !errors.Is(err, pipeline.ErrDropped) {
+		o.err = err
+	}
 	return err
 }
 
 func (o *output) write(text []byte) error {
+	o.written += len(text)
 	if _, err := o.w.Write(text); err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
@@ -203,6 +232,16 @@ func terminalWidth(w io.Writer) int {
 		return 0
 	}
 	return width
+}
+
+// isFile reports whether w is a file that the kernel keeps in pages.
+func isFile(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular()
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

@@ -4,8 +4,12 @@
 package cli
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"maps"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -37,6 +41,109 @@ func TestPerSource(t *testing.T) {
 		if got, err := perSource(text, ",", all); err == nil || !strings.Contains(err.Error(), "there is no data source") {
 			t.Errorf("%q: %v, %v", text, got, err)
 		}
+	}
+}
+
+// pieces is a file that notes how it is written, and takes at most limit bytes; 0: any number.
+type pieces struct {
+	text  []byte
+	sizes []int
+	limit int
+}
+
+func (p *pieces) Write(text []byte) (int, error) {
+	if p.limit > 0 && len(p.text)+len(text) > p.limit {
+		return 0, syscall.ENOSPC
+	}
+	p.text, p.sizes = append(p.text, text...), append(p.sizes, len(text))
+	return len(text), nil
+}
+
+// lineEncoder writes each row as a line.
+type lineEncoder struct{}
+
+func (lineEncoder) Head(dst []byte) []byte { return append(dst, "head\n"...) }
+func (lineEncoder) Append(dst []byte, b *event.Batch) []byte {
+	for _, row := range b.Rows {
+		dst = append(append(dst, row...), '\n')
+	}
+	return dst
+}
+
+// linesTo returns an output that gathers, and what writes the next batch of so many lines to it.
+func linesTo(p *pieces, gathers bool) (*output, func(lines int, more bool) error) {
+	s := &event.Schema{Name: "lines", Single: true}
+	o := &output{w: p, gathers: gathers, encoders: []boundEncoder{{schema: s, Encoder: lineEncoder{}, head: []byte("head\n")}}}
+	n := 0
+	return o, func(lines int, more bool) error {
+		b := event.Batch{Schema: s, More: more}
+		for range lines {
+			n++
+			b.Rows = append(b.Rows, fmt.Appendf(nil, "%090d", n))
+		}
+		return o.Write(&b)
+	}
+}
+
+// While there is more, a file gets large pieces that end with a page; in the end all of the text in its order.
+func TestFilesAreWrittenInPieces(t *testing.T) {
+	file := &pieces{}
+	o, write := linesTo(file, true)
+	if err := o.begin(); err != nil {
+		t.Fatal(err)
+	}
+	const batches, lines = 40, 1000
+	for i := range batches {
+		if err := write(lines, i < batches-1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := len("head\n")
+	for i, size := range file.sizes[1:] {
+		if i < len(file.sizes)-2 && (size < pieceSize || (end+size)%pageSize != 0) {
+			t.Errorf("piece %d of %d bytes ends at %d", i, size, end+size)
+		}
+		end += size
+	}
+	want := []byte("head\n")
+	for i := range batches * lines {
+		want = fmt.Appendf(want, "%090d\n", i+1)
+	}
+	if !bytes.Equal(file.text, want) || len(file.sizes) < 5 {
+		t.Errorf("%d bytes in %d pieces, want %d bytes", len(file.text), len(file.sizes), len(want))
+	}
+}
+
+// What was gathered is written when there is no more, even if nothing comes with the news.
+func TestGatheredTextIsWrittenAtTheEnd(t *testing.T) {
+	file := &pieces{}
+	_, write := linesTo(file, true)
+	for _, c := range []struct {
+		lines, after int
+		more         bool
+	}{{1, 0, true}, {1, 0, true}, {0, 2, false}, {1, 3, false}, {0, 3, true}, {0, 3, false}} {
+		if err := write(c.lines, c.more); err != nil || len(file.text) != c.after*91 {
+			t.Errorf("%+v: %d bytes, %v", c, len(file.text), err)
+		}
+	}
+	other := &pieces{}
+	_, write = linesTo(other, false) // a terminal, a pipe
+	if err := write(1, true); err != nil || len(other.text) != 91 {
+		t.Errorf("%d bytes, %v", len(other.text), err)
+	}
+}
+
+// After an error nobody is told that later rows were written: some of what had been gathered is gone.
+func TestOutputThatFailedStaysSo(t *testing.T) {
+	file := &pieces{limit: 1000}
+	_, write := linesTo(file, true)
+	for i, want := range []error{nil, syscall.ENOSPC, syscall.ENOSPC, syscall.ENOSPC} {
+		if err := write([]int{10, 3, 1, 0}[i], false); !errors.Is(err, want) {
+			t.Errorf("write %d: %v, want %v", i, err, want)
+		}
+	}
+	if len(file.text) != 910 {
+		t.Errorf("%d bytes", len(file.text))
 	}
 }
 

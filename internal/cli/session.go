@@ -105,7 +105,7 @@ func (s *session) bindSchemas(schemas []*event.Schema, env *semtype.Env) error {
 		return err
 	}
 	s.stages = append(s.stages, list.stages...)
-	s.out.w = s.app.Out
+	s.out.w, s.out.gathers = s.app.Out, isFile(s.app.Out)
 	s.needs = make(map[*event.Schema]event.FieldSet)
 	for _, schema := range schemas {
 		if err := builtin.Compose(schema, s.specs[schema.Name], env, s.stages); err != nil {
