@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -130,29 +129,18 @@ func pin(t testing.TB, n int) int {
 // pinThread is pin for the calling goroutine, until it calls unpin.
 func pinThread(t testing.TB, n int) (cpu int, unpin func()) {
 	t.Helper()
-	runtime.LockOSThread()
-	var before, set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
-		t.Error(err)
+	cpus, err := kerneltest.AllowedCPUs()
+	if err != nil || n >= len(cpus) {
+		t.Fatalf("no CPU number %d among %v: %v", n, cpus, err)
 	}
-	for ; cpu < 64*len(before); cpu++ {
-		if !before.IsSet(cpu) {
-			continue
-		}
-		if n == 0 {
-			break
-		}
-		n--
+	free, err := kerneltest.PinThread(cpus[n])
+	if err != nil {
+		t.Fatal(err)
 	}
-	set.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
-		t.Error(err)
-	}
-	return cpu, func() {
-		if err := unix.SchedSetaffinity(0, &before); err != nil {
+	return cpus[n], func() {
+		if err := free(); err != nil {
 			t.Error(err)
 		}
-		runtime.UnlockOSThread()
 	}
 }
 

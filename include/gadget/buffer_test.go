@@ -14,7 +14,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/perf"
 	"github.com/cilium/ebpf/ringbuf"
-	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // event is struct event of testdata/buffer.bpf.c.
@@ -238,15 +239,9 @@ func checkLost(t *testing.T, counter *ebpf.Map, want []uint64) {
 // onlineCPUs are those that programs can be run on.
 func onlineCPUs(t *testing.T) []int {
 	t.Helper()
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
+	cpus, err := kerneltest.AllowedCPUs()
+	if err != nil {
 		t.Fatal(err)
-	}
-	var cpus []int
-	for cpu := range ebpf.MustPossibleCPU() {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
 	}
 	return cpus
 }

@@ -117,9 +117,7 @@ func TestKernelHandsOutWhatWasSent(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for name, perf := range map[string]bool{"ring": false, "perf": true} {
 		t.Run(name, func(t *testing.T) {
-			runtime.LockOSThread() // a perf buffer keeps the order on each CPU only
-			defer runtime.UnlockOSThread()
-			pin(t)
+			pin(t) // a perf buffer keeps the order on each CPU only
 			l := start(t, gadget.LoadOptions{PerfBuffer: perf})
 			for _, c := range cases() {
 				l.send(c.sent(), toAll)
@@ -134,24 +132,19 @@ func TestKernelHandsOutWhatWasSent(t *testing.T) {
 	}
 }
 
-// pin keeps the thread on one CPU until the test ends.
+// pin keeps the test on one CPU until it ends.
 func pin(t testing.TB) {
 	t.Helper()
-	var before, one unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &before); err != nil {
+	cpus, err := kerneltest.AllowedCPUs()
+	if err != nil {
 		t.Fatal(err)
 	}
-	for cpu := range 1024 {
-		if before.IsSet(cpu) {
-			one.Set(cpu)
-			break
-		}
-	}
-	if err := unix.SchedSetaffinity(0, &one); err != nil {
+	unpin, err := kerneltest.PinThread(cpus[0])
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := unix.SchedSetaffinity(0, &before); err != nil {
+		if err := unpin(); err != nil {
 			t.Error(err)
 		}
 	})

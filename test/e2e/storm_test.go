@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // stormOnCommand opens files as openOnCommand does, in several threads at the same time, each on a CPU
@@ -53,10 +55,7 @@ const (
 
 // openOn is one thread of a storm.
 func openOn(cpu int, tid chan<- int, commands <-chan openCommand, working *sync.WaitGroup) {
-	runtime.LockOSThread()
-	var set unix.CPUSet
-	set.Set(cpu)
-	if err := unix.SchedSetaffinity(0, &set); err != nil {
+	if _, err := kerneltest.PinThread(cpu); err != nil {
 		panic(err)
 	}
 	tid <- unix.Gettid()
@@ -73,17 +72,8 @@ func openOn(cpu int, tid chan<- int, commands <-chan openCommand, working *sync.
 
 // someCPUs returns two CPUs that this process may run on, or the only one.
 func someCPUs() ([]int, error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return nil, err
-	}
-	var cpus []int
-	for cpu := 0; cpu < 64*len(set) && len(cpus) < 2; cpu++ {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return cpus, nil
+	cpus, err := kerneltest.AllowedCPUs()
+	return cpus[:min(2, len(cpus))], err
 }
 
 // storm is an opener with several threads.
