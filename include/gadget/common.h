@@ -105,8 +105,7 @@ __gadget_process_from_helpers(struct gadget_process *p)
 static __always_inline void gadget_process_populate(struct gadget_process *p)
 {
 	if (__gadget_has_task_btf())
-		gadget_process_populate_from_task(bpf_get_current_task_btf(),
-						  p);
+		gadget_process_populate_from_task(__gadget_current_task(), p);
 	else
 		__gadget_process_from_helpers(p);
 }

@@ -25,6 +25,21 @@ static __always_inline bool __gadget_has_task_btf(void)
 }
 
 /*
+ * The current task, where __gadget_has_task_btf().  It is cast to a pointer that the
+ * verifier does not trust: of what is read through one that it trusts, newer kernels
+ * look whether that is to be trusted, too, which means a search through the names of
+ * all their types for every pointer on the way, ten milliseconds in all.
+ */
+static __always_inline struct task_struct *__gadget_current_task(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (bpf_ksym_exists(bpf_rdonly_cast))
+		return bpf_core_cast(task, struct task_struct);
+	return task;
+}
+
+/*
  * gadget_get_current_mntns_id: the inode of the current task's mount namespace,
  * as in /proc/PID/ns/mnt.
  *
@@ -39,7 +54,7 @@ static __always_inline gadget_mntns_id gadget_get_current_mntns_id(void)
 	struct task_struct *task;
 
 	if (__gadget_has_task_btf()) {
-		task = bpf_get_current_task_btf();
+		task = __gadget_current_task();
 		return task->nsproxy->mnt_ns->ns.inum;
 	}
 	task = (struct task_struct *)bpf_get_current_task();
