@@ -77,6 +77,9 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 		return nil, p.err
 	}
 	rememberRuns(&p)
+	if s.Single {
+		p.text("\n")
+	}
 	e := newJSONEncoder(&p)
 	e.frame = l.frame(s.Single)
 	return e, nil
@@ -184,6 +187,8 @@ func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 			if !s.plain {
 				e.doubts = append(e.doubts, extent{n, len(dst), true})
 			}
+		case opMemo:
+			dst = s.memo.append(buf[:n], b, row)
 		default:
 			dst = s.appendOther(buf[:n], b, row)
 		}
@@ -300,7 +305,7 @@ type jsonLayout struct{ indent bool }
 func (l jsonLayout) frame(single bool) frame {
 	switch {
 	case single:
-		return frame{between: "\n", end: "\n"}
+		return frame{} // each event ends its line itself
 	case l.indent:
 		return frame{"[" + l.newline(1), "," + l.newline(1), l.newline(0) + "]\n", "[]\n"}
 	}

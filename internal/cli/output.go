@@ -119,18 +119,15 @@ type output struct {
 	w        io.Writer
 	encoders []boundEncoder
 	buf      []byte
-	// gathers: text waits for more if there is more, to be written in large pieces that end where a page
-	// does, as suits a file: the kernel works on pages.
+	// gathers: text waits for more if there is more, to be written in large pieces, as suits a file.
 	gathers bool
 	written int
 	err     error // of writing: text of several sources may be gone
 }
 
-// What a file gets in one piece, at least, while more comes, and of what the end is a multiple.
-const (
-	pieceSize = 256 << 10
-	pageSize  = 4 << 10
-)
+// pieceSize is what a file gets at least at once, and of what the end is a multiple: the kernel works on
+// pages, and on several at once if they begin at such places.
+const pieceSize = 256 << 10
 
 type boundEncoder struct {
 	schema *event.Schema
@@ -195,7 +192,7 @@ func (o *output) Write(b *event.Batch) error {
 		if n < pieceSize {
 			return nil
 		}
-		n -= (o.written + n) % pageSize
+		n -= (o.written + n) % pieceSize
 	}
 	return o.writeOut(n)
 }
