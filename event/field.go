@@ -83,9 +83,8 @@ type Field struct {
 	// flat (an endpoint's "1.2.3.4:80").
 	Text TextFunc `json:"-"`
 	// Reads promises that Text depends on nothing but these bytes of the record, and on what changes too
-	// seldom to matter within a batch, such as the names of users. An encoder may then write the same
-	// text for the same bytes without asking again. A Size of 0 promises nothing, as is best for
-	// values that hardly ever come twice.
+	// seldom to matter within a second, such as the names of users. An encoder may then write the same
+	// text for the same bytes for so long without asking again. A Size of 0 promises nothing.
 	Reads Span `json:"-"`
 	// Plain promises that Text writes what needs no escapes: printable ASCII without quotes and
 	// backslashes; or, where Kind is a number, always a number as JSON has it.
