@@ -153,7 +153,8 @@ func hash(reads []event.Span, rec []byte) uint64 {
 	return (h ^ h>>32) * hashFactor >> (64 - memoBits)
 }
 
-// hashFactor is odd and has no pattern in its bits.
+// Neither has a pattern in its bits. The factor is odd, and stays so with each step, so that no bit of a word
+// is lost.
 const hashFactor, hashStep = 0x9e3779b97f4a7c15, 0xd1342543de82ef94
 
 // renew writes the values and keeps what it wrote in the row's slot.

@@ -233,12 +233,21 @@ func terminalWidth(w io.Writer) int {
 
 // isFile reports whether w is a file that the kernel keeps in pages.
 func isFile(w io.Writer) bool {
+	f, mode := fileOf(w)
+	return f != nil && mode.IsRegular()
+}
+
+// fileOf returns the open file that w is, and its mode; nil if w is something else.
+func fileOf(w io.Writer) (*os.File, os.FileMode) {
 	f, ok := w.(*os.File)
 	if !ok {
-		return false
+		return nil, 0
 	}
 	info, err := f.Stat()
-	return err == nil && info.Mode().IsRegular()
+	if err != nil {
+		return nil, 0
+	}
+	return f, info.Mode()
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

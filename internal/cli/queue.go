@@ -62,12 +62,8 @@ func newQueue(w io.Writer, failed func()) *queue {
 // isSlow reports whether w is something that may make a writer wait for long: a pipe, a socket, a
 // terminal. A file is none.
 func isSlow(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && (info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 || isTerminal(f))
+	f, mode := fileOf(w)
+	return f != nil && (mode&(os.ModeNamedPipe|os.ModeSocket) != 0 || isTerminal(f))
 }
 
 // Write takes all of the text, or nothing and returns pipeline.ErrDropped.
@@ -195,12 +191,8 @@ const pipeBuf = 4096
 
 // pipeOf returns the pipe that w is, if it is one. It is used as long as w is open.
 func pipeOf(w io.Writer) (p pipe) {
-	f, ok := w.(*os.File)
-	if !ok {
-		return p
-	}
-	info, err := f.Stat()
-	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
+	f, mode := fileOf(w)
+	if mode&os.ModeNamedPipe == 0 {
 		return p
 	}
 	conn, err := f.SyscallConn()
