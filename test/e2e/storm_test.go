@@ -19,7 +19,8 @@ import (
 )
 
 // stormOnCommand opens files as openOnCommand does, in several threads at the same time, each on a CPU
-// of its own and each so often as the command says. It begins with a line "CPU TID" for each of them.
+// of its own and each so often as the command says. It begins with a line "CPU TID" for each of them, and
+// the line allThreads.
 func stormOnCommand(in io.Reader, out, about io.Writer) error {
 	cpus, err := someCPUs()
 	if err != nil {
@@ -33,6 +34,7 @@ func stormOnCommand(in io.Reader, out, about io.Writer) error {
 		threads = append(threads, commands)
 		fmt.Fprintln(about, cpu, <-tid)
 	}
+	fmt.Fprintln(about, allThreads)
 	return serve(in, out, func(n int, path string) {
 		working.Add(len(threads))
 		for _, commands := range threads {
@@ -41,6 +43,8 @@ func stormOnCommand(in io.Reader, out, about io.Writer) error {
 		working.Wait()
 	})
 }
+
+const allThreads = "that is all"
 
 type openCommand struct {
 	count int
@@ -85,7 +89,13 @@ type storm struct {
 func startStorm(t testing.TB) *storm {
 	t.Helper()
 	s := &storm{opener: startOnCommand(t, helperStorm), cpus: make(map[string]int)}
-	for line := range strings.Lines(s.err.String()) {
+	// What it says comes by another way than its answers to commands, maybe later.
+	var threads string
+	eventually(t, "told its threads", func() (all bool) {
+		threads, all = strings.CutSuffix(s.err.String(), allThreads+"\n")
+		return all
+	})
+	for line := range strings.Lines(threads) {
 		cpu, tid, _ := strings.Cut(strings.TrimSpace(line), " ")
 		n, err := strconv.Atoi(cpu)
 		if err != nil {
