@@ -200,12 +200,14 @@ func (v *value) appendFlat(dst []byte, b *event.Batch, row int) []byte {
 	switch v.op {
 	case opText, opTextNumber, opTextBool:
 		return v.text(dst, b, row)
-	case opString, opRestString:
-		return append(dst, v.data(b.Rows[row])...)
-	case opBytes, opRestBytes:
-		return v.appendHex(dst, b.Rows[row])
+	case opString, opColumnText:
+		return append(dst, v.reader.Bytes(b, row)...)
+	case opColumnNumber:
+		return v.appendColumnNumber(dst, b, row)
+	case opBytes, opColumnBytes:
+		return v.appendHex(dst, b, row)
 	case opArray:
 		return v.appendArray(dst, b.Rows[row], &jsonBrackets)
 	}
-	return v.appendScalar(dst, b.Rows[row], v.op, v.off)
+	return v.appendScalar(dst, b.Rows[row], v.op, &v.number)
 }

@@ -53,7 +53,7 @@ func TestColumnValues(t *testing.T) {
 		{"wider than the column", event.Field{Kind: event.String, Size: 20}, "twenty characters ...", "twenty characters .."},
 	} {
 		c.field.Name = "f"
-		s := &event.Schema{Single: true, Size: c.field.Size, Fields: []event.Field{c.field}}
+		s := &event.Schema{Single: true, Size: max(c.field.Size, c.field.LenSize), Fields: []event.Field{c.field}}
 		if _, got := table(t, s, encode.Options{}, []byte(c.rec)); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}

@@ -64,10 +64,7 @@ func (sp *span) limit(scaled bool) int {
 
 // usualWidth returns the width of a column of which annotations say nothing.
 func usualWidth(v *value) int {
-	width := int(v.bitSize)
-	if width == 0 {
-		width = int(v.size) * 8
-	}
+	width := int(v.number.Bits())
 	const digitsPerBit = 30103 // times 100000
 	signed := false
 	switch v.op {

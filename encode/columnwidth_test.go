@@ -42,7 +42,7 @@ func TestScale(t *testing.T) {
 		{"runs over", []span{text(event.ColumnStyle{MinWidth: 12}, 15), text(event.ColumnStyle{}, 1)}, 10, []int{12, 5}},
 		{"no room at all", []span{text(event.ColumnStyle{Width: 30, Fixed: true}, 1), text(event.ColumnStyle{}, 1)}, 10, []int{30, 5}},
 		{"all bounded", []span{text(event.ColumnStyle{MaxWidth: 20}, 1), text(event.ColumnStyle{MaxWidth: 10}, 1)}, 80, []int{20, 10}},
-		{"numbers do not grow", []span{newSpan(&event.ColumnStyle{}, &value{op: opUint32, size: 4}, 2), text(event.ColumnStyle{}, 1)}, 80, []int{10, 70}},
+		{"numbers do not grow", []span{newSpan(&event.ColumnStyle{}, &value{op: opUint32, number: event.Number{Size: 4}}, 2), text(event.ColumnStyle{}, 1)}, 80, []int{10, 70}},
 	} {
 		scale(c.spans, c.total)
 		if got := widths(c.spans); !slices.Equal(got, c.want) {
@@ -88,10 +88,10 @@ func TestUsualWidth(t *testing.T) {
 		v    value
 		want int
 	}{
-		{value{op: opUint8, size: 1}, 3}, {value{op: opUint16, size: 2}, 5}, {value{op: opUint32, size: 4}, 10}, {value{op: opUint64, size: 8}, 20},
-		{value{op: opOddInt, size: 1}, 4}, {value{op: opOddInt, size: 2}, 6}, {value{op: opInt32, size: 4}, 11}, {value{op: opInt64, size: 8}, 20},
-		{value{op: opUint128, size: 16}, 20}, {value{op: opOddUint, size: 4, bitSize: 3}, 1}, {value{op: opUint32, size: 4, hex: true}, 10},
-		{value{op: opBool, size: 1}, 5}, {value{op: opString, size: 100}, 16}, {value{op: opFloat64, size: 8}, 16},
+		{value{op: opUint8, number: event.Number{Size: 1}}, 3}, {value{op: opUint16, number: event.Number{Size: 2}}, 5}, {value{op: opUint32, number: event.Number{Size: 4}}, 10}, {value{op: opUint64, number: event.Number{Size: 8}}, 20},
+		{value{op: opOddInt, number: event.Number{Size: 1}}, 4}, {value{op: opOddInt, number: event.Number{Size: 2}}, 6}, {value{op: opInt32, number: event.Number{Size: 4}}, 11}, {value{op: opInt64, number: event.Number{Size: 8}}, 20},
+		{value{op: opUint128, number: event.Number{Size: 16}}, 20}, {value{op: opOddUint, number: event.Number{Size: 4, BitSize: 3}}, 1}, {value{op: opUint32, number: event.Number{Size: 4}, hex: true}, 10},
+		{value{op: opBool, number: event.Number{Size: 1}}, 5}, {value{op: opString, number: event.Number{Size: 100}}, 16}, {value{op: opFloat, number: event.Number{Size: 8}}, 16},
 	} {
 		if got := usualWidth(&c.v); got != c.want {
 			t.Errorf("%+v: got %d, want %d", c.v, got, c.want)

@@ -41,6 +41,7 @@ func everything(single bool, text *[]byte) *event.Schema {
 	b.node("empty")
 	addRest(b)
 	addTexts(b, text)
+	addColumns(b, text)
 	return &b.s
 }
 
@@ -56,10 +57,35 @@ func addBitFields(b *builder) {
 }
 
 func addRest(b *builder) {
-	for _, kind := range []event.Kind{event.Bytes, event.Uint, event.String} {
-		b.s.Fields = append(b.s.Fields, event.Field{
-			Name: "rest." + kind.String(), Kind: kind, Off: b.s.Size, Rest: true, Parent: event.NoParent,
-		})
+	b.s.Fields = append(b.s.Fields, event.Field{
+		Name: "rest", Kind: event.Bytes, Off: b.s.Size, Rest: true, Parent: event.NoParent,
+	})
+}
+
+// addColumns adds two columns, as two stages would: one with a field of each kind, one with a text.
+func addColumns(b *builder, text *[]byte) {
+	var fields []event.Field
+	for _, kind := range []event.Kind{event.String, event.Uint, event.Int, event.Float, event.Bool, event.Bytes} {
+		fields = append(fields, event.Field{Name: "column." + kind.String(), Kind: kind, Parent: event.NoParent, Table: derived{text}})
+	}
+	b.s.AddColumn(fields...)
+	b.s.AddColumn(event.Field{Name: "other", Kind: event.String, Parent: event.NoParent, Table: derived{text}})
+}
+
+// derived gives values that follow from a text and the handle.
+type derived struct{ text *[]byte }
+
+func (t derived) Bytes(h event.Handle) []byte { return (*t.text)[:len(*t.text)/int(h)] }
+func (t derived) Bits(h event.Handle) uint64 {
+	return uint64(h) * 0x7ff0_0000_0000_0001 * uint64(len(*t.text))
+}
+
+// fill sets the handles of a batch: the first rows have none.
+func fill(b *event.Batch) {
+	for i, col := range b.Schema.Columns() {
+		for row, handles := 0, col.Fill(b); row < len(handles); row++ {
+			handles[row] = event.Handle(row * (i + 1))
+		}
 	}
 }
 
@@ -103,6 +129,7 @@ func randomBatch(s *event.Schema, r *rand.Rand, rows int) *event.Batch {
 		}
 		b.Rows = append(b.Rows, rec)
 	}
+	fill(b)
 	return b
 }
 

@@ -60,7 +60,7 @@ func nestedDefault(s *event.Schema) []int {
 	out := []int{}
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if f.Kind != event.Struct && !isPrivate(f.Name) && !skipsJSON(s, f) {
+		if f.Kind != event.Struct && !event.IsPrivate(f.Name) && !skipsJSON(s, f) {
 			out = append(out, i)
 		}
 	}
@@ -72,7 +72,7 @@ func flatDefault(s *event.Schema) []int {
 	out := []int{}
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		if !f.Ann.Columns.Hidden && isColumn(s, i) && !isPrivate(f.Name) && !isStoodFor(s, f) {
+		if !f.Ann.Columns.Hidden && isColumn(s, i) && !event.IsPrivate(f.Name) && !isStoodFor(s, f) {
 			out = append(out, i)
 		}
 	}
@@ -84,7 +84,7 @@ func flatDefault(s *event.Schema) []int {
 func isColumn(s *event.Schema, i int) bool {
 	f := &s.Fields[i]
 	_, replaced := standIn(s, i)
-	return f.Kind != event.Struct || f.Text != nil || replaced
+	return f.HasValue() || replaced
 }
 
 // isStoodFor reports whether a struct around f has a text that stands for its members.
@@ -100,7 +100,7 @@ func skipsJSON(s *event.Schema, f *event.Field) bool {
 // anyAround reports whether is holds for one of the structs around f.
 func anyAround(s *event.Schema, f *event.Field, is func(i int) bool) bool {
 	for i := range s.Fields {
-		if s.Fields[i].Kind == event.Struct && isUnder(f, s.Fields[i].Name) && is(i) {
+		if s.Fields[i].Kind == event.Struct && event.IsUnder(f.Name, s.Fields[i].Name) && is(i) {
 			return true
 		}
 	}
@@ -115,30 +115,11 @@ func standIn(s *event.Schema, i int) (int, bool) {
 	if name == "" {
 		return 0, false
 	}
-	j, ok := find(s, name)
+	j, ok := s.Lookup(name)
 	if !ok {
-		j, ok = find(s, f.Name[:len(f.Name)-len(f.Base())]+name)
+		j, ok = s.Lookup(f.Name[:len(f.Name)-len(f.Base())] + name)
 	}
-	return j, ok && j != i && (s.Fields[j].Kind != event.Struct || s.Fields[j].Text != nil)
-}
-
-// find returns the last field of that name: the one that nested formats show.
-func find(s *event.Schema, name string) (int, bool) {
-	for i := len(s.Fields) - 1; i >= 0; i-- {
-		if s.Fields[i].Name == name {
-			return i, true
-		}
-	}
-	return 0, false
-}
-
-func isPrivate(name string) bool {
-	return strings.HasPrefix(name, "__") || strings.Contains(name, ".__")
-}
-
-// isUnder reports whether f is a member, at any depth, of the struct of that name.
-func isUnder(f *event.Field, name string) bool {
-	return len(f.Name) > len(name) && f.Name[len(name)] == '.' && strings.HasPrefix(f.Name, name)
+	return j, ok && j != i && s.Fields[j].HasValue()
 }
 
 // sortForPeople puts the fields into the order that DefaultFields tells of.
@@ -161,7 +142,7 @@ func place(s *event.Schema, i int) int {
 		case g.Added:
 		case g.Name == f.Name+"_raw", g.Ann.Target != "" && prefix+g.Ann.Target == f.Name && g.Parent == f.Parent:
 			return j
-		case isUnder(f, g.Name), prefix != "" && isUnder(g, prefix[:len(prefix)-1]):
+		case event.IsUnder(f.Name, g.Name), prefix != "" && event.IsUnder(g.Name, prefix[:len(prefix)-1]):
 			around = j
 		}
 	}
@@ -219,7 +200,7 @@ func parseSpec(s *event.Schema, spec string) (choices []choice, relative bool, e
 func (c *choice) apply(s *event.Schema, fields []int) []int {
 	if c.sign == '-' {
 		return slices.DeleteFunc(fields, func(i int) bool {
-			return s.Fields[i].Name == c.name || isUnder(&s.Fields[i], c.name)
+			return s.Fields[i].Name == c.name || event.IsUnder(s.Fields[i].Name, c.name)
 		})
 	}
 	for _, i := range c.fields {
@@ -235,8 +216,8 @@ func named(s *event.Schema, name string) ([]int, error) {
 	if name == "" {
 		return nil, errors.New("empty name in the list of fields; write names with commas between them")
 	}
-	i, found := find(s, name)
-	if found && !isPrivate(name) && isColumn(s, i) {
+	i, found := s.Lookup(name)
+	if found && !event.IsPrivate(name) && isColumn(s, i) {
 		return []int{i}, nil
 	}
 	members := membersOf(s, name)
@@ -251,8 +232,8 @@ func membersOf(s *event.Schema, name string) []int {
 	var out []int
 	for i := range s.Fields {
 		f := &s.Fields[i]
-		stoodFor := func(j int) bool { return isUnder(&s.Fields[j], name) && isColumn(s, j) }
-		if isUnder(f, name) && !isPrivate(f.Name) && isColumn(s, i) && !anyAround(s, f, stoodFor) {
+		stoodFor := func(j int) bool { return event.IsUnder(s.Fields[j].Name, name) && isColumn(s, j) }
+		if event.IsUnder(f.Name, name) && !event.IsPrivate(f.Name) && isColumn(s, i) && !anyAround(s, f, stoodFor) {
 			out = append(out, i)
 		}
 	}
@@ -262,7 +243,7 @@ func membersOf(s *event.Schema, name string) []int {
 func unknownField(s *event.Schema, name string) error {
 	var names []string
 	for i := range s.Fields {
-		if !isPrivate(s.Fields[i].Name) {
+		if !event.IsPrivate(s.Fields[i].Name) {
 			names = append(names, s.Fields[i].Name)
 		}
 	}

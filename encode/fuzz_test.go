@@ -26,6 +26,7 @@ func records(s *event.Schema, data []byte) *event.Batch {
 		b.Rows = append(b.Rows, rec)
 		data = data[n:]
 	}
+	fill(b)
 	return b
 }
 

@@ -113,7 +113,7 @@ func jsonRoom(v *value) (room int, fixed bool) {
 	switch {
 	case v.op == opString:
 		return int(v.size) + 2, true
-	case v.op <= opOddInt || v.op == opBool || v.op == opOddBool || v.op == opRestLen:
+	case v.op <= opOddInt || v.op == opBool || v.op == opOddBool:
 		return numberRoom, true
 	}
 	return 2, false
@@ -287,16 +287,16 @@ func (s *jsonStep) appendOther(dst []byte, b *event.Batch, row int) []byte {
 	switch s.op {
 	case opMemo:
 		return s.memo.append(dst, b, row)
-	case opTextNumber, opTextBool:
+	case opTextNumber, opTextBool, opColumnNumber:
 		return s.appendToken(dst, b, row)
 	case opArray:
 		return s.appendArray(dst, rec, &jsonBrackets)
-	case opString, opRestString:
-		return append(appendEscaped(append(dst, '"'), s.data(rec)), '"')
-	case opBytes, opRestBytes:
-		return append(s.appendHex(append(dst, '"'), rec), '"')
+	case opString, opColumnText:
+		return append(appendEscaped(append(dst, '"'), s.reader.Bytes(b, row)), '"')
+	case opBytes, opColumnBytes:
+		return append(s.appendHex(append(dst, '"'), b, row), '"')
 	}
-	return s.appendScalar(dst, rec, s.op, s.off)
+	return s.appendScalar(dst, rec, s.op, &s.number)
 }
 
 // jsonLayout places the blanks and line ends of JSON.

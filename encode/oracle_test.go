@@ -59,8 +59,8 @@ func fieldMeaning(f *event.Field, b *event.Batch, row int) any {
 	switch {
 	case f.Text != nil:
 		return textMeaning(f, string(f.Text(nil, b, row)))
-	case f.Rest && f.Kind == event.Uint:
-		return json.Number(strconv.Itoa(len(rec) - int(f.Off)))
+	case f.Table != nil:
+		return columnMeaning(f, b, row)
 	case f.Rest:
 		return rawMeaning(f.Kind, rec[f.Off:])
 	case f.BitSize > 0:
@@ -73,6 +73,22 @@ func fieldMeaning(f *event.Field, b *event.Batch, row int) any {
 		list = append(list, rawMeaning(f.Kind, p))
 	}
 	return list
+}
+
+func columnMeaning(f *event.Field, b *event.Batch, row int) any {
+	col, _ := f.Column()
+	h := col.At(b, row)
+	switch {
+	case h == 0 && f.Kind != event.String && f.Kind != event.Bytes:
+		return nil
+	case h == 0:
+		return ""
+	case f.Kind == event.String:
+		return validText(string(f.Table.Bytes(h)))
+	case f.Kind == event.Bytes:
+		return hex.EncodeToString(f.Table.Bytes(h))
+	}
+	return rawMeaning(f.Kind, binary.LittleEndian.AppendUint64(nil, f.Table.Bits(h)))
 }
 
 func textMeaning(f *event.Field, text string) any {

@@ -74,7 +74,7 @@ func treeFields(s *event.Schema, chosen []int) []int {
 			continue
 		}
 		for _, m := range nestedDefault(s) {
-			if isUnder(&s.Fields[m], s.Fields[i].Name) {
+			if event.IsUnder(s.Fields[m].Name, s.Fields[i].Name) {
 				out = append(out, m)
 			}
 		}

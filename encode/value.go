@@ -6,14 +6,12 @@ package encode
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
-	"math"
 	"strconv"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// op is how a value is read.
+// op is how a value is written.
 type op uint8
 
 const (
@@ -27,141 +25,127 @@ const (
 	opOddInt
 	opUint128
 	opInt128
-	opFloat32
-	opFloat64
-	opBool       // of one byte
-	opOddBool    // of another size, or a bit field
-	opRestLen    // number of bytes of trailing data
-	opText       // from the field's Text: any text
-	opTextNumber // from the field's Text: a number
-	opTextBool   // from the field's Text: true or false
-	opString     // char[N]
-	opRestString // trailing data that is text
-	opBytes
-	opRestBytes
-	opArray // of numbers or booleans
-	opMemo  // of json: values that may be the same as before
+	opFloat
+	opBool         // of one byte
+	opOddBool      // of another size, or a bit field
+	opText         // from the field's Text: any text
+	opTextNumber   // from the field's Text: a number
+	opTextBool     // from the field's Text: true or false
+	opString       // char[N]
+	opBytes        // of the record, or the trailing data
+	opArray        // of numbers or booleans
+	opColumnText   // of a column's table
+	opColumnBytes  // of a column's table
+	opColumnNumber // of a column's table; or a boolean
+	opMemo         // of json: values that may be the same as before
 )
 
 // isScalar reports whether the value is a number or boolean that the record itself holds.
-func (o op) isScalar() bool { return o <= opRestLen }
+func (o op) isScalar() bool { return o <= opOddBool }
 
-// value reads one field of a record.
+// value writes one field of a record.
 type value struct {
-	op      op
-	elem    op // of an array
-	bitOff  uint8
-	bitSize uint8
-	plain   bool // the text needs no look
-	off     uint32
-	size    uint32 // in bytes, of an array's element
-	count   uint32 // of an array
-	text    event.TextFunc
-	rest    *event.Field // of trailing data
-	reads   event.Span   // what it follows from; none if there is more to it
-	memo    *jsonMemo
-	words   *nonFinite
+	op     op
+	elem   op   // of an array
+	plain  bool // the text needs no look
+	off    uint32
+	size   uint32       // in bytes, of an array's element
+	number event.Number // of the record; of an array, its first element
+	reader *event.Reader
+	text   event.TextFunc
+	reads  event.Span // what it follows from; none if there is more to it
+	memo   *jsonMemo
+	words  *nonFinite
 
 	// For columns only.
 	hex       bool // integers in base 16
 	precision *int // digits after the point; nil: as many as it takes
 }
 
-// bindValue decides how the field i of s is read. It is the only place that compares a field with
-// the size of the record: later loads rely on it.
+// bindValue decides how the field i of s is written.
 func bindValue(s *event.Schema, i int, words *nonFinite) (value, error) {
-	f := &s.Fields[i]
-	v := value{off: f.Off, size: f.Size, bitOff: f.BitOff, bitSize: f.BitSize, text: f.Text, words: words}
-	switch {
-	case f.Text != nil:
-		v.op, v.plain = textOp(f), f.Plain
+	reader, err := s.Reader(i)
+	if err != nil {
+		return value{}, err
+	}
+	v := value{reader: &reader, number: *reader.Number(), words: words}
+	switch f := reader.Field(); reader.Origin() {
+	case event.FromText:
+		v.op, v.plain, v.text = textOp(reader.Form()), f.Plain, f.Text
 		if uint64(f.Reads.Off)+uint64(f.Reads.Size) <= uint64(s.Size) {
 			v.reads = f.Reads
 		}
-		return v, nil
-	case f.Added || f.Kind == event.Struct:
-		return v, fmt.Errorf("field %q has no value that can be written", f.Name)
-	case uint64(f.Off)+uint64(f.Size) > uint64(s.Size):
-		return v, fmt.Errorf("field %q ends at byte %d of a record of %d bytes", f.Name, uint64(f.Off)+uint64(f.Size), s.Size)
-	case f.Rest:
-		v.op, v.rest = restOp(f.Kind), f
-		return v, nil
+	case event.FromColumn:
+		v.op = columnOp(reader.Form())
+	case event.FromTrailing:
+		v.op = opBytes
+	default:
+		v.bindRecord(f)
 	}
-	v.reads = event.Span{Off: f.Off, Size: f.Size}
-	if f.Count > 0 && isElement(f) {
-		v.op, v.size, v.count = opArray, f.ElemSize(), f.Count
-		v.elem = plainOp(f.Kind, v.size, 0)
-		return v, nil
-	}
-	v.op = plainOp(f.Kind, f.Size, f.BitSize)
 	return v, nil
 }
 
-// textOp is the shape of a value that the field's Text writes. An array's text is one string.
-func textOp(f *event.Field) op {
+// bindRecord decides how a value is written that the record holds.
+func (v *value) bindRecord(f *event.Field) {
+	v.off, v.size, v.reads = f.Off, f.Size, event.Span{Off: f.Off, Size: f.Size}
+	switch form := v.reader.Form(); form {
+	case event.FormArray:
+		v.op, v.size = opArray, v.number.Size
+		v.elem = scalarOp(&v.number)
+	case event.FormText:
+		v.op = opString
+	case event.FormBytes:
+		v.op = opBytes
+	default:
+		v.op = scalarOp(&v.number)
+	}
+}
+
+// textOp is how the text of a field is written.
+func textOp(form event.Form) op {
 	switch {
-	case f.Count > 0:
-		return opText
-	case f.Kind == event.Uint, f.Kind == event.Int, f.Kind == event.Float:
-		return opTextNumber
-	case f.Kind == event.Bool:
+	case form == event.FormBool:
 		return opTextBool
+	case form.IsNumber():
+		return opTextNumber
 	}
 	return opText
 }
 
-func restOp(k event.Kind) op {
-	switch k {
-	case event.Uint, event.Int:
-		return opRestLen
-	case event.String:
-		return opRestString
+// columnOp is how a value is written that a column's table holds.
+func columnOp(form event.Form) op {
+	switch {
+	case form == event.FormBytes:
+		return opColumnBytes
+	case form.IsNumber():
+		return opColumnNumber
 	}
-	return opRestBytes
+	return opColumnText
 }
 
-// isElement reports whether the elements of the array f are numbers or booleans of a known size.
-func isElement(f *event.Field) bool {
-	size := f.ElemSize()
-	return size > 0 && size*f.Count == f.Size && plainOp(f.Kind, size, 0).isScalar()
+// scalarOp is how a number or boolean of the record is written.
+func scalarOp(n *event.Number) op {
+	switch n.Form {
+	case event.FormUint:
+		return sizedOp(n, [...]op{opUint8, opUint16, opUint32, opUint64, opOddUint})
+	case event.FormInt:
+		return sizedOp(n, [...]op{opOddInt, opOddInt, opInt32, opInt64, opOddInt})
+	case event.FormBool:
+		return sizedOp(n, [...]op{opBool, opOddBool, opOddBool, opOddBool, opOddBool})
+	case event.FormUint128:
+		return opUint128
+	case event.FormInt128:
+		return opInt128
+	}
+	return opFloat
 }
 
-// plainOp is how a value of the record itself is read. What has no such size is shown as bytes.
-func plainOp(k event.Kind, size uint32, bitSize uint8) op {
-	switch k {
-	case event.Uint:
-		return intOp(size, bitSize, [...]op{opUint8, opUint16, opUint32, opUint64, opUint128, opOddUint})
-	case event.Int:
-		return intOp(size, bitSize, [...]op{opOddInt, opOddInt, opInt32, opInt64, opInt128, opOddInt})
-	case event.Bool:
-		switch {
-		case size == 1 && bitSize == 0:
-			return opBool
-		case size >= 1 && size <= 8:
-			return opOddBool
-		}
-	case event.Float:
-		switch size {
-		case 4:
-			return opFloat32
-		case 8:
-			return opFloat64
-		}
-	case event.String:
-		return opString
+// sizedOp picks from ops: for 1, 2, 4 and 8 bytes, and for other sizes and bit fields.
+func sizedOp(n *event.Number, ops [5]op) op {
+	if n.BitSize > 0 {
+		return ops[4]
 	}
-	return opBytes
-}
-
-// intOp picks from ops: for 1, 2, 4, 8 and 16 bytes, and for other sizes and bit fields.
-func intOp(size uint32, bitSize uint8, ops [6]op) op {
-	if bitSize > 0 {
-		if size >= 1 && size <= 8 {
-			return ops[5]
-		}
-		return opBytes
-	}
-	switch size {
+	switch n.Size {
 	case 1:
 		return ops[0]
 	case 2:
@@ -170,46 +154,41 @@ func intOp(size uint32, bitSize uint8, ops [6]op) op {
 		return ops[2]
 	case 8:
 		return ops[3]
-	case 16:
-		return ops[4]
-	case 3, 5, 6, 7:
-		return ops[5]
 	}
-	return opBytes
+	return ops[4]
 }
 
-// appendScalar appends a number or boolean of the record; of an array, the element of kind o at off.
-func (v *value) appendScalar(dst, rec []byte, o op, off uint32) []byte {
-	if v.hex && o < opFloat32 {
-		return v.appendBase16(dst, rec, o, off)
+// appendScalar appends a number or boolean of the record; of an array, an element of the kind o.
+func (v *value) appendScalar(dst, rec []byte, o op, n *event.Number) []byte {
+	if v.hex && o < opFloat {
+		return appendBase16(dst, rec, n)
 	}
 	switch o {
 	case opUint8, opUint16, opUint32, opUint64, opOddUint:
-		return appendUint(dst, v.bits(rec, off))
+		return appendUint(dst, n.Uint(rec))
 	case opInt32, opInt64, opOddInt:
-		return appendInt(dst, v.signed(rec, off))
+		return appendInt(dst, n.Int(rec))
 	case opUint128:
-		return appendUint128(dst, binary.LittleEndian.Uint64(rec[off+8:]), binary.LittleEndian.Uint64(rec[off:]))
+		high, low := n.Wide(rec)
+		return appendUint128(dst, high, low)
 	case opInt128:
-		return appendInt128(dst, binary.LittleEndian.Uint64(rec[off+8:]), binary.LittleEndian.Uint64(rec[off:]))
-	case opFloat32, opFloat64:
-		f, size := v.float(rec, o, off)
-		return appendFloat(dst, f, size, v.precision, v.words)
+		high, low := n.Wide(rec)
+		return appendInt128(dst, high, low)
+	case opFloat:
+		return appendFloat(dst, n.Float(rec), int(n.Size)*8, v.precision, v.words)
 	case opBool, opOddBool:
-		return appendBool(dst, v.bits(rec, off) != 0)
-	case opRestLen:
-		return appendUint(dst, uint64(len(v.rest.Trailing(rec))))
+		return appendBool(dst, n.Uint(rec) != 0)
 	}
 	return dst
 }
 
 // appendBase16 appends the bits of an integer.
-func (v *value) appendBase16(dst, rec []byte, o op, off uint32) []byte {
+func appendBase16(dst, rec []byte, n *event.Number) []byte {
 	dst = append(dst, "0x"...)
-	if o != opUint128 && o != opInt128 {
-		return strconv.AppendUint(dst, v.bits(rec, off), 16)
+	if n.Size <= 8 {
+		return strconv.AppendUint(dst, n.Uint(rec), 16)
 	}
-	low, high := binary.LittleEndian.Uint64(rec[off:]), binary.LittleEndian.Uint64(rec[off+8:])
+	low, high := binary.LittleEndian.Uint64(rec[n.Off:]), binary.LittleEndian.Uint64(rec[n.Off+8:])
 	if high == 0 {
 		return strconv.AppendUint(dst, low, 16)
 	}
@@ -218,33 +197,6 @@ func (v *value) appendBase16(dst, rec []byte, o op, off uint32) []byte {
 		dst = append(dst, hexDigits[low>>shift&15])
 	}
 	return dst
-}
-
-// bits loads an integer of at most 8 bytes, or a bit field.
-func (v *value) bits(rec []byte, off uint32) uint64 {
-	x := event.LoadUint(rec[off:], v.size)
-	if v.bitSize > 0 {
-		x = x >> v.bitOff & (1<<v.bitSize - 1)
-	}
-	return x
-}
-
-// signed is bits for two's complement.
-func (v *value) signed(rec []byte, off uint32) int64 {
-	width := uint(v.bitSize)
-	if width == 0 {
-		width = uint(v.size) * 8
-	}
-	shift := 64 - width
-	return int64(v.bits(rec, off)<<shift) >> shift
-}
-
-// float loads a float and returns its size in bits as well.
-func (v *value) float(rec []byte, o op, off uint32) (float64, int) {
-	if o == opFloat32 {
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(rec[off:]))), 32
-	}
-	return math.Float64frombits(binary.LittleEndian.Uint64(rec[off:])), 64
 }
 
 var boolNames = [...]string{"false", "true"}
@@ -262,30 +214,15 @@ type brackets struct{ open, between, end string }
 // appendArray appends the elements of an array.
 func (v *value) appendArray(dst, rec []byte, br *brackets) []byte {
 	dst = append(dst, br.open...)
-	off := v.off
-	for i := range v.count {
+	n := v.number
+	for i := range v.reader.Count() {
 		if i > 0 {
 			dst = append(dst, br.between...)
 		}
-		dst = v.appendScalar(dst, rec, v.elem, off)
-		off += v.size
+		dst = v.appendScalar(dst, rec, v.elem, &n)
+		n.Off += n.Size
 	}
 	return append(dst, br.end...)
-}
-
-// data returns the bytes of a value that is text or bytes of the record; of text, up to its end.
-func (v *value) data(rec []byte) []byte {
-	switch v.op {
-	case opString:
-		return event.CString(rec[v.off : v.off+v.size])
-	case opRestString:
-		return event.CString(v.rest.Trailing(rec))
-	case opBytes:
-		return rec[v.off : v.off+v.size]
-	case opRestBytes:
-		return v.rest.Trailing(rec)
-	}
-	return nil
 }
 
 // appendText appends a value that is text, as it is.
@@ -293,25 +230,44 @@ func (v *value) appendText(dst []byte, b *event.Batch, row int) []byte {
 	if v.op == opText {
 		return v.text(dst, b, row)
 	}
-	return append(dst, v.data(b.Rows[row])...)
+	return append(dst, v.reader.Bytes(b, row)...)
 }
 
-// appendToken appends the number or boolean that the field's Text writes. What is none becomes null:
-// a value that has no text, above all.
+// appendColumnNumber appends a number or boolean that a column's table holds, if there is one for the row.
+func (v *value) appendColumnNumber(dst []byte, b *event.Batch, row int) []byte {
+	if v.reader.Form() != event.FormFloat {
+		return v.reader.Append(dst, b, row)
+	}
+	f, ok := v.reader.Float(b, row)
+	if !ok {
+		return dst
+	}
+	return appendFloat(dst, f, 64, v.precision, v.words)
+}
+
+// appendToken appends a number or boolean that is no part of the record: what the field's Text writes, or a
+// column's table holds. What is none becomes null: a value that is not there, above all.
 func (v *value) appendToken(dst []byte, b *event.Batch, row int) []byte {
 	start := len(dst)
-	dst = v.text(dst, b, row)
-	token := dst[start:]
-	switch {
-	case v.op == opTextBool && (string(token) == "true" || string(token) == "false"):
-	case v.op == opTextNumber && isNumber(token):
+	switch v.op {
+	case opColumnNumber:
+		if dst = v.appendColumnNumber(dst, b, row); len(dst) > start {
+			return dst
+		}
+	case opTextNumber:
+		if dst = v.text(dst, b, row); isNumber(dst[start:]) {
+			return dst
+		}
 	default:
-		dst = append(dst[:start], "null"...)
+		dst = v.text(dst, b, row)
+		if token := dst[start:]; string(token) == "true" || string(token) == "false" {
+			return dst
+		}
 	}
-	return dst
+	return append(dst[:start], "null"...)
 }
 
 // appendHex appends a value that is bytes.
-func (v *value) appendHex(dst, rec []byte) []byte {
-	return hex.AppendEncode(dst, v.data(rec))
+func (v *value) appendHex(dst []byte, b *event.Batch, row int) []byte {
+	return hex.AppendEncode(dst, v.reader.Bytes(b, row))
 }

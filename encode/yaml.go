@@ -85,14 +85,14 @@ func (s *step) appendYAML(dst []byte, b *event.Batch, row int) []byte {
 	dst = append(dst, s.prefix...)
 	start := len(dst)
 	switch s.op {
-	case opText, opString, opRestString:
+	case opText, opString, opColumnText:
 		return quoteYAML(s.appendText(dst, b, row), start)
-	case opTextNumber, opTextBool:
+	case opTextNumber, opTextBool, opColumnNumber:
 		return s.appendToken(dst, b, row)
-	case opBytes, opRestBytes:
-		return quoteYAML(s.appendHex(dst, b.Rows[row]), start)
+	case opBytes, opColumnBytes:
+		return quoteYAML(s.appendHex(dst, b, row), start)
 	case opArray:
 		return s.appendArray(dst, b.Rows[row], &s.brackets)
 	}
-	return s.appendScalar(dst, b.Rows[row], s.op, s.off)
+	return s.appendScalar(dst, b.Rows[row], s.op, &s.number)
 }

@@ -12,29 +12,47 @@ type Batch struct {
 	// shorter record with zeros. What goes beyond that size is trailing data. Nobody writes to them:
 	// they may lie in memory that is shared with the kernel.
 	Rows [][]byte
-	// Cols are the columns that stages filled, each as long as Rows; empty if its stage has nothing to
-	// say about these rows.
-	Cols [][]Handle
 	// Lost is what was lost since the batch before.
 	Lost []Loss
 	// More says that the source has more rows at hand: it won't wait before its next batch.
 	More bool
-}
 
-// Handle is what a stage found out about a row: an index into a table of the stage's. 0 stands for
-// nothing.
-type Handle uint32
+	// columns are those that stages filled, each as long as Rows; empty if its stage has nothing to say
+	// about these rows. Column is the way to them.
+	columns [][]Handle
+	// handles is what Permute needs for a while.
+	handles []Handle
+}
 
 // Reset empties the batch for reuse with the schema s.
 func (b *Batch) Reset(s *Schema) {
 	b.Schema = s
 	clear(b.Rows)
 	b.Rows = b.Rows[:0]
-	for i := range b.Cols {
-		b.Cols[i] = b.Cols[i][:0]
+	for i := range b.columns {
+		b.columns[i] = b.columns[i][:0]
 	}
 	b.Lost = b.Lost[:0]
 	b.More = false
+}
+
+// Copy makes b say the same as other: the rows themselves are shared and stay valid as long as those of
+// other.
+func (b *Batch) Copy(other *Batch) {
+	b.Reset(other.Schema)
+	b.Rows = append(b.Rows, other.Rows...)
+	b.growColumns(len(other.columns))
+	for i, col := range other.columns {
+		b.columns[i] = append(b.columns[i], col...)
+	}
+	b.Lost = append(b.Lost, other.Lost...)
+	b.More = other.More
+}
+
+func (b *Batch) growColumns(n int) {
+	for len(b.columns) < n {
+		b.columns = append(b.columns, nil)
+	}
 }
 
 // Keep removes the rows for which keep returns false, together with their places in the columns,
@@ -46,7 +64,7 @@ func (b *Batch) Keep(keep func(row int) bool) int {
 			continue
 		}
 		b.Rows[n] = b.Rows[i]
-		for _, col := range b.Cols {
+		for _, col := range b.columns {
 			if len(col) > 0 {
 				col[n] = col[i]
 			}
@@ -54,12 +72,32 @@ func (b *Batch) Keep(keep func(row int) bool) int {
 		n++
 	}
 	gone := len(b.Rows) - n
+	b.Truncate(n)
+	return gone
+}
+
+// Truncate removes all rows but the first n.
+func (b *Batch) Truncate(n int) {
 	clear(b.Rows[n:])
 	b.Rows = b.Rows[:n]
-	for c := range b.Cols {
-		b.Cols[c] = b.Cols[c][:min(n, len(b.Cols[c]))]
+	for i, col := range b.columns {
+		b.columns[i] = col[:min(n, len(col))]
 	}
-	return gone
+}
+
+// PermuteColumns puts the columns into the order of rows: the handle that was at index rows[i] moves to
+// index i. The caller does the same with Rows.
+func (b *Batch) PermuteColumns(rows []uint32) {
+	for _, col := range b.columns {
+		if len(col) != len(rows) {
+			continue
+		}
+		b.handles = b.handles[:0]
+		for _, row := range rows {
+			b.handles = append(b.handles, col[row])
+		}
+		copy(col, b.handles)
+	}
 }
 
 // Cause is why an event was lost.
@@ -73,7 +111,7 @@ const (
 	Malformed
 	// OutputFailed: the output took no more.
 	OutputFailed
-	// Recording: the recording that is being replayed was cut short or damaged.
+	// Damaged: the recording that is being replayed was cut short or damaged.
 	Damaged
 	// OutputSlow: the output took less than came.
 	OutputSlow

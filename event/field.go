@@ -78,10 +78,12 @@ type Field struct {
 
 	// Added is true for fields that are not in the record.
 	Added bool `json:"-"`
-	// Text writes the value. It is never nil for added fields other than structs. For fields of the
-	// record nil means the plain reading of Kind; a struct may have a Text too, for outputs that are
+	// Text writes the value. Added fields other than structs have either a Text or a Table. For fields of
+	// the record nil means the plain reading of Kind; a struct may have a Text too, for outputs that are
 	// flat (an endpoint's "1.2.3.4:80").
 	Text TextFunc `json:"-"`
+	// Table holds the values of a field that Schema.AddColumn added.
+	Table Table `json:"-"`
 	// Reads promises that Text depends on nothing but these bytes of the record, and on what changes too
 	// seldom to matter within a second, such as the names of users. An encoder may then write the same
 	// text for the same bytes for so long without asking again. A Size of 0 promises nothing.
@@ -92,11 +94,31 @@ type Field struct {
 	// Ann is how the field wants to be shown. It is not part of the recorded schema: annotations
 	// travel as they were written and are applied anew.
 	Ann Annotations `json:"-"`
+
+	column uint32 // the number of its column, counted from 1; 0: it has none
 }
 
 // Base returns the last part of the field's name: "uid" for "proc.creds.uid".
 func (f *Field) Base() string {
 	return f.Name[strings.LastIndexByte(f.Name, '.')+1:]
+}
+
+// Column returns the column that the field's values follow from, if there is one.
+func (f *Field) Column() (Column, bool) { return Column{int(f.column) - 1}, f.column > 0 }
+
+// HasValue reports whether the field is more than a node of the field tree.
+func (f *Field) HasValue() bool { return f.Kind != Struct || f.Text != nil }
+
+// IsPrivate reports whether a field of that name is for the gadget itself and not shown: a part of its
+// name starts with two underscores.
+func IsPrivate(name string) bool {
+	return strings.HasPrefix(name, "__") || strings.Contains(name, ".__")
+}
+
+// IsUnder reports whether name is that of something within the struct called above, at any depth. All
+// names are under the empty one.
+func IsUnder(name, above string) bool {
+	return above == "" || len(name) > len(above) && name[len(above)] == '.' && strings.HasPrefix(name, above)
 }
 
 // HasType reports whether the C type name is one of the field's types.

@@ -5,11 +5,34 @@ package event
 
 import "math/bits"
 
+// SourceID identifies a data source within a run.
+type SourceID struct {
+	// Gadget is the name of the gadget's instance; empty in a run of one gadget.
+	Gadget string
+	// Name is that of the data source, which is unique within its gadget.
+	Name string
+}
+
+// String returns the name as users write it: NAME, or GADGET/NAME in a run of several gadgets.
+func (id SourceID) String() string {
+	if id.Gadget == "" {
+		return id.Name
+	}
+	return id.Gadget + "/" + id.Name
+}
+
+// Matches reports whether name, as users write it, means the data source: GADGET/NAME, or NAME for those of
+// all gadgets.
+func (id SourceID) Matches(name string) bool { return name == id.Name || name == id.String() }
+
 // Schema is the list of a data source's fields. Fields of the record come first, in the order of
 // their offsets, every struct before its members; added fields follow.
 //
 // A schema is put together before a run starts and not changed once events flow.
 type Schema struct {
+	// Gadget names the gadget's instance if a run has several gadgets; two of them may have data sources of
+	// the same name. See SourceID.
+	Gadget string `json:"gadget,omitempty"`
 	// Name is the data source's name.
 	Name string `json:"name"`
 	// Single says that each record is an event of its own. Otherwise a batch is one array.
@@ -17,11 +40,17 @@ type Schema struct {
 	// Size is that of the record's struct in bytes. No row is shorter.
 	Size   uint32  `json:"size"`
 	Fields []Field `json:"fields"`
+
+	columns int // that were given out
 }
 
-// Lookup returns the index of the field with the given full name.
+// ID identifies the data source within a run.
+func (s *Schema) ID() SourceID { return SourceID{s.Gadget, s.Name} }
+
+// Lookup returns the index of the field with the given full name. Where several fields have the name it
+// is the last one, whose value the output shows.
 func (s *Schema) Lookup(name string) (int, bool) {
-	for i := range s.Fields {
+	for i := len(s.Fields) - 1; i >= 0; i-- {
 		if s.Fields[i].Name == name {
 			return i, true
 		}
@@ -34,6 +63,27 @@ func (s *Schema) Add(f Field) int {
 	f.Added = true
 	s.Fields = append(s.Fields, f)
 	return len(s.Fields) - 1
+}
+
+// AddColumn appends added fields whose values all follow from one handle a row: each field's Table says
+// what a handle stands for. It returns the column in which the caller, a stage, puts the handles.
+func (s *Schema) AddColumn(fields ...Field) Column {
+	c := Column{s.columns}
+	s.columns++
+	for _, f := range fields {
+		f.Added, f.Text, f.column = true, nil, uint32(s.columns)
+		s.Fields = append(s.Fields, f)
+	}
+	return c
+}
+
+// Columns returns the columns that were given out, in that order.
+func (s *Schema) Columns() []Column {
+	list := make([]Column, s.columns)
+	for i := range list {
+		list[i] = Column{i}
+	}
+	return list
 }
 
 // Clone returns a copy whose list of fields can be extended without changing s.
@@ -66,4 +116,14 @@ func (s FieldSet) Len() int {
 		n += bits.OnesCount64(w)
 	}
 	return n
+}
+
+// AddAll puts all fields of other into the set.
+func (s *FieldSet) AddAll(other FieldSet) {
+	for len(s.words) < len(other.words) {
+		s.words = append(s.words, 0)
+	}
+	for i, w := range other.words {
+		s.words[i] |= w
+	}
 }

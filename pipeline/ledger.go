@@ -12,23 +12,23 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Ledger accounts for every event of a run: produced = delivered + filtered + lost. It may be read
-// while the run goes on; the counters only grow.
+// Ledger accounts for every event of a run, for each sink by itself: produced = delivered + filtered +
+// lost. It may be read while the run goes on; the counters only grow.
 type Ledger struct {
 	mu       sync.Mutex
 	accounts []*Account
 }
 
-// Account returns the account of the data source with the given name, opened if need be.
-func (l *Ledger) Account(name string) *Account {
+// Account returns the account of a data source's events on their way to the sink of that name, opened if need be.
+func (l *Ledger) Account(source event.SourceID, sink string) *Account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.accounts {
-		if a.name == name {
+		if a.source == source && a.sink == sink {
 			return a
 		}
 	}
-	a := &Account{name: name}
+	a := &Account{source: source, sink: sink}
 	l.accounts = append(l.accounts, a)
 	return a
 }
@@ -40,7 +40,8 @@ func (l *Ledger) Accounts() []*Account {
 	return slices.Clone(l.accounts)
 }
 
-// Lost returns the number of events lost by all data sources.
+// Lost returns the number of events lost by all data sources; one that several sinks lack counts for each of
+// them.
 func (l *Ledger) Lost() uint64 {
 	var n uint64
 	for _, a := range l.Accounts() {
@@ -49,9 +50,10 @@ func (l *Ledger) Lost() uint64 {
 	return n
 }
 
-// Account is one data source's part of the ledger. All methods may be called by any goroutine.
+// Account is what became of one data source's events on their way to one sink. All methods may be called by any goroutine.
 type Account struct {
-	name                string
+	source              event.SourceID
+	sink                string
 	delivered, filtered atomic.Uint64
 
 	mu     sync.Mutex
@@ -66,8 +68,11 @@ type Totals struct {
 // Produced is the number of events that the gadget made, whatever became of them.
 func (t Totals) Produced() uint64 { return t.Delivered + t.Filtered + t.Lost }
 
-// Name returns the data source's name.
-func (a *Account) Name() string { return a.name }
+// Source returns the data source.
+func (a *Account) Source() event.SourceID { return a.source }
+
+// Sink returns the name of the sink.
+func (a *Account) Sink() string { return a.sink }
 
 // Totals returns the sums so far.
 func (a *Account) Totals() Totals {
@@ -95,6 +100,9 @@ func (a *Account) deliver(n int) { a.delivered.Add(uint64(n)) }
 func (a *Account) filter(n int)  { a.filtered.Add(uint64(n)) }
 
 func (a *Account) lose(losses ...event.Loss) {
+	if len(losses) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, l := range losses {

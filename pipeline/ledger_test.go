@@ -17,7 +17,7 @@ func TestAccountIsReadWhileBooked(t *testing.T) {
 	t.Parallel()
 	const writers, each = 3, 2000
 	var ledger Ledger
-	a := ledger.Account("a")
+	a := ledger.Account(event.SourceID{Name: "a"}, "")
 	var booking sync.WaitGroup
 	for cpu := range writers {
 		booking.Go(func() {

@@ -8,37 +8,42 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Runner moves batches from sources through stages into a sink until the sources end.
+// Runner moves batches from sources through stages into sinks until the sources end.
 type Runner struct {
-	// Sources each get a goroutine of their own.
+	// Sources each get a goroutine of their own, and so do those of stages that are Emitters.
 	Sources []Source
-	// Stages are passed in this order.
+	// Stages are passed in this order. Their Extend has been called for the schemas of all sources.
 	Stages []Stage
-	// Need names the fields of a schema that somebody asked for. Nil: none.
-	Need func(s *event.Schema) event.FieldSet
-	Sink Sink
-	// Ledger takes the account; it must not be nil.
+	// Sinks each get all batches, one after the other. An error of one ends the run.
+	Sinks []NamedSink
+	// Ledger takes the account of each sink; it must not be nil.
 	Ledger *Ledger
-	// OnLoss, if set, is told of losses as they become known. It may be called by several goroutines.
+	// OnLoss, if set, is told of losses as they become known: those before the stages once, those of a sink for each.
+	// It may be called by several goroutines.
 	OnLoss func(s *event.Schema, losses []event.Loss)
-	// Start, if set, begins the production of events. It is called once all stages are bound.
+	// Start, if set, begins the production of events. It is called once all stages and sinks are bound.
 	Start func() error
 	// Stop, if set, ends the production of events. It is called once, when ctx is done or something
 	// failed and before the sources are told to drain what is left.
 	Stop func()
 }
 
-// Run binds the stages and moves batches until all sources are at their end, which live ones reach
+// NamedSink is a sink and the name of its account.
+type NamedSink struct {
+	Name string
+	Sink Sink
+}
+
+// Run binds sinks and stages and moves batches until all sources are at their end, which live ones reach
 // once ctx is done, or until the first error. It closes neither sources nor stages. Whatever
 // happens, the ledger is complete when it returns: after an error the sources are drained, and what
 // they still held is booked as lost.
 func (r *Runner) Run(ctx context.Context) error {
-	all, err := r.bind()
+	ways, err := r.bind()
 	if err != nil {
 		return err
 	}
@@ -58,69 +63,136 @@ func (r *Runner) Run(ctx context.Context) error {
 		drain()
 	})
 	defer stopped()
+	return r.pumpAll(ways, producing, fail)
+}
 
-	var wg sync.WaitGroup
-	errs := make([]error, len(r.Sources))
-	for i, src := range r.Sources {
-		wg.Go(func() { errs[i] = r.pump(producing, src, all[i], fail) })
+// pumpAll moves the batches of all sources. That of a stage is told to end when those before it have ended.
+func (r *Runner) pumpAll(ways []*way, producing context.Context, fail context.CancelCauseFunc) error {
+	errs := make([]error, len(ways))
+	ended := make([]chan struct{}, len(ways))
+	for i, w := range ways {
+		ended[i] = make(chan struct{})
+		ctx := producing
+		if i >= len(r.Sources) {
+			inner, end := context.WithCancel(context.WithoutCancel(producing))
+			ctx = inner
+			go func() {
+				wait(ended[:i])
+				end()
+			}()
+		}
+		go func() {
+			defer close(ended[i])
+			errs[i] = w.pump(ctx, fail)
+		}()
 	}
-	wg.Wait()
+	wait(ended)
 	return errors.Join(errs...)
 }
 
-// bind prepares the lines of each source.
-func (r *Runner) bind() ([]lines, error) {
-	all := make([]lines, len(r.Sources))
-	for i, src := range r.Sources {
-		for _, s := range src.Schemas() {
-			l, err := r.bindLine(s)
-			if err != nil {
-				return nil, fmt.Errorf("data source %q: %w", s.Name, err)
-			}
-			all[i] = append(all[i], l)
-		}
+func wait(all []chan struct{}) {
+	for _, c := range all {
+		<-c
 	}
-	return all, nil
 }
 
-func (r *Runner) bindLine(s *event.Schema) (*line, error) {
-	l := &line{schema: s, account: r.Ledger.Account(s.Name)}
-	var need event.FieldSet
-	if r.Need != nil {
-		need = r.Need(s)
+// bind prepares the way of each source: first the sinks and the stages say what they read, then the stages are bound.
+func (r *Runner) bind() ([]*way, error) {
+	var ways []*way
+	for _, src := range r.Sources {
+		w, err := r.bindSource(src, r.Stages)
+		if err != nil {
+			return nil, err
+		}
+		ways = append(ways, w)
 	}
-	for _, stage := range r.Stages {
+	for i, stage := range r.Stages {
+		emitter, ok := stage.(Emitter)
+		if !ok {
+			continue
+		}
+		w, err := r.bindSource(emitter.Source(), r.Stages[i+1:])
+		if err != nil {
+			return nil, err
+		}
+		ways = append(ways, w)
+	}
+	return ways, nil
+}
+
+func (r *Runner) bindSource(src Source, stages []Stage) (*way, error) {
+	w := &way{source: src, onLoss: r.OnLoss}
+	for _, sink := range r.Sinks {
+		w.ends = append(w.ends, &end{sink: sink.Sink})
+	}
+	for _, s := range src.Schemas() {
+		sw, err := r.bindSchema(s, stages)
+		if err != nil {
+			return nil, fmt.Errorf("data source %q: %w", s.ID(), err)
+		}
+		w.schemas = append(w.schemas, sw)
+	}
+	return w, nil
+}
+
+func (r *Runner) bindSchema(s *event.Schema, stages []Stage) (*schemaWay, error) {
+	sw := &schemaWay{schema: s, taken: make([]int, len(r.Sinks))}
+	need, err := r.needOf(s, stages)
+	if err != nil {
+		return nil, err
+	}
+	for _, stage := range stages {
 		f, err := stage.Bind(s, need)
 		if err != nil {
 			return nil, err
 		}
 		if f != nil {
-			l.funcs = append(l.funcs, f)
+			sw.stages = append(sw.stages, f)
 		}
 	}
-	return l, nil
+	for _, sink := range r.Sinks {
+		sw.accounts = append(sw.accounts, r.Ledger.Account(s.ID(), sink.Name))
+	}
+	return sw, nil
+}
+
+// needOf returns the fields of s that a sink or a stage reads.
+func (r *Runner) needOf(s *event.Schema, stages []Stage) (event.FieldSet, error) {
+	var need event.FieldSet
+	for _, sink := range r.Sinks {
+		reads, err := sink.Sink.Bind(s)
+		if err != nil {
+			return need, err
+		}
+		need.AddAll(reads)
+	}
+	for _, stage := range stages {
+		reads, err := stage.Reads(s)
+		if err != nil {
+			return need, err
+		}
+		need.AddAll(reads)
+	}
+	return need, nil
 }
 
 // pump moves batches until the source's end. The first error ends the run for all sources; this
 // one goes on to read, so that what it still holds is accounted for.
-func (r *Runner) pump(ctx context.Context, src Source, lines lines, fail context.CancelCauseFunc) error {
+func (w *way) pump(ctx context.Context, fail context.CancelCauseFunc) error {
 	var b event.Batch
 	var failed error
-	inRow := 0 // batches since the sink was last told that there is no more
+	inRow := 0 // batches since the sinks were last told that there is no more
 	for {
-		readErr := src.Next(ctx, &b)
+		readErr := w.source.Next(ctx, &b)
 		inRow++
 		b.More = b.More && readErr == nil && inRow < mostInRow
 		if len(b.Rows) > 0 || len(b.Lost) > 0 || readErr == nil || inRow > 1 {
-			l := lines.of(b.Schema)
-			if failed != nil {
-				l.fail(len(b.Rows))
-				l.account.lose(b.Lost...)
-			} else if failed = r.pass(&b, l, lines, inRow > 1); failed != nil {
-				fail(failed)
+			if err := w.pass(&b, inRow > 1); err != nil {
+				failed = errors.Join(failed, err)
+				fail(err)
 			}
 		}
-		if !b.More || failed != nil {
+		if !b.More {
 			inRow = 0
 		}
 		switch {
@@ -135,44 +207,3 @@ func (r *Runner) pump(ctx context.Context, src Source, lines lines, fail context
 
 // mostInRow bounds for how many batches a sink may put off its work, when a source always has more.
 const mostInRow = 16
-
-// pass takes one batch through stages and sink and books what became of its rows. A sink that may
-// have put something off gets a batch without rows, too.
-func (r *Runner) pass(b *event.Batch, l *line, all lines, putOff bool) error {
-	if len(b.Lost) > 0 {
-		r.lose(l, b.Lost...)
-	}
-	stageErr := l.refine(b)
-	if len(b.Rows) > 0 || putOff || !l.schema.Single && stageErr == nil {
-		if err := r.write(b, l, all); err != nil {
-			return err
-		}
-	}
-	return stageErr
-}
-
-// write hands the batch to the sink. Rows are booked when the sink has nothing left to do for them.
-func (r *Runner) write(b *event.Batch, l *line, all lines) error {
-	switch err := r.Sink.Write(b); {
-	case errors.Is(err, ErrDropped):
-		r.lose(l, event.Loss{CPU: event.NoCPU, Cause: event.OutputSlow, Count: uint64(len(b.Rows))})
-	case err != nil:
-		l.taken += len(b.Rows)
-		all.settle((*line).fail)
-		return err
-	default:
-		l.taken += len(b.Rows)
-	}
-	if !b.More {
-		all.settle((*line).deliver)
-	}
-	return nil
-}
-
-// lose books losses and tells of them.
-func (r *Runner) lose(l *line, losses ...event.Loss) {
-	l.account.lose(losses...)
-	if r.OnLoss != nil {
-		r.OnLoss(l.schema, losses)
-	}
-}

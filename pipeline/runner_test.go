@@ -56,6 +56,7 @@ func (s *script) Next(ctx context.Context, b *event.Batch) error {
 }
 
 type collect struct {
+	readsNothing
 	mu    sync.Mutex
 	got   []byte
 	failN int // fail at the n-th write, counted from 1; 0: never
@@ -63,6 +64,18 @@ type collect struct {
 }
 
 var errSink = errors.New("no room")
+
+// to makes a list of a sink that needs no name.
+func to(sink pipeline.Sink) []pipeline.NamedSink { return []pipeline.NamedSink{{Sink: sink}} }
+
+func account(r *pipeline.Runner, source string) *pipeline.Account {
+	return r.Ledger.Account(event.SourceID{Name: source}, "")
+}
+
+// readsNothing is a sink's Bind that asks for no field.
+type readsNothing struct{}
+
+func (readsNothing) Bind(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
 
 func (c *collect) Write(b *event.Batch) error {
 	c.mu.Lock()
@@ -81,6 +94,9 @@ type dropX struct{}
 
 func (dropX) Extend(*event.Schema) error { return nil }
 func (dropX) Close() error               { return nil }
+func (dropX) Reads(*event.Schema) (event.FieldSet, error) {
+	return event.FieldSet{}, nil
+}
 func (dropX) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
 	return func(b *event.Batch) error {
 		b.Keep(func(row int) bool { return b.Rows[row][0] != 'x' })
@@ -100,7 +116,7 @@ func TestRunAccountsForEveryEvent(t *testing.T) {
 	sink := &collect{}
 	var told int
 	r := pipeline.Runner{
-		Sources: []pipeline.Source{src, other}, Stages: []pipeline.Stage{dropX{}}, Sink: sink, Ledger: &pipeline.Ledger{},
+		Sources: []pipeline.Source{src, other}, Stages: []pipeline.Stage{dropX{}}, Sinks: to(sink), Ledger: &pipeline.Ledger{},
 		OnLoss: func(_ *event.Schema, l []event.Loss) { told += len(l) },
 	}
 	if err := r.Run(t.Context()); err != nil {
@@ -110,7 +126,7 @@ func TestRunAccountsForEveryEvent(t *testing.T) {
 	if string(sink.got) != "12345" {
 		t.Errorf("delivered %q", sink.got)
 	}
-	a := r.Ledger.Account("a")
+	a := account(&r, "a")
 	if got, want := a.Totals(), (pipeline.Totals{Delivered: 3, Filtered: 3, Lost: 7}); got != want {
 		t.Errorf("totals %+v, want %+v", got, want)
 	}
@@ -134,7 +150,7 @@ func TestRunStopsBeforeDraining(t *testing.T) {
 	sink := &collect{}
 	stopped := false
 	r := pipeline.Runner{
-		Sources: []pipeline.Source{src}, Sink: sink, Ledger: &pipeline.Ledger{},
+		Sources: []pipeline.Source{src}, Sinks: to(sink), Ledger: &pipeline.Ledger{},
 		Stop: func() { stopped = src.live }, // the source still waits: draining comes after
 	}
 	cancel()
@@ -150,12 +166,12 @@ func TestRunBooksWhatTheSinkRefused(t *testing.T) {
 	src := &script{schema: newSchema("a"), batches: [][]byte{[]byte("1"), []byte("23"), []byte("456")}, live: true}
 	other := &script{schema: newSchema("b"), live: true}
 	r := pipeline.Runner{
-		Sources: []pipeline.Source{src, other}, Sink: &collect{failN: 2}, Ledger: &pipeline.Ledger{},
+		Sources: []pipeline.Source{src, other}, Sinks: to(&collect{failN: 2}), Ledger: &pipeline.Ledger{},
 	}
 	if err := r.Run(t.Context()); !errors.Is(err, errSink) {
 		t.Fatalf("got %v, want the sink's error", err)
 	}
-	got := r.Ledger.Account("a").Totals()
+	got := account(&r, "a").Totals()
 	if want := (pipeline.Totals{Delivered: 1, Lost: 6}); got != want {
 		t.Errorf("totals %+v, want %+v", got, want)
 	}
@@ -180,13 +196,13 @@ func TestRunBooksWhatTheSinkDropped(t *testing.T) {
 	sink := &dropping{}
 	told := uint64(0)
 	r := pipeline.Runner{
-		Sources: []pipeline.Source{src}, Sink: sink, Ledger: &pipeline.Ledger{},
+		Sources: []pipeline.Source{src}, Sinks: to(sink), Ledger: &pipeline.Ledger{},
 		OnLoss: func(_ *event.Schema, losses []event.Loss) { told += losses[0].Count },
 	}
 	if err := r.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	a := r.Ledger.Account("a")
+	a := account(&r, "a")
 	if got, want := a.Totals(), (pipeline.Totals{Delivered: 4, Lost: 5}); got != want || string(sink.got) != "1456" {
 		t.Errorf("totals %+v, want %+v; delivered %q", got, want, sink.got)
 	}
@@ -199,7 +215,7 @@ func TestRunReturnsTheSourcesError(t *testing.T) {
 	broken := errors.New("cut short")
 	src := &script{schema: newSchema("a"), batches: [][]byte{[]byte("12")}, err: broken}
 	sink := &collect{}
-	r := pipeline.Runner{Sources: []pipeline.Source{src}, Sink: sink, Ledger: &pipeline.Ledger{}}
+	r := pipeline.Runner{Sources: []pipeline.Source{src}, Sinks: to(sink), Ledger: &pipeline.Ledger{}}
 	if err := r.Run(t.Context()); !errors.Is(err, broken) {
 		t.Fatalf("got %v", err)
 	}
@@ -211,6 +227,7 @@ func TestRunReturnsTheSourcesError(t *testing.T) {
 // putting is a sink that puts off what it may, and notes what it was called with: "/" when it writes all it
 // has.
 type putting struct {
+	readsNothing
 	calls  string
 	failAt string // fails at the row of that name
 }
@@ -261,13 +278,13 @@ func TestRunEndsWhatTheSinkPutOff(t *testing.T) {
 			}
 			sink := &putting{failAt: c.failAt}
 			r := pipeline.Runner{
-				Sources: []pipeline.Source{src}, Stages: []pipeline.Stage{c.stage}, Sink: sink, Ledger: &pipeline.Ledger{},
+				Sources: []pipeline.Source{src}, Stages: []pipeline.Stage{c.stage}, Sinks: to(sink), Ledger: &pipeline.Ledger{},
 			}
 			err := r.Run(t.Context())
 			if wantErr := c.err != nil || c.failAt != "" || c.stage != (dropX{}); (err != nil) != wantErr {
 				t.Errorf("error %v", err)
 			}
-			got := r.Ledger.Account("a").Totals()
+			got := account(&r, "a").Totals()
 			if sink.calls != c.calls || got != c.totals {
 				t.Errorf("the sink saw %q, want %q; totals %+v, want %+v", sink.calls, c.calls, got, c.totals)
 			}
@@ -299,7 +316,7 @@ func TestRunStartsOnlyWhatCanBeBound(t *testing.T) {
 	run := func(stage pipeline.Stage, start error) error {
 		r := pipeline.Runner{
 			Sources: []pipeline.Source{&script{schema: newSchema("a")}}, Stages: []pipeline.Stage{stage},
-			Sink: &collect{}, Ledger: &pipeline.Ledger{},
+			Sinks: to(&collect{}), Ledger: &pipeline.Ledger{},
 			Start: func() error { started++; return start },
 		}
 		return r.Run(t.Context())

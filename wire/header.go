@@ -21,7 +21,7 @@ type Header struct {
 	// Start is when the recording began; it is kept in UTC. The zero time stands for unknown.
 	Start   time.Time `json:"start,omitzero"`
 	Machine Machine   `json:"machine"`
-	// DataSources are those whose batches the recording may have. Their names differ.
+	// DataSources are those whose batches the recording may have. Their IDs differ.
 	DataSources []DataSource `json:"dataSources"`
 }
 
@@ -168,15 +168,15 @@ func (h *Header) check() error {
 	if len(h.DataSources) > maxSources {
 		return fmt.Errorf("%d data sources, and %d is the most", len(h.DataSources), maxSources)
 	}
-	names := make(map[string]bool, len(h.DataSources))
+	seen := make(map[event.SourceID]bool, len(h.DataSources))
 	for _, ds := range h.DataSources {
 		if err := validateSchema(ds.Schema); err != nil {
 			return fmt.Errorf("data source %q: %w", ds.Schema.Name, err)
 		}
-		if names[ds.Schema.Name] {
-			return fmt.Errorf("data source %q appears twice", ds.Schema.Name)
+		if seen[ds.Schema.ID()] {
+			return fmt.Errorf("data source %q appears twice", ds.Schema.ID())
 		}
-		names[ds.Schema.Name] = true
+		seen[ds.Schema.ID()] = true
 		if len(ds.Annotations) > 0 && !json.Valid(ds.Annotations) {
 			return fmt.Errorf("data source %q: its annotations are not JSON", ds.Schema.Name)
 		}

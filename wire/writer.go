@@ -81,6 +81,14 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	return rec, rec.flush()
 }
 
+// Bind implements pipeline.Sink. A recording holds rows as they are; fields that stages fill are not read.
+func (w *Writer) Bind(s *event.Schema) (event.FieldSet, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, err := w.sourceOf(s)
+	return event.FieldSet{}, err
+}
+
 // Write records the rows of b and what was lost. It is a pipeline.Sink's method and fits as a
 // pipeline.Func too: as that of the first stage it records what came, before anything is filtered.
 // It keeps nothing of b.
@@ -114,7 +122,7 @@ func (w *Writer) sourceOf(s *event.Schema) (int, error) {
 		}
 	}
 	for i := range w.sources {
-		if w.sources[i].schema.Name != s.Name {
+		if w.sources[i].schema.ID() != s.ID() {
 			continue
 		}
 		if !sameRecord(w.sources[i].schema, s) {

@@ -16,12 +16,15 @@ import (
 // its own.
 func manyRows(s *event.Schema, n int) *event.Batch {
 	b := sampleBatch(s)
-	row, handle := b.Rows[0], b.Cols[0][0]
-	b.Rows, b.Cols[0] = nil, nil
+	row, handle := b.Rows[0], containerOf(s).At(b, 0)
+	b.Rows = nil
 	for i := range n {
 		rec := slices.Clone(row)
 		put(s, rec, "proc.pid", 1000+i)
-		b.Rows, b.Cols[0] = append(b.Rows, rec), append(b.Cols[0], handle)
+		b.Rows = append(b.Rows, rec)
+	}
+	for i, handles := 0, containerOf(s).Fill(b); i < len(handles); i++ {
+		handles[i] = handle
 	}
 	return b
 }
@@ -37,9 +40,10 @@ func repeat(t testing.TB, st *filter.Stage, err error, n int) func() {
 		t.Fatal(err)
 	}
 	b := manyRows(s, n)
-	rows, col := slices.Clone(b.Rows), slices.Clone(b.Cols[0])
+	rows, handles := slices.Clone(b.Rows), slices.Clone(containerOf(s).Handles(b))
 	return func() {
-		b.Rows, b.Cols[0] = append(b.Rows[:0], rows...), append(b.Cols[0][:0], col...)
+		b.Rows = append(b.Rows[:0], rows...)
+		copy(containerOf(s).Fill(b), handles)
 		if err := f(b); err != nil {
 			t.Fatal(err)
 		}

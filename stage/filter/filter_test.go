@@ -37,7 +37,7 @@ func kept(t testing.TB, st pipeline.Stage, err error) string {
 	var names []string
 	for i := range b.Rows {
 		for k, original := range sampleBatch(s).Rows {
-			if bytes.Equal(b.Rows[i], original) && b.Cols[0][i] == sampleRows[k].container {
+			if bytes.Equal(b.Rows[i], original) && containerOf(s).At(b, i) == sampleRows[k].container {
 				names = append(names, sampleRows[k].name)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
 
+	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
@@ -112,7 +113,7 @@ func (r *resolver) unknownFunction(name string) error {
 // fold returns the term that compares a field with what node is, if that is a constant.
 func (r *resolver) fold(field *fieldRef, op operator, node ast.Node) (term, bool) {
 	c, ok := constant(node)
-	if !ok || op >= matches && !field.shape.isText() && !field.shape.isHex() {
+	if !ok || op >= matches && !field.isText() && !field.isHex() {
 		return term{}, false
 	}
 	value, ok, err := field.literal(c)
@@ -133,10 +134,10 @@ func (r *resolver) fold(field *fieldRef, op operator, node ast.Node) (term, bool
 // such a value. It returns false if only expr knows how to compare the two.
 func (o *operand) literal(c any) (string, bool, error) {
 	switch {
-	case o.shape.isText(), o.shape.isHex():
+	case o.isText(), o.isHex():
 		s, ok := c.(string)
 		return s, ok, o.expect(ok, c, "strings")
-	case o.shape == shapeBool, o.shape == shapeTextBool:
+	case o.Form() == event.FormBool:
 		_, ok := c.(bool)
 		return fmt.Sprint(c), ok, o.expect(ok, c, booleans)
 	}
@@ -144,7 +145,7 @@ func (o *operand) literal(c any) (string, bool, error) {
 	case int:
 		return strconv.Itoa(c), true, nil
 	case float64:
-		if o.shape == shapeFloat || o.shape == shapeTextFloat {
+		if o.Form() == event.FormFloat {
 			return strconv.FormatFloat(c, 'g', -1, 64), true, nil
 		}
 		whole := c == math.Trunc(c) && math.Abs(c) < math.MaxInt64
@@ -157,14 +158,14 @@ func (o *operand) literal(c any) (string, bool, error) {
 func (o *operand) expect(is bool, c any, holds string) error {
 	switch c := c.(type) {
 	case nil:
-		return fmt.Errorf("field %q (%s) always has a value, and never is nil", o.Name, o.kind())
+		return fmt.Errorf("field %q (%s) always has a value, and never is nil", o.name, o.kind())
 	case string:
 		if !is {
 			return o.mismatch(c, holds)
 		}
 	default:
 		if !is {
-			return fmt.Errorf("field %q (%s) holds %s, not %v", o.Name, o.kind(), holds, c)
+			return fmt.Errorf("field %q (%s) holds %s, not %v", o.name, o.kind(), holds, c)
 		}
 	}
 	return nil

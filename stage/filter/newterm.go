@@ -15,16 +15,16 @@ import (
 
 // newTerm prepares the comparison of a field with a value that is written as text.
 func newTerm(o operand, op operator, value string) (term, error) {
-	switch {
+	switch form := o.Form(); {
 	case op.isMatch():
 		return newMatch(o, op, value)
-	case o.shape == shapeInteger, o.shape == shapeWide, o.shape == shapeTextInteger:
+	case form.IsInteger():
 		return newInteger(o, op, value)
-	case o.shape == shapeFloat, o.shape == shapeTextFloat:
+	case form == event.FormFloat:
 		return newFloat(o, op, value)
-	case o.shape == shapeBool, o.shape == shapeTextBool:
+	case form == event.FormBool:
 		return newBool(o, op, value)
-	case o.shape.isHex():
+	case form == event.FormBytes:
 		return newBytes(o, op, value)
 	}
 	return newText(o, op, value)
@@ -33,30 +33,32 @@ func newTerm(o operand, op operator, value string) (term, error) {
 // never is a term that holds for no event.
 func never() term { return term{op: opAny} }
 
-// reading returns a term that reads the field's text, for a test to be added.
+// reading returns a term that reads the field's value, for a test to be added.
 func reading(o operand) term {
-	t := term{off: o.Off, end: o.Off + o.Size, field: o.Field}
+	t := term{op: opText, reader: o.Reader}
 	switch {
-	case o.shape == shapeString:
-		t.op = opString
-	case o.Text != nil:
-		t.op, t.text = opText, o.Text
-	default:
-		t.op, t.text = opText, shownText(o)
+	case o.Origin() == event.FromColumn:
+		t.op, t.known = opColumn, new(verdicts)
+	case o.inRecord() && o.isText():
+		f := o.Field()
+		t.op, t.off, t.end = opString, f.Off, f.Off+f.Size
 	}
 	return t
 }
 
 func newInteger(o operand, op operator, value string) (term, error) {
-	bits, signed := o.bits(), o.Kind == event.Int
-	if o.shape == shapeTextInteger { // the text may show more than the bytes can hold
-		bits, signed = 128, true
+	bits, signed := uint(128), true // the text of a field may show more than its bytes can hold
+	switch {
+	case o.inRecord():
+		bits, signed = o.Number().Bits(), o.Form() == event.FormInt || o.Form() == event.FormInt128
+	case o.Origin() == event.FromColumn:
+		bits, signed = 64, o.Form() == event.FormInt
 	}
 	least, greatest := limits(bits, signed)
 	n, ok := parseInteger(value)
 	if !ok || n.Cmp(least) < 0 || n.Cmp(greatest) > 0 {
 		holds := wholeNumbers
-		if o.shape == shapeInteger {
+		if bits <= 64 {
 			holds = fmt.Sprintf("%s from %s to %s", wholeNumbers, least, greatest)
 		}
 		return term{}, o.mismatch(value, holds)
@@ -72,22 +74,23 @@ func newInteger(o operand, op operator, value string) (term, error) {
 
 // rangeTerm returns the term that asks whether a number is in s.
 func rangeTerm(o operand, s span) term {
-	if o.shape == shapeTextInteger {
+	if !o.inRecord() {
 		t := reading(o)
 		t.test, t.span = testInteger, &s
 		return t
 	}
-	t := term{op: opUint, off: o.Off, end: o.Off + o.Size, shift: o.BitOff, low: s.low.low, width: s.width.low, span: &s}
-	t.mask = 1<<o.bits() - 1
+	n := o.Number()
+	t := term{op: opUint, off: n.Off, end: n.Off + n.Size, shift: n.BitOff, low: s.low.low, width: s.width.low, span: &s}
+	t.mask = 1<<n.Bits() - 1
 	switch {
-	case o.shape == shapeWide:
+	case n.Bits() > 64:
 		t.op = opWide
-	case o.BitSize == 0 && o.Size == 4:
+	case n.BitSize == 0 && n.Size == 4:
 		t.op = opUint32
-	case o.BitSize == 0 && o.Size == 8:
+	case n.BitSize == 0 && n.Size == 8:
 		t.op = opUint64
 	}
-	if o.BitSize == 0 {
+	if n.BitSize == 0 {
 		t.shift = 0
 	}
 	return t
@@ -95,17 +98,17 @@ func rangeTerm(o operand, s span) term {
 
 func newFloat(o operand, op operator, value string) (term, error) {
 	bitSize := 64
-	if o.shape == shapeFloat {
-		bitSize = int(o.Size) * 8 // so that 0.1 is the same number as in the record
+	if o.inRecord() {
+		bitSize = int(o.Number().Size) * 8 // so that 0.1 is the same number as in the record
 	}
 	x, err := parseFloat(value, bitSize)
 	if err != nil {
 		return term{}, o.mismatch(value, numbers)
 	}
-	t := term{op: opFloat, off: o.Off, end: o.Off + o.Size}
-	if o.shape == shapeTextFloat {
-		t = reading(o)
-		t.test = testFloat
+	t := reading(o)
+	t.test = testFloat
+	if o.inRecord() {
+		t.op = opFloat
 	}
 	t.float, t.negate = floatTest{op: op, value: x}, op == unequal
 	if op == unequal {
@@ -117,10 +120,10 @@ func newFloat(o operand, op operator, value string) (term, error) {
 func newBool(o operand, op operator, value string) (term, error) {
 	switch {
 	case op.isOrder():
-		return term{}, fmt.Errorf("field %q is a bool: %s does not apply; use == or !=", o.Name, op)
+		return term{}, fmt.Errorf("field %q is a bool: %s does not apply; use == or !=", o.name, op)
 	case value != "true" && value != "false":
 		return term{}, o.mismatch(value, booleans)
-	case o.shape == shapeTextBool:
+	case !o.inRecord():
 		t := reading(o)
 		t.test, t.value, t.negate = testEqual, value, op == unequal
 		return t, nil
@@ -133,27 +136,30 @@ func newBool(o operand, op operator, value string) (term, error) {
 func newBytes(o operand, op operator, value string) (term, error) {
 	value = strings.ToLower(value)
 	raw, err := hex.DecodeString(value)
+	size := int(o.Field().Size)
 	switch {
 	case op.isOrder() || op > matchesNot: // of the digits, of which there may be few
 		return newTest(o, op, value), nil
 	case err != nil:
 		return term{}, o.mismatch(value, hexDigits)
-	case o.shape == shapeRest:
-		t := term{op: opRest, test: testEqual, value: string(raw), field: o.Field}
+	case o.Origin() == event.FromTrailing:
+		t := term{op: opRest, test: testEqual, value: string(raw), reader: o.Reader}
 		t.negate = op == unequal
 		return t, nil
-	case len(raw) != int(o.Size):
-		return term{}, o.mismatch(value, fmt.Sprintf("%d bytes", o.Size))
+	case !o.inRecord():
+		return newTest(o, op, value), nil
+	case len(raw) != size:
+		return term{}, o.mismatch(value, fmt.Sprintf("%d bytes", size))
 	}
 	return startTerm(o, string(raw), op == unequal), nil
 }
 
 func newText(o operand, op operator, value string) (term, error) {
-	if o.shape != shapeString || op.isOrder() || op == contains || op == endsWith {
+	if !o.inRecord() || op.isOrder() || op == contains || op == endsWith {
 		return newTest(o, op, value), nil
 	}
 	// The other operators ask for the bytes that the field begins with.
-	switch size := int(o.Size); {
+	switch size := int(o.Field().Size); {
 	case len(value) > size && op != startsWith:
 		return term{}, o.mismatch(value, fmt.Sprintf("at most %d bytes", size))
 	case len(value) > size, strings.IndexByte(value, 0) >= 0:
@@ -168,7 +174,8 @@ func newText(o operand, op operator, value string) (term, error) {
 
 // startTerm returns the term that asks whether the field's bytes begin with value.
 func startTerm(o operand, value string, negate bool) term {
-	return term{op: opStart, off: o.Off, end: o.Off + uint32(len(value)), value: value, negate: negate}
+	off := o.Field().Off
+	return term{op: opStart, off: off, end: off + uint32(len(value)), value: value, negate: negate}
 }
 
 // newTest returns the term that compares the field's text.
@@ -199,7 +206,7 @@ func newMatch(o operand, op operator, pattern string) (term, error) {
 	if err != nil {
 		return term{}, err
 	}
-	if simple, text, ok := simpleMatch(pattern); ok && o.shape.isText() && (o.shape != shapeString || len(text) <= int(o.Size)) {
+	if simple, text, ok := simpleMatch(pattern); ok && o.isText() && (!o.inRecord() || len(text) <= int(o.Field().Size)) {
 		t, err := newText(o, simple, text)
 		t.negate = t.negate != (op == matchesNot)
 		return t, err
@@ -248,8 +255,8 @@ func newCIDR(o operand, network string) (term, error) {
 	if err != nil {
 		return term{}, err
 	}
-	if !o.shape.isText() {
-		return term{}, fmt.Errorf("field %q is a %s, not an address", o.Name, o.kind())
+	if !o.isText() {
+		return term{}, fmt.Errorf("field %q is a %s, not an address", o.name, o.kind())
 	}
 	t := reading(o)
 	t.test, t.network = testCIDR, prefix

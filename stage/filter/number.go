@@ -91,30 +91,6 @@ func (s *span) has(x uint128) bool {
 	return high < s.width.high || high == s.width.high && low <= s.width.low
 }
 
-// parseDecimal reads the whole number that a field's text is, and returns it in two's complement.
-// It returns false for what is no number, or one beyond 127 bits and a sign.
-func parseDecimal(p []byte) (uint128, bool) {
-	negative := len(p) > 0 && p[0] == '-'
-	if negative {
-		p = p[1:]
-	}
-	var x uint128
-	for _, c := range p {
-		if c < '0' || c > '9' || x.high >= 1<<63/10 {
-			return uint128{}, false
-		}
-		carry, low := bits.Mul64(x.low, 10)
-		low, more := bits.Add64(low, uint64(c-'0'), 0)
-		x = uint128{high: x.high*10 + carry + more, low: low}
-	}
-	if negative {
-		low, borrow := bits.Sub64(0, x.low, 0)
-		x.high, _ = bits.Sub64(0, x.high, borrow)
-		x.low = low
-	}
-	return x, len(p) > 0
-}
-
 // parseFloat reads a number with or without a fraction.
 func parseFloat(s string, bitSize int) (float64, error) {
 	x, err := strconv.ParseFloat(s, bitSize)

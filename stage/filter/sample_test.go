@@ -39,8 +39,14 @@ func (users) Append(dst []byte, id uint32) []byte {
 	return dst
 }
 
-// containers are the names behind the handles of the sample's column.
-var containers = []string{"", "web-1", "db"}
+// found is what the handles of the sample's column stand for: nothing, web-1 and db.
+type found struct {
+	texts []string
+	bits  []uint64
+}
+
+func (f found) Bytes(h event.Handle) []byte { return []byte(f.texts[h]) }
+func (f found) Bits(h event.Handle) uint64  { return f.bits[h] }
 
 // sample is a schema with a field of every shape, as a gadget, the enriched types and a stage in
 // front of the filter make it.
@@ -51,25 +57,16 @@ func sample(t testing.TB) *event.Schema {
 	if err := semtype.Apply(s, semtype.Types(), &env, &annotation.Spec{}); err != nil {
 		t.Fatal(err)
 	}
-	s.Add(event.Field{Name: "runtime.containerName", Kind: event.String, Parent: event.NoParent,
-		Text: func(dst []byte, b *event.Batch, row int) []byte { return append(dst, containers[b.Cols[0][row]]...) }})
-	s.Add(event.Field{Name: "runtime.containerPid", Kind: event.Uint, Parent: event.NoParent,
-		Text: func(dst []byte, b *event.Batch, row int) []byte {
-			if h := b.Cols[0][row]; h > 0 {
-				return append(dst, '4', '0', '0'+byte(h))
-			}
-			return dst
-		}})
-	s.Add(event.Field{Name: "k8s.hostnetwork", Kind: event.Bool, Parent: event.NoParent,
-		Text: func(dst []byte, b *event.Batch, row int) []byte {
-			return append(dst, [...]string{"", "true", "false"}[b.Cols[0][row]]...)
-		}})
-	s.Add(event.Field{Name: "load", Kind: event.Float, Parent: event.NoParent,
-		Text: func(dst []byte, b *event.Batch, row int) []byte {
-			return append(dst, [...]string{"", "0.25", "-3"}[b.Cols[0][row]]...)
-		}})
+	s.AddColumn(
+		event.Field{Name: "runtime.containerName", Kind: event.String, Parent: event.NoParent, Table: found{texts: []string{"", "web-1", "db"}}},
+		event.Field{Name: "runtime.containerPid", Kind: event.Uint, Parent: event.NoParent, Table: found{bits: []uint64{0, 401, 402}}},
+		event.Field{Name: "k8s.hostnetwork", Kind: event.Bool, Parent: event.NoParent, Table: found{bits: []uint64{0, 1, 0}}},
+		event.Field{Name: "load", Kind: event.Float, Parent: event.NoParent, Table: found{bits: []uint64{0, math.Float64bits(0.25), math.Float64bits(-3)}}})
 	return s
 }
+
+// containerOf returns the column of the sample.
+func containerOf(s *event.Schema) event.Column { return s.Columns()[0] }
 
 func sampleRecord() *event.Schema {
 	l := &layout{event.Schema{Name: "open", Single: true}}
@@ -140,14 +137,16 @@ var sampleRows = []struct {
 
 // sampleBatch returns the rows of the sample.
 func sampleBatch(s *event.Schema) *event.Batch {
-	b := &event.Batch{Schema: s, Cols: make([][]event.Handle, 1)}
+	b := &event.Batch{Schema: s}
 	for _, r := range sampleRows {
 		rec := make([]byte, s.Size)
 		for name, v := range r.values {
 			put(s, rec, name, v)
 		}
 		b.Rows = append(b.Rows, append(rec, r.payload...))
-		b.Cols[0] = append(b.Cols[0], r.container)
+	}
+	for i, handles := 0, containerOf(s).Fill(b); i < len(handles); i++ {
+		handles[i] = sampleRows[i].container
 	}
 	return b
 }

@@ -92,15 +92,16 @@ func (st *Stage) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) 
 	return chain(funcs), nil
 }
 
-// AddNeed adds to need the fields of s that the filters read, for stages to be bound with that fill
-// them.
-func (st *Stage) AddNeed(s *event.Schema, need *event.FieldSet) {
+// Reads implements [pipeline.Stage]: a filter reads the fields that it names.
+func (st *Stage) Reads(s *event.Schema) (event.FieldSet, error) {
+	var need event.FieldSet
 	v, all := st.see(s)
 	for _, r := range st.rules {
 		if _, ok := r.views(v, all); ok {
-			r.addNeed(v, need)
+			r.addNeed(v, &need)
 		}
 	}
+	return need, nil
 }
 
 // Close does nothing.
@@ -122,7 +123,7 @@ func (r *rule) views(v view, all []view) ([]view, bool) {
 	if r.source == "" {
 		return all, true
 	}
-	return []view{v}, r.source == v.schema.Name
+	return []view{v}, v.schema.ID().Matches(r.source)
 }
 
 // checkSource returns an error if the rule is meant for a data source that does not exist.
@@ -132,10 +133,10 @@ func (r *rule) checkSource(all []view) error {
 	}
 	var names []string
 	for _, v := range all {
-		if v.schema.Name == r.source {
+		if v.schema.ID().Matches(r.source) {
 			return nil
 		}
-		names = append(names, v.schema.Name)
+		names = append(names, v.schema.ID().String())
 	}
 	return fmt.Errorf("filter for data source %q: there is none of this name%s", r.source, nearest.Hint(r.source, names))
 }

@@ -133,7 +133,7 @@ func TestFieldsOfLaterStages(t *testing.T) {
 	}
 }
 
-func TestAddNeed(t *testing.T) {
+func TestReads(t *testing.T) {
 	t.Parallel()
 	open, exec := twoSources()
 	one, err := filter.New(map[string]string{"": "pid==1", "exec": "args==x"})
@@ -158,9 +158,8 @@ func TestAddNeed(t *testing.T) {
 		other bool
 	}{{one, open, true, false}, {one, exec, true, true}, {two, open, true, true}, {two, exec, false, true}}
 	for i, test := range tests {
-		var need event.FieldSet
-		test.st.AddNeed(test.s, &need)
-		if need.Has(0) != test.first || need.Has(1) != test.other {
+		need, err := test.st.Reads(test.s)
+		if err != nil || need.Has(0) != test.first || need.Has(1) != test.other {
 			t.Errorf("%d: need has pid: %v, text: %v", i, need.Has(0), need.Has(1))
 		}
 	}
@@ -181,7 +180,7 @@ func TestMalformedSchema(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := keeps(t, st, s); !strings.Contains(got, "does not lie within the 10 bytes") {
+			if got := keeps(t, st, s); !strings.Contains(got, "of a record of 10 bytes") {
 				t.Errorf("%s: got %q", name, got)
 			}
 		}
@@ -212,6 +211,8 @@ func (c *counter) Next(_ context.Context, b *event.Batch) error {
 }
 
 type sum struct{ rows int }
+
+func (*sum) Bind(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
 
 func (s *sum) Write(b *event.Batch) error { s.rows += len(b.Rows); return nil }
 
@@ -247,11 +248,11 @@ func TestLedger(t *testing.T) {
 		}
 		s := &event.Schema{Name: "n", Single: true, Size: 4, Fields: []event.Field{{Name: "n", Kind: event.Uint, Size: 4, Parent: event.NoParent}}}
 		sink := &sum{}
-		r := pipeline.Runner{Sources: []pipeline.Source{&counter{schema: s, n: 1000}}, Stages: stages, Sink: sink, Ledger: &pipeline.Ledger{}}
+		r := pipeline.Runner{Sources: []pipeline.Source{&counter{schema: s, n: 1000}}, Stages: stages, Sinks: []pipeline.NamedSink{{Sink: sink}}, Ledger: &pipeline.Ledger{}}
 		if err := r.Run(t.Context()); (err != nil) != test.fails {
 			t.Errorf("%s%s: %v", test.filter, test.expr, err)
 		}
-		got := r.Ledger.Account("n").Totals()
+		got := r.Ledger.Account(event.SourceID{Name: "n"}, "").Totals()
 		if got != test.want || got.Produced() != 1003 || uint64(sink.rows) != got.Delivered {
 			t.Errorf("%s%s: %+v, want %+v; %d rows delivered", test.filter, test.expr, got, test.want, sink.rows)
 		}

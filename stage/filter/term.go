@@ -6,10 +6,8 @@ package filter
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 	"net/netip"
 	"regexp"
-	"strconv"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
@@ -26,8 +24,9 @@ const (
 	opStart  // bytes of the record that begin with a value
 	opAny    // one of several terms
 	opString // a test of a char[N]
+	opColumn // a test of what a column's table holds, once for each handle
 	opRest   // a test of the trailing data
-	opText   // a test of what a text function writes
+	opText   // a test of a value that is read first
 )
 
 // test is what the ops that read a text do with it.
@@ -64,8 +63,8 @@ type term struct {
 	value      string
 	regexp     *regexp.Regexp
 	network    netip.Prefix
-	text       event.TextFunc
-	field      *event.Field
+	reader     *event.Reader
+	known      *verdicts
 	any        []term
 }
 
@@ -95,7 +94,8 @@ func (t *term) isSlow(b *event.Batch, row int, buf *[]byte) bool {
 	case opWide:
 		return t.span.has(uint128{low: binary.LittleEndian.Uint64(rec[t.off:]), high: binary.LittleEndian.Uint64(rec[t.off+8:])})
 	case opFloat:
-		return t.float.is(loadFloat(rec[t.off:t.end]))
+		x, _ := t.reader.Float(b, row)
+		return t.float.is(x)
 	case opAny:
 		for i := range t.any {
 			if t.any[i].holds(b, row, buf) {
@@ -105,11 +105,53 @@ func (t *term) isSlow(b *event.Batch, row int, buf *[]byte) bool {
 		return false
 	case opString:
 		return t.isText(event.CString(rec[t.off:t.end]))
+	case opColumn:
+		return t.isKnown(b, row, buf)
 	case opRest:
-		return t.isText(t.field.Trailing(rec))
+		return t.isText(t.reader.Bytes(b, row))
 	}
-	*buf = t.text((*buf)[:0], b, row)
+	return t.isRead(b, row, buf)
+}
+
+// isRead does the term's test on a value of any origin.
+func (t *term) isRead(b *event.Batch, row int, buf *[]byte) bool {
+	switch t.test {
+	case testInteger:
+		high, low, ok := t.reader.Wide(b, row)
+		return ok && t.span.has(uint128{high, low})
+	case testFloat:
+		x, ok := t.reader.Float(b, row)
+		return ok && t.float.is(x)
+	}
+	*buf = t.reader.Append((*buf)[:0], b, row)
 	return t.isText(*buf)
+}
+
+// verdicts are the results of a test for the handles of a column: what a handle stands for never changes.
+type verdicts struct{ is []verdict }
+
+type verdict uint8
+
+const (
+	notAsked verdict = iota
+	no
+	yes
+)
+
+// isKnown tests the value of a handle the first time that it comes, and remembers the result.
+func (t *term) isKnown(b *event.Batch, row int, buf *[]byte) bool {
+	column, _ := t.reader.Column()
+	h := int(column.At(b, row))
+	if h >= len(t.known.is) {
+		t.known.is = append(t.known.is, make([]verdict, h+1-len(t.known.is))...)
+	}
+	if t.known.is[h] == notAsked {
+		t.known.is[h] = no
+		if t.isRead(b, row, buf) {
+			t.known.is[h] = yes
+		}
+	}
+	return t.known.is[h] == yes
 }
 
 // isText does the term's test.
@@ -127,12 +169,6 @@ func (t *term) isText(p []byte) bool {
 		return len(p) >= len(t.value) && string(p[:len(t.value)]) == t.value
 	case testSuffix:
 		return len(p) >= len(t.value) && string(p[len(p)-len(t.value):]) == t.value
-	case testInteger:
-		x, ok := parseDecimal(p)
-		return ok && t.span.has(x)
-	case testFloat:
-		x, err := strconv.ParseFloat(string(p), 64)
-		return err == nil && t.float.is(x)
 	case testCIDR:
 		addr, ok := parseAddr(p)
 		return ok && t.network.Contains(addr)
@@ -177,14 +213,6 @@ func (t floatTest) is(x float64) bool {
 		return x > t.value
 	}
 	return x >= t.value
-}
-
-// loadFloat reads the float that p is, of 4 or 8 bytes.
-func loadFloat(p []byte) float64 {
-	if len(p) == 4 {
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(p)))
-	}
-	return math.Float64frombits(binary.LittleEndian.Uint64(p))
 }
 
 // cost orders terms: those that are dear are asked last.

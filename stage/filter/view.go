@@ -6,7 +6,6 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
@@ -21,14 +20,11 @@ type view struct {
 
 func viewOf(s *event.Schema) view { return view{s, len(s.Fields)} }
 
-// find returns the field of that name; of several, the last, which is the one that is shown.
+// find returns the field of that name, if it is not private.
 func (v view) find(name string) (int, bool) {
-	for i := v.fields - 1; i >= 0; i-- {
-		if v.schema.Fields[i].Name == name && !isPrivate(name) {
-			return i, true
-		}
-	}
-	return 0, false
+	there := event.Schema{Fields: v.schema.Fields[:v.fields]}
+	i, ok := there.Lookup(name)
+	return i, ok && !event.IsPrivate(name)
 }
 
 // isAround reports whether fields have names that begin with name and a dot. A name that does need
@@ -39,20 +35,11 @@ func (v view) isAround(name string) bool { return v.member(name) != "" }
 func (v view) member(name string) string {
 	for i := range v.fields {
 		f := &v.schema.Fields[i]
-		if isUnder(f.Name, name) && !isPrivate(f.Name) && (f.Kind != event.Struct || f.Text != nil) {
+		if event.IsUnder(f.Name, name) && !event.IsPrivate(f.Name) && f.HasValue() {
 			return f.Name
 		}
 	}
 	return ""
-}
-
-func isUnder(name, above string) bool {
-	return above == "" || len(name) > len(above) && name[len(above)] == '.' && strings.HasPrefix(name, above)
-}
-
-// isPrivate reports whether a field is not for the eyes of users.
-func isPrivate(name string) bool {
-	return strings.HasPrefix(name, "__") || strings.Contains(name, ".__")
 }
 
 // addedLater reports whether a stage behind the filter adds the field.
@@ -78,7 +65,7 @@ func newUnknownField(name string, views []view) error {
 			return &unknownField{fmt.Sprintf("field %q is filled after the filter; it cannot be filtered by", name)}
 		}
 		for _, f := range v.schema.Fields[:v.fields] {
-			if !isPrivate(f.Name) {
+			if !event.IsPrivate(f.Name) {
 				names = append(names, f.Name)
 			}
 		}

@@ -22,8 +22,16 @@ type arrays struct{ o Options }
 func (a *arrays) Extend(*event.Schema) error { return nil }
 func (a *arrays) Close() error               { return nil }
 
+// Reads implements [pipeline.Stage].
+func (a *arrays) Reads(s *event.Schema) (event.FieldSet, error) {
+	if s.Single {
+		return event.FieldSet{}, nil
+	}
+	return a.o.reads(s)
+}
+
 func (a *arrays) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) {
-	wanted := a.o.Keys[s.Name]
+	wanted := a.o.Keys[s.ID()]
 	if s.Single || len(wanted) == 0 && a.o.MaxEntries == 0 {
 		return nil, nil
 	}
@@ -46,20 +54,16 @@ func keepFirst(b *event.Batch, n int) error {
 	if n == 0 || len(b.Rows) <= n {
 		return nil
 	}
-	clear(b.Rows[n:])
-	b.Rows = b.Rows[:n]
-	for c := range b.Cols {
-		b.Cols[c] = b.Cols[c][:min(n, len(b.Cols[c]))]
-	}
+	b.Truncate(n)
 	return nil
 }
 
 // arraySorter sorts the arrays of one data source, one at a time.
 type arraySorter struct {
-	keys    *keys
-	table   table
-	rows    [][]byte
-	handles []event.Handle
+	keys  *keys
+	table table
+	rows  [][]byte
+	order []uint32
 }
 
 func (s *arraySorter) sort(b *event.Batch) {
@@ -71,22 +75,11 @@ func (s *arraySorter) sort(b *event.Batch) {
 		s.keys.add(&s.table, b, row)
 	}
 	s.keys.sort(&s.table)
-	s.rows = permute(b.Rows, s.rows, s.table.items)
+	s.rows, s.order = append(s.rows[:0], b.Rows...), s.order[:0]
+	for i, it := range s.table.items {
+		b.Rows[i] = s.rows[it.row]
+		s.order = append(s.order, it.row)
+	}
 	clear(s.rows) // they are not ours to keep
-	for _, col := range b.Cols {
-		if len(col) != len(b.Rows) {
-			continue // of another data source that shares the batch
-		}
-		s.handles = permute(col, s.handles, s.table.items)
-	}
-}
-
-// permute puts list into the order of items by way of scratch, which it returns.
-func permute[T any](list, scratch []T, items []item) []T {
-	scratch = scratch[:0]
-	for _, it := range items {
-		scratch = append(scratch, list[it.row])
-	}
-	copy(list, scratch)
-	return scratch
+	b.PermuteColumns(s.order)
 }

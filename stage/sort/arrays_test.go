@@ -42,7 +42,7 @@ func TestArraysSortLikeTheValues(t *testing.T) {
 				compare = func(a, b []byte) int { return one.compare(b, a) }
 			}
 		}
-		f := bindArrays(t, s, sort.Options{Keys: map[string][]sort.Key{"ds": keys}})
+		f := bindArrays(t, s, sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: keys}})
 		for range 3 { // the memory is reused
 			checkArray(t, f, s, r, keys, compare)
 		}
@@ -56,10 +56,7 @@ func checkArray(t *testing.T, f pipeline.Func, s *event.Schema, r *rand.Rand, ke
 		rows[i] = randomRecord(r)
 	}
 	b := batchOf(s, rows)
-	b.Cols = [][]event.Handle{nil, {}}
-	for i := range rows {
-		b.Cols[0] = append(b.Cols[0], event.Handle(i))
-	}
+	first, _ := fillFirst(b)
 	want := make([]int, len(rows))
 	for i := range want {
 		want[i] = i
@@ -70,10 +67,20 @@ func checkArray(t *testing.T, f pipeline.Func, s *event.Schema, r *rand.Rand, ke
 		if &row[0] != &rows[want[i]][0] {
 			t.Fatalf("by %v: row %d is\n%x, want\n%x", keys, i, row, rows[want[i]])
 		}
-		if int(b.Cols[0][i]) != want[i] {
-			t.Fatalf("by %v: row %d has the handle of row %d, want %d", keys, i, b.Cols[0][i], want[i])
+		if got := int(first.At(b, i)); got != want[i] {
+			t.Fatalf("by %v: row %d has the handle of row %d, want %d", keys, i, got, want[i])
 		}
 	}
+}
+
+// fillFirst gives the batch two columns, and each row's index as its handle in the first of them.
+func fillFirst(b *event.Batch) (first, second event.Column) {
+	s := b.Schema.Clone()
+	first, second = s.AddColumn(), s.AddColumn()
+	for row, handles := 0, first.Fill(b); row < len(handles); row++ {
+		handles[row] = event.Handle(row)
+	}
+	return first, second
 }
 
 // bytesSchema has records of one byte, "n".
@@ -93,10 +100,10 @@ func rowsOf(text string) [][]byte {
 
 func TestMaxEntries(t *testing.T) {
 	t.Parallel()
-	byN := map[string][]sort.Key{"ds": {{Field: "n"}}}
-	down := map[string][]sort.Key{"ds": {{Field: "n", Descending: true}}}
+	byN := map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "n"}}}
+	down := map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "n", Descending: true}}}
 	for _, c := range []struct {
-		keys     map[string][]sort.Key
+		keys     map[event.SourceID][]sort.Key
 		max      int
 		in, want string
 	}{
@@ -108,14 +115,14 @@ func TestMaxEntries(t *testing.T) {
 		{byN, 0, "52431", "12345"},
 		{byN, 1, "7", "7"},
 		{byN, 2, "", ""},
-		{map[string][]sort.Key{"other": {{Field: "n"}}}, 2, "52431", "52"},
+		{map[event.SourceID][]sort.Key{{Name: "other"}: {{Field: "n"}}}, 2, "52431", "52"},
 	} {
 		s := bytesSchema("ds", false)
 		b := batchOf(s, rowsOf(c.in))
-		b.Cols = [][]event.Handle{make([]event.Handle, len(b.Rows)), nil}
+		first, second := fillFirst(b)
 		check(t, bindArrays(t, s, sort.Options{Keys: c.keys, MaxEntries: c.max})(b))
-		if got := string(bytes.Join(b.Rows, nil)); got != c.want || len(b.Cols[0]) != len(c.want) || len(b.Cols[1]) != 0 {
-			t.Errorf("%v of %q by %v: got %q with %d handles, want %q", c.max, c.in, c.keys, got, len(b.Cols[0]), c.want)
+		if got := string(bytes.Join(b.Rows, nil)); got != c.want || len(first.Handles(b)) != len(c.want) || second.Handles(b) != nil {
+			t.Errorf("%v of %q by %v: got %q with %d handles, want %q", c.max, c.in, c.keys, got, len(first.Handles(b)), c.want)
 		}
 		for _, row := range b.Rows[len(c.want):len(c.in)] {
 			if row != nil {
@@ -127,7 +134,7 @@ func TestMaxEntries(t *testing.T) {
 
 func TestArraysPass(t *testing.T) {
 	t.Parallel()
-	stage, err := sort.NewArrays(sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: "n"}}}, MaxEntries: 1})
+	stage, err := sort.NewArrays(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "n"}}}, MaxEntries: 1})
 	check(t, err)
 	if f, err := stage.Bind(bytesSchema("ds", true), event.FieldSet{}); f != nil || err != nil {
 		t.Errorf("single events: got a Func, or %v", err)
@@ -161,6 +168,8 @@ func (s *fixed) Next(_ context.Context, b *event.Batch) error {
 // text collects the bytes of rows of one byte, a line for each batch.
 type text struct{ bytes.Buffer }
 
+func (s *text) Bind(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
+
 func (s *text) Write(b *event.Batch) error {
 	for _, row := range b.Rows {
 		s.WriteByte(row[0])
@@ -172,15 +181,15 @@ func TestArraysInTheLedger(t *testing.T) {
 	t.Parallel()
 	s := bytesSchema("ds", false)
 	src := &fixed{batches: []*event.Batch{batchOf(s, rowsOf("4231")), batchOf(s, nil), batchOf(s, rowsOf("1")), batchOf(s, nil)}}
-	stage, err := sort.NewArrays(sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: "n"}}}, MaxEntries: 3})
+	stage, err := sort.NewArrays(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "n"}}}, MaxEntries: 3})
 	check(t, err)
 	var sink text
-	runner := pipeline.Runner{Sources: []pipeline.Source{src}, Stages: []pipeline.Stage{stage}, Sink: &sink, Ledger: &pipeline.Ledger{}}
+	runner := pipeline.Runner{Sources: []pipeline.Source{src}, Stages: []pipeline.Stage{stage}, Sinks: []pipeline.NamedSink{{Sink: &sink}}, Ledger: &pipeline.Ledger{}}
 	check(t, runner.Run(t.Context()))
 	if got, want := sink.String(), "123\n\n1\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := runner.Ledger.Account("ds").Totals(), (pipeline.Totals{Delivered: 4, Filtered: 1}); got != want {
+	if got, want := runner.Ledger.Account(s.ID(), "").Totals(), (pipeline.Totals{Delivered: 4, Filtered: 1}); got != want {
 		t.Errorf("totals %+v, want %+v", got, want)
 	}
 }
@@ -209,31 +218,35 @@ func TestBadKeys(t *testing.T) {
 		"outside":       "ends at byte 129 of a record of 128 bytes",
 		"badrest":       "ends at byte 132 of a record of 128 bytes",
 	} {
-		o := sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: "u8"}, {Field: name}}}}
+		o := sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "u8"}, {Field: name}}}}
 		stage, err := sort.NewArrays(o)
 		check(t, err)
 		if _, err := stage.Bind(s, event.FieldSet{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got error %v, want one with %q", name, err, want)
 		}
-		if fields, err := o.Fields(s); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `"ds"`) {
-			t.Errorf("%s: Fields returned %v, %v, want an error with %q", name, fields, err, want)
+		if reads, err := stage.Reads(s); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: Reads returned %v, %v, want an error with %q", name, reads, err, want)
 		}
 	}
 }
 
-func TestFields(t *testing.T) {
+func TestReads(t *testing.T) {
 	t.Parallel()
 	s := bytesSchema("ds", false)
 	s.Fields = append(s.Fields, s.Fields[0], s.Fields[0])
 	s.Fields[2].Name = "m"
-	o := sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: "m"}, {Field: "n"}}}}
-	got, err := o.Fields(s)
+	o := sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "m"}, {Field: "n"}}}}
+	stage, err := sort.NewArrays(o)
+	check(t, err)
+	reads, err := stage.Reads(s)
 	// Of fields of the same name it is the last that the output shows.
-	if want := []int{2, 1}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %v, %v, want %v", got, err, want)
+	if err != nil || reads.Len() != 2 || !reads.Has(2) || !reads.Has(1) {
+		t.Errorf("got %v, %v, want the fields 1 and 2", reads, err)
 	}
-	if got, err := o.Fields(bytesSchema("other", true)); got != nil || err != nil {
-		t.Errorf("another data source: %v, %v", got, err)
+	for _, other := range []*event.Schema{bytesSchema("other", false), bytesSchema("ds", true)} {
+		if reads, err := stage.Reads(other); reads.Len() != 0 || err != nil {
+			t.Errorf("data source %q, single %v: %v, %v", other.Name, other.Single, reads, err)
+		}
 	}
 }
 
@@ -266,12 +279,12 @@ func TestArraysAllocateNothing(t *testing.T) {
 		rows[i] = randomRecord(r)
 	}
 	b := batchOf(s, rows)
-	b.Cols = [][]event.Handle{make([]event.Handle, len(rows))}
+	fillFirst(b)
 	for _, one := range all {
 		if strings.HasPrefix(one.field.Name, "added") || one.field.Name == "maybe" {
 			continue // the texts of the samples allocate
 		}
-		f := bindArrays(t, s, sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: one.field.Name, Descending: true}, {Field: "u32"}}}})
+		f := bindArrays(t, s, sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: one.field.Name, Descending: true}, {Field: "u32"}}}})
 		run := func() {
 			copy(b.Rows, rows)
 			check(t, f(b))

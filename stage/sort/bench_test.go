@@ -77,7 +77,7 @@ func TestStreamsAllocateNothing(t *testing.T) {
 	for _, keys := range []string{"time", "pid,-time", "path,comm", "-text"} {
 		parsed, err := sort.Parse(keys)
 		check(t, err)
-		byName := map[string][]sort.Key{"ds": parsed}
+		byName := map[event.SourceID][]sort.Key{{Name: "ds"}: parsed}
 		src := &endless{schema: openSchema(true), rows: openRows(4096), batch: 100}
 		checkStreamAllocs(t, keys, wrap(t, src, sort.Options{Keys: byName, Window: time.Hour, MaxHeld: 1 << 20}))
 		synctest.Test(t, func(t *testing.T) {
@@ -105,7 +105,7 @@ func BenchmarkArray(b *testing.B) {
 			parsed, err := sort.Parse(keys)
 			check(b, err)
 			s := openSchema(false)
-			f := bindArrays(b, s, sort.Options{Keys: map[string][]sort.Key{"ds": parsed}})
+			f := bindArrays(b, s, sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: parsed}})
 			all := openRows(rows)
 			batch := batchOf(s, all)
 			check(b, f(batch)) // makes the memory
@@ -126,7 +126,7 @@ func BenchmarkStream(b *testing.B) {
 				parsed, err := sort.Parse(keys)
 				check(b, err)
 				src := wrap(b, &endless{schema: openSchema(true), rows: openRows(4096), batch: batch},
-					sort.Options{Keys: map[string][]sort.Key{"ds": parsed}})
+					sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: parsed}})
 				benchSource(b, src)
 			})
 		}

@@ -19,7 +19,7 @@ func ExampleNewArrays() {
 	if err != nil {
 		panic(err)
 	}
-	stage, err := sort.NewArrays(sort.Options{Keys: map[string][]sort.Key{"processes": keys}, MaxEntries: 3})
+	stage, err := sort.NewArrays(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "processes"}: keys}, MaxEntries: 3})
 	if err != nil {
 		panic(err)
 	}

@@ -3,21 +3,24 @@
 
 package sort
 
+import "github.com/gizmo-ebpf/gizmo/event"
+
 // run holds rows that arrived together. Its memory is reused.
 type run struct {
-	table        // their keys
-	data  []byte // the rows, back to back
-	ends  []uint32
-	bytes int    // all that is in use of this
-	slice int64  // when the rows arrived
-	rank  uint64 // among the runs, by arrival
-	next  int    // index in items of the first row that has not left
-	after *run   // in a queue or stack
+	table          // their keys
+	data    []byte // the rows, back to back
+	ends    []uint32
+	handles []event.Handle // of the columns, a row's one behind the other
+	bytes   int            // all that is in use of this
+	slice   int64          // when the rows arrived
+	rank    uint64         // among the runs, by arrival
+	next    int            // index in items of the first row that has not left
+	after   *run           // in a queue or stack
 }
 
 func (r *run) begin(slice int64, rank uint64) {
 	r.reset()
-	r.data, r.ends = r.data[:0], r.ends[:0]
+	r.data, r.ends, r.handles = r.data[:0], r.ends[:0], r.handles[:0]
 	r.bytes, r.slice, r.rank, r.next = 0, slice, rank, 0
 }
 
@@ -34,15 +37,25 @@ func (r *run) shrink() {
 func (r *run) head() item  { return r.items[r.next] }
 func (r *run) empty() bool { return r.next == len(r.items) }
 
-// pop returns the first row. It stays valid until the run is used anew.
-func (r *run) pop() []byte {
+// add copies a row of b and its handles.
+func (r *run) add(b *event.Batch, row int, columns []event.Column) {
+	r.data = append(r.data, b.Rows[row]...)
+	r.ends = append(r.ends, uint32(len(r.data)))
+	for _, c := range columns {
+		r.handles = append(r.handles, c.At(b, row))
+	}
+}
+
+// pop returns the first row and its handles. They stay valid until the run is used anew.
+func (r *run) pop() (rec []byte, handles []event.Handle) {
 	row := r.items[r.next].row
 	r.next++
 	start := uint32(0)
 	if row > 0 {
 		start = r.ends[row-1]
 	}
-	return r.data[start:r.ends[row]:r.ends[row]]
+	columns := len(r.handles) / len(r.ends)
+	return r.data[start:r.ends[row]:r.ends[row]], r.handles[int(row)*columns:][:columns]
 }
 
 // merge is a heap of sorted runs: the first has the row that comes before all others.
@@ -78,10 +91,10 @@ func (m *merge) push(r *run) {
 	}
 }
 
-// pop removes the first of all rows and returns it.
-func (m *merge) pop() []byte {
+// pop removes the first of all rows and returns it with its handles.
+func (m *merge) pop() (rec []byte, handles []event.Handle) {
 	r := m.heads[0].run
-	rec := r.pop()
+	rec, handles = r.pop()
 	if r.empty() {
 		last := len(m.heads) - 1
 		m.heads[0], m.heads[last] = m.heads[last], head{}
@@ -90,7 +103,7 @@ func (m *merge) pop() []byte {
 		m.heads[0].first = r.head().first
 	}
 	m.sink()
-	return rec
+	return rec, handles
 }
 
 // sink moves the first run to where it belongs.

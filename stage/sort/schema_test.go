@@ -118,12 +118,6 @@ func samples() []sample {
 			read := func(p []byte) []byte { return p[recordSize:][:min(int(p[1]), len(p)-recordSize)] }
 			return bytes.Compare(read(a), read(b))
 		}},
-		{event.Field{Name: "resttext", Kind: event.String, Rest: true, Off: recordSize}, func(a, b []byte) int {
-			return strings.Compare(untilNUL(a[recordSize:]), untilNUL(b[recordSize:]))
-		}},
-		{event.Field{Name: "restlen", Kind: event.Uint, Rest: true, Off: recordSize}, func(a, b []byte) int {
-			return cmp.Compare(len(a), len(b))
-		}},
 		added("addedtext", event.String, 16, 8, func(v int64) string { return strconv.FormatInt(v, 36) }, func(a, b int64) int {
 			return strings.Compare(strconv.FormatInt(a, 36), strconv.FormatInt(b, 36))
 		}),

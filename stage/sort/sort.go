@@ -14,13 +14,15 @@ package sort
 import (
 	"fmt"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/event"
 )
 
 // Options are what the user decides about sorting. The zero value leaves everything as it comes.
 type Options struct {
-	// Keys are the fields to sort by, for each data source by name. Data sources without an entry are
+	// Keys are the fields to sort by, for each data source. Data sources without an entry are
 	// left in the order in which they come.
-	Keys map[string][]Key
+	Keys map[event.SourceID][]Key
 	// MaxEntries is the number of rows that an array keeps at most; the rest is filtered out after
 	// sorting. 0: all of them. It does not apply to single events.
 	MaxEntries int

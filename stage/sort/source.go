@@ -106,9 +106,7 @@ func (s *source) pass(b *event.Batch) bool {
 	w := s.windowOf(in.Schema)
 	if w == nil {
 		s.arrived = false
-		b.Reset(in.Schema)
-		b.Rows = append(b.Rows, in.Rows...)
-		b.Lost = append(b.Lost, in.Lost...)
+		b.Copy(in)
 		return true
 	}
 	for ; s.taken < len(in.Rows); s.taken++ {

@@ -114,7 +114,7 @@ type seen struct {
 func wrap(t testing.TB, src pipeline.Source, o sort.Options) pipeline.Source {
 	t.Helper()
 	if o.Keys == nil {
-		o.Keys = map[string][]sort.Key{"ds": {{Field: "key"}}}
+		o.Keys = map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}}
 	}
 	streams, err := sort.NewStreams(o)
 	check(t, err)
@@ -222,7 +222,7 @@ func checkPromise(t *testing.T, r *rand.Rand) {
 	descending := r.IntN(3) == 0
 	before := func(a, b seen) bool { return a.key < b.key != descending && a.key != b.key }
 	src := &live{schemas: []*event.Schema{pairSchema("ds", true)}, arrivals: arrivals, err: io.EOF}
-	keys := map[string][]sort.Key{"ds": {{Field: "key", Descending: descending}}}
+	keys := map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key", Descending: descending}}}
 	rows, lost, err := drink(t, t.Context(), wrap(t, src, sort.Options{Keys: keys, Window: window}))
 	if err != io.EOF {
 		t.Fatal(err)
@@ -296,7 +296,7 @@ func TestStreamsSortLikeTheValues(t *testing.T) {
 		}
 		slices.SortStableFunc(want, compare)
 		src := &fixed{batches: append(batches, batchOf(s, nil))}
-		wrapped := wrap(t, src, sort.Options{Keys: map[string][]sort.Key{"ds": keys}, Window: time.Hour})
+		wrapped := wrap(t, src, sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: keys}, Window: time.Hour})
 		var got [][]byte
 		var b event.Batch
 		for wrapped.Next(t.Context(), &b) == nil {
@@ -435,7 +435,7 @@ func TestStreamCountsTexts(t *testing.T) {
 		src.arrivals = append(src.arrivals, arrival{rows: outOfOrder(rand.New(rand.NewPCG(1, uint64(i))), 100, 10)})
 	}
 	wrapped := wrap(t, src, sort.Options{
-		Keys: map[string][]sort.Key{"ds": {{Field: "text"}}}, Window: time.Hour, MaxHeld: held * (rowBytes + 8 + textBytes),
+		Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "text"}}}, Window: time.Hour, MaxHeld: held * (rowBytes + 8 + textBytes),
 	})
 	var b event.Batch
 	for n := 0; wrapped.Next(t.Context(), &b) == nil; {
@@ -457,7 +457,7 @@ func TestStreamsOfOneSourceHaveTheirOwnTimes(t *testing.T) {
 		}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		keys := map[string][]sort.Key{"ds": {{Field: "key"}}, "ds2": {{Field: "key"}}}
+		keys := map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}, {Name: "ds2"}: {{Field: "key"}}}
 		rows, _, err := drink(t, ctx, wrap(t, src, sort.Options{Keys: keys}))
 		if err != io.EOF || serials(rows) != "1 3 0 2 4" {
 			t.Fatalf("got %s, %v", serials(rows), err)
@@ -552,7 +552,7 @@ func TestStreamPassesOtherDataSources(t *testing.T) {
 				{at: 2 * time.Second, schema: 0, rows: [][]byte{pair(3, 6), pair(0, 7)}},
 			},
 		}
-		keys := map[string][]sort.Key{"ds": {{Field: "key"}}, "array": {{Field: "key"}}}
+		keys := map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}, {Name: "array"}: {{Field: "key"}}}
 		rows, lost, err := drink(t, t.Context(), wrap(t, src, sort.Options{Keys: keys}))
 		if err != io.EOF || serials(rows) != "2 3 4 5 1 0 7 6" || len(lost) != 1 {
 			t.Errorf("got %s, %v", serials(rows), err)
@@ -565,7 +565,7 @@ func TestStreamPassesOtherDataSources(t *testing.T) {
 
 func TestWrapOnlyWhatIsSorted(t *testing.T) {
 	t.Parallel()
-	streams, err := sort.NewStreams(sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: "key"}}}})
+	streams, err := sort.NewStreams(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}}})
 	check(t, err)
 	for _, s := range []*event.Schema{pairSchema("other", true), pairSchema("ds", false)} {
 		src := &live{schemas: []*event.Schema{s}}
@@ -593,7 +593,7 @@ func TestStreamsKnowWhatIsKnownBeforeTheStages(t *testing.T) {
 		"keyy":    `there is no field "keyy" to sort by; did you mean "key"?`,
 		"looked":  `field "looked" cannot order single events: it is looked up after they were sorted`,
 	} {
-		streams, err := sort.NewStreams(sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: name}}}})
+		streams, err := sort.NewStreams(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: name}}}})
 		check(t, err)
 		s := pairSchema("ds", true)
 		s.Add(event.Field{Name: "meaning", Kind: event.String, Text: nothing})
@@ -615,18 +615,18 @@ func TestStreamsInTheLedger(t *testing.T) {
 		}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
-		streams, err := sort.NewStreams(sort.Options{Keys: map[string][]sort.Key{"ds": {{Field: "n", Descending: true}}}})
+		streams, err := sort.NewStreams(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "n", Descending: true}}}})
 		check(t, err)
 		var sink text
 		runner := pipeline.Runner{
 			Sources: []pipeline.Source{streams.Wrap(src)}, Stages: []pipeline.Stage{streams},
-			Sink: &sink, Ledger: &pipeline.Ledger{},
+			Sinks: []pipeline.NamedSink{{Sink: &sink}}, Ledger: &pipeline.Ledger{},
 		}
 		check(t, runner.Run(ctx))
 		if got, want := sink.String(), "5421\n"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if got, want := runner.Ledger.Account("ds").Totals(), (pipeline.Totals{Delivered: 4, Lost: 7}); got != want {
+		if got, want := runner.Ledger.Account(event.SourceID{Name: "ds"}, "").Totals(), (pipeline.Totals{Delivered: 4, Lost: 7}); got != want {
 			t.Errorf("totals %+v, want %+v", got, want)
 		}
 	})

@@ -42,9 +42,17 @@ func (s *Streams) Extend(schema *event.Schema) error {
 	return nil
 }
 
+// Reads implements pipeline.Stage. What a stage would have to fill cannot order single events, and Bind says so.
+func (s *Streams) Reads(schema *event.Schema) (event.FieldSet, error) {
+	if !schema.Single {
+		return event.FieldSet{}, nil
+	}
+	return s.o.reads(schema)
+}
+
 // Bind implements pipeline.Stage. It returns no Func.
 func (s *Streams) Bind(schema *event.Schema, _ event.FieldSet) (pipeline.Func, error) {
-	wanted := s.o.Keys[schema.Name]
+	wanted := s.o.Keys[schema.ID()]
 	if !schema.Single || len(wanted) == 0 {
 		return nil, nil
 	}
@@ -88,5 +96,5 @@ func (s *Streams) Wrap(src pipeline.Source) pipeline.Source {
 }
 
 func (s *Streams) sorts(schema *event.Schema) bool {
-	return schema.Single && len(s.o.Keys[schema.Name]) > 0
+	return schema.Single && len(s.o.Keys[schema.ID()]) > 0
 }

@@ -26,9 +26,12 @@ func bindKeys(s *event.Schema, wanted []Key) (*keys, error) {
 		if err != nil {
 			return nil, err
 		}
-		k := newKey(&s.Fields[i], w.Descending)
+		k, err := newKey(s, i, w.Descending)
+		if err != nil {
+			return nil, err
+		}
 		ks.all = append(ks.all, k)
-		ks.words += k.op.words()
+		ks.words += k.words()
 	}
 	if len(ks.all) == 0 {
 		return nil, fmt.Errorf("no field to sort by")
@@ -115,7 +118,7 @@ func (ks *keys) compareAll(t *table, a uint32, u *table, b uint32) int {
 		if x[0] != y[0] {
 			return cmp.Compare(x[0], y[0])
 		}
-		n := k.op.words()
+		n := k.words()
 		if n == 2 {
 			if c := k.compareSecond(t, x[1], u, y[1]); c != 0 {
 				return c
@@ -128,7 +131,7 @@ func (ks *keys) compareAll(t *table, a uint32, u *table, b uint32) int {
 
 // compareSecond compares the second words of keys whose first ones are equal.
 func (k *key) compareSecond(t *table, x uint64, u *table, y uint64) int {
-	if !k.op.isText() {
+	if !k.isText() {
 		return cmp.Compare(x, y)
 	}
 	c := bytes.Compare(t.text(x), u.text(y))

@@ -21,12 +21,14 @@ const (
 //
 // Time is counted in slices of the window.
 type window struct {
-	schema *event.Schema
-	keys   *keys
-	limit  int // of held, in bytes
-	held   int // what the runs in the queue take up
-	full   bool
-	lost   []event.Loss
+	schema  *event.Schema
+	columns []event.Column
+	handles [][]event.Handle // of the rows that are let out, for each column
+	keys    *keys
+	limit   int // of held, in bytes
+	held    int // what the runs in the queue take up
+	full    bool
+	lost    []event.Loss
 
 	queue queue // runs in the order of their arrival; the first has rows
 	open  *run  // the last of them, while it still takes rows
@@ -37,13 +39,16 @@ type window struct {
 }
 
 func newWindow(schema *event.Schema, ks *keys, limit int) *window {
-	return &window{schema: schema, keys: ks, limit: limit, heads: merge{keys: ks}}
+	columns := schema.Columns()
+	return &window{
+		schema: schema, columns: columns, handles: make([][]event.Handle, len(columns)), keys: ks, limit: limit, heads: merge{keys: ks},
+	}
 }
 
 // add copies a row of b, unless there is no room. Then emit has to be called before the next try.
 func (w *window) add(b *event.Batch, row int, now int64) bool {
 	rec := b.Rows[row]
-	need := len(rec) + rowBytes(w.keys)
+	need := len(rec) + rowBytes(w.keys) + 4*len(w.columns)
 	if w.held > 0 && w.held+need > w.limit {
 		w.full = true
 		return false
@@ -52,8 +57,7 @@ func (w *window) add(b *event.Batch, row int, now int64) bool {
 	texts := len(w.open.texts)
 	w.keys.add(&w.open.table, b, row)
 	need += len(w.open.texts) - texts
-	w.open.data = append(w.open.data, rec...)
-	w.open.ends = append(w.open.ends, uint32(len(w.open.data)))
+	w.open.add(b, row, w.columns)
 	w.open.bytes += need
 	w.held += need
 	return true
@@ -108,8 +112,13 @@ func (w *window) emit(b *event.Batch, now int64, final bool) bool {
 	w.lost = w.lost[:0]
 	for len(b.Rows) < maxBatchRows && w.mustGo(now, final) {
 		w.seal()
-		b.Rows = append(b.Rows, w.pop())
+		w.letOut(b)
 	}
+	for i, c := range w.columns {
+		copy(c.Fill(b), w.handles[i])
+		w.handles[i] = w.handles[i][:0]
+	}
+	b.More = w.mustGo(now, final)
 	return true
 }
 
@@ -120,16 +129,19 @@ func (w *window) mustGo(now int64, final bool) bool {
 	return some && (final || w.full || due <= now)
 }
 
-// pop removes the row that is the first of all and returns it. It is valid until the next add.
-func (w *window) pop() []byte {
-	rec := w.heads.pop()
+// letOut moves the row that is the first of all to b. It is valid until the next add.
+func (w *window) letOut(b *event.Batch) {
+	rec, handles := w.heads.pop()
+	b.Rows = append(b.Rows, rec)
+	for i, h := range handles {
+		w.handles[i] = append(w.handles[i], h)
+	}
 	for r := w.queue.first; r != nil && r.empty(); r = w.queue.first {
 		w.queue.pop()
 		w.held -= r.bytes
 		w.full = false
 		w.recycle(r)
 	}
-	return rec
 }
 
 // recycle keeps the memory of a run for others. As many runs are kept as are in use, for more of the
