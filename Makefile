@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 LDFLAGS := -s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version=$(VERSION)
-OBJECTS := internal/builtin/objects
+OBJECTS := catalog/objects
 
 # What "make run" runs, and for how long.
 GADGET  ?= trace_open
@@ -85,7 +85,7 @@ help: ## list what make can do
 AGAIN := $(if $(CI),-count=1)
 
 # The packages in which goroutines meet.
-RACE := ./pipeline/... ./wire/... ./gadget/... ./semtype/userdb/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
+RACE := ./pipeline/... ./wire/... ./gadget/... ./host/userdb/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
 
 AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

@@ -29,6 +29,8 @@ type byCPU struct {
 	rows map[int]uint64
 }
 
+func (s *byCPU) Bind(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
+
 func (s *byCPU) Write(b *event.Batch) error {
 	for _, row := range b.Rows {
 		s.rows[int(s.cpu.Uint(row))]++
@@ -44,9 +46,9 @@ func TestLedgerClosesForEachCPU(t *testing.T) {
 		g := start(t, parse(t, "times"), o)
 		sink := &byCPU{cpu: field(t, g.source(t).Schemas()[0], "cpu"), rows: make(map[int]uint64)}
 		ledger := &pipeline.Ledger{}
-		made := runUnderStorm(t, g, &pipeline.Runner{Sources: g.Sources(), Sink: sink, Ledger: ledger})
+		made := runUnderStorm(t, g, &pipeline.Runner{Sources: g.Sources(), Sinks: []pipeline.NamedSink{{Sink: sink}}, Ledger: ledger})
 		got := maps.Clone(sink.rows)
-		for _, l := range ledger.Account("times").Losses() {
+		for _, l := range ledger.Account(event.SourceID{Name: "times"}, "").Losses() {
 			if l.Cause != event.BufferFull {
 				t.Errorf("a loss by %s", l.Cause)
 			}
@@ -55,7 +57,7 @@ func TestLedgerClosesForEachCPU(t *testing.T) {
 		if !maps.Equal(got, made) {
 			t.Errorf("delivered and lost by CPU %v, want %v", got, made)
 		}
-		totals := ledger.Account("times").Totals()
+		totals := ledger.Account(event.SourceID{Name: "times"}, "").Totals()
 		if totals.Lost == 0 || totals.Delivered == 0 {
 			t.Errorf("no overload: %+v", totals)
 		}
@@ -90,7 +92,7 @@ func runUnderStorm(t *testing.T, g *running, runner *pipeline.Runner) map[int]ui
 		})
 	}
 	var watch sync.WaitGroup
-	watch.Go(func() { wantMonotonic(t, ctx, runner.Ledger.Account("times")) })
+	watch.Go(func() { wantMonotonic(t, ctx, runner.Ledger.Account(event.SourceID{Name: "times"}, "")) })
 	go func() {
 		defer cancel()
 		storm.Wait()

@@ -480,6 +480,8 @@ func TestLossIsReportedAtTheEnd(t *testing.T) {
 // counter is a sink that counts.
 type counter struct{ rows atomic.Uint64 }
 
+func (c *counter) Bind(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
+
 func (c *counter) Write(b *event.Batch) error {
 	c.rows.Add(uint64(len(b.Rows)))
 	return nil
@@ -493,7 +495,7 @@ func TestLedgerUnderOverload(t *testing.T) {
 		g := start(t, parse(t, "records"), o)
 		ctx, cancel := context.WithCancel(t.Context())
 		sink, ledger := &counter{}, &pipeline.Ledger{}
-		runner := pipeline.Runner{Sources: g.Sources(), Sink: sink, Ledger: ledger, Stop: func() {
+		runner := pipeline.Runner{Sources: g.Sources(), Sinks: []pipeline.NamedSink{{Sink: sink}}, Ledger: ledger, Stop: func() {
 			if err := g.Detach(); err != nil {
 				t.Error(err)
 			}
@@ -510,7 +512,7 @@ func TestLedgerUnderOverload(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-done
-		totals := ledger.Account("records").Totals()
+		totals := ledger.Account(event.SourceID{Name: "records"}, "").Totals()
 		if want := sum(produced(t, g)); want != 300*255 || totals.Produced() != want || totals.Delivered != sink.rows.Load() {
 			t.Errorf("produced %d, the ledger says %+v", want, totals)
 		}

@@ -3,7 +3,7 @@
 
 // Command gadgets compiles every gadget below a folder, for embedding.
 //
-//	go run ./build/gadgets -o internal/builtin/objects gadgets
+//	go run ./build/gadgets -o catalog/objects gadgets
 //
 // For each folder NAME it makes NAME/program.o and, if the gadget has it, NAME/gadget.yaml. Files
 // that would not change are left alone, so that Go need not compile anew what embeds them, and

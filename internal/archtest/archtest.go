@@ -28,8 +28,8 @@ type Rules struct {
 	Families []string
 	// StandardOnly are packages that import nothing but the standard library.
 	StandardOnly []string
-	// Sideways lists the imports on one floor that are wanted: importer and imported.
-	Sideways map[string]string
+	// Sideways lists the imports on one floor that are wanted: importer and those it imports.
+	Sideways map[string][]string
 }
 
 // Package is what "go list" tells about a package.
@@ -100,7 +100,7 @@ func (r *Rules) checkImport(wrong []string, from, path string, test bool) []stri
 	switch {
 	case theirs > mine:
 		return append(wrong, fmt.Sprintf("%s (floor %d) imports %s (floor %d): imports go down only", from, mine, to, theirs))
-	case theirs == mine && !test && r.Sideways[part] != toPart:
+	case theirs == mine && !test && !slices.Contains(r.Sideways[part], toPart):
 		return append(wrong, fmt.Sprintf("%s imports %s, both on floor %d: imports go down only", from, to, mine))
 	}
 	return wrong

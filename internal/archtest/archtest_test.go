@@ -88,8 +88,8 @@ func badModule(t *testing.T) string {
 	imports("stage/one/p.go", "@/stage/two", "@/stage/one/inner", "@/pipeline")
 	imports("stage/one/inner/p.go", "@/stage/one")
 	imports("stage/two/p.go")
-	imports("internal/builtin/p.go")
-	imports("internal/cli/p.go", "@/internal/builtin", "@/gadget") // fine: listed
+	imports("run/p.go", "@/gadget") // fine: listed
+	imports("internal/cli/p.go", "@/run", "@/gadget")
 	imports("surprise/p.go", "@/event")
 	return root
 }

@@ -17,9 +17,10 @@ func Gizmo() *Rules {
 
 			"cmd/gizmo": 5,
 
-			"internal/cli":     4,
-			"internal/builtin": 4,
+			"internal/cli": 4,
 
+			"run":       3,
+			"catalog":   3,
 			"gadget":    3,
 			"oci":       3,
 			"container": 3,
@@ -27,10 +28,12 @@ func Gizmo() *Rules {
 
 			"encode":    2,
 			"stage":     2,
+			"sink":      2,
 			"wire":      2,
 			"btfschema": 2,
 			"metadata":  2,
 
+			"host":       1,
 			"semtype":    1,
 			"pipeline":   1,
 			"annotation": 1,
@@ -46,10 +49,11 @@ func Gizmo() *Rules {
 
 			"gadgets/internal/workload": 0, // for the workloads of all gadgets
 		},
-		Families:     []string{"stage", "gadgets"},
+		Families:     []string{"stage", "sink", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
-		Sideways: map[string]string{
-			"internal/cli": "internal/builtin", // the command line uses the wiring
+		Sideways: map[string][]string{
+			"catalog": {"gadget", "build"}, // finds images, and has folders compiled
+			"run":     {"gadget"},          // loads images
 		},
 	}
 }

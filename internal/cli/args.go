@@ -6,13 +6,13 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/run"
 )
 
 // noArgs rejects arguments, with the nearest command if there is one.
@@ -66,14 +66,9 @@ func (s *seconds) String() string { return time.Duration(*s).String() }
 func (s *seconds) Type() string   { return "SECONDS" }
 
 func (s *seconds) Set(text string) error {
-	duration := text
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
-		duration = strconv.FormatFloat(n, 'f', -1, 64) + "s"
+	d, err := run.ParseSeconds(text)
+	if err == nil {
+		*s = seconds(d)
 	}
-	d, err := time.ParseDuration(duration)
-	if err != nil || d < 0 {
-		return fmt.Errorf("want a number of seconds or a duration like 1m30s, got %q", text)
-	}
-	*s = seconds(d)
-	return nil
+	return err
 }

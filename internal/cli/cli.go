@@ -12,12 +12,14 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/run"
 )
 
 // Streams are where a command reads and writes.
@@ -38,6 +40,7 @@ const (
 type app struct {
 	Streams
 	verbose bool
+	logger  *slog.Logger
 }
 
 // Main runs the program with the given arguments and returns its exit code.
@@ -81,7 +84,8 @@ func (a *app) setUpLogging() {
 	if a.verbose {
 		level = slog.LevelDebug
 	}
-	slog.SetDefault(slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level})))
+	a.logger = slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: level}))
+	slog.SetDefault(a.logger)
 }
 
 // errLost is the outcome of a run that lost events where none may be lost.
@@ -94,7 +98,7 @@ func (a *app) report(err error) int {
 	switch {
 	case err == nil:
 		return exitOK
-	case isReaderGone(err):
+	case run.IsReaderGone(err):
 		return exitOK
 	case errors.Is(err, errLost):
 		fmt.Fprintf(a.Err, "gizmo: %v\n", err)
@@ -102,17 +106,39 @@ func (a *app) report(err error) int {
 	case errors.As(err, &compile):
 		fmt.Fprint(a.Err, compile.Output)
 	}
-	fmt.Fprintf(a.Err, "gizmo: %v\n", err)
+	for _, e := range parts(err) {
+		fmt.Fprintf(a.Err, "gizmo: %s\n", inFlags(e))
+	}
 	if errors.As(err, &verifier) {
 		a.printVerifierLog(verifier)
 	}
 	return exitFailed
 }
 
-// isReaderGone reports whether who read the output wanted no more of it, as head does after some
-// lines. A recording whose reader has gone is a failure.
-func isReaderGone(err error) bool {
-	return errors.Is(err, syscall.EPIPE) && !errors.Is(err, errRecord)
+// parts takes joined errors apart.
+func parts(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || strings.Count(err.Error(), "\n") == 0 { // joined errors are told in lines
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, parts(e)...)
+	}
+	return all
+}
+
+// inFlags returns the message of an error with the flags of the command line in place of the library's options.
+func inFlags(err error) string {
+	message := err.Error()
+	var option *run.OptionError
+	if errors.As(err, &option) {
+		return strings.Replace(message, option.Error(), "--"+option.Error(), 1)
+	}
+	if errors.Is(err, run.ErrRecord) {
+		return strings.Replace(message, run.ErrRecord.Error()+": ", "--record: ", 1)
+	}
+	return message
 }
 
 func (a *app) printVerifierLog(e *gadget.VerifierError) {

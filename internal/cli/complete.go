@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/catalog"
 )
 
 // completeRun returns what the last word after "run" may become, but for the flags that all gadgets have:
@@ -28,7 +28,7 @@ func (a *app) completeRun(cmd *cobra.Command, args []string, word string, f *run
 	case found:
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return builtin.Gadgets(), cobra.ShellCompDirectiveDefault
+	return catalog.Names(), cobra.ShellCompDirectiveDefault
 }
 
 // isValue reports whether what comes after args is the value of a flag.
@@ -43,12 +43,12 @@ func isValue(cmd *cobra.Command, args []string) bool {
 // completeFlags adds the flags of a gadget to the command, and returns those that begin with word. Of a
 // gadget that cannot be found or built nothing is known.
 func (a *app) completeFlags(cmd *cobra.Command, name, word string, f *runFlags) []string {
-	img, _, err := a.findGadget(cmd.Context(), name)
+	g, err := a.catalog().Find(cmd.Context(), name)
 	if err != nil {
 		return nil
 	}
 	own := pflag.NewFlagSet(name, pflag.ContinueOnError)
-	if _, _, err := registerGadget(own, img, f); err != nil {
+	if _, _, err := registerGadget(own, g.Image, f); err != nil {
 		return nil
 	}
 	cmd.Flags().AddFlagSet(own)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -38,10 +38,10 @@ func registerCustom(fs *pflag.FlagSet, img *gadget.Image) (*customFlags, error) 
 	return f, nil
 }
 
-// apply returns the image with the metadata that the values make of it.
-func (f *customFlags) apply(img *gadget.Image, warn builtin.Warn) (*gadget.Image, error) {
+// apply returns the gadget with the metadata that the values make of it.
+func (f *customFlags) apply(g *catalog.Gadget) (*catalog.Gadget, error) {
 	if len(f.params) == 0 {
-		return img, nil
+		return g, nil
 	}
 	values := make(map[string]string)
 	for i, text := range f.texts {
@@ -49,5 +49,5 @@ func (f *customFlags) apply(img *gadget.Image, warn builtin.Warn) (*gadget.Image
 			values[f.params[i].Name] = text
 		}
 	}
-	return builtin.WithCustom(img, values, warn)
+	return g.WithCustom(values)
 }

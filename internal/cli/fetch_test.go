@@ -4,10 +4,7 @@
 package cli
 
 import (
-	"maps"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -40,73 +37,6 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 
 var everyKind = map[string]gadget.SourceKind{
 	"a": gadget.MapIterator, "b": gadget.MapIterator, "iter": gadget.Iterator, "tracer": gadget.Tracer,
-}
-
-func TestFetches(t *testing.T) {
-	annotations := map[string]annotation.Set{"b": {"fetch-interval": "5s", "fetch-count": "2", "ebpf.map.flush-on-stop": "true"}}
-	type fetches = map[string]gadget.Fetch
-	iter := gadget.Fetch{Count: 1}
-	b := gadget.Fetch{Interval: 5 * time.Second, Count: 2, Flush: true}
-	for _, c := range []struct {
-		args string
-		want fetches
-	}{
-		{"", fetches{"a": {}, "b": b, "iter": iter}},
-		{"--map-fetch-interval 2", fetches{
-			"a": {Interval: 2 * time.Second}, "b": {Interval: 2 * time.Second, Count: 2, Flush: true}, "iter": iter}},
-		{"--map-fetch-interval 1000ms --map-fetch-count 7", fetches{
-			"a": {Interval: time.Second, Count: 7}, "b": {Interval: time.Second, Count: 7, Flush: true}, "iter": iter}},
-		{"--map-fetch-interval a:1m30s --map-fetch-count b:0", fetches{
-			"a": {Interval: 90 * time.Second}, "b": {Interval: 5 * time.Second, Flush: true}, "iter": iter}},
-		{"--map-fetch-interval 3s,a:0", fetches{
-			"a": {Interval: gadget.AtEnd}, "b": {Interval: 3 * time.Second, Count: 2, Flush: true}, "iter": iter}},
-	} {
-		img, specs := imageOf(t, everyKind, annotations)
-		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-		f := registerFetch(fs, img)
-		if err := fs.Parse(strings.Fields(c.args)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := f.fetches(img, specs)
-		if err != nil || !maps.Equal(got, c.want) {
-			t.Errorf("%q: got %+v, %v, want %+v", c.args, got, err, c.want)
-		}
-	}
-}
-
-// What the command line annotates comes before gadget.yaml.
-func TestFetchesFollowAnnotations(t *testing.T) {
-	img, specs := imageOf(t, everyKind, map[string]annotation.Set{"a": {"fetch-interval": "5s"}})
-	for _, name := range []string{"a", "iter"} {
-		specs[name] = annotation.Merge(specs[name], &annotation.Spec{Source: annotation.Set{"fetch-interval": "7s"}})
-	}
-	got, err := registerFetch(pflag.NewFlagSet("", pflag.ContinueOnError), img).fetches(img, specs)
-	if err != nil || got["a"].Interval != 7*time.Second || got["iter"] != (gadget.Fetch{Interval: 7 * time.Second}) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
-func TestWrongFetches(t *testing.T) {
-	for _, c := range []struct{ args, want string }{
-		{"--map-fetch-interval soon", `--map-fetch-interval: want a number of seconds or a duration like 1m30s, got "soon"`},
-		{"--map-fetch-interval -1", "--map-fetch-interval: want a number of seconds"},
-		{"--map-fetch-interval a:1s,c:2s", `--map-fetch-interval: there is no data source "c"`},
-		{"--map-fetch-interval iter:1s", `--map-fetch-interval: there is no data source "iter"`},
-		{"--map-fetch-count many", `--map-fetch-count: want a whole number from 0 to 2147483647, got "many"`},
-		{"--map-fetch-count=-1", `--map-fetch-count: want a whole number from 0 to 2147483647, got "-1"`},
-		{"--map-fetch-count 2147483648", "--map-fetch-count: want a whole number"},
-		{"--map-fetch-count b:", `--map-fetch-count: want a whole number`},
-	} {
-		img, specs := imageOf(t, everyKind, nil)
-		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-		f := registerFetch(fs, img)
-		if err := fs.Parse(strings.Fields(c.args)); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := f.fetches(img, specs); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%q: got %+v and the error %v, want %q", c.args, got, err, c.want)
-		}
-	}
 }
 
 func TestFetchFlagsAreForMapsOnly(t *testing.T) {

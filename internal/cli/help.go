@@ -6,13 +6,15 @@ package cli
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/run"
+	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
 // addUsualCommands adds help and completion as the library makes them, but for names that do not
@@ -42,14 +44,12 @@ func knownCommand(help *cobra.Command, args []string) error {
 
 // gadgetHelp describes a gadget: what it shows, its flags, its fields.
 func (a *app) gadgetHelp(cmd *cobra.Command, img *gadget.Image) error {
-	host := builtin.NewHost()
-	defer host.Close()
 	fmt.Fprintf(a.Out, "%s: %s\n\nUsage:\n  %s\n\nFlags:\n%s%s", img.Metadata.Name, img.Metadata.Description,
 		cmd.UseLine(), cmd.LocalFlags().FlagUsages(), cmd.InheritedFlags().FlagUsages())
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
-		if err := builtin.Compose(s, d.Annotations, &host.Env, nil); err != nil {
+		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets appear only by name):\n", s.Name)

@@ -18,9 +18,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -62,7 +62,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 }
 
 func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
-	res, err := a.compileDir(ctx, dir, f.arch)
+	res, err := a.catalog().Compile(ctx, dir, f.arch)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 			return err
 		}
 	}
-	img, err := parseDir(dir, res)
+	img, err := catalog.ParseBuilt(dir, res)
 	if err != nil {
 		return err
 	}
@@ -93,47 +93,9 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 	return err
 }
 
-// buildDir compiles, analyses and checks the gadget in a directory.
-func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, error) {
-	res, err := a.compileDir(ctx, dir, "")
-	if err != nil {
-		return nil, err
-	}
-	img, err := parseDir(dir, res)
-	if err != nil {
-		return nil, err
-	}
-	if err := builtin.Check(img); err != nil {
-		return nil, err
-	}
-	return img, nil
-}
-
-func (a *app) compileDir(ctx context.Context, dir, arch string) (*build.Result, error) {
-	o := build.Options{Arch: arch}
-	if a.verbose {
-		o.Verbose = a.Err
-	}
-	res, err := build.Dir(ctx, dir, &o)
-	if err == nil {
-		fmt.Fprint(a.Err, res.Warnings)
-	}
-	return res, err
-}
-
-// parseDir analyses what came out of a directory, whose name the gadget has unless gadget.yaml gives
-// another.
-func parseDir(dir string, res *build.Result) (*gadget.Image, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	return builtin.Parse(filepath.Base(abs), res.Object, res.Metadata)
-}
-
 // checkImage checks the metadata of an image, and what each value of its custom params makes of it.
 func checkImage(img *gadget.Image, object []byte) error {
-	if err := builtin.Check(img); err != nil {
+	if err := catalog.Check(img); err != nil {
 		return err
 	}
 	return eachCustomValue(img.Metadata, func(meta *metadata.Metadata) error {
@@ -141,7 +103,7 @@ func checkImage(img *gadget.Image, object []byte) error {
 		if err != nil {
 			return err
 		}
-		return builtin.Check(patched)
+		return catalog.Check(patched)
 	})
 }
 
@@ -185,7 +147,7 @@ func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) err
 
 // updateMetadata writes to gadget.yaml what it does not mention of the object, and returns its text.
 func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
-	img, err := parseDir(dir, res)
+	img, err := catalog.ParseBuilt(dir, res)
 	if err != nil {
 		return nil, err
 	}
@@ -265,41 +227,13 @@ func replaceFile(path string, data []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// findGadget returns the image that a name on the command line stands for: a built-in gadget, a
-// directory or an object. A name with a slash, or that of a folder with a program or of a file, is one of
-// the latter. What is not known of the metadata is an error, unless there is somebody to warn.
-func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, builtin.Warn, error) {
-	if !strings.ContainsRune(name, filepath.Separator) {
-		img, err := builtin.Gadget(name)
-		if err == nil || !errors.Is(err, builtin.ErrUnknownGadget) {
-			return img, nil, err
-		}
-		if _, statErr := os.Stat(filepath.Join(name, "program.bpf.c")); errors.Is(statErr, fs.ErrNotExist) {
-			return nil, nil, err
-		}
+// catalog finds gadgets.
+func (a *app) catalog() *catalog.Catalog {
+	c := &catalog.Catalog{Warn: a.warnUnknown, Messages: a.Err}
+	if a.verbose {
+		c.Build.Verbose = a.Err
 	}
-	if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
-		img, err := a.openObject(name)
-		return img, a.warnUnknown, err
-	}
-	img, err := a.buildDir(ctx, name)
-	return img, nil, err
-}
-
-// openObject reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
-// there is one.
-func (a *app) openObject(path string) (*gadget.Image, error) {
-	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	object, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer object.Close()
-	name := strings.TrimSuffix(filepath.Base(path), ".o")
-	return builtin.ParseForeign(name, object, yaml, a.warnUnknown)
+	return c
 }
 
 // warnUnknown tells of names in the metadata that this version does not know, a line for each.

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,21 +79,21 @@ func TestNewerMetadata(t *testing.T) {
 func TestNewerPatches(t *testing.T) {
 	var out strings.Builder
 	a := &app{Streams: Streams{Err: &out}}
-	img, warn, err := a.findGadget(t.Context(), builtElsewhere(t, newerYAML))
+	found, err := a.catalog().Find(t.Context(), builtElsewhere(t, newerYAML))
 	if err != nil {
 		t.Fatal(err)
 	}
 	out.Reset()
-	f := &customFlags{params: img.Metadata.CustomParams(), texts: []string{"blue"}}
-	patched, err := f.apply(img, warn)
-	if err != nil || patched.Metadata.Description != "in blue" || patched.Metadata.Source("calls").Fields["count"]["columns.width"] != "9" {
+	f := &customFlags{params: found.Image.Metadata.CustomParams(), texts: []string{"blue"}}
+	patched, err := f.apply(found)
+	if err != nil || patched.Image.Metadata.Description != "in blue" || patched.Image.Metadata.Source("calls").Fields["count"]["columns.width"] != "9" {
 		t.Errorf("got %+v, %v", patched, err)
 	}
 	if want := warnings([]string{`gadget.yaml:12:27: custom param "mode": unknown key "colour"`}); out.String() != want {
 		t.Errorf("got %s\nwant %s", out.String(), want)
 	}
-	if _, err := f.apply(img, nil); err == nil || !strings.Contains(err.Error(), `unknown key "colour"`) {
-		t.Errorf("without anybody to warn: %v", err)
+	if _, err := new(catalog.Catalog).Find(t.Context(), builtElsewhere(t, newerYAML)); err == nil || !strings.Contains(err.Error(), "unknown key") {
+		t.Errorf("without anyone to warn: %v", err)
 	}
 }
 

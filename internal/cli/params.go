@@ -32,24 +32,15 @@ func registerParams(fs *pflag.FlagSet, img *gadget.Image) (*paramFlags, error) {
 	return &paramFlags{fs, img.Params}, nil
 }
 
-// values returns the params that were set, by variable.
-func (f *paramFlags) values() (map[string]gadget.Value, error) {
-	values := make(map[string]gadget.Value)
+// values returns the params that were set, by key.
+func (f *paramFlags) values() map[string]string {
+	values := make(map[string]string)
 	for i := range f.params {
-		flag := f.fs.Lookup(f.params[i].Key)
-		if !flag.Changed && f.params[i].Mandatory {
-			return nil, fmt.Errorf("the gadget needs a value for --%s (%s)", flag.Name, flag.Usage)
+		if flag := f.fs.Lookup(f.params[i].Key); flag.Changed {
+			values[flag.Name] = flag.Value.String()
 		}
-		if !flag.Changed {
-			continue
-		}
-		v, err := f.params[i].Parse(flag.Value.String())
-		if err != nil {
-			return nil, err
-		}
-		values[f.params[i].Var] = v
 	}
-	return values, nil
+	return values
 }
 
 // paramValue makes a param a flag's value.

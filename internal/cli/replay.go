@@ -5,16 +5,13 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/gizmo-ebpf/gizmo/annotation"
-	"github.com/gizmo-ebpf/gizmo/pipeline"
-	"github.com/gizmo-ebpf/gizmo/semtype"
-	"github.com/gizmo-ebpf/gizmo/semtype/userdb"
+	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
@@ -36,7 +33,7 @@ func (a *app) replayCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOnLoss bool) error {
+func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOnLoss bool) (err error) {
 	in := a.In
 	if path != "-" {
 		file, err := os.Open(path)
@@ -46,40 +43,32 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		defer file.Close()
 		in = file
 	}
-	r, err := wire.NewReader(in)
+	recording, err := wire.NewReader(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	defer r.Close()
-	s := &session{app: a, flags: flags, failOnLoss: failOnLoss, sources: []pipeline.Source{r}}
-	if s.specs, err = recordedSpecs(r.Header()); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	machine := &r.Header().Machine
-	env := semtype.Env{
-		Arch: machine.Arch, BootOffset: r.BootOffset,
-		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups),
-	}
-	if err := s.bind(&env); err != nil {
+	defer recording.Close()
+	options := a.options(flags)
+	options.Text.Block = true
+	r, err := run.Replay(recording, options)
+	if err != nil {
 		return err
 	}
-	if err := s.run(ctx); err != nil {
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if err := a.finish(r, r.Run(ctx), failOnLoss); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
 }
 
-// recordedSpecs returns the annotations that the recording was made with, by data source.
-func recordedSpecs(h *wire.Header) (map[string]*annotation.Spec, error) {
-	specs := make(map[string]*annotation.Spec)
-	for _, d := range h.DataSources {
-		spec := &annotation.Spec{}
-		if len(d.Annotations) > 0 {
-			if err := json.Unmarshal(d.Annotations, spec); err != nil {
-				return nil, fmt.Errorf("annotations of data source %q: %w", d.Schema.Name, err)
-			}
-		}
-		specs[d.Schema.Name] = spec
+// finish prints the account of a run that has ended, and returns what became of it.
+func (a *app) finish(r *run.Run, err error, failOnLoss bool) error {
+	if run.IsReaderGone(err) {
+		return err // what it did not take is no loss to tell of
 	}
-	return specs, nil
+	printLedger(a.Err, r.Ledger(), a.verbose)
+	if err == nil && failOnLoss && r.Ledger().Lost() > 0 {
+		return errLost
+	}
+	return err
 }

@@ -16,8 +16,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
 
@@ -53,7 +54,7 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run a gadget: a built-in one by name, or the one in a directory",
 		Long: "Runs a gadget until Ctrl-C and writes its events. GADGET is the name of a built-in gadget, a\n" +
 			"directory with a program.bpf.c, or an object that was built from one (image build --object),\n" +
-			"with the gadget.yaml beside it.\n\nBuilt-in gadgets: " + strings.Join(builtin.Gadgets(), ", ") +
+			"with the gadget.yaml beside it.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
 			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
 		// Which flags there are depends on the gadget, so the gadget is found first.
 		DisableFlagParsing: true,
@@ -73,15 +74,15 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	// Building the gadget comes before the flags are parsed and should be told of, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
 	a.setUpLogging()
-	name, found := firstArgument(cmd, args)
-	if !found {
+	name, ok := firstArgument(cmd, args)
+	if !ok {
 		return a.withoutGadget(cmd, args)
 	}
-	img, warn, err := a.findGadget(cmd.Context(), name)
+	found, err := a.catalog().Find(cmd.Context(), name)
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
 	}
-	params, custom, err := registerGadget(cmd.Flags(), img, f)
+	params, custom, err := registerGadget(cmd.Flags(), found.Image, f)
 	if err != nil {
 		return err
 	}
@@ -89,7 +90,7 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 		return flagError(cmd, err)
 	}
 	if help, _ := cmd.Flags().GetBool("help"); help {
-		return a.gadgetHelp(cmd, img)
+		return a.gadgetHelp(cmd, found.Image)
 	}
 	if err := oneArg("gadget")(cmd, cmd.Flags().Args()); err != nil {
 		return err
@@ -97,14 +98,10 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if cmd.Flags().Arg(0) != name {
 		return fmt.Errorf("put the gadget before its flags: gizmo run GADGET %s", strings.Join(args, " "))
 	}
-	values, err := params.values()
-	if err != nil {
+	if found, err = custom.apply(found); err != nil {
 		return err
 	}
-	if img, err = custom.apply(img, warn); err != nil {
-		return err
-	}
-	return a.runGadget(cmd.Context(), name, img, values, f)
+	return a.runGadget(cmd.Context(), name, found.Image, params.values(), f)
 }
 
 // withoutGadget answers arguments among which there is no gadget.
@@ -130,7 +127,7 @@ func registerGadget(fs *pflag.FlagSet, img *gadget.Image, f *runFlags) (*paramFl
 		return nil, nil, err
 	}
 	for i := range img.DataSources {
-		f.events.stages.registerSource(fs, img.DataSources[i].Schema.Name)
+		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
 	}
 	return params, custom, nil
 }
@@ -185,84 +182,52 @@ func takesNextArgument(cmd *cobra.Command, arg string) bool {
 
 func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
-// runGadget runs an image that has been found, with params that have been checked.
-func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, values map[string]gadget.Value, f *runFlags) (err error) {
-	host := builtin.NewHost()
-	defer host.Close()
-	s := &session{app: a, flags: &f.events, failOnLoss: f.failOnLoss, dropSlow: f.buffers.slow == dropEvents}
-	if err := s.annotate(img, f.annotate); err != nil {
+// runGadget runs an image that has been found.
+func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, params map[string]string, f *runFlags) (err error) {
+	if err := f.buffers.check(); err != nil {
 		return err
 	}
-	// Everything that can be wrong with the flags is found before the kernel is asked for anything.
-	if err := s.check(img, &host.Env); err != nil {
-		return err
-	}
-	options, err := f.loadOptions(img, s, values)
+	plan, err := run.NewPlan(a.runOptions(name, img, params, f))
 	if err != nil {
 		return err
 	}
-	g, err := load(img, options)
+	r, err := load(ctx, plan)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, g.Close()) }()
-	s.sources = append(s.sources, g.Sources()...)
-	var rec *recording // nil: none
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return a.runLoaded(ctx, r, f)
+}
+
+// runOptions returns what all flags say.
+func (a *app) runOptions(name string, img *gadget.Image, params map[string]string, f *runFlags) run.Options {
+	o := a.options(&f.events)
+	o.Annotate = f.annotate
+	o.Text.Block = f.buffers.slow == blockRun
 	if f.record != "" {
-		if rec, err = openRecording(ctx, f.record, name, s, host); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, rec.Close()) }()
-		s.stages = append(s.stages, rec)
+		o.Record = &run.Recording{Path: f.record, Gadget: name, Version: version}
 	}
-	if err := s.bind(&host.Env); err != nil {
-		return err
-	}
-	s.start, s.stop = func() error { return begin(g, rec, host) }, func() { _ = g.Detach() }
-	return a.runLoaded(ctx, s, g, f)
+	g := run.Gadget{Image: img, Params: params}
+	g.FetchInterval, g.FetchCount = f.fetch.given()
+	g.Load.Interface = f.iface
+	g.Load.ReturnMemory = true
+	f.buffers.apply(&g.Load)
+	o.Gadgets = []run.Gadget{g}
+	return o
 }
 
 // load puts the gadget into the kernel. Next to nothing of what that takes can be freed before its end,
 // when all is returned, so the garbage collector need not look for it: that would take a tenth of the
 // start's processor time.
-func load(img *gadget.Image, o *gadget.LoadOptions) (*gadget.Gadget, error) {
+func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 	percent := debug.SetGCPercent(-1)
 	defer debug.SetGCPercent(percent)
-	return img.Load(o)
-}
-
-// begin attaches the gadget. Only when that has succeeded an older recording is overwritten; events wait
-// meanwhile.
-func begin(g *gadget.Gadget, rec *recording, host *builtin.Host) error {
-	if err := g.Attach(); err != nil {
-		return err
-	}
-	if rec != nil {
-		if err := rec.begin(host); err != nil {
-			return err
-		}
-	}
-	host.Watch()
-	return nil
-}
-
-// loadOptions are the choices of the run that concern the kernel.
-func (f *runFlags) loadOptions(img *gadget.Image, s *session, values map[string]gadget.Value) (*gadget.LoadOptions, error) {
-	if err := f.buffers.check(); err != nil {
-		return nil, err
-	}
-	fetches, err := f.fetch.fetches(img, s.specs)
-	if err != nil {
-		return nil, err
-	}
-	options := &gadget.LoadOptions{Params: values, Fetch: fetches, Interface: f.iface, ReturnMemory: true}
-	f.buffers.apply(options)
-	return options, nil
+	return plan.Load(ctx)
 }
 
 // runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
 // counted.
-func (a *app) runLoaded(ctx context.Context, s *session, g *gadget.Gadget, f *runFlags) error {
+func (a *app) runLoaded(ctx context.Context, r *run.Run, f *runFlags) error {
 	if f.buffers.stats {
 		counting, err := gadget.CountRuns()
 		if err != nil {
@@ -275,11 +240,11 @@ func (a *app) runLoaded(ctx context.Context, s *session, g *gadget.Gadget, f *ru
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
 		defer cancel()
 	}
-	err := s.run(ctx)
-	if isReaderGone(err) {
+	err := a.finish(r, r.Run(ctx), f.failOnLoss)
+	if run.IsReaderGone(err) {
 		return err
 	}
-	stats, statsErr := g.Stats()
+	stats, statsErr := r.Stats()
 	if f.buffers.stats {
 		statsErr = errors.Join(statsErr, printStats(a.Err, stats))
 	}

@@ -4,6 +4,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -15,13 +16,14 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/host/userdb"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
-	"github.com/gizmo-ebpf/gizmo/semtype/userdb"
 )
 
 var (
@@ -47,7 +49,7 @@ func image(t testing.TB) *gadget.Image {
 	if built.Warnings != "" {
 		t.Errorf("the compiler warns:\n%s", built.Warnings)
 	}
-	img, err := builtin.Parse("conformance", built.Object, built.Metadata)
+	img, err := catalog.Parse("conformance", bytes.NewReader(built.Object), built.Metadata)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,7 @@ type taken struct {
 func (k taken) compose(t testing.TB, spec *annotation.Spec, env *semtype.Env) taken {
 	t.Helper()
 	k.schema = k.schema.Clone()
-	if err := builtin.Compose(k.schema, spec, env, nil); err != nil {
+	if err := run.Compose(k.schema, spec, env, nil); err != nil {
 		t.Fatal(err)
 	}
 	return k

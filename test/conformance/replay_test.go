@@ -16,9 +16,11 @@ import (
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/host"
+	"github.com/gizmo-ebpf/gizmo/semtype"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
@@ -111,7 +113,7 @@ func TestReplayOfTrailingData(t *testing.T) {
 func TestObjectHasTheRecordedSchema(t *testing.T) {
 	t.Parallel()
 	img := image(t)
-	if err := builtin.Check(img); err != nil {
+	if err := catalog.Check(img); err != nil {
 		t.Error(err)
 	}
 	for i, s := range openRecording(t).Schemas() {
@@ -130,14 +132,14 @@ func TestObjectHasTheRecordedSchema(t *testing.T) {
 // The names of users are those that the system itself has for them.
 func TestNamesOfThisMachine(t *testing.T) {
 	t.Parallel()
-	host := builtin.NewHost()
+	machine := host.New()
 	k := replay(t)
 	k.rows = nil
 	for _, id := range []uint32{0, 1, 2, 1000, 12345, 65534, 4294967295} {
 		r := record{User: id, Group: id, Owner: creds{id, id}}
 		k.rows = append(k.rows, r.bytes(""))
 	}
-	k = k.compose(t, specOf(t, "all"), &host.Env)
+	k = k.compose(t, specOf(t, "all"), &semtype.Env{Arch: machine.Arch(), BootOffset: machine.BootOffset, Users: machine.Users(), Groups: machine.Groups()})
 	for i, e := range decodeEvents(t, k, noOptions) {
 		var r record
 		parse(t, k.rows[i], &r)

@@ -190,7 +190,7 @@ func TestSortingFollowsWhatIsShown(t *testing.T) {
 		}
 		for _, descending := range []bool{false, true} {
 			want := sortedRows(events, name, descending)
-			st, err := sort.NewArrays(sort.Options{Keys: map[string][]sort.Key{"all": {{Field: name, Descending: descending}}}})
+			st, err := sort.NewArrays(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "all"}: {{Field: name, Descending: descending}}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,7 @@ import (
 )
 
 // objectsDir has the gadgets as they are in the program: NAME/program.o and NAME/gadget.yaml.
-const objectsDir = moduleDir + "/internal/builtin/objects"
+const objectsDir = moduleDir + "/catalog/objects"
 
 // hooksOf reads which hooks a gadget needs when it is run with these arguments, from its object and
 // its metadata, without asking the program under test.

@@ -64,7 +64,7 @@ func buildGizmo(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	errGadgets = goCommand("run", "./build/gadgets", "-o", "internal/builtin/objects", "gadgets")
+	errGadgets = goCommand("run", "./build/gadgets", "-o", "catalog/objects", "gadgets")
 	return goCommand("build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version="+buildVersion,
 		"-o", gizmoPath, "./cmd/gizmo")

@@ -65,7 +65,7 @@ func gadgetNames() ([]string, error) {
 
 // buildGizmo does what "make build" does.
 func buildGizmo(ctx context.Context, programs string) error {
-	objects := goCommand(ctx, "run", "./build/gadgets", "-o", "internal/builtin/objects", "gadgets")
+	objects := goCommand(ctx, "run", "./build/gadgets", "-o", "catalog/objects", "gadgets")
 	return errors.Join(objects, buildMain(ctx, "./cmd/gizmo", filepath.Join(programs, "gizmo")))
 }
 

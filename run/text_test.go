@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package run
 
 import (
 	"bytes"
@@ -17,20 +17,22 @@ import (
 )
 
 func TestPerSource(t *testing.T) {
-	all := []*event.Schema{{Name: "one"}, {Name: "two"}}
+	one, two := event.SourceID{Name: "one"}, event.SourceID{Name: "two"}
+	all := []event.SourceID{one, two}
+	type texts = map[event.SourceID]string
 	for _, c := range []struct {
 		text, sep string
-		want      map[string]string
+		want      texts
 	}{
 		{"", ",", nil},
-		{"json", ",", map[string]string{"one": "json", "two": "json"}},
-		{"one:json", ",", map[string]string{"one": "json"}},
-		{"one:json,two:yaml", ",", map[string]string{"one": "json", "two": "yaml"}},
-		{"json,two:yaml", ",", map[string]string{"one": "json", "two": "yaml"}},
-		{"two:a,b;one:c", ";", map[string]string{"one": "c", "two": "a,b"}},
-		{"+a,-b", ";", map[string]string{"one": "+a,-b", "two": "+a,-b"}},
-		{"one:a:b", ";", map[string]string{"one": "a:b"}},
-		{"one:", ";", map[string]string{"one": ""}},
+		{"json", ",", texts{one: "json", two: "json"}},
+		{"one:json", ",", texts{one: "json"}},
+		{"one:json,two:yaml", ",", texts{one: "json", two: "yaml"}},
+		{"json,two:yaml", ",", texts{one: "json", two: "yaml"}},
+		{"two:a,b;one:c", ";", texts{one: "c", two: "a,b"}},
+		{"+a,-b", ";", texts{one: "+a,-b", two: "+a,-b"}},
+		{"one:a:b", ";", texts{one: "a:b"}},
+		{"one:", ";", texts{one: ""}},
 	} {
 		got, err := perSource(c.text, c.sep, all)
 		if err != nil || !maps.Equal(got, c.want) {
@@ -40,6 +42,16 @@ func TestPerSource(t *testing.T) {
 	for _, text := range []string{"onne:json", ":json", "one:json,twoo:json"} {
 		if got, err := perSource(text, ",", all); err == nil || !strings.Contains(err.Error(), "there is no data source") {
 			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	// Of two gadgets with a data source of the same name either, or both, can be meant.
+	first, second := event.SourceID{Gadget: "a", Name: "open"}, event.SourceID{Gadget: "b", Name: "open"}
+	for text, want := range map[string]texts{
+		"json": {first: "json", second: "json"}, "open:json": {first: "json", second: "json"},
+		"a/open:json": {first: "json"}, "open:yaml,b/open:json": {first: "yaml", second: "json"},
+	} {
+		if got, err := perSource(text, ",", []event.SourceID{first, second}); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
 		}
 	}
 }
@@ -71,9 +83,9 @@ func (lineEncoder) Append(dst []byte, b *event.Batch) []byte {
 }
 
 // linesTo returns an output that gathers, and what writes the next batch of so many lines to it.
-func linesTo(p *pieces, gathers bool) (*output, func(lines int, more bool) error) {
+func linesTo(p *pieces, gathers bool) (*textSink, func(lines int, more bool) error) {
 	s := &event.Schema{Name: "lines", Single: true}
-	o := &output{w: p, gathers: gathers, encoders: []boundEncoder{{schema: s, Encoder: lineEncoder{}, head: []byte("head\n")}}}
+	o := &textSink{w: p, gathers: gathers, encoders: []boundEncoder{{schema: s, Encoder: lineEncoder{}, head: []byte("head\n")}}}
 	n := 0
 	return o, func(lines int, more bool) error {
 		b := event.Batch{Schema: s, More: more}
@@ -148,7 +160,7 @@ func TestOutputThatFailedStaysSo(t *testing.T) {
 }
 
 func TestMode(t *testing.T) {
-	s := &event.Schema{Name: "one"}
+	id := event.SourceID{Name: "one"}
 	limited := annotation.Source{DefaultOutputMode: "yaml", SupportedOutputModes: []string{"yaml", "json"}}
 	for _, c := range []struct {
 		name, modes string
@@ -164,9 +176,15 @@ func TestMode(t *testing.T) {
 		{name: "no such source", modes: "on:json", want: `there is no data source "on"; did you mean "one"?`},
 		{name: "no such default", settings: annotation.Source{DefaultOutputMode: "jsno"}, want: `"jsno"`},
 	} {
-		flags := outputFlags{modes: c.modes}
-		format, err := flags.mode(s, &c.settings, []*event.Schema{s})
-		got := format.Name
+		set := annotation.Set{}
+		if c.settings.DefaultOutputMode != "" {
+			set["cli.default-output-mode"] = c.settings.DefaultOutputMode
+		}
+		if list := c.settings.SupportedOutputModes; len(list) > 0 {
+			set["cli.supported-output-modes"] = strings.Join(list, ",")
+		}
+		sink, err := newTextSink(&Text{Modes: c.modes}, specs{id: {Source: set}}, []event.SourceID{id})
+		got := sink.formats[id].Name
 		if err != nil {
 			got = err.Error()
 		}

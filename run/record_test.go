@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package run
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -30,16 +30,15 @@ func (s *noEvents) Next(_ context.Context, _ *event.Batch) error { return io.EOF
 func (s *noEvents) Close() error                                 { return nil }
 
 // record prepares a recording of a source without events to the path.
-func record(t *testing.T, path string) (*recording, *builtin.Host) {
+func record(t *testing.T, path string) (*recording, *host.Host) {
 	t.Helper()
-	host := builtin.NewHost()
-	t.Cleanup(host.Close)
-	s := &session{sources: []pipeline.Source{&noEvents{&event.Schema{Name: "none", Single: true, Size: 8}}}}
-	r, err := openRecording(t.Context(), path, "quiet", s, host)
+	machine := host.New()
+	r := &Run{host: machine, sources: []pipeline.Source{&noEvents{&event.Schema{Name: "none", Single: true, Size: 8}}}}
+	rec, err := openRecording(t.Context(), &Recording{Path: path, Gadget: "quiet"}, &Plan{}, r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, host
+	return rec, machine
 }
 
 func closeRecording(t *testing.T, r *recording) {
@@ -95,8 +94,8 @@ func TestRecordingReplacesAnOlderOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{old, fresh} {
-		r, host := record(t, path)
-		if err := r.begin(host); err != nil {
+		r, machine := record(t, path)
+		if err := r.begin(machine); err != nil {
 			t.Fatal(err)
 		}
 		closeRecording(t, r)
@@ -118,9 +117,9 @@ func TestRecordingToAPipe(t *testing.T) {
 			data, _ := os.ReadFile(path)
 			read <- data
 		}()
-		r, host := record(t, path)
+		r, machine := record(t, path)
 		if begins {
-			if err := r.begin(host); err != nil {
+			if err := r.begin(machine); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -144,9 +143,8 @@ func TestRecordingToAPipeThatNobodyReads(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	host := builtin.NewHost()
-	defer host.Close()
-	if _, err := openRecording(ctx, path, "quiet", &session{}, host); !errors.Is(err, errRecord) || !strings.Contains(err.Error(), "interrupted") {
+	run := &Run{host: host.New()}
+	if _, err := openRecording(ctx, &Recording{Path: path}, &Plan{}, run); !errors.Is(err, ErrRecord) || !strings.Contains(err.Error(), "interrupted") {
 		t.Errorf("got %v", err)
 	}
 	f, err := os.Open(path) // lets the other end go
@@ -157,19 +155,34 @@ func TestRecordingToAPipeThatNobodyReads(t *testing.T) {
 }
 
 func TestRecordingToAFullDisk(t *testing.T) {
-	r, host := record(t, "/dev/full")
-	if err := r.begin(host); !errors.Is(err, errRecord) || !errors.Is(err, unix.ENOSPC) {
+	r, machine := record(t, "/dev/full")
+	if err := r.begin(machine); !errors.Is(err, ErrRecord) || !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("got %v", err)
 	}
 	closeRecording(t, r)
 }
 
 func TestRecordingThatCannotBeOpened(t *testing.T) {
-	host := builtin.NewHost()
-	defer host.Close()
+	run := &Run{host: host.New()}
 	for _, path := range []string{t.TempDir(), filepath.Join(t.TempDir(), "no", "folder")} {
-		if _, err := openRecording(t.Context(), path, "quiet", &session{}, host); !errors.Is(err, errRecord) {
+		if _, err := openRecording(t.Context(), &Recording{Path: path}, &Plan{}, run); !errors.Is(err, ErrRecord) {
 			t.Errorf("%s: got %v", path, err)
 		}
 	}
+}
+
+func writeTest(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readTest(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

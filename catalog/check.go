@@ -1,16 +1,36 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package builtin
+package catalog
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"path/filepath"
 	"runtime"
 
+	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
+
+// Parse analyses an object that the caller has, with the text of its gadget.yaml, which may be empty. The gadget is
+// called name unless the text gives another.
+func Parse(name string, object io.ReaderAt, yaml []byte) (*gadget.Image, error) {
+	return parse(name, object, yaml, nil)
+}
+
+// ParseBuilt analyses what came out of a folder, whose name the gadget has unless gadget.yaml gives
+// another.
+func ParseBuilt(dir string, res *build.Result) (*gadget.Image, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return parse(filepath.Base(abs), bytes.NewReader(res.Object), res.Metadata, nil)
+}
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
 // there. Fields that enriched types add count.

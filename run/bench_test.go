@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package builtin_test
+package run_test
 
 import (
 	"encoding/json"
@@ -14,10 +14,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/host/userdb"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
-	"github.com/gizmo-ebpf/gizmo/semtype/userdb"
 	"github.com/gizmo-ebpf/gizmo/stage/filter"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -33,7 +33,7 @@ type recorded struct {
 // does.
 func readRecorded(t testing.TB, stages ...pipeline.Stage) *recorded {
 	t.Helper()
-	file, err := os.Open("../../test/e2e/testdata/recordings/trace_open.rec")
+	file, err := os.Open("../test/e2e/testdata/recordings/trace_open.rec")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,14 +67,14 @@ func readRecorded(t testing.TB, stages ...pipeline.Stage) *recorded {
 		Arch: machine.Arch, BootOffset: r.BootOffset,
 		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups),
 	}
-	if err := builtin.Compose(rec.schema, spec, &env, stages); err != nil {
+	if err := run.Compose(rec.schema, spec, &env, stages); err != nil {
 		t.Fatal(err)
 	}
 	return rec
 }
 
 // encoding returns what writes all recorded events in a format.
-func encoding(t testing.TB, format string) (run func(), events int) {
+func encoding(t testing.TB, format string) (write func(), events int) {
 	rec := readRecorded(t)
 	f, err := encode.Lookup(format)
 	if err != nil {
@@ -89,13 +89,15 @@ func encoding(t testing.TB, format string) (run func(), events int) {
 }
 
 // rejecting returns what looks at all recorded events with a filter and removes every one.
-func rejecting(t testing.TB, stage *filter.Stage, err error) (run func(), events int) {
+func rejecting(t testing.TB, stage *filter.Stage, err error) (write func(), events int) {
 	if err != nil {
 		t.Fatal(err)
 	}
 	rec := readRecorded(t, stage)
-	var need event.FieldSet
-	stage.AddNeed(rec.schema, &need)
+	need, err := stage.Reads(rec.schema)
+	if err != nil {
+		t.Fatal(err)
+	}
 	f, err := stage.Bind(rec.schema, need)
 	if err != nil {
 		t.Fatal(err)
@@ -134,9 +136,9 @@ func cases(t testing.TB) map[string]func() (func(), int) {
 
 func TestEventsCostNoAllocation(t *testing.T) {
 	for name, prepare := range cases(t) {
-		run, _ := prepare()
-		run()
-		if n := testing.AllocsPerRun(5, run); n != 0 {
+		handle, _ := prepare()
+		handle()
+		if n := testing.AllocsPerRun(5, handle); n != 0 {
 			t.Errorf("%s: %v allocations for all events", name, n)
 		}
 	}
@@ -147,10 +149,10 @@ func TestEventsCostNoAllocation(t *testing.T) {
 func BenchmarkTraceOpen(b *testing.B) {
 	for _, name := range []string{"json", "columns", "filter", "filter-enriched", "filter-expr"} {
 		b.Run(name, func(b *testing.B) {
-			run, events := cases(b)[name]()
+			handle, events := cases(b)[name]()
 			b.ReportAllocs()
 			for b.Loop() {
-				run()
+				handle()
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*events), "ns/event")
 		})

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package builtin
+package run
 
 import (
 	"fmt"
@@ -13,27 +13,31 @@ import (
 )
 
 // Compose gives the fields of s their annotations and adds those of enriched types and stages, in
-// this order. It is the one place where a schema grows.
+// this order.
 func Compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
+	if err := compose(s, spec, env, stages); err != nil {
+		return fmt.Errorf("data source %q: %w", s.ID(), err)
+	}
+	return nil
+}
+
+func compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
 	if spec == nil {
 		spec = &annotation.Spec{}
 	}
 	if err := semtype.Apply(s, semtype.Types(), env, spec); err != nil {
-		return fmt.Errorf("data source %q: %w", s.Name, err)
+		return err
 	}
 	own := len(s.Fields)
 	for _, stage := range stages {
 		if err := stage.Extend(s); err != nil {
-			return fmt.Errorf("data source %q: %w", s.Name, err)
+			return err
 		}
 	}
 	for i := own; i < len(s.Fields); i++ {
 		if err := spec.Annotate(&s.Fields[i], ""); err != nil {
-			return fmt.Errorf("data source %q: %w", s.Name, err)
+			return err
 		}
 	}
-	if err := spec.Check(s); err != nil {
-		return fmt.Errorf("data source %q: %w", s.Name, err)
-	}
-	return nil
+	return spec.Check(s)
 }

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package run
 
 import (
 	"bytes"
@@ -70,8 +70,8 @@ func show(t *testing.T, w io.Writer, mode string, single bool, settings *annotat
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := output{w: w}
-	if _, err := o.bind(s, format, nil, settings); err != nil {
+	o := textSink{w: w, formats: map[event.SourceID]textFormat{s.ID(): {Format: format, settings: *settings}}}
+	if _, err := o.Bind(s); err != nil {
 		t.Fatal(err)
 	}
 	if err := o.begin(); err != nil {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package run
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -31,29 +31,37 @@ type recording struct {
 	done    chan struct{}
 }
 
-// errRecord is wrapped by all errors about the recording.
-var errRecord = errors.New("--record")
+// ErrRecord is wrapped by all errors about the recording.
+var ErrRecord = errors.New("record")
+
+// recordError makes an error one about the recording.
+func recordError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrRecord, err)
+}
 
 // flushInterval bounds what a recording lacks if the program is killed.
 const flushInterval = time.Second
 
-// openRecording prepares a recording of the session's sources, whose schemas are as yet without
-// added fields. What the file has stays until the recording begins, since the gadget may yet be refused.
-func openRecording(ctx context.Context, path, gadgetName string, s *session, host *builtin.Host) (*recording, error) {
-	header := wire.Header{Gadget: gadgetName, Gizmo: version, Machine: machine(host)}
-	for _, src := range s.sources {
+// openRecording prepares a recording of the run's sources, whose schemas are as yet without
+// added fields. What the file has stays until the recording begins, since a gadget may yet be refused.
+func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recording, error) {
+	header := wire.Header{Gadget: o.Gadget, Gizmo: o.Version, Machine: machine(r.host)}
+	for _, src := range r.sources {
 		for _, schema := range src.Schemas() {
-			annotations, err := json.Marshal(s.specs[schema.Name])
+			annotations, err := json.Marshal(p.specs[schema.ID()])
 			if err != nil {
-				return nil, err
+				return nil, recordError(err)
 			}
 			header.DataSources = append(header.DataSources, wire.DataSource{Schema: schema.Clone(), Annotations: annotations})
 		}
 	}
-	_, statErr := os.Lstat(path)
-	file, err := openWaiting(ctx, path)
+	_, statErr := os.Lstat(o.Path)
+	file, err := openWaiting(ctx, o.Path)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errRecord, err)
+		return nil, recordError(err)
 	}
 	created := errors.Is(statErr, fs.ErrNotExist)
 	return &recording{file: file, created: created, header: header, done: make(chan struct{})}, nil
@@ -76,19 +84,17 @@ func openWaiting(ctx context.Context, path string) (*os.File, error) {
 	}
 }
 
-// begin overwrites the file and writes what comes before the first batch. The host's clock must not be
-// watched yet.
-func (r *recording) begin(host *builtin.Host) error {
+// begin overwrites the file and writes what comes before the first batch.
+func (r *recording) begin(h *host.Host) error {
 	if err := r.empty(); err != nil {
-		return fmt.Errorf("%w: %w", errRecord, err)
+		return recordError(err)
 	}
-	r.header.Start, r.header.Machine.BootOffset = time.Now(), host.Env.BootOffset()
+	r.header.Start, r.header.Machine.BootOffset = time.Now(), h.BootOffset()
 	w, err := wire.NewWriter(r.file, r.header)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errRecord, err)
+		return recordError(err)
 	}
 	r.w = w
-	host.OnClock = func(offset int64) { _ = w.SetBootOffset(offset) }
 	go r.flushAtIntervals()
 	return nil
 }
@@ -121,10 +127,10 @@ func (r *recording) flushAtIntervals() {
 const maxNames = 4096
 
 // machine describes this one for the header of a recording.
-func machine(host *builtin.Host) wire.Machine {
+func machine(h *host.Host) wire.Machine {
 	m := wire.Machine{
-		Arch: host.Env.Arch, BootOffset: host.Env.BootOffset(),
-		Users: host.Users.Table(maxNames), Groups: host.Groups.Table(maxNames),
+		Arch: h.Arch(), BootOffset: h.BootOffset(),
+		Users: h.Users().Table(maxNames), Groups: h.Groups().Table(maxNames),
 	}
 	var u unix.Utsname
 	if err := unix.Uname(&u); err == nil {
@@ -138,13 +144,10 @@ func machine(host *builtin.Host) wire.Machine {
 
 func (r *recording) Extend(*event.Schema) error { return nil }
 
+func (r *recording) Reads(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
+
 func (r *recording) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
-	return func(b *event.Batch) error {
-		if err := r.w.Write(b); err != nil {
-			return fmt.Errorf("%w: %w", errRecord, err)
-		}
-		return nil
-	}, nil
+	return func(b *event.Batch) error { return recordError(r.w.Write(b)) }, nil
 }
 
 // Close ends the recording. One that has not begun leaves things as they were.
@@ -157,8 +160,5 @@ func (r *recording) Close() error {
 	case r.created:
 		errs = append(errs, os.Remove(r.file.Name()))
 	}
-	if err := errors.Join(append(errs, r.file.Close())...); err != nil {
-		return fmt.Errorf("%w: %w", errRecord, err)
-	}
-	return nil
+	return recordError(errors.Join(append(errs, r.file.Close())...))
 }

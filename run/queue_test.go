@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package run
 
 import (
 	"bytes"
@@ -114,10 +114,10 @@ func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nobody noticed")
 	}
-	if _, err := q.Write([]byte("x")); !isReaderGone(err) {
+	if _, err := q.Write([]byte("x")); !IsReaderGone(err) {
 		t.Errorf("the next write: got %v", err)
 	}
-	if err := q.close(); !isReaderGone(err) {
+	if err := q.close(); !IsReaderGone(err) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -146,10 +146,10 @@ func TestQueueWritesToPipesAtOnce(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 	r.Close()
-	if _, err := q.Write(line); !isReaderGone(err) {
+	if _, err := q.Write(line); !IsReaderGone(err) {
 		t.Errorf("the reader has gone: got %v", err)
 	}
-	if err := q.close(); !isReaderGone(err) {
+	if err := q.close(); !IsReaderGone(err) {
 		t.Errorf("close: got %v", err)
 	}
 }

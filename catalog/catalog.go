@@ -1,0 +1,120 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package catalog finds gadgets: those that are built into the program, a folder with a source, an object that was
+// built before. Whatever it finds is an image that has been checked.
+package catalog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+)
+
+// Catalog says how gadgets are looked for. The zero value is useful.
+type Catalog struct {
+	// Warn is told what is wrong with the metadata of an object that was built elsewhere, perhaps for another version
+	// of gizmo, if that is only names that do not exist here: what they say is left out. Nil: it is an error, as it is
+	// for gadgets that are built here.
+	Warn func(error)
+	// Messages takes what the compiler has to say about a gadget that it did compile. Nil: no one is told.
+	Messages io.Writer
+	// Build are the options for compiling a folder.
+	Build build.Options
+}
+
+// Gadget is a gadget that was found.
+type Gadget struct {
+	Image *gadget.Image
+	warn  func(error)
+}
+
+// Find returns the gadget that name stands for: a built-in gadget, the path of a folder with a
+// program.bpf.c, or that of an object with the gadget.yaml beside it. A name with a slash is a path, and so is one
+// that is no built-in gadget but exists. ErrUnknown is wrapped if it is nothing of all that.
+func (c *Catalog) Find(ctx context.Context, name string) (*Gadget, error) {
+	if !strings.ContainsRune(name, filepath.Separator) {
+		img, err := Builtin(name)
+		if err == nil || !errors.Is(err, ErrUnknown) {
+			return &Gadget{Image: img}, err
+		}
+		if !isFile(name) && !isFile(filepath.Join(name, "program.bpf.c")) {
+			return nil, err
+		}
+	}
+	if isFile(name) {
+		return c.Object(name)
+	}
+	return c.Folder(ctx, name)
+}
+
+func isFile(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.Mode().IsRegular()
+}
+
+// Folder compiles and checks the gadget in a folder.
+func (c *Catalog) Folder(ctx context.Context, dir string) (*Gadget, error) {
+	res, err := c.Compile(ctx, dir, "")
+	if err != nil {
+		return nil, err
+	}
+	img, err := ParseBuilt(dir, res)
+	if err != nil {
+		return nil, err
+	}
+	return &Gadget{Image: img}, Check(img)
+}
+
+// Compile compiles the gadget in a folder for an architecture; an empty one is this machine's.
+func (c *Catalog) Compile(ctx context.Context, dir, arch string) (*build.Result, error) {
+	o := c.Build
+	o.Arch = arch
+	res, err := build.Dir(ctx, dir, &o)
+	if err == nil && c.Messages != nil {
+		fmt.Fprint(c.Messages, res.Warnings)
+	}
+	return res, err
+}
+
+// Object reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
+// there is one.
+func (c *Catalog) Object(path string) (*Gadget, error) {
+	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	object, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	img, err := parse(strings.TrimSuffix(filepath.Base(path), ".o"), object, yaml, c.Warn)
+	if err != nil {
+		return nil, err
+	}
+	img, err = withoutUnknown(img, c.Warn)
+	return &Gadget{img, c.Warn}, err
+}
+
+// WithCustom returns the gadget with the metadata that the values of its custom params make, by the params' names.
+func (g *Gadget) WithCustom(values map[string]string) (*Gadget, error) {
+	meta, err := g.Image.Metadata.WithCustom(values)
+	if err := warnInstead(g.warn, meta, err); err != nil {
+		return nil, err
+	}
+	img, err := g.Image.WithMetadata(meta)
+	if err != nil {
+		return nil, err
+	}
+	img, err = withoutUnknown(img, g.warn)
+	return &Gadget{img, g.warn}, err
+}

@@ -1,0 +1,55 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package catalog
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/metadata"
+)
+
+// parse analyses an object with the text of its gadget.yaml, which may be empty. What the metadata says about things
+// that do not exist is an error, or, with warn set, a warning.
+func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*gadget.Image, error) {
+	meta, err := metadata.Parse("gadget.yaml", yaml)
+	if err := warnInstead(warn, meta, err); err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", name, err)
+	}
+	img, err := gadget.Parse(object, meta)
+	if err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", name, err)
+	}
+	if img.Metadata.Name == "" {
+		img.Metadata.Name = name
+	}
+	return img, nil
+}
+
+// warnInstead returns an error of package metadata, unless it came with metadata that can be used without what is
+// wrong, and warn wants to know of it.
+func warnInstead(warn func(error), meta *metadata.Metadata, err error) error {
+	if err == nil || meta == nil || warn == nil {
+		return err
+	}
+	warn(err)
+	return nil
+}
+
+// withoutUnknown returns the image without what its metadata says about things that it does not have.
+func withoutUnknown(img *gadget.Image, warn func(error)) (*gadget.Image, error) {
+	known, err := knownOf(img)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := img.Metadata.Fit(known)
+	if err == nil {
+		return img, nil
+	}
+	if err := warnInstead(warn, meta, err); err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	return img.WithMetadata(meta)
+}

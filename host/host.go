@@ -1,0 +1,97 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package host knows the machine: what turns its boot clock into wall time, and the names of its users and
+// groups. All runs of a process share one [Host], which tells those who asked when a fact changes.
+package host
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/host/userdb"
+)
+
+// Host is this machine. All methods may be called by several goroutines at once.
+type Host struct {
+	users, groups *userdb.File
+	offset        atomic.Int64
+
+	mu          sync.Mutex // guards what follows
+	subscribers []*subscriber
+	watch       *clockWatch // while there are subscribers
+}
+
+type subscriber struct{ tell func(offset int64) }
+
+// New looks at this machine.
+func New() *Host {
+	h := &Host{users: userdb.Users(), groups: userdb.Groups()}
+	h.offset.Store(bootOffset())
+	return h
+}
+
+// Arch returns the machine's architecture in Go's spelling.
+func (h *Host) Arch() string { return runtime.GOARCH }
+
+// Users returns the names of the machine's users. They are kept current.
+func (h *Host) Users() *userdb.File { return h.users }
+
+// Groups returns the names of the machine's groups. They are kept current.
+func (h *Host) Groups() *userdb.File { return h.groups }
+
+// BootOffset returns what must be added to a time since boot, as BPF programs read it, to make it Unix
+// time, in nanoseconds. It is quick and allocates nothing. While there is a subscriber it follows the clock.
+func (h *Host) BootOffset() int64 { return h.offset.Load() }
+
+// OnClock has tell called with the new BootOffset whenever somebody sets the clock, until the returned
+// function is called. Between two such moments nothing runs.
+func (h *Host) OnClock(tell func(offset int64)) (stop func()) {
+	s := &subscriber{tell}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.subscribers = append(h.subscribers, s)
+	if h.watch == nil {
+		h.watch = watchClock(h.lookAgain)
+		h.follow(bootOffset()) // the clock may have been set while no one watched it
+	}
+	return func() { h.forget(s) }
+}
+
+func (h *Host) forget(s *subscriber) {
+	h.mu.Lock()
+	h.subscribers = slices.DeleteFunc(h.subscribers, func(o *subscriber) bool { return o == s })
+	var ended *clockWatch
+	if len(h.subscribers) == 0 {
+		ended, h.watch = h.watch, nil
+	}
+	h.mu.Unlock()
+	if ended != nil {
+		ended.close() // waits for lookAgain, which takes the lock
+	}
+}
+
+// lookAgain is called when the clock may have been set.
+func (h *Host) lookAgain() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.follow(bootOffset())
+}
+
+// stepTolerance is the difference, in nanoseconds, below which two readings of the offset are the
+// same: reading two clocks one after the other is not exact.
+const stepTolerance = int64(time.Millisecond)
+
+// follow takes a new offset and tells the subscribers of it.
+func (h *Host) follow(offset int64) {
+	if d := offset - h.offset.Load(); d > -stepTolerance && d < stepTolerance {
+		return
+	}
+	h.offset.Store(offset)
+	for _, s := range h.subscribers {
+		s.tell(offset)
+	}
+}

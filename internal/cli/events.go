@@ -1,0 +1,83 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/encode"
+	"github.com/gizmo-ebpf/gizmo/run"
+)
+
+// eventFlags are the flags that running a gadget and replaying a recording have in common: which events come
+// through, in which order, and how they are written.
+type eventFlags struct {
+	modes, fields string
+	// filters and exprs are texts by data source; the empty name stands for all.
+	filters, exprs map[string]*string
+	sortBy         string
+	sortWindow     time.Duration
+	maxEntries     int
+}
+
+// wholeRecording is the window in which a replay sorts: as long as it takes. How fast a recording
+// is read should not decide the order.
+const wholeRecording = 24 * time.Hour
+
+// register adds the flags; window is the default time for which single events are held to be sorted.
+func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
+	var names []string
+	for _, format := range encode.Formats() {
+		names = append(names, format.Name)
+	}
+	fs.StringVarP(&f.modes, "output", "o", "", "output mode, or DATASOURCE:MODE,...: "+strings.Join(names, ", "))
+	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
+	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
+	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
+	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
+	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")
+	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long single events are held to be sorted")
+	fs.IntVar(&f.maxEntries, "max-entries", 0, "rows of an array to show at most; 0: all")
+}
+
+// registerSource adds the flags that are for one data source.
+func (f *eventFlags) registerSource(fs *pflag.FlagSet, name string) {
+	f.filters[name], f.exprs[name] = new(string), new(string)
+	fs.StringVar(f.filters[name], "filter."+name, "", "--filter for data source "+name)
+	fs.StringVar(f.exprs[name], "filter-expr."+name, "", "--filter-expr for data source "+name)
+	for _, flag := range []string{"filter.", "filter-expr."} {
+		_ = fs.MarkHidden(flag + name) // known from --filter
+	}
+}
+
+// options returns what the flags say, for text on the standard output.
+func (a *app) options(f *eventFlags) run.Options {
+	window := f.sortWindow
+	if window == 0 {
+		window = -1 // which is said to be too short; 0 would be the default
+	}
+	return run.Options{
+		Events: run.Events{
+			Filters: given(f.filters), Expressions: given(f.exprs),
+			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,
+		},
+		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields},
+		OnLoss: a.tellLoss,
+		Logger: a.logger,
+	}
+}
+
+// given leaves out what the user did not say.
+func given(flags map[string]*string) map[string]string {
+	texts := make(map[string]string)
+	for name, text := range flags {
+		if *text != "" {
+			texts[name] = *text
+		}
+	}
+	return texts
+}

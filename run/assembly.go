@@ -1,0 +1,133 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/semtype"
+)
+
+// assembly is the way of events from these data sources to the sinks, put together.
+type assembly struct {
+	schemas []*event.Schema
+	list    *stageList
+	text    *textSink // nil: none
+	sinks   []pipeline.NamedSink
+}
+
+// textName is the name of the account of the text output.
+const textName = "text"
+
+// assemble puts the way together: schemas are completed, and the text output is bound to them. All that is wrong is reported at
+// once. It asks the kernel for nothing.
+func assemble(o *Options, record *recording, specs specs, schemas []*event.Schema, env *semtype.Env) (*assembly, error) {
+	a := &assembly{schemas: schemas}
+	ids := idsOf(schemas)
+	var err error
+	if a.list, err = newStages(&o.Events, record, ids); err != nil {
+		// The rest can be checked without stages, and is, for the sake of the other errors.
+		a.list = &stageList{}
+	}
+	errs := []error{err}
+	for _, s := range schemas {
+		errs = append(errs, Compose(s, specs[s.ID()], env, a.list.stages))
+	}
+	if err := errors.Join(errs[1:]...); err != nil {
+		return nil, errors.Join(errs...)
+	}
+	if o.Text != nil {
+		a.text, err = newTextSink(o.Text, specs, ids)
+		errs = append(errs, err)
+		a.sinks = append(a.sinks, pipeline.NamedSink{Name: textName, Sink: a.text})
+	}
+	a.sinks = append(a.sinks, o.Sinks...)
+	return a, errors.Join(errs...)
+}
+
+// check binds stages and sinks to the schemas, for the errors.
+func (a *assembly) check() error {
+	var errs []error
+	for _, s := range a.schemas {
+		var need event.FieldSet
+		for _, sink := range a.sinks {
+			reads, err := sink.Sink.Bind(s)
+			need.AddAll(reads)
+			errs = append(errs, err)
+		}
+		for _, stage := range a.list.stages {
+			reads, err := stage.Reads(s)
+			need.AddAll(reads)
+			if err == nil {
+				_, err = stage.Bind(s, need)
+			}
+			errs = append(errs, err)
+		}
+	}
+	return joinOnce(errs)
+}
+
+// joinOnce joins errors, each message of which is told once.
+func joinOnce(errs []error) error {
+	seen := make(map[string]bool)
+	var out []error
+	for _, err := range errs {
+		if err != nil && !seen[err.Error()] {
+			seen[err.Error()] = true
+			out = append(out, err)
+		}
+	}
+	return errors.Join(out...)
+}
+
+func idsOf(schemas []*event.Schema) []event.SourceID {
+	var ids []event.SourceID
+	for _, s := range schemas {
+		ids = append(ids, s.ID())
+	}
+	return ids
+}
+
+// specs are annotations by data source.
+type specs map[event.SourceID]*annotation.Spec
+
+// annotate lays annotations in the form of the command line over those that there are.
+func (all specs) annotate(entries []string, ids []event.SourceID) error {
+	var names []string
+	for _, id := range ids {
+		names = append(names, id.Name, id.String())
+	}
+	extra, err := annotation.ParseFlags(entries, names)
+	if err != nil {
+		return about("annotate", err)
+	}
+	for _, id := range ids {
+		for _, name := range []string{id.Name, id.String()} {
+			if spec := extra[name]; spec != nil {
+				all[id] = annotation.Merge(all[id], spec)
+			}
+			if id.Gadget == "" {
+				break // both names are the same
+			}
+		}
+	}
+	return nil
+}
+
+// settings returns the data source's own annotations, typed.
+func (all specs) settings(id event.SourceID) (annotation.Source, error) {
+	spec := all[id]
+	if spec == nil {
+		return annotation.Source{}, nil
+	}
+	settings, err := spec.ParseSource()
+	if err != nil {
+		return settings, fmt.Errorf("data source %q: %w", id, err)
+	}
+	return settings, nil
+}

@@ -1,0 +1,99 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+)
+
+// imageOf is an image with data sources by name and annotations.
+func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[string]annotation.Set) (*gadget.Image, specs) {
+	t.Helper()
+	img, all := &gadget.Image{}, make(specs)
+	for _, name := range []string{"a", "b", "iter", "tracer"} {
+		k, ok := kind[name]
+		if !ok {
+			continue
+		}
+		spec := &annotation.Spec{Source: annotations[name]}
+		settings, err := spec.ParseSource()
+		if err != nil {
+			t.Fatal(err)
+		}
+		img.DataSources = append(img.DataSources, gadget.DataSource{
+			Kind: k, Schema: &event.Schema{Name: name}, Annotations: spec, Settings: settings,
+		})
+		all[event.SourceID{Name: name}] = spec
+	}
+	return img, all
+}
+
+var everyKind = map[string]gadget.SourceKind{
+	"a": gadget.MapIterator, "b": gadget.MapIterator, "iter": gadget.Iterator, "tracer": gadget.Tracer,
+}
+
+func TestFetches(t *testing.T) {
+	annotations := map[string]annotation.Set{"b": {"fetch-interval": "5s", "fetch-count": "2", "ebpf.map.flush-on-stop": "true"}}
+	type fetches = map[string]gadget.Fetch
+	iter := gadget.Fetch{Count: 1}
+	b := gadget.Fetch{Interval: 5 * time.Second, Count: 2, Flush: true}
+	for _, c := range []struct {
+		interval, count string
+		want            fetches
+	}{
+		{"", "", fetches{"a": {}, "b": b, "iter": iter}},
+		{"2", "", fetches{
+			"a": {Interval: 2 * time.Second}, "b": {Interval: 2 * time.Second, Count: 2, Flush: true}, "iter": iter}},
+		{"1000ms", "7", fetches{
+			"a": {Interval: time.Second, Count: 7}, "b": {Interval: time.Second, Count: 7, Flush: true}, "iter": iter}},
+		{"a:1m30s", "b:0", fetches{
+			"a": {Interval: 90 * time.Second}, "b": {Interval: 5 * time.Second, Flush: true}, "iter": iter}},
+		{"3s,a:0", "", fetches{
+			"a": {Interval: gadget.AtEnd}, "b": {Interval: 3 * time.Second, Count: 2, Flush: true}, "iter": iter}},
+	} {
+		img, all := imageOf(t, everyKind, annotations)
+		got, err := (&Plan{specs: all}).fetches(&Gadget{Image: img, FetchInterval: c.interval, FetchCount: c.count}, "")
+		if err != nil || !maps.Equal(got, c.want) {
+			t.Errorf("%q, %q: got %+v, %v, want %+v", c.interval, c.count, got, err, c.want)
+		}
+	}
+}
+
+// What the command line annotates comes before gadget.yaml.
+func TestFetchesFollowAnnotations(t *testing.T) {
+	img, all := imageOf(t, everyKind, map[string]annotation.Set{"a": {"fetch-interval": "5s"}})
+	for _, name := range []string{"a", "iter"} {
+		id := event.SourceID{Name: name}
+		all[id] = annotation.Merge(all[id], &annotation.Spec{Source: annotation.Set{"fetch-interval": "7s"}})
+	}
+	got, err := (&Plan{specs: all}).fetches(&Gadget{Image: img}, "")
+	if err != nil || got["a"].Interval != 7*time.Second || got["iter"] != (gadget.Fetch{Interval: 7 * time.Second}) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestWrongFetches(t *testing.T) {
+	for _, c := range []struct{ interval, count, want string }{
+		{"soon", "", `map-fetch-interval: want a number of seconds or a duration like 1m30s, got "soon"`},
+		{"-1", "", "map-fetch-interval: want a number of seconds"},
+		{"a:1s,c:2s", "", `map-fetch-interval: there is no data source "c"`},
+		{"iter:1s", "", `map-fetch-interval: there is no data source "iter"`},
+		{"", "many", `map-fetch-count: want a whole number from 0 to 2147483647, got "many"`},
+		{"", "-1", `map-fetch-count: want a whole number from 0 to 2147483647, got "-1"`},
+		{"", "2147483648", "map-fetch-count: want a whole number"},
+		{"", "b:", `map-fetch-count: want a whole number`},
+	} {
+		img, all := imageOf(t, everyKind, nil)
+		if got, err := (&Plan{specs: all}).fetches(&Gadget{Image: img, FetchInterval: c.interval, FetchCount: c.count}, ""); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q, %q: got %+v and the error %v, want %q", c.interval, c.count, got, err, c.want)
+		}
+	}
+}

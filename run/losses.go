@@ -1,0 +1,86 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// tellInterval bounds how often a run tells of losses while it goes on.
+const tellInterval = time.Second
+
+// lossTeller tells of losses as they happen.
+type lossTeller struct {
+	tell     func(Loss)
+	interval time.Duration
+
+	mu     sync.Mutex
+	last   time.Time
+	untold []Loss // since the last time, for each data source and cause
+	// later tells of what came too soon after something else; nil: nothing did.
+	later *time.Timer
+}
+
+func newLossTeller(tell func(Loss)) *lossTeller {
+	if tell == nil {
+		tell = func(Loss) {}
+	}
+	return &lossTeller{tell: tell, interval: tellInterval}
+}
+
+// note is the runner's OnLoss.
+func (l *lossTeller) note(s *event.Schema, losses []event.Loss) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, x := range losses {
+		l.add(Loss{s.ID(), x.Cause, x.Count})
+	}
+	if l.later != nil {
+		return
+	}
+	if wait := l.interval - time.Since(l.last); wait > 0 {
+		l.later = time.AfterFunc(wait, l.tellLater)
+		return
+	}
+	l.tellAll()
+}
+
+func (l *lossTeller) add(x Loss) {
+	i := slices.IndexFunc(l.untold, func(u Loss) bool { return u.Source == x.Source && u.Cause == x.Cause })
+	if i < 0 {
+		l.untold = append(l.untold, x)
+		return
+	}
+	l.untold[i].Count += x.Count
+}
+
+func (l *lossTeller) tellAll() {
+	for _, u := range l.untold {
+		l.tell(u)
+	}
+	l.last, l.untold = time.Now(), l.untold[:0]
+}
+
+func (l *lossTeller) tellLater() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.later != nil {
+		l.later = nil
+		l.tellAll()
+	}
+}
+
+// stop ends the telling: the ledger says it all.
+func (l *lossTeller) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.later != nil {
+		l.later.Stop()
+		l.later = nil
+	}
+}

@@ -1,0 +1,120 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/semtype"
+)
+
+// Plan is a run that can be loaded: everything that can be decided without the kernel is decided, and right.
+type Plan struct {
+	options Options
+	specs   specs
+	gadgets []plannedGadget
+	schemas []*event.Schema
+}
+
+// plannedGadget is a gadget with the choices for loading it.
+type plannedGadget struct {
+	name  string
+	image *gadget.Image
+	load  gadget.LoadOptions
+}
+
+// NewPlan finds out what a run with these options will do. An error tells all that is wrong with them at once: errors.As
+// finds an *OptionError for each. It asks the kernel for nothing, and needs no privileges.
+func NewPlan(o Options) (*Plan, error) {
+	p := &Plan{options: o, specs: make(specs)}
+	if err := p.addGadgets(); err != nil {
+		return nil, err
+	}
+	ids := idsOf(p.schemas)
+	errs := []error{p.specs.annotate(o.Annotate, ids)}
+	for i := range p.gadgets {
+		errs = append(errs, p.chooseLoad(i))
+	}
+	env := semtype.Env{Arch: runtime.GOARCH, Log: o.logger()}
+	a, err := assemble(&o, nil, p.specs, p.schemas, &env)
+	if errs = append(errs, err); err == nil {
+		errs = append(errs, a.check())
+	}
+	if err := joinOnce(errs); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Schemas returns the data sources of the run with all their fields. They must not be changed.
+func (p *Plan) Schemas() []*event.Schema { return p.schemas }
+
+// addGadgets lists the gadgets and their data sources.
+func (p *Plan) addGadgets() error {
+	if len(p.options.Gadgets) == 0 {
+		return errors.New("there is no gadget to run")
+	}
+	names := make(map[string]bool)
+	for _, g := range p.options.Gadgets {
+		name := ""
+		if len(p.options.Gadgets) > 1 {
+			if name = g.Name; name == "" || names[name] {
+				return fmt.Errorf("gadget %q: each of several gadgets in a run needs a name of its own", g.Image.Metadata.Name)
+			}
+			names[name] = true
+		}
+		if len(g.Image.DataSources) == 0 {
+			return fmt.Errorf("gadget %s has no data source: nothing to show", g.Image.Metadata.Name)
+		}
+		p.gadgets = append(p.gadgets, plannedGadget{name, g.Image, g.Load})
+		for i := range g.Image.DataSources {
+			d := &g.Image.DataSources[i]
+			s := d.Schema.Clone()
+			s.Gadget = name
+			p.schemas = append(p.schemas, s)
+			p.specs[s.ID()] = d.Annotations
+		}
+	}
+	return nil
+}
+
+// chooseLoad makes the choices for loading a gadget of its params and of how often its maps are read.
+func (p *Plan) chooseLoad(i int) error {
+	g, load := &p.options.Gadgets[i], &p.gadgets[i].load
+	var paramsErr, fetchErr error
+	load.Params, paramsErr = paramValues(g.Image, g.Params)
+	load.Fetch, fetchErr = p.fetches(g, p.gadgets[i].name)
+	return errors.Join(paramsErr, fetchErr)
+}
+
+// paramValues returns the values of params by their variables.
+func paramValues(img *gadget.Image, texts map[string]string) (map[string]gadget.Value, error) {
+	values := make(map[string]gadget.Value)
+	var errs []error
+	var keys []string
+	for i := range img.Params {
+		p := &img.Params[i]
+		keys = append(keys, p.Key)
+		text, given := texts[p.Key]
+		switch {
+		case !given && p.Mandatory:
+			errs = append(errs, about(p.Key, fmt.Errorf("the gadget needs a value (%s)", p.Description)))
+		case given:
+			v, err := p.Parse(text)
+			errs = append(errs, err)
+			values[p.Var] = v
+		}
+	}
+	for key := range texts {
+		if _, ok := img.Param(key); !ok {
+			errs = append(errs, fmt.Errorf("gadget %s has no param %q%s", img.Metadata.Name, key, nearest.Hint(key, keys)))
+		}
+	}
+	return values, errors.Join(errs...)
+}

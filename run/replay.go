@@ -1,0 +1,49 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/host/userdb"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/semtype"
+	"github.com/gizmo-ebpf/gizmo/wire"
+)
+
+// Replay returns a run of the events of a recording, which takes neither a kernel nor privileges. The options' Gadgets,
+// Host, Annotate and Record do not apply. The recording ends with the run, but the reader below it stays open.
+func Replay(recording *wire.Reader, o Options) (*Run, error) {
+	specs, err := recordedSpecs(recording.Header())
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{options: o, sources: []pipeline.Source{recording}}
+	machine := &recording.Header().Machine
+	err = r.assemble(specs, &semtype.Env{
+		Arch: machine.Arch, BootOffset: recording.BootOffset,
+		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups), Log: o.logger(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// recordedSpecs returns the annotations that the recording was made with.
+func recordedSpecs(h *wire.Header) (specs, error) {
+	all := make(specs)
+	for _, d := range h.DataSources {
+		spec := &annotation.Spec{}
+		if len(d.Annotations) > 0 {
+			if err := json.Unmarshal(d.Annotations, spec); err != nil {
+				return nil, fmt.Errorf("annotations of data source %q: %w", d.Schema.ID(), err)
+			}
+		}
+		all[d.Schema.ID()] = spec
+	}
+	return all, nil
+}

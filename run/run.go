@@ -1,0 +1,187 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/host"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/semtype"
+)
+
+// Run is one run of gadgets, or the replay of a recording. Its Run method is called once.
+type Run struct {
+	options  Options
+	host     *host.Host // nil for a replay
+	gadgets  []*gadget.Gadget
+	sources  []pipeline.Source
+	assembly *assembly
+	record   *recording // nil: none
+	ledger   pipeline.Ledger
+	unwatch  func() // ends the recording of the clock; nil: there is none
+}
+
+// Load puts the gadgets into the kernel. Events come once the run has begun. A recording that goes to a pipe waits
+// for its reader, as long as ctx lets it. The caller must Close the run.
+func (p *Plan) Load(ctx context.Context) (*Run, error) {
+	r := &Run{options: p.options, host: p.options.Host}
+	if r.host == nil {
+		r.host = host.New()
+	}
+	if err := r.load(ctx, p); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func (r *Run) load(ctx context.Context, p *Plan) error {
+	for i := range p.gadgets {
+		g := &p.gadgets[i]
+		loaded, err := g.image.Load(&g.load)
+		if err != nil {
+			return inGadget(g.name, err)
+		}
+		r.gadgets = append(r.gadgets, loaded)
+		for _, src := range loaded.Sources() {
+			for _, s := range src.Schemas() {
+				s.Gadget = g.name
+			}
+			r.sources = append(r.sources, src)
+		}
+	}
+	if rec := p.options.Record; rec != nil {
+		var err error
+		if r.record, err = openRecording(ctx, rec, p, r); err != nil {
+			return err
+		}
+	}
+	return r.assemble(p.specs, &semtype.Env{
+		Arch: r.host.Arch(), BootOffset: r.host.BootOffset, Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
+	})
+}
+
+// inGadget says which of several gadgets an error is about.
+func inGadget(name string, err error) error {
+	if name == "" || err == nil {
+		return err
+	}
+	return fmt.Errorf("gadget %s: %w", name, err)
+}
+
+// assemble puts the way from the sources to the sinks together.
+func (r *Run) assemble(specs specs, env *semtype.Env) error {
+	var schemas []*event.Schema
+	for _, src := range r.sources {
+		schemas = append(schemas, src.Schemas()...)
+	}
+	var err error
+	if r.assembly, err = assemble(&r.options, r.record, specs, schemas, env); err != nil {
+		return err
+	}
+	for i := range r.sources {
+		r.sources[i] = r.assembly.list.streams.Wrap(r.sources[i])
+	}
+	return nil
+}
+
+// Run attaches the gadgets and moves their events until ctx is done or the sources end. What is in the buffers then
+// still comes. The ledger is complete when it returns.
+func (r *Run) Run(ctx context.Context) (err error) {
+	if text := r.assembly.text; text != nil && !r.options.Text.Block && isSlow(text.w) {
+		var stop context.CancelFunc
+		ctx, stop = context.WithCancel(ctx)
+		defer stop()
+		q := newQueue(text.w, stop)
+		text.w = q
+		defer func() { err = cmp.Or(err, q.close()) }()
+	}
+	losses := newLossTeller(r.options.OnLoss)
+	defer losses.stop()
+	runner := pipeline.Runner{
+		Sources: r.sources,
+		Stages:  r.assembly.list.stages,
+		Sinks:   r.assembly.sinks,
+		Ledger:  &r.ledger,
+		OnLoss:  losses.note,
+		Start:   r.begin,
+		Stop:    r.detach,
+	}
+	return runner.Run(ctx)
+}
+
+// begin attaches the gadgets and writes what comes before the first event. Only when all are attached an older recording is
+// overwritten, and a header written; events wait meanwhile.
+func (r *Run) begin() error {
+	for i, g := range r.gadgets {
+		if err := g.Attach(); err != nil {
+			return inGadget(r.options.Gadgets[i].Name, err)
+		}
+	}
+	if r.record != nil {
+		if err := r.record.begin(r.host); err != nil {
+			return err
+		}
+	}
+	if r.host != nil {
+		r.unwatch = r.host.OnClock(r.clockSet)
+	}
+	if r.assembly.text != nil {
+		return r.assembly.text.begin()
+	}
+	return nil
+}
+
+// clockSet is told of a new offset of the clock. Having it called is what keeps the host's offset current.
+func (r *Run) clockSet(offset int64) {
+	if r.record != nil {
+		_ = r.record.w.SetBootOffset(offset) // an error comes again, and is told, at the next batch
+	}
+}
+
+func (r *Run) detach() {
+	for _, g := range r.gadgets {
+		_ = g.Detach() // Close tells
+	}
+}
+
+// Ledger returns the account of the run. It may be read while the run goes on.
+func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
+
+// Stats returns what the kernel counted for each program, in the order of the gadgets.
+func (r *Run) Stats() ([]gadget.ProgramStats, error) {
+	var all []gadget.ProgramStats
+	for _, g := range r.gadgets {
+		stats, err := g.Stats()
+		if err != nil {
+			return all, err
+		}
+		all = append(all, stats...)
+	}
+	return all, nil
+}
+
+// Close takes all that is the run's out of the kernel and ends the recording. Run must not be running.
+func (r *Run) Close() error {
+	if r.unwatch != nil {
+		r.unwatch()
+	}
+	var errs []error
+	if r.assembly != nil {
+		for _, stage := range r.assembly.list.stages {
+			errs = append(errs, stage.Close())
+		}
+	} else if r.record != nil {
+		errs = append(errs, r.record.Close())
+	}
+	for _, g := range r.gadgets {
+		errs = append(errs, g.Close())
+	}
+	return errors.Join(errs...)
+}
