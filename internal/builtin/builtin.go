@@ -13,7 +13,7 @@ import (
 	"io"
 	"io/fs"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
@@ -42,7 +42,7 @@ func Gadgets() []string {
 var ErrUnknownGadget = errors.New("unknown gadget")
 
 // Gadget returns the image of a built-in gadget.
-func Gadget(name string) (*gadget.Image, error) {
+func Gadget(name string) (*image.Image, error) {
 	object, err := objects.ReadFile("objects/" + name + "/program.o")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, unknownGadget(name)
@@ -66,16 +66,16 @@ func unknownGadget(name string) error {
 }
 
 // Parse analyses an object with the text of its gadget.yaml, which may be empty.
-func Parse(name string, object, yaml []byte) (*gadget.Image, error) {
+func Parse(name string, object, yaml []byte) (*image.Image, error) {
 	return parse(name, bytes.NewReader(object), yaml, nil)
 }
 
-func parse(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gadget.Image, error) {
+func parse(name string, object io.ReaderAt, yaml []byte, warn Warn) (*image.Image, error) {
 	meta, err := metadata.Parse("gadget.yaml", yaml)
 	if err := warn.settle(meta, err); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}
-	img, err := gadget.Parse(object, meta)
+	img, err := image.Parse(object, meta)
 	if err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}

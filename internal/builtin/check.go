@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
 // there. Fields that enriched types add count.
-func Check(img *gadget.Image) error {
+func Check(img *image.Image) error {
 	known, err := knownOf(img)
 	if err != nil {
 		return err
@@ -26,7 +26,7 @@ func Check(img *gadget.Image) error {
 }
 
 // knownOf lists what there is in an image to be named.
-func knownOf(img *gadget.Image) (metadata.Known, error) {
+func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{DataSources: make(map[string][]string)}
 	env := semtype.Env{Arch: runtime.GOARCH, BootOffset: func() int64 { return 0 }}
 	for i := range img.DataSources {

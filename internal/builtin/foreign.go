@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -28,7 +28,7 @@ func (w Warn) settle(meta *metadata.Metadata, err error) error {
 
 // ParseForeign analyses and checks an object that was built elsewhere, with the text of its gadget.yaml,
 // which may be empty.
-func ParseForeign(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gadget.Image, error) {
+func ParseForeign(name string, object io.ReaderAt, yaml []byte, warn Warn) (*image.Image, error) {
 	img, err := parse(name, object, yaml, warn)
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func ParseForeign(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gad
 }
 
 // WithCustom returns the image with the metadata that the values of its custom params make, checked.
-func WithCustom(img *gadget.Image, values map[string]string, warn Warn) (*gadget.Image, error) {
+func WithCustom(img *image.Image, values map[string]string, warn Warn) (*image.Image, error) {
 	meta, err := img.Metadata.WithCustom(values)
 	if err := warn.settle(meta, err); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func WithCustom(img *gadget.Image, values map[string]string, warn Warn) (*gadget
 }
 
 // fit returns the image without what its metadata says about things that it does not have.
-func fit(img *gadget.Image, warn Warn) (*gadget.Image, error) {
+func fit(img *image.Image, warn Warn) (*image.Image, error) {
 	known, err := knownOf(img)
 	if err != nil {
 		return nil, err

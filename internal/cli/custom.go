@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
@@ -21,7 +21,7 @@ type customFlags struct {
 }
 
 // registerCustom adds a flag for each custom param of the image.
-func registerCustom(fs *pflag.FlagSet, img *gadget.Image) (*customFlags, error) {
+func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
 	f := &customFlags{params: img.Metadata.CustomParams()}
 	f.texts = make([]string, len(f.params))
 	for i := range f.params {
@@ -39,7 +39,7 @@ func registerCustom(fs *pflag.FlagSet, img *gadget.Image) (*customFlags, error) 
 }
 
 // apply returns the image with the metadata that the values make of it.
-func (f *customFlags) apply(img *gadget.Image, warn builtin.Warn) (*gadget.Image, error) {
+func (f *customFlags) apply(img *image.Image, warn builtin.Warn) (*image.Image, error) {
 	if len(f.params) == 0 {
 		return img, nil
 	}

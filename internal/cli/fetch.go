@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // The flags that say how often maps are read.
@@ -29,7 +29,7 @@ type fetchFlags struct {
 }
 
 // registerFetch adds the flags if the image has such data sources.
-func registerFetch(fs *pflag.FlagSet, img *gadget.Image) *fetchFlags {
+func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
 	f := &fetchFlags{fs: fs}
 	var intervals, counts []string
 	for _, d := range mapIterators(img) {
@@ -49,17 +49,17 @@ func registerFetch(fs *pflag.FlagSet, img *gadget.Image) *fetchFlags {
 }
 
 // mapIterators returns the data sources that are read from maps.
-func mapIterators(img *gadget.Image) []*gadget.DataSource {
-	var list []*gadget.DataSource
+func mapIterators(img *image.Image) []*image.DataSource {
+	var list []*image.DataSource
 	for i := range img.DataSources {
-		if img.DataSources[i].Kind == gadget.MapIterator {
+		if img.DataSources[i].Kind == image.MapIterator {
 			list = append(list, &img.DataSources[i])
 		}
 	}
 	return list
 }
 
-func namesOf(list []*gadget.DataSource) []string {
+func namesOf(list []*image.DataSource) []string {
 	var names []string
 	for _, d := range list {
 		names = append(names, d.Schema.Name)
@@ -70,8 +70,8 @@ func namesOf(list []*gadget.DataSource) []string {
 func intervalText(t time.Duration) string {
 	switch t {
 	case 0:
-		t = gadget.DefaultFetchInterval
-	case gadget.AtEnd:
+		t = image.DefaultFetchInterval
+	case image.AtEnd:
 		return "0"
 	}
 	return t.String()
@@ -93,11 +93,11 @@ func together(names, values []string) string {
 
 // fetches returns how often each data source of arrays is read: as the flags say, else as the
 // annotations do.
-func (f *fetchFlags) fetches(img *gadget.Image, specs map[string]*annotation.Spec) (map[string]gadget.Fetch, error) {
-	fetches := make(map[string]gadget.Fetch)
+func (f *fetchFlags) fetches(img *image.Image, specs map[string]*annotation.Spec) (map[string]image.Fetch, error) {
+	fetches := make(map[string]image.Fetch)
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
-		if d.Kind == gadget.Tracer {
+		if d.Kind == image.Tracer {
 			continue
 		}
 		settings, err := specs[d.Schema.Name].ParseSource()
@@ -117,7 +117,7 @@ func (f *fetchFlags) fetches(img *gadget.Image, specs map[string]*annotation.Spe
 }
 
 // apply sets what a flag says about data sources.
-func (f *fetchFlags) apply(flag string, names []string, fetches map[string]gadget.Fetch, set func(*gadget.Fetch, string) error) error {
+func (f *fetchFlags) apply(flag string, names []string, fetches map[string]image.Fetch, set func(*image.Fetch, string) error) error {
 	if !f.fs.Changed(flag) {
 		return nil
 	}
@@ -139,19 +139,19 @@ func (f *fetchFlags) apply(flag string, names []string, fetches map[string]gadge
 	return nil
 }
 
-func setInterval(f *gadget.Fetch, text string) error {
+func setInterval(f *image.Fetch, text string) error {
 	var t seconds
 	if err := t.Set(text); err != nil {
 		return err
 	}
 	f.Interval = time.Duration(t)
 	if t == 0 {
-		f.Interval = gadget.AtEnd
+		f.Interval = image.AtEnd
 	}
 	return nil
 }
 
-func setCount(f *gadget.Fetch, text string) error {
+func setCount(f *image.Fetch, text string) error {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n > math.MaxInt32 {
 		return fmt.Errorf("want a whole number from 0 to %d, got %q", math.MaxInt32, text)

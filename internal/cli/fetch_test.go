@@ -13,13 +13,13 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // imageOf is an image with data sources by name and annotations.
-func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[string]annotation.Set) (*gadget.Image, map[string]*annotation.Spec) {
+func imageOf(t *testing.T, kind map[string]image.SourceKind, annotations map[string]annotation.Set) (*image.Image, map[string]*annotation.Spec) {
 	t.Helper()
-	img, specs := &gadget.Image{}, make(map[string]*annotation.Spec)
+	img, specs := &image.Image{}, make(map[string]*annotation.Spec)
 	for _, name := range []string{"a", "b", "iter", "tracer"} {
 		k, ok := kind[name]
 		if !ok {
@@ -30,7 +30,7 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 		if err != nil {
 			t.Fatal(err)
 		}
-		img.DataSources = append(img.DataSources, gadget.DataSource{
+		img.DataSources = append(img.DataSources, image.DataSource{
 			Kind: k, Schema: &event.Schema{Name: name}, Annotations: spec, Settings: settings,
 		})
 		specs[name] = spec
@@ -38,15 +38,15 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 	return img, specs
 }
 
-var everyKind = map[string]gadget.SourceKind{
-	"a": gadget.MapIterator, "b": gadget.MapIterator, "iter": gadget.Iterator, "tracer": gadget.Tracer,
+var everyKind = map[string]image.SourceKind{
+	"a": image.MapIterator, "b": image.MapIterator, "iter": image.Iterator, "tracer": image.Tracer,
 }
 
 func TestFetches(t *testing.T) {
 	annotations := map[string]annotation.Set{"b": {"fetch-interval": "5s", "fetch-count": "2", "ebpf.map.flush-on-stop": "true"}}
-	type fetches = map[string]gadget.Fetch
-	iter := gadget.Fetch{Count: 1}
-	b := gadget.Fetch{Interval: 5 * time.Second, Count: 2, Flush: true}
+	type fetches = map[string]image.Fetch
+	iter := image.Fetch{Count: 1}
+	b := image.Fetch{Interval: 5 * time.Second, Count: 2, Flush: true}
 	for _, c := range []struct {
 		args string
 		want fetches
@@ -59,7 +59,7 @@ func TestFetches(t *testing.T) {
 		{"--map-fetch-interval a:1m30s --map-fetch-count b:0", fetches{
 			"a": {Interval: 90 * time.Second}, "b": {Interval: 5 * time.Second, Flush: true}, "iter": iter}},
 		{"--map-fetch-interval 3s,a:0", fetches{
-			"a": {Interval: gadget.AtEnd}, "b": {Interval: 3 * time.Second, Count: 2, Flush: true}, "iter": iter}},
+			"a": {Interval: image.AtEnd}, "b": {Interval: 3 * time.Second, Count: 2, Flush: true}, "iter": iter}},
 	} {
 		img, specs := imageOf(t, everyKind, annotations)
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -81,7 +81,7 @@ func TestFetchesFollowAnnotations(t *testing.T) {
 		specs[name] = annotation.Merge(specs[name], &annotation.Spec{Source: annotation.Set{"fetch-interval": "7s"}})
 	}
 	got, err := registerFetch(pflag.NewFlagSet("", pflag.ContinueOnError), img).fetches(img, specs)
-	if err != nil || got["a"].Interval != 7*time.Second || got["iter"] != (gadget.Fetch{Interval: 7 * time.Second}) {
+	if err != nil || got["a"].Interval != 7*time.Second || got["iter"] != (image.Fetch{Interval: 7 * time.Second}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -111,12 +111,12 @@ func TestWrongFetches(t *testing.T) {
 
 func TestFetchFlagsAreForMapsOnly(t *testing.T) {
 	for _, c := range []struct {
-		kinds           map[string]gadget.SourceKind
+		kinds           map[string]image.SourceKind
 		annotations     map[string]annotation.Set
 		interval, count string // defaults; empty: no flags
 	}{
-		{map[string]gadget.SourceKind{"tracer": gadget.Tracer, "iter": gadget.Iterator}, nil, "", ""},
-		{map[string]gadget.SourceKind{"tracer": gadget.Tracer, "a": gadget.MapIterator}, nil, "1s", "0"},
+		{map[string]image.SourceKind{"tracer": image.Tracer, "iter": image.Iterator}, nil, "", ""},
+		{map[string]image.SourceKind{"tracer": image.Tracer, "a": image.MapIterator}, nil, "1s", "0"},
 		{everyKind, nil, "1s", "0"},
 		{everyKind, map[string]annotation.Set{"a": {"fetch-interval": "0", "fetch-count": "1"}, "b": {"fetch-count": "1"}}, "a:0,b:1s", "1"},
 	} {

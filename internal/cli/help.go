@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 )
 
@@ -41,7 +41,7 @@ func knownCommand(help *cobra.Command, args []string) error {
 }
 
 // gadgetHelp describes a gadget: what it shows, its flags, its fields.
-func (a *app) gadgetHelp(cmd *cobra.Command, img *gadget.Image) error {
+func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 	host := builtin.NewHost()
 	defer host.Close()
 	fmt.Fprintf(a.Out, "%s: %s\n\nUsage:\n  %s\n\nFlags:\n%s%s", img.Metadata.Name, img.Metadata.Description,

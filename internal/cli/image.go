@@ -19,7 +19,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -94,7 +94,7 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 }
 
 // buildDir compiles, analyses and checks the gadget in a directory.
-func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, error) {
+func (a *app) buildDir(ctx context.Context, dir string) (*image.Image, error) {
 	res, err := a.compileDir(ctx, dir, "")
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (a *app) compileDir(ctx context.Context, dir, arch string) (*build.Result, 
 
 // parseDir analyses what came out of a directory, whose name the gadget has unless gadget.yaml gives
 // another.
-func parseDir(dir string, res *build.Result) (*gadget.Image, error) {
+func parseDir(dir string, res *build.Result) (*image.Image, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -132,12 +132,12 @@ func parseDir(dir string, res *build.Result) (*gadget.Image, error) {
 }
 
 // checkImage checks the metadata of an image, and what each value of its custom params makes of it.
-func checkImage(img *gadget.Image, object []byte) error {
+func checkImage(img *image.Image, object []byte) error {
 	if err := builtin.Check(img); err != nil {
 		return err
 	}
 	return eachCustomValue(img.Metadata, func(meta *metadata.Metadata) error {
-		patched, err := gadget.Parse(bytes.NewReader(object), meta)
+		patched, err := image.Parse(bytes.NewReader(object), meta)
 		if err != nil {
 			return err
 		}
@@ -211,7 +211,7 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 
 // objectOf lists what gadget.yaml should mention: all fields that have a value, those included that
 // enriched types add, and the params that do not describe themselves.
-func objectOf(img *gadget.Image) (*metadata.Object, error) {
+func objectOf(img *image.Image) (*metadata.Object, error) {
 	o := &metadata.Object{Name: img.Metadata.Name}
 	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {
@@ -268,7 +268,7 @@ func replaceFile(path string, data []byte) (err error) {
 // findGadget returns the image that a name on the command line stands for: a built-in gadget, a
 // directory or an object. A name with a slash, or that of a folder with a program or of a file, is one of
 // the latter. What is not known of the metadata is an error, unless there is somebody to warn.
-func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, builtin.Warn, error) {
+func (a *app) findGadget(ctx context.Context, name string) (*image.Image, builtin.Warn, error) {
 	if !strings.ContainsRune(name, filepath.Separator) {
 		img, err := builtin.Gadget(name)
 		if err == nil || !errors.Is(err, builtin.ErrUnknownGadget) {
@@ -288,7 +288,7 @@ func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, built
 
 // openObject reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
 // there is one.
-func (a *app) openObject(path string) (*gadget.Image, error) {
+func (a *app) openObject(path string) (*image.Image, error) {
 	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err

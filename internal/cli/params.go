@@ -8,17 +8,17 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // paramFlags are the flags that a gadget's params make.
 type paramFlags struct {
 	fs     *pflag.FlagSet
-	params []gadget.Param
+	params []image.Param
 }
 
 // registerParams adds a flag for each param of the image.
-func registerParams(fs *pflag.FlagSet, img *gadget.Image) (*paramFlags, error) {
+func registerParams(fs *pflag.FlagSet, img *image.Image) (*paramFlags, error) {
 	for i := range img.Params {
 		p := &img.Params[i]
 		if fs.Lookup(p.Key) != nil {
@@ -33,8 +33,8 @@ func registerParams(fs *pflag.FlagSet, img *gadget.Image) (*paramFlags, error) {
 }
 
 // values returns the params that were set, by variable.
-func (f *paramFlags) values() (map[string]gadget.Value, error) {
-	values := make(map[string]gadget.Value)
+func (f *paramFlags) values() (map[string]image.Value, error) {
+	values := make(map[string]image.Value)
 	for i := range f.params {
 		flag := f.fs.Lookup(f.params[i].Key)
 		if !flag.Changed && f.params[i].Mandatory {
@@ -54,7 +54,7 @@ func (f *paramFlags) values() (map[string]gadget.Value, error) {
 
 // paramValue makes a param a flag's value.
 type paramValue struct {
-	param *gadget.Param
+	param *image.Param
 	text  string
 }
 

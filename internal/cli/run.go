@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -119,7 +120,7 @@ func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 }
 
 // registerGadget adds the flags that depend on the gadget.
-func registerGadget(fs *pflag.FlagSet, img *gadget.Image, f *runFlags) (*paramFlags, *customFlags, error) {
+func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFlags, *customFlags, error) {
 	f.fetch = registerFetch(fs, img)
 	params, err := registerParams(fs, img)
 	if err != nil {
@@ -186,7 +187,7 @@ func takesNextArgument(cmd *cobra.Command, arg string) bool {
 func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
 // runGadget runs an image that has been found, with params that have been checked.
-func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, values map[string]gadget.Value, f *runFlags) (err error) {
+func (a *app) runGadget(ctx context.Context, name string, img *image.Image, values map[string]image.Value, f *runFlags) (err error) {
 	host := builtin.NewHost()
 	defer host.Close()
 	s := &session{app: a, flags: &f.events, failOnLoss: f.failOnLoss, dropSlow: f.buffers.slow == dropEvents}
@@ -225,10 +226,10 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 // load puts the gadget into the kernel. Next to nothing of what that takes can be freed before its end,
 // when all is returned, so the garbage collector need not look for it: that would take a tenth of the
 // start's processor time.
-func load(img *gadget.Image, o *gadget.LoadOptions) (*gadget.Gadget, error) {
+func load(img *image.Image, o *gadget.LoadOptions) (*gadget.Gadget, error) {
 	percent := debug.SetGCPercent(-1)
 	defer debug.SetGCPercent(percent)
-	return img.Load(o)
+	return gadget.Load(img, o)
 }
 
 // begin attaches the gadget. Only when that has succeeded an older recording is overwritten; events wait
@@ -247,7 +248,7 @@ func begin(g *gadget.Gadget, rec *recording, host *builtin.Host) error {
 }
 
 // loadOptions are the choices of the run that concern the kernel.
-func (f *runFlags) loadOptions(img *gadget.Image, s *session, values map[string]gadget.Value) (*gadget.LoadOptions, error) {
+func (f *runFlags) loadOptions(img *image.Image, s *session, values map[string]image.Value) (*gadget.LoadOptions, error) {
 	if err := f.buffers.check(); err != nil {
 		return nil, err
 	}
@@ -255,7 +256,7 @@ func (f *runFlags) loadOptions(img *gadget.Image, s *session, values map[string]
 	if err != nil {
 		return nil, err
 	}
-	options := &gadget.LoadOptions{Params: values, Fetch: fetches, Interface: f.iface, ReturnMemory: true}
+	options := &gadget.LoadOptions{Params: values, Fetch: fetches, Interface: f.iface, AfterPrograms: debug.FreeOSMemory}
 	f.buffers.apply(options)
 	return options, nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -53,7 +53,7 @@ type session struct {
 }
 
 // annotate takes the annotations of the image and those of the command line, which prevail.
-func (s *session) annotate(img *gadget.Image, entries []string) error {
+func (s *session) annotate(img *image.Image, entries []string) error {
 	s.specs = make(map[string]*annotation.Spec)
 	names := make([]string, len(img.DataSources))
 	for i, d := range img.DataSources {
@@ -71,7 +71,7 @@ func (s *session) annotate(img *gadget.Image, entries []string) error {
 }
 
 // check binds the image's data sources to formats that write nowhere, for the errors.
-func (s *session) check(img *gadget.Image, env *semtype.Env) error {
+func (s *session) check(img *image.Image, env *semtype.Env) error {
 	var schemas []*event.Schema
 	for i := range img.DataSources {
 		schemas = append(schemas, img.DataSources[i].Schema.Clone())

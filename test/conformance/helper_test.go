@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -35,7 +35,7 @@ var buildOnce = sync.OnceValues(func() (*build.Result, error) {
 })
 
 // image builds the gadget and analyses it.
-func image(t testing.TB) *gadget.Image {
+func image(t testing.TB) *image.Image {
 	t.Helper()
 	built, err := buildOnce()
 	if errors.Is(err, build.ErrNoClang) {
