@@ -75,10 +75,10 @@ func explainLoad(p *image.Program, err error) error {
 		}
 	}
 	if p == nil {
-		return cmp.Or(explainErrno("the gadget", "load it", "of this kind", err), fmt.Errorf("load the gadget: %w", err))
+		return cmp.Or(explainErrno("the kernel refuses to load the gadget", "of this kind", err), fmt.Errorf("load the gadget: %w", err))
 	}
 	inner := cmp.Or(errors.Unwrap(err), err) // without the name, which comes first here
-	return cmp.Or(explainErrno("program "+p.Name, "load it", kindOf(p), inner), fmt.Errorf("load the gadget: %w", err))
+	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to load it", kindOf(p), inner), fmt.Errorf("load the gadget: %w", err))
 }
 
 // rejection is the error for a complaint of the verifier.
@@ -102,17 +102,16 @@ func kindOf(p *image.Program) string {
 }
 
 // explainErrno says in the user's terms why the kernel refuses something that it does not find wrong; nil
-// if it gives another reason. An example: what "program x", deed "load it", kind "of kind kprobe".
-func explainErrno(what, deed, kind string, err error) error {
+// if it gives another reason. The refusal begins the sentence; kind tells of which kind the programs are.
+func explainErrno(refusal, kind string, err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		return fmt.Errorf("%s: the kernel refuses to %s: %w; %w, or this kernel or its lockdown forbids programs %s",
-			what, deed, err, ErrPrivileges, kind)
+		return fmt.Errorf("%s: %w; %w, or this kernel or its lockdown forbids programs %s", refusal, err, ErrPrivileges, kind)
 	case errors.Is(err, unix.EMFILE):
-		return fmt.Errorf("%s: the kernel refuses to %s: this process has too many open files; a higher limit allows more (ulimit -n): %w", what, deed, err)
+		return fmt.Errorf("%s: this process has too many open files; a higher limit allows more (ulimit -n): %w", refusal, err)
 	case errors.Is(err, unix.ENOMEM):
-		return &MemoryError{Cause: fmt.Errorf("%s: the kernel refuses to %s: it has not enough memory: a smaller buffer takes less; "+
-			"a higher limit of this process's control group allows more: %w", what, deed, err)}
+		return &MemoryError{Cause: fmt.Errorf("%s: it has not enough memory: a smaller buffer takes less; "+
+			"a higher limit of this process's control group allows more: %w", refusal, err)}
 	}
 	return nil
 }
@@ -140,7 +139,7 @@ func (g *Gadget) explainAttach(p *image.Program, err error) error {
 			return g.refused(p, why, err)
 		}
 	}
-	return cmp.Or(explainErrno("program "+p.Name, "attach it to "+p.Place(), kindOf(p), err),
+	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to attach it to "+p.Place(), kindOf(p), err),
 		fmt.Errorf("attach program %s to %s: %w", p.Name, p.Place(), err))
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 )
 
@@ -75,7 +76,7 @@ func TestExplainLoad(t *testing.T) {
 	}{
 		{p, unix.EPERM, refused + "operation not permitted; missing privileges, or this kernel or its lockdown forbids programs of kind iter/bpf_map_elem"},
 		{p, unix.EACCES, refused + "permission denied; missing privileges, or this kernel or its lockdown forbids programs of kind iter/bpf_map_elem"},
-		{nil, unix.EPERM, "the gadget: the kernel refuses to load it: program x: operation not permitted; missing privileges, or this kernel or its lockdown forbids programs of this kind"},
+		{nil, unix.EPERM, "the kernel refuses to load the gadget: program x: operation not permitted; missing privileges, or this kernel or its lockdown forbids programs of this kind"},
 		{p, unix.E2BIG, "load the gadget: program x: argument list too long"},
 		{p, unix.EMFILE, refused + "this process has too many open files; a higher limit allows more (ulimit -n): too many open files"},
 		{p, unix.ENOMEM, refused + "it has not enough memory: a smaller buffer takes less; a higher limit of this process's control group allows more: cannot allocate memory"},
@@ -94,7 +95,6 @@ func TestExplainLoad(t *testing.T) {
 		}
 	}
 }
-
 
 func TestLastWord(t *testing.T) {
 	t.Parallel()

@@ -188,6 +188,9 @@ func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
 // runGadget runs an image that has been found, with params that have been checked.
 func (a *app) runGadget(ctx context.Context, name string, img *image.Image, values map[string]image.Value, f *runFlags) (err error) {
+	if err := checkShows(name, img); err != nil {
+		return err
+	}
 	host := builtin.NewHost()
 	defer host.Close()
 	s := &session{app: a, flags: &f.events, failOnLoss: f.failOnLoss, dropSlow: f.buffers.slow == dropEvents}
@@ -229,14 +232,15 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, valu
 func load(img *image.Image, o *gadget.LoadOptions) (*gadget.Gadget, error) {
 	percent := debug.SetGCPercent(-1)
 	defer debug.SetGCPercent(percent)
-	return gadget.Load(img, o)
+	g, err := gadget.Load(img, o)
+	return g, withFlags(err)
 }
 
 // begin attaches the gadget. Only when that has succeeded an older recording is overwritten; events wait
 // meanwhile.
 func begin(g *gadget.Gadget, rec *recording, host *builtin.Host) error {
 	if err := g.Attach(); err != nil {
-		return err
+		return withFlags(err)
 	}
 	if rec != nil {
 		if err := rec.begin(host); err != nil {

@@ -34,8 +34,8 @@ var buildOnce = sync.OnceValues(func() (*build.Result, error) {
 	return build.Dir(context.Background(), "gadget", &build.Options{Include: "../../include"})
 })
 
-// image builds the gadget and analyses it.
-func image(t testing.TB) *image.Image {
+// buildImage builds the gadget and analyses it.
+func buildImage(t testing.TB) *image.Image {
 	t.Helper()
 	built, err := buildOnce()
 	if errors.Is(err, build.ErrNoClang) {

@@ -38,7 +38,7 @@ type live struct {
 func start(t testing.TB, o gadget.LoadOptions) *live {
 	t.Helper()
 	kerneltest.RequireRoot(t)
-	l := &live{img: image(t), magic: 0x60000000 | uint32(os.Getpid())&0xffffff}
+	l := &live{img: buildImage(t), magic: 0x60000000 | uint32(os.Getpid())&0xffffff}
 	p, ok := l.img.Param("magic")
 	if !ok {
 		t.Fatal("there is no param magic")
