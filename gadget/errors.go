@@ -105,7 +105,8 @@ func kindOf(p *image.Program) string {
 // if it gives another reason. The refusal begins the sentence; kind tells of which kind the programs are.
 func explainErrno(refusal, kind string, err error) error {
 	switch {
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+	// The library keeps no cause of what it says about links of perf events.
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), strings.HasSuffix(err.Error(), ": "+unix.EPERM.Error()):
 		return fmt.Errorf("%s: %w; %w, or this kernel or its lockdown forbids programs %s", refusal, err, ErrPrivileges, kind)
 	case errors.Is(err, unix.EMFILE):
 		return fmt.Errorf("%s: this process has too many open files; a higher limit allows more (ulimit -n): %w", refusal, err)
