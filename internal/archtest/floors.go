@@ -20,10 +20,11 @@ func Gizmo() *Rules {
 			"internal/cli":     4,
 			"internal/builtin": 4,
 
-			"gadget":    3,
-			"oci":       3,
-			"container": 3,
-			"build":     3,
+			"gadget":                  3,
+			"gadget/internal/fixture": 3, // for its tests
+			"oci":                     3,
+			"container":               3,
+			"build":                   3,
 
 			"encode":    2,
 			"stage":     2,
@@ -49,7 +50,23 @@ func Gizmo() *Rules {
 		Families:     []string{"stage", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
 		Sideways: map[string]string{
-			"internal/cli": "internal/builtin", // the command line uses the wiring
+			"internal/cli":            "internal/builtin", // the command line uses the wiring
+			"gadget/internal/fixture": "build",            // compiles the gadgets of tests
+		},
+		Forbidden: map[string][]string{
+			// Reading an image is pure: it neither asks the kernel nor opens files.
+			"gadget/image": {
+				"github.com/cilium/ebpf/features", "github.com/cilium/ebpf/link", "github.com/cilium/ebpf/perf",
+				"github.com/cilium/ebpf/ringbuf", "github.com/cilium/ebpf/rlimit",
+				"golang.org/x/sys/unix", "syscall", "os", "net", "log/slog",
+				"gadget", "build", "internal/cpus", "internal/int80", "internal/kerneltest",
+			},
+			// The parts of package gadget know no more than they need.
+			"gadget/internal/kernel":  {"gadget/image", "gadget/internal"},
+			"gadget/internal/choose":  {"gadget/internal"},
+			"gadget/internal/prepare": {"gadget/image", "gadget/internal/hook", "gadget/internal/source"},
+			"gadget/internal/source":  {"gadget/internal/choose", "gadget/internal/hook", "gadget/internal/prepare"},
+			"gadget/internal/hook":    {"gadget/internal/choose", "gadget/internal/prepare", "gadget/internal/source"},
 		},
 	}
 }

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,5 +53,5 @@ func checkShows(name string, img *image.Image) error {
 	if len(img.DataSources) > 0 {
 		return nil
 	}
-	return fmt.Errorf("gadget %s has no data source: nothing to show", name)
+	return fmt.Errorf("gadget %s has no data source: nothing to show", cmp.Or(img.Metadata.Name, name))
 }

@@ -6,10 +6,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
 // What helps is told in terms of flags, and the cause stays with it.
@@ -34,7 +36,7 @@ func TestWithFlags(t *testing.T) {
 
 func TestGadgetWithoutDataSource(t *testing.T) {
 	t.Parallel()
-	err := checkShows("collector", &image.Image{})
+	err := checkShows("collector", &image.Image{Metadata: &metadata.Metadata{}})
 	if want := "gadget collector has no data source: nothing to show"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -42,3 +44,41 @@ func TestGadgetWithoutDataSource(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A gadget that only fills a map for others is read and built like any, and not run by itself: that is
+// said before privileges are asked for.
+func TestRunWithoutDataSource(t *testing.T) {
+	dir := gadgetDir(t, "")
+	writeTest(t, filepath.Join(dir, "program.bpf.c"), collectorProgram)
+	if got := imageBuild(t, dir); got.code != 0 {
+		t.Fatalf("%+v", got)
+	}
+	got := invoke("", "run", dir)
+	if want := "gizmo: gadget my_gadget has no data source: nothing to show\n"; got.code != 1 || got.out != "" || got.err != want {
+		t.Errorf("got %+v, want %s", got, want)
+	}
+}
+
+const collectorProgram = `#include <vmlinux.h>
+#include <bpf/bpf_helpers.h>
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} calls SEC(".maps");
+
+SEC("raw_tp/sys_enter")
+int count(void *ctx)
+{
+	__u32 key = 0;
+	__u64 *n = bpf_map_lookup_elem(&calls, &key);
+
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
+`
