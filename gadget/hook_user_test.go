@@ -349,14 +349,18 @@ func TestUserBadTargets(t *testing.T) {
 func TestUserAbsent(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	var warnings bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&warnings, nil)))
-	defer slog.SetDefault(before)
 	app := buildC(t, "main.c work.c")
-	g := startUser(t, map[string]string{"on_call": app + ":work", "on_return": "libnone:work", "on_probe": "libnone:fixture:many"})
+	o := userOptions(t)
+	o.Logger = slog.New(slog.NewTextHandler(&warnings, nil))
+	g := start(t, userImage(t, map[string]string{"on_call": app + ":work", "on_return": "libnone:work", "on_probe": "/none/lib:fixture:many"}), o)
 	g.expectUser(t, runApp(t, []string{"call"}, nil, app, "1"))
-	if n := strings.Count(warnings.String(), "libnone"); n != 2 {
-		t.Errorf("%d warnings, want 2: %s", n, &warnings)
+	for _, want := range []string{
+		`msg="optional program not attached" program=on_return reason="no library and no program is called libnone: `,
+		`msg="optional program not attached" program=on_probe reason="there is no file /none/lib: `,
+	} {
+		if strings.Count(warnings.String(), want) != 1 {
+			t.Errorf("got %s\nwant %s", &warnings, want)
+		}
 	}
 	err := attachUser(t, map[string]string{"on_return": "libnone:work", "on_probe": "libnothing:fixture:many"})
 	if err == nil || !strings.Contains(err.Error(), "libnone") || !strings.Contains(err.Error(), "libnothing") {

@@ -57,7 +57,7 @@ func (p *pins) open(name string, spec *ebpf.MapSpec) error {
 	}
 	p.found[name] = m
 	if err := spec.Compatible(m); err != nil {
-		return fmt.Errorf("another map is pinned as %s; if nobody needs it any more, remove that file: %w", path, err)
+		return fmt.Errorf("another map is pinned as %s; if nothing needs it any more, remove that file: %w", path, err)
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func TestPinnedMapThatDiffers(t *testing.T) {
 			return
 		}
 		img := parse(t, "pinned")
-		mustSay(t, refusal(t, img, LoadOptions{}), `map "kept": another map is pinned as /sys/fs/bpf/kept; if nobody needs it any more, remove that file: `, "99")
+		mustSay(t, refusal(t, img, LoadOptions{}), `map "kept": another map is pinned as /sys/fs/bpf/kept; if nothing needs it any more, remove that file: `, "99")
 		if got, want := pinned(t), []string{"kept"}; !slices.Equal(got, want) {
 			t.Errorf("pinned %q, want %q", got, want)
 		}

@@ -34,7 +34,7 @@ func TestStandInsOfRefusedPrograms(t *testing.T) {
 		{0b000, 0},
 		{0b001, 1},
 		{0b011, 2},
-		{0b010, 0}, // nobody asks the verifier about the second
+		{0b010, 0}, // the verifier is not asked about the second
 	} {
 		t.Run(fmt.Sprintf("%03b", c.bits), func(t *testing.T) {
 			img := parse(t, "refused")

@@ -346,7 +346,7 @@ func TestRowsOfABatchAreApart(t *testing.T) {
 }
 
 // An object as others build them wakes the reader when that has caught up, and only then.
-func TestForeignObject(t *testing.T) {
+func TestObjectOfOtherHeaders(t *testing.T) {
 	g := start(t, parse(t, "minimal"), LoadOptions{BufferSize: 4096})
 	src := g.source(t)
 	for i := range 200 {

@@ -72,7 +72,7 @@ func Parse(name string, object, yaml []byte) (*image.Image, error) {
 
 func parse(name string, object io.ReaderAt, yaml []byte, warn Warn) (*image.Image, error) {
 	meta, err := metadata.Parse("gadget.yaml", yaml)
-	if err := warn.settle(meta, err); err != nil {
+	if err := warn.reportUnknown(meta, err); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}
 	img, err := image.Parse(object, meta)

@@ -299,7 +299,7 @@ func (a *app) openObject(path string) (*image.Image, error) {
 	}
 	defer object.Close()
 	name := strings.TrimSuffix(filepath.Base(path), ".o")
-	return builtin.ParseForeign(name, object, yaml, a.warnUnknown)
+	return builtin.ParseLenient(name, object, yaml, a.warnUnknown)
 }
 
 // warnUnknown tells of names in the metadata that this version does not know, a line for each.

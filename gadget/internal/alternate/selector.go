@@ -64,7 +64,7 @@ func NewBarrier() (*Barrier, error) {
 // Wait returns when all runs of programs have ended that had begun before it was called, which takes
 // some milliseconds. Programs that may sleep are not waited for.
 //
-// The kernel promises just that to whoever replaces a map in a map, since Linux 5.0.
+// The kernel promises just that to a process that replaces a map in a map, since Linux 5.0.
 func (b *Barrier) Wait() error {
 	if err := b.outer.Put(uint32(0), b.inner); err != nil {
 		return fmt.Errorf("wait for the programs that are running: %w", err)

@@ -21,7 +21,7 @@ func isIdle(prog *ebpf.Program) bool {
 	for _, ins := range instructions {
 		switch class := ins.OpCode.Class(); {
 		case (class == asm.StClass || class == asm.StXClass) && ins.Dst != asm.RFP:
-			return false // what goes to the program's own stack nobody sees
+			return false // nothing else sees the program's own stack
 		case class.IsJump() && ins.OpCode.JumpOp() == asm.Call:
 			return false
 		}

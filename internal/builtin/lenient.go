@@ -16,9 +16,9 @@ import (
 // for images that are built here. For these, such names are errors.
 type Warn func(error)
 
-// settle returns an error of package metadata unless it came with metadata that can be used, and w wants
+// reportUnknown returns an error of package metadata unless it came with metadata that can be used, and w wants
 // to know of it.
-func (w Warn) settle(meta *metadata.Metadata, err error) error {
+func (w Warn) reportUnknown(meta *metadata.Metadata, err error) error {
 	if err == nil || meta == nil || w == nil {
 		return err
 	}
@@ -26,30 +26,30 @@ func (w Warn) settle(meta *metadata.Metadata, err error) error {
 	return nil
 }
 
-// ParseForeign analyses and checks an object that was built elsewhere, with the text of its gadget.yaml,
+// ParseLenient analyses and checks an object that was built elsewhere, with the text of its gadget.yaml,
 // which may be empty.
-func ParseForeign(name string, object io.ReaderAt, yaml []byte, warn Warn) (*image.Image, error) {
+func ParseLenient(name string, object io.ReaderAt, yaml []byte, warn Warn) (*image.Image, error) {
 	img, err := parse(name, object, yaml, warn)
 	if err != nil {
 		return nil, err
 	}
-	return fit(img, warn)
+	return withoutUnknown(img, warn)
 }
 
 // WithCustom returns the image with the metadata that the values of its custom params make, checked.
 func WithCustom(img *image.Image, values map[string]string, warn Warn) (*image.Image, error) {
 	meta, err := img.Metadata.WithCustom(values)
-	if err := warn.settle(meta, err); err != nil {
+	if err := warn.reportUnknown(meta, err); err != nil {
 		return nil, err
 	}
 	if img, err = img.WithMetadata(meta); err != nil {
 		return nil, err
 	}
-	return fit(img, warn)
+	return withoutUnknown(img, warn)
 }
 
-// fit returns the image without what its metadata says about things that it does not have.
-func fit(img *image.Image, warn Warn) (*image.Image, error) {
+// withoutUnknown returns the image without what its metadata says about things that it does not have.
+func withoutUnknown(img *image.Image, warn Warn) (*image.Image, error) {
 	known, err := knownOf(img)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func fit(img *image.Image, warn Warn) (*image.Image, error) {
 	if err == nil {
 		return img, nil
 	}
-	if err := warn.settle(meta, err); err != nil {
+	if err := warn.reportUnknown(meta, err); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
 	return img.WithMetadata(meta)
