@@ -22,8 +22,12 @@ var ErrDetached = errors.New("the gadget is detached")
 // attachment is a program at one of its targets.
 type attachment struct{ program, target string }
 
-// closer ends an attachment.
-type closer = io.Closer
+// attached is what holds a program at its target.
+type attached struct {
+	link io.Closer
+	// gone is nil until the program is being taken away, and closed when that is done.
+	gone chan struct{}
+}
 
 // nothing is what a program is attached to that the params have left nothing to do.
 type nothing struct{}
@@ -36,14 +40,14 @@ func (nothing) Close() error { return nil }
 func (g *Gadget) Attach() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.attached == nil {
-		return fmt.Errorf("attach: %w", ErrDetached)
-	}
 	var missing missingFiles
 	for _, p := range g.programs {
 		p = g.onInterface(p)
-		_, done := g.attached[attachment{p.Name, p.Target}]
-		if done || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
+		at := g.settled(attachment{p.Name, p.Target})
+		if g.attached == nil { // maybe only now
+			break
+		}
+		if at != nil || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
 			continue
 		}
 		err := g.attach(p)
@@ -53,6 +57,9 @@ func (g *Gadget) Attach() error {
 		if err != nil {
 			return g.explainAttach(p, err)
 		}
+	}
+	if g.attached == nil {
+		return fmt.Errorf("attach: %w", ErrDetached)
 	}
 	return missing.report(g.log)
 }
@@ -72,14 +79,14 @@ func (g *Gadget) attach(p *image.Program) error {
 	prog := g.coll.Programs[p.Name]
 	at := attachment{p.Name, p.Target}
 	if hook.IsIdle(p, prog) {
-		g.attached[at] = nothing{}
+		g.attached[at] = &attached{link: nothing{}}
 		return nil
 	}
 	l, err := hook.Attach(g.loaded, p, prog)
 	if err != nil {
 		return err
 	}
-	g.attached[at] = l
+	g.attached[at] = &attached{link: l}
 	return nil
 }
 
@@ -99,10 +106,10 @@ func (g *Gadget) AttachTo(program, target string) error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.attached == nil {
+	switch at := g.settled(attachment{program, target}); {
+	case g.attached == nil:
 		return fmt.Errorf("attach program %s to %s: %w", program, target, ErrDetached)
-	}
-	if _, ok := g.attached[attachment{program, target}]; ok {
+	case at != nil:
 		return fmt.Errorf("program %s is attached to %s already", program, target)
 	}
 	if err := g.attach(p); err != nil {
@@ -118,20 +125,40 @@ func (g *Gadget) DetachFrom(program, target string) error {
 		return err
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.attached == nil {
+	a := g.settled(attachment{program, target})
+	switch {
+	case g.attached == nil:
+		g.mu.Unlock()
 		return fmt.Errorf("detach program %s from %s: %w", program, target, ErrDetached)
-	}
-	at := attachment{program, target}
-	l, ok := g.attached[at]
-	if !ok {
+	case a == nil:
+		g.mu.Unlock()
 		return fmt.Errorf("program %s is not attached to %s", program, target)
 	}
-	delete(g.attached, at)
-	if err := l.Close(); err != nil {
+	a.gone = make(chan struct{})
+	g.mu.Unlock()
+	err := a.link.Close() // without the lock: the kernel takes its time, for several at once as much as for one
+	g.mu.Lock()
+	delete(g.attached, attachment{program, target})
+	close(a.gone)
+	g.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("detach program %s from %s: %w", program, target, err)
 	}
 	return nil
+}
+
+// settled returns what is at a target; nil if nothing is. It waits for a program that is being taken away,
+// and gives up the lock, which the caller holds, meanwhile.
+func (g *Gadget) settled(at attachment) *attached {
+	for {
+		a := g.attached[at]
+		if a == nil || a.gone == nil {
+			return a
+		}
+		g.mu.Unlock()
+		<-a.gone
+		g.mu.Lock()
+	}
 }
 
 // find returns a program that is loaded and can be attached.
@@ -155,13 +182,17 @@ func (g *Gadget) find(name string) (*image.Program, error) {
 // read.
 func (g *Gadget) Detach() error {
 	g.mu.Lock()
-	links := slices.Collect(maps.Values(g.attached))
+	all := slices.Collect(maps.Values(g.attached))
 	g.attached = nil
 	g.mu.Unlock()
-	errs := make([]error, len(links))
+	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	for i, l := range links { // at once: the kernel waits for each to come to rest
-		wg.Go(func() { errs[i] = l.Close() })
+	for i, a := range all { // at once: the kernel waits for each to come to rest
+		if a.gone != nil {
+			wg.Go(func() { <-a.gone })
+			continue
+		}
+		wg.Go(func() { errs[i] = a.link.Close() })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

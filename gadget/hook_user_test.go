@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -468,6 +469,7 @@ func BenchmarkUserAttach(b *testing.B) {
 	g := load(b, userImage(b, map[string]string{"on_call": "x:x", "on_return": "x:x"}), userOptions(b))
 	functions := []string{"malloc", "free", "calloc", "realloc", "memalign", "valloc", "pvalloc", "aligned_alloc", "mmap", "munmap"}
 	var attached, detached time.Duration
+	var wg sync.WaitGroup
 	for b.Loop() {
 		begin := time.Now()
 		for _, f := range functions {
@@ -481,11 +483,14 @@ func BenchmarkUserAttach(b *testing.B) {
 		begin = time.Now()
 		for _, f := range functions {
 			for _, program := range []string{"on_call", "on_return"} {
-				if err := g.DetachFrom(program, "libc:"+f); err != nil {
-					b.Fatal(err)
-				}
+				wg.Go(func() {
+					if err := g.DetachFrom(program, "libc:"+f); err != nil {
+						b.Error(err)
+					}
+				})
 			}
 		}
+		wg.Wait()
 		detached += time.Since(begin)
 	}
 	b.ReportMetric(float64(attached.Milliseconds())/float64(b.N), "attach-ms")

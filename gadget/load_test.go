@@ -511,7 +511,7 @@ func tellValue(f *event.Field, b []byte) string {
 // attachments counts where programs hang that do something.
 func (r *running) attachments() (n int) {
 	for _, l := range r.attached {
-		if l != (nothing{}) {
+		if l.link != (nothing{}) {
 			n++
 		}
 	}

@@ -88,9 +88,9 @@ func (p *patient) resize(symbol string, size uint64) {
 	p.Fatal("no symbol", symbol)
 }
 
-// An object cannot make gizmo take more time or memory than it is worth.
+// An object cannot make gizmo take more time or memory than it is worth. The memory is counted for the whole
+// process, so no other test runs meanwhile.
 func TestHostileObjects(t *testing.T) {
-	t.Parallel()
 	const program = "tracepoint/syscalls/sys_enter_getpgid"
 	for name, c := range map[string]struct {
 		damage func(p *patient)
