@@ -35,7 +35,7 @@ func TestReplayPrintsWhatTheRunPrinted(t *testing.T) {
 				"--pid", o.pid(), "--record", recording}, output...)...)
 			g.waitAttached(t)
 			o.open(t, 100, "/proc/version")
-			o.open(t, 100, "/nonexistent/file")
+			o.open(t, 100, "/proc/nonexistent/file")
 			o.open(t, 1, "/with\ta tab, \"quotes\" and \xff\xfe")
 			g.interrupt(t)
 			r := run(t, setup{user: nobody}, append([]string{"replay", recording}, output...)...)
