@@ -8,9 +8,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io/fs"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
@@ -38,7 +38,7 @@ func Names() []string {
 var ErrUnknown = errors.New("unknown gadget")
 
 // Builtin returns the image of a built-in gadget.
-func Builtin(name string) (*gadget.Image, error) {
+func Builtin(name string) (*image.Image, error) {
 	object, err := objects.ReadFile("objects/" + name + "/program.o")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, unknownGadget(name)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"io/fs"
 	"os"
@@ -16,7 +17,6 @@ import (
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/build"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
 // Catalog says how gadgets are looked for. The zero value is useful.
@@ -33,7 +33,7 @@ type Catalog struct {
 
 // Gadget is a gadget that was found.
 type Gadget struct {
-	Image *gadget.Image
+	Image *image.Image
 	warn  func(error)
 }
 

@@ -6,25 +6,25 @@ package catalog
 import (
 	"bytes"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"path/filepath"
 	"runtime"
 
 	"github.com/gizmo-ebpf/gizmo/build"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
 // Parse analyses an object that the caller has, with the text of its gadget.yaml, which may be empty. The gadget is
 // called name unless the text gives another.
-func Parse(name string, object io.ReaderAt, yaml []byte) (*gadget.Image, error) {
+func Parse(name string, object io.ReaderAt, yaml []byte) (*image.Image, error) {
 	return parse(name, object, yaml, nil)
 }
 
 // ParseBuilt analyses what came out of a folder, whose name the gadget has unless gadget.yaml gives
 // another.
-func ParseBuilt(dir string, res *build.Result) (*gadget.Image, error) {
+func ParseBuilt(dir string, res *build.Result) (*image.Image, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func ParseBuilt(dir string, res *build.Result) (*gadget.Image, error) {
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
 // there. Fields that enriched types add count.
-func Check(img *gadget.Image) error {
+func Check(img *image.Image) error {
 	known, err := knownOf(img)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func Check(img *gadget.Image) error {
 }
 
 // knownOf lists what there is in an image to be named.
-func knownOf(img *gadget.Image) (metadata.Known, error) {
+func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{DataSources: make(map[string][]string)}
 	env := semtype.Env{Arch: runtime.GOARCH, BootOffset: func() int64 { return 0 }}
 	for i := range img.DataSources {

@@ -5,20 +5,20 @@ package catalog
 
 import (
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
 // parse analyses an object with the text of its gadget.yaml, which may be empty. What the metadata says about things
 // that do not exist is an error, or, with warn set, a warning.
-func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*gadget.Image, error) {
+func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*image.Image, error) {
 	meta, err := metadata.Parse("gadget.yaml", yaml)
 	if err := warnInstead(warn, meta, err); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}
-	img, err := gadget.Parse(object, meta)
+	img, err := image.Parse(object, meta)
 	if err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", name, err)
 	}
@@ -39,7 +39,7 @@ func warnInstead(warn func(error), meta *metadata.Metadata, err error) error {
 }
 
 // withoutUnknown returns the image without what its metadata says about things that it does not have.
-func withoutUnknown(img *gadget.Image, warn func(error)) (*gadget.Image, error) {
+func withoutUnknown(img *image.Image, warn func(error)) (*image.Image, error) {
 	known, err := knownOf(img)
 	if err != nil {
 		return nil, err

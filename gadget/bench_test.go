@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 )
 
 // BenchmarkSourceNext measures the way of one event from a buffer to a row: of a struct of 32 bytes,
@@ -49,12 +51,12 @@ func benchmarkNext(b *testing.B, length int, o LoadOptions) {
 
 func BenchmarkParse(b *testing.B) {
 	for _, name := range []string{"minimal", "hooks", "tracer"} {
-		object := compile(b, name).Object
+		object := fixture.Compile(b, name).Object
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(object)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Parse(bytes.NewReader(object), nil); err != nil {
+				if _, err := image.Parse(bytes.NewReader(object), nil); err != nil {
 					b.Fatal(err)
 				}
 			}

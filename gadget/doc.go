@@ -1,10 +1,13 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package gadget turns compiled gadgets into running ones.
+// Package gadget runs compiled gadgets.
 //
-// [Parse] analyses an object and its metadata into an [Image]: its data sources, their fields, its
-// params and programs. It needs neither a kernel nor privileges. [Image.Load] asks the kernel: it
-// loads maps and programs; [Gadget.Attach] lets them produce events, which [Gadget.Sources] hand to
-// a pipeline.
+// [image.Parse] analyses an object. [Load] puts the maps and programs of the image into the kernel, which
+// takes privileges; [Gadget.Attach] lets the programs produce events, which [Gadget.Sources] hand to a
+// pipeline. [Gadget.AttachTo] and [Gadget.DetachFrom] attach a program to targets that come and go while
+// the gadget runs.
+//
+// The package changes nothing of the process beyond the limit of locked memory, and logs to the logger
+// of its options only.
 package gadget

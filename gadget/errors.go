@@ -12,14 +12,25 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 )
 
 // ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
 // reads but cannot run.
-var ErrNotYetSupported = errors.New("not yet supported")
+var ErrNotYetSupported = hook.ErrNotYetSupported
 
 // ErrPrivileges is wrapped by errors for want of privileges.
-var ErrPrivileges = errors.New("missing privileges")
+var ErrPrivileges = kernel.ErrPrivileges
+
+// ErrNoInterface is wrapped by the error about a program for which no network interface was named.
+var ErrNoInterface = hook.ErrNoInterface
+
+// MemoryError says that what this process may use of the memory is not enough. Smaller buffers take less
+// of it.
+type MemoryError = kernel.MemoryError
 
 // VerifierError says that the kernel's verifier rejected a program.
 type VerifierError struct {
@@ -43,10 +54,10 @@ func (e *VerifierError) Error() string {
 
 func (e *VerifierError) Unwrap() error { return e.cause }
 
-// blamed returns the program that an error of loading is about, or nil. The library's errors begin with
+// programOf returns the program that an error of loading is about, or nil. The library's errors begin with
 // the program's name; there is no type that has it.
-func (g *Gadget) blamed(err error) *Program {
-	for _, p := range g.programs {
+func programOf(programs []*image.Program, err error) *image.Program {
+	for _, p := range programs {
 		if strings.HasPrefix(err.Error(), "program "+p.Name+": ") {
 			return p
 		}
@@ -56,34 +67,62 @@ func (g *Gadget) blamed(err error) *Program {
 
 // explainLoad puts what the kernel said about loading into the user's terms. The program that the error
 // is about may be nil.
-func explainLoad(p *Program, err error) error {
+func explainLoad(p *image.Program, err error) error {
 	var ve *ebpf.VerifierError
-	switch {
-	case errors.As(err, &ve) && len(ve.Log) > 0:
-		reason := lastWord(ve.Log)
-		if strings.Contains(reason, "unknown func bpf_probe_read") && hidesItsMemory() {
-			reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
+	if errors.As(err, &ve) {
+		if reason := lastWord(ve.Log); reason != "" {
+			return rejection(p, reason, ve.Log, err)
 		}
-		rejected := &VerifierError{Reason: reason, Log: ve.Log, cause: err}
-		if p != nil {
-			rejected.Program = p.Name
-		}
-		return rejected
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: the kernel refused to load the gadget (a container or a security module may forbid it): %w", ErrPrivileges, err)
-	case errors.Is(err, unix.ENOMEM):
-		return fmt.Errorf("load the gadget: the kernel has not enough memory for it: a smaller --buffer-size takes less; "+
-			"a higher limit of this process's control group allows more: %w", err)
 	}
-	return fmt.Errorf("load the gadget: %w", err)
+	if p == nil {
+		return cmp.Or(explainErrno("the kernel refuses to load the gadget", "of this kind", err), fmt.Errorf("load the gadget: %w", err))
+	}
+	inner := cmp.Or(errors.Unwrap(err), err) // without the name, which comes first here
+	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to load it", kindOf(p), inner), fmt.Errorf("load the gadget: %w", err))
+}
+
+// rejection is the error for a complaint of the verifier.
+func rejection(p *image.Program, reason string, log []string, cause error) error {
+	if strings.Contains(reason, "unknown func bpf_probe_read") && kernel.HidesItsMemory() {
+		reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
+	}
+	rejected := &VerifierError{Reason: reason, Log: log, cause: cause}
+	if p != nil {
+		rejected.Program = p.Name
+	}
+	return rejected
+}
+
+// kindOf names the kind of a program as the kernel tells them apart: "of kind iter/bpf_map_elem".
+func kindOf(p *image.Program) string {
+	if kind := p.Kind(); !strings.HasPrefix(kind, "iter") {
+		return "of kind " + kind
+	}
+	return "of kind " + p.Place()
+}
+
+// explainErrno says in the user's terms why the kernel refuses something that it does not find wrong; nil
+// if it gives another reason. The refusal begins the sentence; kind tells of which kind the programs are.
+func explainErrno(refusal, kind string, err error) error {
+	switch {
+	// The library keeps no cause of what it says about links of perf events.
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), strings.HasSuffix(err.Error(), ": "+unix.EPERM.Error()):
+		return fmt.Errorf("%s: %w; %w, or this kernel or its lockdown forbids programs %s", refusal, err, ErrPrivileges, kind)
+	case errors.Is(err, unix.EMFILE):
+		return fmt.Errorf("%s: this process has too many open files; a higher limit allows more (ulimit -n): %w", refusal, err)
+	case errors.Is(err, unix.ENOMEM):
+		return &MemoryError{Cause: fmt.Errorf("%s: it has not enough memory: a smaller buffer takes less; "+
+			"a higher limit of this process's control group allows more: %w", refusal, err)}
+	}
+	return nil
 }
 
 // explainHooks says which program's hook is missing, if that is why the kernel did not load them, or
 // else what it said about the program that it refused, if that is known.
-func (g *Gadget) explainHooks(k *kernel, refused *Program, err error) error {
+func (g *Gadget) explainHooks(k *kernel.Kernel, refused *image.Program, err error) error {
 	for _, p := range g.programs {
-		if missing := p.missing(k); missing != nil {
-			return g.refused(p, cmp.Or(p.explain(k, missing), missing), err)
+		if missing := hook.Missing(k, p); missing != nil {
+			return g.refused(p, cmp.Or(hook.Explain(k, p, missing), missing), err)
 		}
 	}
 	if refused == nil {
@@ -94,19 +133,29 @@ func (g *Gadget) explainHooks(k *kernel, refused *Program, err error) error {
 
 // explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
 // to look for those that exist.
-func (g *Gadget) explainAttach(p *Program, err error) error {
-	if k, kernelErr := newKernel(); kernelErr == nil {
-		missing := p.missing(k)
-		if why := cmp.Or(p.explain(k, cmp.Or(missing, err)), missing); why != nil {
+func (g *Gadget) explainAttach(p *image.Program, err error) error {
+	if k, kernelErr := kernel.New(); kernelErr == nil {
+		missing := hook.Missing(k, p)
+		if why := cmp.Or(hook.Explain(k, p, cmp.Or(missing, err)), missing); why != nil {
 			return g.refused(p, why, err)
 		}
 	}
-	return fmt.Errorf("attach program %s to %s: %w", p.Name, p.place(), err)
+	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to attach it to "+p.Place(), kindOf(p), err),
+		fmt.Errorf("attach program %s to %s: %w", p.Name, p.Place(), err))
+}
+
+// explainIterate is explainAttach for a program that a data source runs.
+func (g *Gadget) explainIterate(p *image.Program, err error) error {
+	var complete *hook.IterateError
+	if errors.As(err, &complete) {
+		return err
+	}
+	return g.explainAttach(p, err)
 }
 
 // refused says why the kernel does not run a program. The reason may have its cause with it.
-func (g *Gadget) refused(p *Program, why, err error) error {
-	if errors.Unwrap(why) == nil {
+func (g *Gadget) refused(p *image.Program, why, err error) error {
+	if _, several := why.(interface{ Unwrap() []error }); errors.Unwrap(why) == nil && !several {
 		why = fmt.Errorf("%w: %w", why, err)
 	}
 	if others := g.others(p); others != "" {
@@ -117,7 +166,7 @@ func (g *Gadget) refused(p *Program, why, err error) error {
 
 // others says why the first of those does not run for which a program stands in, and how many there
 // are.
-func (g *Gadget) others(p *Program) string {
+func (g *Gadget) others(p *image.Program) string {
 	text, more := "", 0
 	for _, c := range g.choices {
 		switch {
@@ -135,7 +184,7 @@ func (g *Gadget) others(p *Program) string {
 }
 
 // lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of
-// the instructions.
+// the instructions. It is empty if the verifier had nothing to complain about.
 func lastWord(log []string) string {
 	for i := len(log) - 1; i >= 0; i-- {
 		line := strings.TrimSpace(log[i])
@@ -143,47 +192,5 @@ func lastWord(log []string) string {
 			return line
 		}
 	}
-	return "no reason given"
-}
-
-// checkPrivileges fails early, and in plain words, where loading could only fail.
-func checkPrivileges() error {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return nil // the kernel will tell
-	}
-	has := func(c int) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
-	if has(unix.CAP_SYS_ADMIN) || has(unix.CAP_BPF) && has(unix.CAP_PERFMON) {
-		return nil
-	}
-	return fmt.Errorf("%w: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo", ErrPrivileges)
-}
-
-// checkPossibleCPUs refuses machines on which numbers of CPUs that may come are missing between others. The
-// kernel then tells of the values for each CPU in another order than that of the numbers, for which the
-// library has no way.
-func checkPossibleCPUs(possible []int) error {
-	if last := len(possible) - 1; possible[last] != last {
-		return fmt.Errorf("%w: the numbers of this machine's possible CPUs have holes (/sys/devices/system/cpu/possible): %v", ErrNotYetSupported, possible)
-	}
-	return nil
-}
-
-// explainMemlock says what it takes on kernels that count the memory of maps as locked.
-func explainMemlock(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: kernels before 5.11 count what a gadget takes as locked memory: run as root, with CAP_SYS_RESOURCE, or without that limit (ulimit -l unlimited): %w",
-			ErrPrivileges, err)
-	}
-	return fmt.Errorf("raise the limit of locked memory: %w", err)
-}
-
-// explainKernelBTF says what a kernel without type information lacks.
-func explainKernelBTF(err error) error {
-	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to find their way in its structs; "+
-		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
+	return ""
 }

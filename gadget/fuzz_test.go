@@ -5,12 +5,16 @@ package gadget
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime/metrics"
 	"testing"
 	"time"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -18,16 +22,16 @@ import (
 // a panic and without taking all the memory there is.
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"*", "errors/*"} {
-		for _, name := range fixtures(f, pattern) {
-			r := compile(f, name)
+		for _, name := range fixture.Names(f, pattern) {
+			r := fixture.Compile(f, name)
 			f.Add(r.Object, r.Metadata)
 		}
 	}
-	yaml, err := os.ReadFile(filepath.Join("testdata", "tracer", "gadget.yaml"))
+	yaml, err := os.ReadFile(fixture.Path(f, "tracer/gadget.yaml"))
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(compile(f, "records").Object, yaml)
+	f.Add(fixture.Compile(f, "records").Object, yaml)
 	f.Add([]byte("\x7fELF"), []byte(nil))
 	f.Fuzz(func(t *testing.T, object, yaml []byte) {
 		began, before := time.Now(), allocated()
@@ -44,12 +48,12 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func parseAnything(object, yaml []byte) *Image {
+func parseAnything(object, yaml []byte) *image.Image {
 	meta, err := metadata.Parse("gadget.yaml", yaml)
 	if err != nil {
 		meta = nil
 	}
-	img, err := Parse(bytes.NewReader(object), meta)
+	img, err := image.Parse(bytes.NewReader(object), meta)
 	if err != nil {
 		return nil
 	}
@@ -57,8 +61,8 @@ func parseAnything(object, yaml []byte) *Image {
 }
 
 // checkImage does what can be done with an image without a kernel.
-func checkImage(t *testing.T, img *Image) {
-	_ = img.Supported()
+func checkImage(t *testing.T, img *image.Image) {
+	_ = Supported(img)
 	for i := range img.Params {
 		p := &img.Params[i]
 		_, _ = p.Type(), p.IsBool()
@@ -78,9 +82,34 @@ func checkImage(t *testing.T, img *Image) {
 			}
 		}
 	}
-	spec := img.spec.Copy()
-	if err := img.setParams(spec, nil); err == nil {
-		_ = fixVariables(spec)
+	if spec, err := img.Spec(nil, nil); err == nil {
+		_ = prepare.FixVariables(spec)
+	}
+}
+
+// A file with wrong bytes is an image or an error, and nothing worse.
+func TestDamagedBytes(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(3, 4))
+	object := fixture.Compile(t, "minimal").Object
+	for range 1500 {
+		damaged := bytes.Clone(object)
+		for range 1 + rng.IntN(3) {
+			at := rng.IntN(len(damaged) - 8)
+			switch rng.IntN(4) {
+			case 0:
+				damaged[at] ^= 1 << rng.IntN(8)
+			case 1:
+				damaged[at] = byte(rng.Uint32())
+			case 2:
+				binary.LittleEndian.PutUint32(damaged[at&^3:], 1<<rng.IntN(32)-1)
+			default:
+				binary.LittleEndian.PutUint64(damaged[at&^7:], 1<<rng.IntN(64)-1)
+			}
+		}
+		if img := parseAnything(damaged, nil); img != nil {
+			checkImage(t, img)
+		}
 	}
 }
 

@@ -15,6 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -42,23 +45,23 @@ func disabling(programs ...string) string {
 }
 
 // watching are the values of params with which a fixture reports this process.
-func watching(t testing.TB, img *Image) map[string]Value {
+func watching(t testing.TB, img *image.Image) map[string]image.Value {
 	t.Helper()
-	values := make(map[string]Value)
+	values := make(map[string]image.Value)
 	setParam(t, img, values, "target", uint64(os.Getpid()))
 	setParam(t, img, values, "getpgid_nr", unix.SYS_GETPGID)
 	return values
 }
 
 // refusal loads and attaches the image, which must fail, and returns the error. Nothing may be left.
-func refusal(t *testing.T, img *Image, o LoadOptions) error {
+func refusal(t *testing.T, img *image.Image, o LoadOptions) error {
 	t.Helper()
 	kerneltest.RequireRoot(t)
 	before := kernelFDs()
 	if o.Params == nil {
 		o.Params = watching(t, img)
 	}
-	g, err := img.Load(&o)
+	g, err := Load(img, &o)
 	if err == nil {
 		err = g.Attach()
 		if closeErr := g.Close(); closeErr != nil {
@@ -153,23 +156,23 @@ func TestModuleFunctionHooks(t *testing.T) {
 // What is wrong with a function is told, and what is near it.
 func TestFunctionsThatCannotBeHooked(t *testing.T) {
 	has := offers(t)
-	k, err := newKernel()
+	k, err := kernel.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for place, want := range badFunctions(t, has) {
 		kind, target, _ := strings.Cut(place, "/")
-		p := &Program{Name: "p", Section: place, Target: target, hook: hookOf(place, hooks())}
-		if err := p.supported(); err != nil {
+		p := &image.Program{Name: "p", Section: place, Target: target}
+		if err := hook.Check(p); err != nil {
 			t.Error(err)
 			continue
 		}
-		got := p.missing(k)
+		got := hook.Missing(k, p)
 		if got == nil {
 			t.Errorf("%s: nothing is missing", place)
 			continue
 		}
-		if why := p.explain(k, got); why != nil {
+		if why := hook.Explain(k, p, got); why != nil {
 			got = why
 		}
 		mustSay(t, got, append(want, "program p: "+kind+"/"+target+": ")...)
@@ -240,7 +243,7 @@ func unprobeable(t *testing.T) []string {
 	}
 	var names []string
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) == 2 && isFunctionName(fields[1]) && !strings.Contains(fields[1], ".") {
+		if fields := strings.Fields(line); len(fields) == 2 && !strings.ContainsAny(fields[1], "./+") {
 			names = append(names, fields[1])
 		}
 	}
@@ -312,68 +315,6 @@ func TestKprobeAtOffset(t *testing.T) {
 	}
 }
 
-// How sections and attach_to may look is checked without the kernel.
-func TestSyntaxOfTargets(t *testing.T) {
-	t.Parallel()
-	known := hooks()
-	for section, want := range map[string]string{
-		"kprobe/vfs_read":            "",
-		"kprobe/vfs_read+0x10":       "",
-		"kprobe/vfs_read+16":         "",
-		"kprobe/vfs_read.isra.0":     "",
-		"kretprobe/vfs_read":         "",
-		"ksyscall/openat":            "",
-		"kprobe/":                    `"kprobe/": want kprobe/FUNCTION`,
-		"kprobe":                     "want kprobe/FUNCTION",
-		"kprobe/vfs read":            `"kprobe/vfs read": want kprobe/FUNCTION`,
-		"kprobe/1vfs":                "want kprobe/FUNCTION",
-		"kprobe/../x":                "want kprobe/FUNCTION",
-		"kprobe/vfs_read+":           "want kprobe/FUNCTION+OFFSET",
-		"kprobe/vfs_read+x":          "want kprobe/FUNCTION+OFFSET",
-		"kprobe/vfs_read+-1":         "want kprobe/FUNCTION+OFFSET",
-		"kprobe/vfs_read+4294967296": "want kprobe/FUNCTION+OFFSET",
-		"kretprobe/vfs_read+4":       "other probes take no offset",
-		"ksyscall/openat+4":          "other probes take no offset",
-		"fentry/vfs_read":            "",
-		"fentry.s/vfs_read":          "",
-		"fexit.s/vfs_read":           "",
-		"fentry":                     "want fentry/FUNCTION",
-		"fexit.s/vfs+1":              `"fexit.s/vfs+1": want fexit.s/FUNCTION`,
-		"fmod_ret/vfs_read":          "gizmo runs no programs that change what the kernel's functions return; fexit can watch them",
-		"fmod_ret.s/vfs_read":        "gizmo runs no programs that change",
-		"lsm/file_open":              "",
-		"lsm.s/file_open":            "",
-		"lsm":                        "want lsm/HOOK",
-		"lsm/file open":              "want lsm/HOOK",
-		"sockops":                    "",
-		"sockops/name":               "want the path of a control group's folder in attach_to",
-		"sk_msg":                     "which map? Add GADGET_SK_TARGET_MAP(p, MAP)",
-		"sk_skb/stream_parser":       "which map?",
-		"sk_skb/stream_parsr":        "want sk_skb/stream_parser or sk_skb/stream_verdict",
-		"sk_skb":                     "want sk_skb/stream_parser or",
-		"xdp":                        "",
-		"xdp/eth0":                   "",
-		"kprobe.multi/vfs_*":         "names no kind of program that gizmo knows",
-		"fentrys/vfs_read":           "names no kind of program that gizmo knows",
-	} {
-		kind, target, _ := strings.Cut(section, "/")
-		if kind == "sk_skb" {
-			target = ""
-		}
-		p := &Program{Name: "p", Section: section, Target: target, hook: hookOf(section, known)}
-		err := p.supported()
-		if want == "" {
-			if err != nil {
-				t.Errorf("%s: %v", section, err)
-			}
-			continue
-		}
-		if err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "program p: ") {
-			t.Errorf("%s: got %v, want %q", section, err, want)
-		}
-	}
-}
-
 // Attaching, and what it takes more than loading.
 func BenchmarkAttach(b *testing.B) {
 	has := offers(b)
@@ -388,7 +329,7 @@ func BenchmarkAttach(b *testing.B) {
 			setParam(b, img, values, "magic", uint64(newMagic()))
 			for b.Loop() {
 				b.StopTimer()
-				g, err := img.Load(&LoadOptions{Params: values})
+				g, err := Load(img, &LoadOptions{Params: values})
 				if err != nil {
 					b.Fatal(err)
 				}

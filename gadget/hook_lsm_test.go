@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"runtime"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -62,9 +62,9 @@ func TestLSMThatOnlyAnswers(t *testing.T) {
 	}
 	for _, refuse := range []uint64{0, 1} {
 		values := watching(t, img)
-		values["refuse"] = Value{byte(refuse)}
+		values["refuse"] = image.Value{byte(refuse)}
 		g := start(t, img, LoadOptions{Params: values})
-		if attached := len(g.links) == 1; attached != (refuse == 1) {
+		if attached := g.attachments() == 1; attached != (refuse == 1) {
 			t.Errorf("refuse %d: attached %v", refuse, attached)
 		}
 		if err := getsid(); errors.Is(err, unix.EPERM) != (refuse == 1) {
@@ -86,25 +86,6 @@ func TestMissingLSMHook(t *testing.T) {
 		return // a kernel that asks none is the first obstacle
 	}
 	mustSay(t, err, "program on_getpgid: this kernel has no LSM hook task_getpgidd; did you mean \"task_getpgid\"?")
-}
-
-// The security modules are found where securityfs is mounted and where it is not, and are the same.
-func TestSecurityModules(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	got, err := securityModules()
-	if err != nil || len(got) == 0 {
-		t.Fatal(got, err)
-	}
-	unmounted, err := readUnmounted("securityfs", "lsm")
-	if err != nil || strings.TrimSpace(string(unmounted)) != strings.Join(got, ",") {
-		t.Errorf("%v, and unmounted %q, %v", got, unmounted, err)
-	}
-	if _, err := readUnmounted("securityfs", "nothing"); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v for a file that is not there", err)
-	}
-	if _, err := readUnmounted("no such file system", "lsm"); err == nil {
-		t.Error("no error for a file system that is not there")
-	}
 }
 
 // A kernel that was booted without the BPF module takes the programs and never asks them: that must

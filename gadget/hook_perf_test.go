@@ -7,7 +7,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,7 +19,6 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
-	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
 // sampling is a gadget.yaml with settings of the fixture's program, by the name of its section.
@@ -98,55 +99,16 @@ func TestPerfEventOfTheCPU(t *testing.T) {
 
 func TestPerfEventTooOften(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	most, err := readNumber("/proc/sys/kernel/perf_event_max_sample_rate")
+	text, err := os.ReadFile("/proc/sys/kernel/perf_event_max_sample_rate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || most >= 1_000_000 {
 		t.Fatal(most, err)
 	}
 	img := parseWith(t, "samples", samplingYAML(fmt.Sprintf("sampler.frequency: %d", most+1)))
 	mustSay(t, refusal(t, img, LoadOptions{}), "times in a second is more than the kernel allows", fmt.Sprintf("perf_event_max_sample_rate=%d", most))
-}
-
-func TestSampling(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		perf metadata.Perf
-		want sampling
-	}{
-		{metadata.Perf{}, sampling{kind: 1, config: 0, sample: 1 << 10}},
-		{metadata.Perf{Type: "software", Config: "count_sw_cpu_clock", SampleType: "sample_raw"}, sampling{kind: 1, config: 0, sample: 1 << 10}},
-		{metadata.Perf{Type: "PERF_TYPE_SOFTWARE", Config: "PERF_COUNT_SW_PAGE_FAULTS_MAJ", SampleType: "PERF_SAMPLE_IP"}, sampling{kind: 1, config: 6, sample: 1}},
-		{metadata.Perf{Type: "software", Config: "context-switches", SampleType: "ip | tid|callchain"}, sampling{kind: 1, config: 3, sample: 1 | 2 | 1<<5}},
-		{metadata.Perf{Type: "hardware", Config: "count_hw_branch_misses"}, sampling{kind: 0, config: 5, sample: 1 << 10}},
-		{metadata.Perf{Type: "raw", Config: "0x1c2"}, sampling{kind: 4, config: 0x1c2, sample: 1 << 10}},
-		{metadata.Perf{Type: "hw_cache", Config: "65536", SampleType: "0x400"}, sampling{kind: 3, config: 65536, sample: 1 << 10}},
-		{metadata.Perf{Type: "7", Config: "18446744073709551615"}, sampling{kind: 7, config: 1<<64 - 1, sample: 1 << 10}},
-	} {
-		p := &Program{Name: "p", Section: "perf_event/x", settings: metadata.Program{Perf: c.perf, Sampler: metadata.Sampler{Frequency: 49}}}
-		got, err := samplingOf(p)
-		if err != nil {
-			t.Errorf("%+v: %v", c.perf, err)
-			continue
-		}
-		if got.kind != c.want.kind || got.config != c.want.config || got.sample != c.want.sample || got.frequency != 49 || got.source != "" {
-			t.Errorf("%+v: got %+v, want %+v", c.perf, got, c.want)
-		}
-	}
-}
-
-// An event source of sysfs can be named, too.
-func TestSamplingOfSource(t *testing.T) {
-	t.Parallel()
-	p := &Program{Name: "p", Section: "perf_event/x", settings: metadata.Program{
-		Perf: metadata.Perf{Type: "tracepoint", Config: "317"}, Sampler: metadata.Sampler{Frequency: 1},
-	}}
-	s, err := samplingOf(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	attr, err := s.attr()
-	if err != nil || attr.Type != unix.PERF_TYPE_TRACEPOINT || attr.Config != 317 {
-		t.Errorf("got %+v, %v", attr, err)
-	}
 }
 
 func TestErrorsOfSampling(t *testing.T) {
@@ -166,7 +128,7 @@ func TestErrorsOfSampling(t *testing.T) {
 		{"sampler.frequency: 49\nperf: {type: raw, config: cpu_cycles}", `programs.tick.perf.config: unknown value "cpu_cycles"`},
 		{"sampler.frequency: 49\nperf: {type: software, config: cpu_clock, sampleType: ip|tdi}", `programs.tick.perf.sampleType: unknown value "tdi"; did you mean "tid"?`},
 	} {
-		err := parseWith(t, "samples", samplingYAML(c.yaml)).Supported()
+		err := Supported(parseWith(t, "samples", samplingYAML(c.yaml)))
 		mustSay(t, err, "program on_tick: ", c.want)
 	}
 }
@@ -175,13 +137,13 @@ func TestErrorsOfSampling(t *testing.T) {
 func TestKeysOfSettings(t *testing.T) {
 	t.Parallel()
 	img := parseWith(t, "samples", "name: x\nprograms:\n  on_tick: {sampler.frequency: 7}\n")
-	if got := img.Programs[0].settings.Sampler.Frequency; got != 7 {
+	if got := img.Programs[0].Settings.Sampler.Frequency; got != 7 {
 		t.Errorf("frequency %d", got)
 	}
 	if got := img.Programs[0].Keys(); !slices.Equal(got, []string{"on_tick", "tick"}) {
 		t.Errorf("keys %q", got)
 	}
-	if err := parseWith(t, "samples", "name: x\nprograms:\n  on_tick: {attach_to: gadget_program_disabled}\n").Supported(); err != nil {
+	if err := Supported(parseWith(t, "samples", "name: x\nprograms:\n  on_tick: {attach_to: gadget_program_disabled}\n")); err != nil {
 		t.Error(err)
 	}
 	if got := parse(t, "minimal").Programs[0].Keys(); len(got) != 1 {

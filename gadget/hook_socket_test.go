@@ -12,12 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -96,7 +97,7 @@ func TestSockOps(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	l := listen(t)
 	img := parseWith(t, "sockets", only("on_sockops", "", socketPrograms...))
-	values := make(map[string]Value)
+	values := make(map[string]image.Value)
 	setParam(t, img, values, "port", portOf(l))
 	g := start(t, img, LoadOptions{Params: values})
 	connect(t, l)
@@ -110,7 +111,7 @@ func TestSockOps(t *testing.T) {
 // Another control group's folder can be the target. This process is not in it.
 func TestSockOpsOfControlGroup(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	root, err := controlGroupOf(&Program{Section: "sockops"})
+	root, err := hook.ControlGroupOf(&image.Program{Section: "sockops"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestSockOpsOfControlGroup(t *testing.T) {
 	defer os.Remove(group)
 	l := listen(t)
 	img := parseWith(t, "sockets", only("on_sockops", group, socketPrograms...))
-	values := make(map[string]Value)
+	values := make(map[string]image.Value)
 	setParam(t, img, values, "port", portOf(l))
 	g := start(t, img, LoadOptions{Params: values})
 	connect(t, l)
@@ -138,7 +139,7 @@ func TestSockOpsOfControlGroup(t *testing.T) {
 func TestSockOpsWithoutControlGroups(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parseWith(t, "sockets", only("on_sockops", "", socketPrograms...))
-	root, err := controlGroupOf(&Program{Section: "sockops"})
+	root, err := hook.ControlGroupOf(&image.Program{Section: "sockops"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,61 +195,4 @@ func TestSockMapOfMetadata(t *testing.T) {
 	if got, want := g.told(t), []string{"on_message 7"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-}
-
-func TestErrorsOfSockMaps(t *testing.T) {
-	t.Parallel()
-	object := compile(t, "sockets").Object
-	for yaml, want := range map[string]string{
-		only("on_message", "sendrs", socketPrograms...): `gadget.yaml: programs.on_message.attach_to: the object has no map "sendrs"; did you mean "senders"?`,
-		only("on_verdict", "events", socketPrograms...): `gadget.yaml: programs.on_verdict.attach_to: map "events" has the type RingBuf; programs are attached to a SockMap or a SockHash`,
-	} {
-		_, err := parseObject(object, yaml)
-		mustSay(t, err, want)
-	}
-	img := parse(t, "sockets")
-	for _, c := range []struct{ program, mapName, want string }{
-		{"on_message", "receivers", `program "on_message" is to be attached to the map "senders" already`},
-		{"on_mesage", "senders", `no program "on_mesage"; did you mean "on_message"?`},
-		{"on_mesage", "sender", `no map "sender"; did you mean "senders"?`},
-		{"on_sockops", "events", `map "events" has the type RingBuf`},
-	} {
-		mustSay(t, img.setSockMap(c.program, c.mapName), c.want)
-	}
-}
-
-const someMounts = `22 27 0:21 / /proc rw,relatime - proc proc rw
-31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
-37 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
-38 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:9 - cgroup2 cgroup2 rw
-39 31 0:38 /user.slice /mnt/part rw,relatime - cgroup2 cgroup2 rw
-40 31 0:38 / /mnt/with\040space\134 rw - cgroup2 none rw
-41 31 0:38 / /mnt/cgroup2 rw - ext4 cgroup2 rw
-nonsense - cgroup2
-`
-
-func TestCgroupMounts(t *testing.T) {
-	t.Parallel()
-	got, err := cgroupMounts(strings.NewReader(someMounts))
-	if want := []string{"/sys/fs/cgroup/unified", "/mnt/part", `/mnt/with space\`}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %q, %v, want %q", got, err, want)
-	}
-	for text, want := range map[string]string{`\`: `\`, `a\04`: `a\04`, `\999b`: `\999b`, `\011\012`: "\t\n", `\777`: `\777`} {
-		if got := unescapeMount(text); got != want {
-			t.Errorf("%q: got %q, want %q", text, got, want)
-		}
-	}
-}
-
-func FuzzCgroupMounts(f *testing.F) {
-	f.Add(someMounts)
-	f.Add(`1 2 3 / \0` + "\n" + `1 2 3 / \ - cgroup2`)
-	f.Fuzz(func(t *testing.T, text string) {
-		points, err := cgroupMounts(strings.NewReader(text))
-		for _, p := range points {
-			if p == "" && err == nil {
-				t.Errorf("%q: a mount without a place", text)
-			}
-		}
-	})
 }

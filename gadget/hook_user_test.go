@@ -17,15 +17,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -49,14 +49,14 @@ func startUser(t testing.TB, targets map[string]string) *running {
 	return start(t, userImage(t, targets), userOptions(t))
 }
 
-func userImage(t testing.TB, targets map[string]string) *Image {
+func userImage(t testing.TB, targets map[string]string) *image.Image {
 	t.Helper()
 	var yaml strings.Builder
 	yaml.WriteString("programs:\n")
 	for _, name := range []string{"on_call", "on_return", "on_probe", "on_typed"} {
 		target, ok := targets[name]
 		if !ok {
-			target = disabledTarget
+			target = "gadget_program_disabled"
 		}
 		fmt.Fprintf(&yaml, "  %s:\n    attach_to: %q\n", name, target)
 	}
@@ -65,7 +65,7 @@ func userImage(t testing.TB, targets map[string]string) *Image {
 
 // userOptions has the programs report this process's children.
 func userOptions(t testing.TB) LoadOptions {
-	o := LoadOptions{Params: make(map[string]Value)}
+	o := LoadOptions{Params: make(map[string]image.Value)}
 	setParam(t, parse(t, "user"), o.Params, "parent", uint64(os.Getpid()))
 	return o
 }
@@ -142,10 +142,8 @@ func (r *running) expectUser(t testing.TB, want []string) {
 		t.Fatal("the program did nothing")
 	}
 	got := userLines(t, drain(t, r.source(t)))
-	for i := range max(len(got), len(want)) {
-		if g, w := at(got, i), at(want, i); g != w {
-			t.Errorf("event %d: got %s, want %s", i, g, w)
-		}
+	if !slices.Equal(got, want) {
+		t.Errorf("events:\n got %q\nwant %q", got, want)
 	}
 }
 
@@ -269,9 +267,9 @@ func attachUser(t testing.TB, targets map[string]string) error {
 
 // attachUserTo tries to attach a loaded program to a target that is not the one it was loaded for.
 func attachUserTo(g *Gadget, program, target string) error {
-	p := *g.image.program(program)
+	p := *g.image.Program(program)
 	p.Target = target
-	l, err := p.hook.attach(g, &p, g.coll.Programs[program])
+	l, err := hook.Attach(g.loaded, &p, g.coll.Programs[program])
 	if err == nil {
 		err = l.Close()
 	}
@@ -337,13 +335,13 @@ func TestUserBadTargets(t *testing.T) {
 		"on_probe": {"libc:malloc", "libc:libc:", "libc:a:b:c"},
 	} {
 		for _, target := range targets {
-			err := userImage(t, map[string]string{program: target}).Supported()
+			err := Supported(userImage(t, map[string]string{program: target}))
 			if err == nil || !strings.Contains(err.Error(), program) || !strings.Contains(err.Error(), "PATH") && !strings.Contains(err.Error(), "absolute") {
 				t.Errorf("%s: %v", target, err)
 			}
 		}
 	}
-	if err := parse(t, "user").Supported(); err == nil || !strings.Contains(err.Error(), "attach_to") {
+	if err := Supported(parse(t, "user")); err == nil || !strings.Contains(err.Error(), "attach_to") {
 		t.Errorf("no target: %v", err)
 	}
 }
@@ -352,14 +350,18 @@ func TestUserBadTargets(t *testing.T) {
 func TestUserAbsent(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	var warnings bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&warnings, nil)))
-	defer slog.SetDefault(before)
 	app := buildC(t, "main.c work.c")
-	g := startUser(t, map[string]string{"on_call": app + ":work", "on_return": "libnone:work", "on_probe": "libnone:fixture:many"})
+	o := userOptions(t)
+	o.Logger = slog.New(slog.NewTextHandler(&warnings, nil))
+	g := start(t, userImage(t, map[string]string{"on_call": app + ":work", "on_return": "libnone:work", "on_probe": "/none/lib:fixture:many"}), o)
 	g.expectUser(t, runApp(t, []string{"call"}, nil, app, "1"))
-	if n := strings.Count(warnings.String(), "libnone"); n != 2 {
-		t.Errorf("%d warnings, want 2: %s", n, &warnings)
+	for _, want := range []string{
+		`msg="optional program not attached" program=on_return reason="no library and no program is called libnone: `,
+		`msg="optional program not attached" program=on_probe reason="there is no file /none/lib: `,
+	} {
+		if strings.Count(warnings.String(), want) != 1 {
+			t.Errorf("got %s\nwant %s", &warnings, want)
+		}
 	}
 	err := attachUser(t, map[string]string{"on_return": "libnone:work", "on_probe": "libnothing:fixture:many"})
 	if err == nil || !strings.Contains(err.Error(), "libnone") || !strings.Contains(err.Error(), "libnothing") {
@@ -398,12 +400,15 @@ func TestUserReplaced(t *testing.T) {
 func TestUserOldKernel(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parse(t, "user")
-	spec := img.spec.Copy()
+	spec, err := img.Spec(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	delete(spec.Programs, "on_typed")
 	if err := spec.Variables["parent"].Set(uint32(os.Getpid())); err != nil {
 		t.Fatal(err)
 	}
-	setCookieFlag(spec, func() bool { return false })
+	image.SetCookieFlag(spec, func() bool { return false })
 	coll, err := ebpf.NewCollection(spec)
 	if err != nil {
 		t.Fatal(err)
@@ -414,20 +419,14 @@ func TestUserOldKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	specs, err := newUSDTSpecs(img.spec, coll)
-	if err != nil {
-		t.Fatal(err)
-	}
-	specs.cookies = false
+	old := &hook.Loaded{Spec: spec, Maps: coll.Maps}
 	attach := func(program, path, name string) (io.Closer, error) {
-		u := &userProbe{prog: coll.Programs[program], atReturn: program == "on_return", find: func(f *elffile.File) ([]userSite, error) {
-			if program == "on_probe" {
-				return specs.sites(f, &targets.Probe{File: path, Provider: "fixture", Name: name})
-			}
-			off, err := symbols.Locate(f, symbols.Place{Name: name})
-			return []userSite{{offset: off}}, err
-		}}
-		return u.attach(path)
+		p := *img.Program(program)
+		p.Target = path + ":" + name
+		if program == "on_probe" {
+			p.Target = path + ":fixture:" + name
+		}
+		return hook.Attach(old, &p, coll.Programs[program])
 	}
 
 	fixed := buildC(t, "main.c work.c", "-no-pie", "-fno-pie")
@@ -464,40 +463,34 @@ func TestUserOldKernel(t *testing.T) {
 	}
 }
 
-// An object without the maps of <bpf/usdt.bpf.h> has no use for arguments.
-func TestUSDTWithoutArguments(t *testing.T) {
-	t.Parallel()
-	specs, err := newUSDTSpecs(&ebpf.CollectionSpec{}, &ebpf.Collection{})
-	if err != nil || specs.specs != nil {
-		t.Errorf("%+v, %v", specs, err)
-	}
-}
-
 // BenchmarkUserAttach attaches and detaches 20 probes in the C library, as a gadget about memory has.
 func BenchmarkUserAttach(b *testing.B) {
 	kerneltest.RequireRoot(b)
 	g := load(b, userImage(b, map[string]string{"on_call": "x:x", "on_return": "x:x"}), userOptions(b))
 	functions := []string{"malloc", "free", "calloc", "realloc", "memalign", "valloc", "pvalloc", "aligned_alloc", "mmap", "munmap"}
 	var attached, detached time.Duration
+	var wg sync.WaitGroup
 	for b.Loop() {
 		begin := time.Now()
-		var links closers
 		for _, f := range functions {
 			for _, program := range []string{"on_call", "on_return"} {
-				p := *g.image.program(program)
-				p.Target = "libc:" + f
-				l, err := p.hook.attach(g.Gadget, &p, g.coll.Programs[program])
-				if err != nil {
+				if err := g.AttachTo(program, "libc:"+f); err != nil {
 					b.Fatal(err)
 				}
-				links = append(links, l)
 			}
 		}
 		attached += time.Since(begin)
 		begin = time.Now()
-		if err := links.Close(); err != nil {
-			b.Fatal(err)
+		for _, f := range functions {
+			for _, program := range []string{"on_call", "on_return"} {
+				wg.Go(func() {
+					if err := g.DetachFrom(program, "libc:"+f); err != nil {
+						b.Error(err)
+					}
+				})
+			}
 		}
+		wg.Wait()
 		detached += time.Since(begin)
 	}
 	b.ReportMetric(float64(attached.Milliseconds())/float64(b.N), "attach-ms")

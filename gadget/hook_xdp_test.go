@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -58,7 +59,7 @@ func TestXDP(t *testing.T) {
 	} {
 		conn, port := listenUDP(t)
 		img := parseWith(t, "packets", c.yaml)
-		values := make(map[string]Value)
+		values := make(map[string]image.Value)
 		setParam(t, img, values, "port", port)
 		g := start(t, img, LoadOptions{Params: values, Interface: c.iface})
 		if _, err := conn.WriteTo(make([]byte, 123), conn.LocalAddr()); err != nil {
@@ -80,7 +81,7 @@ func TestXDP(t *testing.T) {
 func TestErrorsOfXDP(t *testing.T) {
 	inOwnNetwork(t)
 	img := parse(t, "packets")
-	mustSay(t, refusal(t, img, LoadOptions{}), "program on_packet", "which network interface? Name it in attach_to, or with --iface")
+	mustSay(t, refusal(t, img, LoadOptions{}), "program on_packet", "which network interface? Name it in attach_to of gadget.yaml, or choose one for this run")
 	mustSay(t, refusal(t, img, LoadOptions{Interface: "loo"}), `there is no network interface "loo"; did you mean "lo"?`)
 	start(t, img, LoadOptions{Interface: "lo"})
 	mustSay(t, refusal(t, img, LoadOptions{Interface: "lo"}), "the network interface lo has an XDP program already")
@@ -95,12 +96,12 @@ func TestInterfaceThatMakesNoSense(t *testing.T) {
 		{"hooks", "", "lo", `the gadget has no program for a network interface, so it cannot run on "lo" alone`},
 		{"hooks", "", "no such", `the gadget has no program for a network interface, so it cannot run on "no such" alone`},
 	} {
-		_, err := parseWith(t, c.fixture, c.yaml).Load(&LoadOptions{Interface: c.iface})
+		_, err := Load(parseWith(t, c.fixture, c.yaml), &LoadOptions{Interface: c.iface})
 		mustSay(t, err, c.want)
 	}
-	if err := parse(t, "hooks").checkInterface(""); err != nil {
+	if err := (&LoadOptions{}).checkInterface(parse(t, "hooks")); err != nil {
 		t.Error(err)
 	}
 	img := parseWith(t, "packets", disabling("on_packet"))
-	mustSay(t, img.checkInterface("lo"), "the gadget has no program for a network interface")
+	mustSay(t, (&LoadOptions{Interface: "lo"}).checkInterface(img), "the gadget has no program for a network interface")
 }

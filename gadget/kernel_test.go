@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -42,17 +43,17 @@ type running struct {
 }
 
 // load puts the image into the kernel until the test ends.
-func load(t testing.TB, img *Image, o LoadOptions) *running {
+func load(t testing.TB, img *image.Image, o LoadOptions) *running {
 	t.Helper()
 	kerneltest.RequireRoot(t)
 	r := &running{magic: newMagic()}
 	if o.Params == nil {
-		o.Params = make(map[string]Value)
+		o.Params = make(map[string]image.Value)
 	}
 	setParam(t, img, o.Params, "magic", uint64(r.magic))
 	setParam(t, img, o.Params, "getpgid_nr", unix.SYS_GETPGID)
 	var err error
-	if r.Gadget, err = img.Load(&o); err != nil {
+	if r.Gadget, err = Load(img, &o); err != nil {
 		t.Fatal(explain(err))
 	}
 	t.Cleanup(func() {
@@ -64,7 +65,7 @@ func load(t testing.TB, img *Image, o LoadOptions) *running {
 }
 
 // start is load and Attach.
-func start(t testing.TB, img *Image, o LoadOptions) *running {
+func start(t testing.TB, img *image.Image, o LoadOptions) *running {
 	t.Helper()
 	r := load(t, img, o)
 	if err := r.Attach(); err != nil {
@@ -74,7 +75,7 @@ func start(t testing.TB, img *Image, o LoadOptions) *running {
 }
 
 // setParam sets a param if the image has it.
-func setParam(t testing.TB, img *Image, values map[string]Value, name string, n uint64) {
+func setParam(t testing.TB, img *image.Image, values map[string]image.Value, name string, n uint64) {
 	t.Helper()
 	p, ok := img.Param(name)
 	if !ok {

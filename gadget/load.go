@@ -4,122 +4,52 @@
 package gadget
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"maps"
-	"runtime/debug"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/rlimit"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/choose"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
-	"github.com/gizmo-ebpf/gizmo/internal/nearest"
-	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// LoadOptions are the choices of one run. The zero value is useful.
-type LoadOptions struct {
-	// Params are the values of params by variable, as Param.Parse returns them. Others keep their
-	// defaults.
-	Params map[string]Value
-	// BufferSize is the size in bytes of each ring buffer, at most MaxBufferSize and what the memory
-	// allows; 0 means DefaultBufferSize(), or less if several share little memory. It is rounded up to a
-	// power of two. Perf buffers share it out among the CPUs; 0: 1 MiB for each.
-	BufferSize int
-	// Latency bounds how long an event may wait in the buffer for others to come; 0 means
-	// DefaultLatency, and AtOnce that each event wakes the reader, if it sleeps. Objects that were built
-	// against other headers wake it for each event anyway.
-	Latency time.Duration
-	// Shards is the number of ring buffers into which each buffer is split, each for a group of CPUs, up
-	// to 64; it is rounded up to a power of two, and 0 means DefaultShards(). BufferSize is shared out
-	// among them.
-	// Objects that were built against other headers have one.
-	Shards int
-	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
-	PerfBuffer bool
-	// Fetch says how often data sources of arrays are read, by their names. Others do as their
-	// annotations say.
-	Fetch map[string]Fetch
-	// NetNS lists the network namespaces in which iterators run that show one of them only (tcp, udp), by
-	// paths such as /proc/1/ns/net; several paths may lead to the same one. It is asked before each
-	// array, since namespaces come and go; see RunningNetNS. Nil: only the one that gizmo is in.
-	NetNS func() ([]string, error)
-	// Interface is the network interface for programs that are attached to one; empty: that of their
-	// attach_to. It is an error if there is no such interface, or no such program.
-	Interface string
-	// ReturnMemory gives the memory that loading took (the kernel's types, above all: some 20 MiB) back
-	// to the system before the buffers are mapped. It collects garbage, which a small program hardly
-	// notices.
-	ReturnMemory bool
-}
-
-// Fetch says how often a data source of arrays is read.
-type Fetch struct {
-	// Interval is the time from one array to the next; 0 means the default. See also AtEnd.
-	Interval time.Duration
-	// Count is the number of arrays after which the source is at its end; 0: it goes on as long as the
-	// run.
-	Count int
-	// Flush makes a last array of what there is when the run ends.
-	Flush bool
-}
-
-// Gadget is an image in the kernel.
-type Gadget struct {
-	image *Image
-	coll  *ebpf.Collection
-	// programs are those that were loaded.
-	programs []*Program
-	choices  []Choice
-	iface    string
-
-	sources []pipeline.Source
-
-	mu    sync.Mutex // guards links: Detach may be called by a signal's goroutine
-	links []io.Closer
-
-	usdtSpecs *usdtSpecs // what static probes tell of their arguments; nil until there is one
-}
-
-// Load puts the gadget's maps and programs into the kernel. Nothing happens there until Attach.
-// The caller must Close the gadget.
-func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
-	if o == nil {
-		o = &LoadOptions{}
-	}
-	img, err := img.withParams(o.Params)
+// Load puts the maps and programs of an image into the kernel. Nothing happens there until Attach. The
+// options may be nil. The caller must Close the gadget.
+func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
+	o = o.withDefaults()
+	img, err := o.withParams(img)
 	if err != nil {
 		return nil, err
 	}
-	if err := img.Supported(); err != nil {
+	if err := Supported(img); err != nil {
 		return nil, err
 	}
-	if err := img.checkInterface(o.Interface); err != nil {
+	if err := o.check(img); err != nil {
 		return nil, err
 	}
 	if err := prepareProcess(); err != nil {
 		return nil, err
 	}
-	k, err := newKernel()
+	k, err := kernel.New()
 	if err != nil {
 		return nil, err
 	}
-	g := &Gadget{image: img, iface: o.Interface}
+	g := &Gadget{image: img, iface: o.Interface, manual: o.ManualAttach, log: o.Logger, attached: make(map[attachment]*attached)}
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {
 		return nil, err
 	}
 	defer pins.close()
-	schemas := img.schemas(k.types)
-	if o.ReturnMemory {
-		debug.FreeOSMemory()
-	}
+	schemas := schemasOf(img, k.Types)
+	o.AfterPrograms()
 	if err := g.openSources(schemas, o); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
@@ -129,10 +59,27 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	return g, nil
 }
 
+// Supported returns an error for the first part of the image that this version of gizmo cannot run. It
+// does not ask the kernel.
+func Supported(img *image.Image) error {
+	if err := img.CheckPins(); err != nil {
+		return err
+	}
+	for i := range img.Programs {
+		if img.Programs[i].Disabled {
+			continue
+		}
+		if err := hook.Check(&img.Programs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // prepareProcess finds out what would keep this process from loading anything at all, and lifts a limit.
 // It comes before what tries out the kernel.
 func prepareProcess() error {
-	if err := checkPrivileges(); err != nil {
+	if err := kernel.CheckPrivileges(); err != nil {
 		return err
 	}
 	if possible, err := cpus.Possible(); err == nil { // else the library will tell
@@ -140,20 +87,30 @@ func prepareProcess() error {
 			return err
 		}
 	}
-	return explainMemlock(rlimit.RemoveMemlock())
+	return kernel.RaiseMemlock()
+}
+
+// checkPossibleCPUs refuses machines on which numbers of CPUs that may come are missing between others. The
+// kernel then tells of the values for each CPU in another order than that of the numbers, for which the
+// library has no way.
+func checkPossibleCPUs(possible []int) error {
+	if last := len(possible) - 1; possible[last] != last {
+		return fmt.Errorf("%w: the numbers of this machine's possible CPUs have holes (/sys/devices/system/cpu/possible): %v", ErrNotYetSupported, possible)
+	}
+	return nil
 }
 
 // loadChosen puts the maps into the kernel, and the programs that it can run. One that it refuses
 // although it has the hook counts as one that it cannot run, if others stand in for it.
-func (g *Gadget) loadChosen(k *kernel, o *LoadOptions) (*pins, error) {
-	c := newChooser(g.image, k)
+func (g *Gadget) loadChosen(k *kernel.Kernel, o *LoadOptions) (*pins, error) {
+	c := choose.New(g.image, func(p *image.Program) error { return hook.Missing(k, p) })
 	for {
-		g.choices = c.choose()
-		g.programs = loaded(g.choices)
+		g.choices = c.Choose()
+		g.programs = choose.Loaded(g.choices)
 		if err := g.checkOptional(k); err != nil {
 			return nil, err
 		}
-		spec, err := g.image.prepare(o, k, g.programs)
+		spec, err := g.prepare(o)
 		if err != nil {
 			return nil, err
 		}
@@ -161,221 +118,121 @@ func (g *Gadget) loadChosen(k *kernel, o *LoadOptions) (*pins, error) {
 		if err != nil {
 			return nil, err
 		}
-		if g.coll, err = g.image.newCollection(spec, k, pins, o); err == nil {
+		if g.coll, err = g.newCollection(spec, k, pins, o); err == nil {
+			g.loaded = g.toAttach(spec)
 			return pins, nil
 		}
 		pins.close()
-		p := g.blamed(err)
-		if p == nil || !c.refuse(p, explainLoad(p, err)) {
+		p := programOf(g.programs, err)
+		if p == nil || !c.Refuse(p, explainLoad(p, err)) {
 			return nil, g.explainHooks(k, p, err)
 		}
 	}
 }
 
-// Programs tells of each program of the image whether it was loaded and, if it was not, why.
-func (g *Gadget) Programs() []Choice { return slices.Clone(g.choices) }
+// checkOptional returns an error if the gadget would have to do without all of its programs.
+func (g *Gadget) checkOptional(k *kernel.Kernel) error {
+	if len(g.programs) > 0 {
+		return nil
+	}
+	var why error
+	more := 0
+	for _, c := range g.choices {
+		switch {
+		case !c.Program.Optional:
+		case why == nil:
+			why = cmp.Or(hook.Explain(k, c.Program, c.Why), c.Why)
+		default:
+			more++
+		}
+	}
+	if more > 0 {
+		return fmt.Errorf("%w (nor can it run %d more of the gadget's programs)", why, more)
+	}
+	return why
+}
 
 // logChoices tells those who want to know it which programs were passed over.
 func (g *Gadget) logChoices() {
 	for _, c := range g.choices {
-		if c.Why != nil && !errors.Is(c.Why, errDisabled) {
-			slog.Debug("a program is left out", "program", c.Program.Name, "hook", c.Program.place(), "why", c.Why)
+		if c.Why != nil && !errors.Is(c.Why, choose.ErrDisabled) {
+			g.log.Debug("a program is left out", "program", c.Program.Name, "hook", c.Program.Place(), "why", c.Why)
 		}
 	}
 }
 
-// newCollection puts maps and programs into the kernel.
-func (img *Image) newCollection(spec *ebpf.CollectionSpec, k *kernel, pins *pins, o *LoadOptions) (*ebpf.Collection, error) {
-	options := ebpf.CollectionOptions{
-		Programs:        ebpf.ProgramOptions{KernelTypes: k.types},
-		MapReplacements: pins.found,
-		Cache:           k.cache,
+// prepare makes the copy of the spec that is loaded.
+func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
+	spec, err := g.image.Spec(o.Params, o.Constants)
+	if err != nil {
+		return nil, err
 	}
-	if doubled, ok := img.doubleMaps(spec, o); ok {
-		coll, err := ebpf.NewCollectionWithOptions(doubled, options)
+	if o.edit != nil {
+		o.edit(spec)
+	}
+	if err := preparePrograms(spec, g.programs); err != nil {
+		return nil, err
+	}
+	image.SetCookieFlag(spec, kernel.HasCookies)
+	if err := share(spec, g.image, o.Maps); err != nil {
+		return nil, err
+	}
+	if err := o.buffersOf(g.image).Set(spec); err != nil {
+		return nil, err
+	}
+	return spec, prepare.FixVariables(spec)
+}
+
+// preparePrograms leaves those in the spec that are to be loaded.
+func preparePrograms(spec *ebpf.CollectionSpec, chosen []*image.Program) error {
+	all := spec.Programs
+	spec.Programs = make(map[string]*ebpf.ProgramSpec, len(chosen))
+	for _, p := range chosen {
+		if err := hook.Prepare(p, all[p.Name]); err != nil {
+			return fmt.Errorf("program %s: %w", p.Name, err)
+		}
+		spec.Programs[p.Name] = all[p.Name]
+	}
+	return nil
+}
+
+// newCollection puts maps and programs into the kernel.
+func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins *pins, o *LoadOptions) (*ebpf.Collection, error) {
+	replaced := maps.Clone(pins.found)
+	maps.Copy(replaced, o.Maps)
+	options := ebpf.CollectionOptions{
+		Programs:        ebpf.ProgramOptions{KernelTypes: k.Types, ExtraRelocationTargets: o.ExtraTypes},
+		MapReplacements: replaced, // which are cloned
+		Cache:           k.Cache,
+	}
+	if alternating, ok := prepare.Alternate(spec, g.alternating(o)); ok {
+		coll, err := ebpf.NewCollectionWithOptions(alternating, options)
 		if err == nil {
 			return coll, nil
 		}
 		// As it was written it may load. If not, the error is about what the author knows.
-		slog.Debug("the programs do not load with two maps to take turns between", "error", err)
+		g.log.Debug("the programs do not load with two maps that they use alternately", "error", err)
 	}
 	return ebpf.NewCollectionWithOptions(spec, options)
 }
 
-// Supported returns an error for the first part of the image that this version of gizmo cannot run.
-func (img *Image) Supported() error {
-	for _, name := range slices.Sorted(maps.Keys(img.spec.Maps)) {
-		if err := img.checkPin(name); err != nil {
-			return err
-		}
-	}
-	for i := range img.Programs {
-		if img.Programs[i].Disabled {
+// alternating lists the maps that are emptied while programs write to them, and into which nothing but
+// the gadget's own programs looks: anything else would see half of what is there.
+func (g *Gadget) alternating(o *LoadOptions) []string {
+	var names []string
+	for i := range g.image.DataSources {
+		d := &g.image.DataSources[i]
+		if d.Kind != image.MapIterator || o.fetchOf(d).Interval < 0 || g.image.IsPinned(d.Map) || o.Maps[d.Map] != nil {
 			continue
 		}
-		if err := img.Programs[i].supported(); err != nil {
-			return err
+		if !slices.ContainsFunc(g.image.Programs, func(p image.Program) bool { return p.IterMap == d.Map }) {
+			names = append(names, d.Map)
 		}
-	}
-	return nil
-}
-
-// prepare makes the copy of the spec that is loaded.
-func (img *Image) prepare(o *LoadOptions, k *kernel, chosen []*Program) (*ebpf.CollectionSpec, error) {
-	spec := img.spec.Copy()
-	if err := img.setParams(spec, o.Params); err != nil {
-		return nil, err
-	}
-	if err := preparePrograms(spec, k, chosen); err != nil {
-		return nil, err
-	}
-	setCookieFlag(spec, hasCookies)
-	if err := img.prepareBuffers(spec, o); err != nil {
-		return nil, err
-	}
-	return spec, fixVariables(spec)
-}
-
-// preparePrograms leaves those in the spec that are to be loaded.
-func preparePrograms(spec *ebpf.CollectionSpec, k *kernel, chosen []*Program) error {
-	all := spec.Programs
-	spec.Programs = make(map[string]*ebpf.ProgramSpec, len(chosen))
-	for _, p := range chosen {
-		s := all[p.Name]
-		s.AttachTo = p.Target
-		if p.hook.prepare != nil {
-			if err := p.hook.prepare(k, p, s); err != nil {
-				return fmt.Errorf("program %s: %w", p.Name, err)
-			}
-		}
-		spec.Programs[p.Name] = s
-	}
-	return nil
-}
-
-// fixVariables writes the values of variables into their data sections. The library would do so, too,
-// but also map the sections into memory, for changing variables in a running program. That would keep
-// them in the kernel after Close, until the garbage collector comes by.
-func fixVariables(spec *ebpf.CollectionSpec) error {
-	sections := make(map[string][]byte)
-	for _, v := range spec.Variables {
-		data, ok := sections[v.SectionName]
-		if !ok {
-			contents, err := dataOf(spec.Maps[v.SectionName])
-			if err != nil {
-				return fmt.Errorf("section %s: %w", v.SectionName, err)
-			}
-			data = slices.Clone(contents) // copies of a spec share them
-			sections[v.SectionName] = data
-		}
-		if uint64(v.Offset)+uint64(len(v.Value)) > uint64(len(data)) {
-			return fmt.Errorf("variable %s lies outside of section %s", v.Name, v.SectionName)
-		}
-		copy(data[v.Offset:], v.Value)
-	}
-	for name, data := range sections {
-		spec.Maps[name].Contents = []ebpf.MapKV{{Key: uint32(0), Value: data}}
-	}
-	spec.Variables = nil
-	return nil
-}
-
-// dataOf returns the contents of the map that stands for a data section.
-func dataOf(m *ebpf.MapSpec) ([]byte, error) {
-	if m != nil && len(m.Contents) == 1 {
-		if data, ok := m.Contents[0].Value.([]byte); ok {
-			return data, nil
-		}
-	}
-	return nil, errors.New("its contents are missing")
-}
-
-// setParams gives the variables of params their values: those of the caller, or the metadata's
-// defaults.
-func (img *Image) setParams(spec *ebpf.CollectionSpec, values map[string]Value) error {
-	for variable := range values {
-		if !slices.ContainsFunc(img.Params, func(p Param) bool { return p.Var == variable }) {
-			return fmt.Errorf("the gadget has no param variable %q%s", variable, nearest.Hint(variable, img.paramVars()))
-		}
-	}
-	for i := range img.Params {
-		p := &img.Params[i]
-		v := spec.Variables[p.Var]
-		value, ok := values[p.Var]
-		if !ok {
-			value = p.initial
-		}
-		if value != nil {
-			if err := v.Set([]byte(value)); err != nil {
-				return fmt.Errorf("param %q: %w", p.Key, err)
-			}
-		}
-		if err := p.sizeMap(spec, v.Value); err != nil {
-			return fmt.Errorf("param %q: %w", p.Key, err)
-		}
-	}
-	return nil
-}
-
-func (img *Image) paramVars() []string {
-	var names []string
-	for _, p := range img.Params {
-		names = append(names, p.Var)
 	}
 	return names
 }
 
-// Attach attaches the programs that were loaded, except those of which the params have left nothing:
-// events come from now on.
-func (g *Gadget) Attach() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	var absent absentFiles
-	for _, p := range g.programs {
-		prog := g.coll.Programs[p.Name]
-		if p.hook.attach == nil || p.isIdle(prog) {
-			continue
-		}
-		l, err := p.hook.attach(g, p, prog)
-		if absent.has(p, err) {
-			continue
-		}
-		if err != nil {
-			return g.explainAttach(p, err)
-		}
-		g.links = append(g.links, l)
-	}
-	return absent.settle()
-}
-
-// Detach detaches all programs. What they produced before can still be read.
-func (g *Gadget) Detach() error {
-	g.mu.Lock()
-	links := g.links
-	g.links = nil
-	g.mu.Unlock()
-	errs := make([]error, len(links))
-	var wg sync.WaitGroup
-	for i, l := range links { // at once: the kernel waits for each to come to rest
-		wg.Go(func() { errs[i] = l.Close() })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-// Sources returns one source for each data source, in the order of the image. They belong to the
-// gadget and end with it. Their schemas are copies: extending them before the run leaves the image
-// alone.
-func (g *Gadget) Sources() []pipeline.Source { return g.sources }
-
-// Close detaches the programs and takes all that is the gadget's out of the kernel. The sources
-// must no longer be in use.
-func (g *Gadget) Close() error {
-	errs := []error{g.Detach()}
-	for _, s := range g.sources {
-		errs = append(errs, s.Close())
-	}
-	g.sources = nil
-	g.coll.Close()
-	return errors.Join(errs...)
+// toAttach is what attaching needs to know.
+func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) *hook.Loaded {
+	return &hook.Loaded{Spec: spec, Maps: g.coll.Maps, Cookies: kernel.HasCookies(), UprobeMulti: kernel.HasUprobeMulti()}
 }

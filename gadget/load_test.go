@@ -5,13 +5,16 @@ package gadget
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -22,13 +25,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // The values of params reach the kernel: those of the user before those of gadget.yaml, before the
 // initial values of the variables. A load leaves nothing of its own in the image.
 func TestParamsReachTheKernel(t *testing.T) {
-	r := compile(t, "tracer")
+	r := fixture.Compile(t, "tracer")
 	yaml := string(r.Metadata)
 	user := map[string]string{
 		"param_flag": "false", "param_u8": "0xff", "param_s8": "-1", "param_u16": "17", "param_s16": "12", "param_u32": "1",
@@ -63,9 +68,9 @@ func TestParamsReachTheKernel(t *testing.T) {
 }
 
 // tellParams runs the fixture "tracer" and returns what it says of its params.
-func tellParams(t *testing.T, img *Image, user map[string]string) string {
+func tellParams(t *testing.T, img *image.Image, user map[string]string) string {
 	t.Helper()
-	values := make(map[string]Value)
+	values := make(map[string]image.Value)
 	for name, text := range user {
 		p, ok := img.Param(name)
 		if !ok {
@@ -93,8 +98,7 @@ func tellFields(s *event.Schema, row []byte) string {
 		if f.Parent != event.NoParent || f.Kind == event.Struct || f.Rest || f.Count > 0 || f.Name == "timestamp_raw" || f.Name == "rest_len" {
 			continue
 		}
-		p := Param{field: event.Field{Kind: f.Kind, Size: f.Size}} // without names
-		all = append(all, f.Name+"="+p.format(row[f.Off:f.Off+f.Size]))
+		all = append(all, f.Name+"="+tellValue(&event.Field{Kind: f.Kind, Size: f.Size}, row[f.Off:f.Off+f.Size]))
 	}
 	return strings.Join(all, " ")
 }
@@ -114,7 +118,7 @@ func TestFilterParams(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g := start(t, img, LoadOptions{Params: map[string]Value{p.Var: v}})
+		g := start(t, img, LoadOptions{Params: map[string]image.Value{p.Var: v}})
 		g.call(0)
 		if got := len(drain(t, g.source(t)).rows); got != c.want {
 			t.Errorf("--%s %s: %d events, want %d", c.key, c.text, got, c.want)
@@ -124,7 +128,7 @@ func TestFilterParams(t *testing.T) {
 
 func TestMapIsSizedInTheKernel(t *testing.T) {
 	img := parse(t, "tracer")
-	values := make(map[string]Value)
+	values := make(map[string]image.Value)
 	setParam(t, img, values, "seen_max_entries", 321)
 	g := load(t, img, LoadOptions{Params: values})
 	if got := g.coll.Maps["seen"].MaxEntries(); got != 321 {
@@ -186,7 +190,7 @@ func TestAttachToMissingHooks(t *testing.T) {
 func TestLoadForMissingBTFTracepoint(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parseWith(t, "hooks", "programs:\n  gt_btf:\n    attach_to: sys_enter_nothing\n")
-	_, err := img.Load(nil)
+	_, err := Load(img, nil)
 	want := "program gt_btf: this kernel has no BTF tracepoint sys_enter_nothing: "
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
@@ -195,7 +199,7 @@ func TestLoadForMissingBTFTracepoint(t *testing.T) {
 
 func TestVerifierError(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	_, err := parse(t, "rejected").Load(nil)
+	_, err := Load(parse(t, "rejected"), nil)
 	var ve *VerifierError
 	if !errors.As(err, &ve) {
 		t.Fatalf("got %v, want a VerifierError", err)
@@ -218,7 +222,7 @@ func TestVerifierError(t *testing.T) {
 func TestPerfBufferNeedsItsConstant(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parse(t, "minimal")
-	_, err := img.Load(&LoadOptions{PerfBuffer: true})
+	_, err := Load(img, &LoadOptions{PerfBuffer: true})
 	if err == nil || !strings.Contains(err.Error(), "this gadget cannot use perf buffers") {
 		t.Errorf("got %v", err)
 	}
@@ -228,7 +232,7 @@ func TestPerfBufferNeedsItsConstant(t *testing.T) {
 func TestIdleProgramsAreNotAttached(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parseWith(t, "hooks", "programs:\n  gt_tp:\n    attach_to: syscalls/nothing\n")
-	g, err := img.Load(nil) // without a magic number nothing is reported
+	g, err := Load(img, nil) // without a magic number nothing is reported
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,11 +240,11 @@ func TestIdleProgramsAreNotAttached(t *testing.T) {
 	if err := g.Attach(); err != nil {
 		t.Error(err)
 	}
-	if len(g.links) > 0 {
-		t.Errorf("%d programs are attached", len(g.links))
+	if n := (&running{Gadget: g}).attachments(); n > 0 {
+		t.Errorf("%d programs are attached", n)
 	}
-	if r := start(t, parse(t, "hooks"), LoadOptions{}); len(r.links) != 3 {
-		t.Errorf("of programs that do something %d are attached, want 3", len(r.links))
+	if r := start(t, parse(t, "hooks"), LoadOptions{}); r.attachments() != 3 {
+		t.Errorf("of programs that do something %d are attached, want 3", r.attachments())
 	}
 }
 
@@ -269,11 +273,11 @@ func TestTwoGadgetsSideBySide(t *testing.T) {
 	for i := range both {
 		wg.Go(func() {
 			r := &running{magic: newMagic()}
-			values := make(map[string]Value)
+			values := make(map[string]image.Value)
 			setParam(t, img, values, "magic", uint64(r.magic))
 			setParam(t, img, values, "getpgid_nr", unix.SYS_GETPGID)
 			var err error
-			if r.Gadget, err = img.Load(&LoadOptions{Params: values}); err != nil {
+			if r.Gadget, err = Load(img, &LoadOptions{Params: values}); err != nil {
 				t.Error(err)
 				return
 			}
@@ -339,13 +343,13 @@ func TestCloseLeavesNothing(t *testing.T) {
 func TestFailureLeavesNothing(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	before := kernelFDs()
-	if _, err := parse(t, "rejected").Load(nil); err == nil {
+	if _, err := Load(parse(t, "rejected"), nil); err == nil {
 		t.Error("no error")
 	}
 	img := parseWith(t, "hooks", "programs:\n  gt_tp:\n    attach_to: syscalls/nothing\n") // the last to be attached
-	values := make(map[string]Value)
+	values := make(map[string]image.Value)
 	setParam(t, img, values, "magic", uint64(newMagic()))
-	g, err := img.Load(&LoadOptions{Params: values})
+	g, err := Load(img, &LoadOptions{Params: values})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -428,7 +432,7 @@ func loadUnprivileged() int {
 		fmt.Println(err)
 		return 1
 	}
-	img, err := Parse(bytes.NewReader(object), nil) // needs no privileges
+	img, err := image.Parse(bytes.NewReader(object), nil) // needs no privileges
 	if err != nil {
 		fmt.Println("parse:", err)
 		return 1
@@ -445,7 +449,7 @@ func loadUnprivileged() int {
 	return 0
 }
 
-func loadAs(img *Image, options string) (*Gadget, error) {
+func loadAs(img *image.Image, options string) (*Gadget, error) {
 	var o LoadOptions
 	if strings.Contains(options, lockedOption) {
 		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: 64 << 10}); err != nil {
@@ -456,12 +460,12 @@ func loadAs(img *Image, options string) (*Gadget, error) {
 	if strings.Contains(options, smallOption) {
 		o.BufferSize = 64 << 10
 	}
-	return img.Load(&o)
+	return Load(img, &o)
 }
 
 func TestPrivileges(t *testing.T) {
 	kerneltest.RequireRoot(t) // to give them away
-	object := compile(t, "hooks").Object
+	object := fixture.Compile(t, "hooks").Object
 	const missing = "missing privileges: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo\n"
 	for _, c := range []struct {
 		name string
@@ -483,4 +487,33 @@ func TestPrivileges(t *testing.T) {
 			t.Errorf("with %s: %s (exit code %d), want %s", c.name, out, cmd.ProcessState.ExitCode(), c.want)
 		}
 	}
+}
+
+// tellValue writes a value without the names that it may have.
+func tellValue(f *event.Field, b []byte) string {
+	v := image.Value(b)
+	switch f.Kind {
+	case event.Bool:
+		return strconv.FormatBool(v[0] != 0)
+	case event.Int:
+		return strconv.FormatInt(f.Int(v), 10)
+	case event.String:
+		return string(event.CString(v))
+	case event.Float:
+		if f.Size == 4 {
+			return fmt.Sprint(math.Float32frombits(binary.LittleEndian.Uint32(v)))
+		}
+		return fmt.Sprint(math.Float64frombits(binary.LittleEndian.Uint64(v)))
+	}
+	return strconv.FormatUint(f.Uint(v), 10)
+}
+
+// attachments counts where programs hang that do something.
+func (r *running) attachments() (n int) {
+	for _, l := range r.attached {
+		if l.link != (nothing{}) {
+			n++
+		}
+	}
+	return n
 }

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -153,24 +153,6 @@ func kernelIsAtLeast(t *testing.T, major, minor int) bool {
 	return hasMajor > major || hasMajor == major && hasMinor >= minor
 }
 
-// The kernel's values for each CPU are those of all possible ones, also of those that are offline.
-func TestLossesOnSomeCPUs(t *testing.T) {
-	t.Parallel()
-	c := lossCounter{now: []uint64{3, 0, 5, 0}}
-	want := []event.Loss{{CPU: 0, Count: 3}, {CPU: 2, Count: 5}}
-	if got := c.grown(nil); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	c.now = []uint64{3, 0, 6, 1} // the last has come online
-	want = []event.Loss{{CPU: 2, Count: 1}, {CPU: 3, Count: 1}}
-	if got := c.grown(nil); !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if got := c.grown(nil); len(got) > 0 {
-		t.Errorf("got %v, want nothing new", got)
-	}
-}
-
 func TestPossibleCPUs(t *testing.T) {
 	t.Parallel()
 	for _, possible := range [][]int{{0}, {0, 1}, {0, 1, 2, 3}} {
@@ -184,56 +166,6 @@ func TestPossibleCPUs(t *testing.T) {
 			t.Errorf("%v: got %v", possible, err)
 		}
 	}
-}
-
-// The numbers of the CPUs that are online may have holes, and CPUs may go offline meanwhile.
-func TestEventsOnSomeCPUs(t *testing.T) {
-	t.Parallel()
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(fds[0])
-	defer unix.Close(fds[1])
-	for _, c := range []struct {
-		online, gone, want []int
-		fail               error
-	}{
-		{online: []int{0, 2, 5}, want: []int{0, 2, 5}},
-		{online: []int{0, 2, 5}, gone: []int{2}, want: []int{0, 5}},
-		{online: []int{3}, want: []int{3}},
-		{online: []int{0, 2}, gone: []int{0, 2}, fail: unix.ENODEV},
-		{online: []int{3}, gone: []int{3}, fail: unix.ENODEV},
-	} {
-		var opened []int
-		events, err := openEvents(c.online, func(cpu int) (int, error) {
-			if slices.Contains(c.gone, cpu) {
-				return -1, unix.ENODEV
-			}
-			opened = append(opened, cpu)
-			return unix.Dup(fds[0])
-		})
-		if !errors.Is(err, c.fail) || !slices.Equal(opened, c.want) || len(events) != len(c.want) {
-			t.Errorf("%+v: opened %v, %d events, %v", c, opened, len(events), err)
-		}
-		if err := events.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-// Kernels before 5.11 count maps as locked memory.
-func TestErrorsOfLockedMemory(t *testing.T) {
-	t.Parallel()
-	if err := explainMemlock(nil); err != nil {
-		t.Error(err)
-	}
-	err := explainMemlock(fmt.Errorf("failed to set memlock rlimit: %w", unix.EPERM))
-	mustSay(t, err, "missing privileges: kernels before 5.11", "CAP_SYS_RESOURCE", "ulimit -l unlimited", "operation not permitted")
-	if !errors.Is(err, ErrPrivileges) {
-		t.Errorf("%v is no want of privileges", err)
-	}
-	mustSay(t, explainMemlock(unix.EINVAL), "raise the limit of locked memory: invalid argument")
 }
 
 // Ring buffers are not locked memory, perf buffers are.
@@ -256,7 +188,7 @@ func TestLimitOfLockedMemory(t *testing.T) {
 		case paranoid > 2 && c.options != "": // a distribution's addition
 			c.code, c.want = 2, "missing privileges: open the perf buffers: this kernel lets only root"
 		}
-		cmd := unprivileged(compile(t, "times").Object, append(c.caps, unix.CAP_BPF, unix.CAP_PERFMON)...)
+		cmd := unprivileged(fixture.Compile(t, "times").Object, append(c.caps, unix.CAP_BPF, unix.CAP_PERFMON)...)
 		cmd.Env = append(cmd.Env, unprivilegedEnv+"="+lockedOption+c.options)
 		out, _ := cmd.CombinedOutput()
 		if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.want) {

@@ -18,22 +18,6 @@ import (
 // pinFolder is where maps are pinned, by their names.
 const pinFolder = "/sys/fs/bpf"
 
-// checkPin returns an error for a map that is to be pinned and cannot be.
-func (img *Image) checkPin(name string) error {
-	if img.spec.Maps[name].Pinning == ebpf.PinNone {
-		return nil
-	}
-	if !isFunctionName(name) || filepath.Ext(name) != "" {
-		return fmt.Errorf("map %q: it cannot be pinned by this name", name)
-	}
-	for i := range img.DataSources {
-		if d := &img.DataSources[i]; d.Kind == Tracer && (name == d.Map || name == d.Map+lostSuffix) {
-			return fmt.Errorf("map %q: it cannot be pinned, since it belongs to the buffer of data source %q, which has one reader", name, d.Schema.Name)
-		}
-	}
-	return nil
-}
-
 // pins are the maps of a gadget that outlive it. The library could pin them, too, but would leave
 // them behind when loading fails.
 type pins struct {
@@ -73,7 +57,7 @@ func (p *pins) open(name string, spec *ebpf.MapSpec) error {
 	}
 	p.found[name] = m
 	if err := spec.Compatible(m); err != nil {
-		return fmt.Errorf("another map is pinned as %s; if nobody needs it any more, remove that file: %w", path, err)
+		return fmt.Errorf("another map is pinned as %s; if nothing needs it any more, remove that file: %w", path, err)
 	}
 	return nil
 }

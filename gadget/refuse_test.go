@@ -7,17 +7,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 var refusedPrograms = []string{"by_btf", "by_raw", "by_tracepoint"}
 
 // spoiling returns the params with which the verifier refuses those of the programs whose bits are set.
-func spoiling(t *testing.T, img *Image, bits uint64) map[string]Value {
+func spoiling(t *testing.T, img *image.Image, bits uint64) map[string]image.Value {
 	t.Helper()
 	values := watching(t, img)
 	setParam(t, img, values, "spoiled", bits)
@@ -33,7 +34,7 @@ func TestStandInsOfRefusedPrograms(t *testing.T) {
 		{0b000, 0},
 		{0b001, 1},
 		{0b011, 2},
-		{0b010, 0}, // nobody asks the verifier about the second
+		{0b010, 0}, // the verifier is not asked about the second
 	} {
 		t.Run(fmt.Sprintf("%03b", c.bits), func(t *testing.T) {
 			img := parse(t, "refused")
@@ -93,45 +94,9 @@ func TestRefusedProgramWithoutStandIn(t *testing.T) {
 	}
 }
 
-func TestRefuse(t *testing.T) {
+func TestProgramOf(t *testing.T) {
 	t.Parallel()
-	programs := []Program{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d", Optional: true}, {Name: "e", Disabled: true}}
-	for _, c := range []struct{ prefer, refuse, want, inVain string }{
-		{"a>b", "a", "b c d", ""},
-		{"a>b", "b", "a c d", "b"}, // nobody stands in for the stand-in
-		{"a>b b>c", "a b", "c d", ""},
-		{"a>c b>c", "b", "c d", ""}, // one of them alone would not do
-		{"a>e", "a", "a b c d", "a"},
-		{"a>b", "d", "a c d", "d"}, // may be left out, but only for want of its hook
-		{"", "a b", "a b c d", "a b"},
-	} {
-		img := imageOn("", programs...)
-		for _, pair := range strings.Fields(c.prefer) {
-			if err := img.addPreference(pair[:1], pair[2:]); err != nil {
-				t.Fatal(err)
-			}
-		}
-		choose := newChooser(img, nil)
-		choose.choose() // what it has found out must not stay
-		var inVain []string
-		for _, name := range strings.Fields(c.refuse) {
-			if !choose.refuse(img.program(name), errors.New("refused")) {
-				inVain = append(inVain, name)
-			}
-		}
-		var got []string
-		for _, p := range loaded(choose.choose()) {
-			got = append(got, p.Name)
-		}
-		if !slices.Equal(got, strings.Fields(c.want)) || !slices.Equal(inVain, strings.Fields(c.inVain)) {
-			t.Errorf("%q without %q: chosen %q, in vain %q; want %q, %q", c.prefer, c.refuse, got, inVain, c.want, c.inVain)
-		}
-	}
-}
-
-func TestBlamed(t *testing.T) {
-	t.Parallel()
-	g := &Gadget{programs: []*Program{{Name: "a"}, {Name: "ab"}}}
+	programs := []*image.Program{{Name: "a"}, {Name: "ab"}}
 	for text, want := range map[string]string{
 		"program a: load program: no":        "a",
 		"program ab: map x: no":              "ab",
@@ -142,7 +107,7 @@ func TestBlamed(t *testing.T) {
 		"the program a: load program: never": "",
 	} {
 		got := ""
-		if p := g.blamed(errors.New(text)); p != nil {
+		if p := programOf(programs, errors.New(text)); p != nil {
 			got = p.Name
 		}
 		if got != want {

@@ -5,13 +5,12 @@ package gadget
 
 import (
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 
 	"github.com/cilium/ebpf"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/ring"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 )
 
 // Events of several CPUs, each with a ring of its own, come in the order of their times.
@@ -61,7 +60,7 @@ func TestShardsShareTheBuffer(t *testing.T) {
 			g := load(t, parse(t, "times"), LoadOptions{Shards: n, BufferSize: 1 << 20})
 			got, bytes := 0, uint32(0)
 			for i := range MaxShards {
-				if m := g.coll.Maps[shardName("events", i)]; m != nil {
+				if m := g.coll.Maps[prepare.ShardName("events", i)]; m != nil {
 					got, bytes = got+1, bytes+m.MaxEntries()
 				}
 			}
@@ -77,7 +76,7 @@ func TestShardsShareTheBuffer(t *testing.T) {
 		}
 	}
 	for _, n := range []int{-1, 65} {
-		if g, err := parse(t, "times").Load(&LoadOptions{Shards: n}); err == nil {
+		if g, err := Load(parse(t, "times"), &LoadOptions{Shards: n}); err == nil {
 			t.Errorf("%d shards are accepted", n)
 			g.Close()
 		}
@@ -93,59 +92,5 @@ func TestPerfBuffersHaveNoShards(t *testing.T) {
 	}
 	if g.coll.Maps["events"].Type() != ebpf.PerfEventArray {
 		t.Error("no perf buffer")
-	}
-}
-
-func TestTimeOfRecordInTwoPieces(t *testing.T) {
-	t.Parallel()
-	s := &shards{timeOff: 4}
-	record := []byte{9, 9, 9, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9}
-	for cut := range record {
-		want := uint64(0x0807060504030201)
-		if got := s.timeOf(record[:cut], slices.Clone(record[cut:])); got != want {
-			t.Errorf("cut at %d: %x, want %x", cut, got, want)
-		}
-	}
-	for _, short := range []int{0, 4, 11} {
-		if got := s.timeOf(record[:short], nil); got != 0 {
-			t.Errorf("%d bytes: %x, want 0", short, got)
-		}
-	}
-	none := &shards{timeOff: -1}
-	if got := none.timeOf(record, nil); got != 0 {
-		t.Errorf("without a time: %x", got)
-	}
-}
-
-// Of the shards that have records the one with the oldest is first.
-func TestFirstFindsTheOldest(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		times       []uint64
-		first, next int
-	}{
-		{[]uint64{5}, 0, -1},
-		{[]uint64{5, 7}, 0, 7},
-		{[]uint64{7, 5}, 1, 7},
-		{[]uint64{7, 5, 6}, 1, 6},
-		{[]uint64{5, 5, 4, 9}, 2, 5},
-		{[]uint64{3, 3}, 0, 3},
-	} {
-		s := &shards{}
-		for _, at := range c.times {
-			s.heads = append(s.heads, head{ring: &ring.Ring{}, time: at})
-		}
-		if first, next := s.first(); first != c.first || int64(next) != int64(c.next) {
-			t.Errorf("%v: %d, then %d; want %d, then %d", c.times, first, next, c.first, c.next)
-		}
-	}
-}
-
-func TestDefaultShards(t *testing.T) {
-	t.Parallel()
-	for cpus, want := range map[int]int{1: 1, 2: 1, 16: 1, 31: 1, 32: 2, 48: 2, 64: 4, 128: 8, 384: 8} {
-		if got := defaultShards(cpus); got != want {
-			t.Errorf("%d CPUs: %d shards, want %d", cpus, got, want)
-		}
 	}
 }

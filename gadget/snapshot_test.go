@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -90,8 +91,8 @@ func openSnapshot(t testing.TB) pipeline.Source {
 		t.Fatal(err)
 	}
 	g := load(t, img, LoadOptions{
-		Params: map[string]Value{p.Var: all},
-		Fetch:  map[string]Fetch{"processes": {Interval: time.Nanosecond}},
+		Params: map[string]image.Value{p.Var: all},
+		Fetch:  map[string]image.Fetch{"processes": {Interval: time.Nanosecond}},
 	})
 	return g.source(t)
 }

@@ -5,7 +5,6 @@ package gadget
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,217 +17,18 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/records"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
-
-// The defaults of an iterator, and how annotations change them.
-func TestFetchOfAnIterator(t *testing.T) {
-	t.Parallel()
-	for yaml, want := range map[string]Fetch{
-		"":                                    {Count: 1},
-		"fetch-interval: 5s":                  {Interval: 5 * time.Second},
-		"fetch-interval: 0":                   {Count: 1},
-		"fetch-count: 3":                      {Count: 3},
-		"fetch-interval: 0\nfetch-count: 3":   {Count: 3},
-		"fetch-count: 0":                      {},
-		"fetch-interval: 2s\nfetch-count: 10": {Interval: 2 * time.Second, Count: 10},
-		"ebpf.map.flush-on-stop: true":        {Count: 1, Flush: true},
-	} {
-		if yaml != "" {
-			yaml = "name: m\ndatasources:\n  one:\n    annotations:\n      " + strings.ReplaceAll(yaml, "\n", "\n      ") + "\n"
-		}
-		d, _ := parseWith(t, "markers", yaml).DataSource("one")
-		if got := (&LoadOptions{}).fetchOf(d); got != want {
-			t.Errorf("%q: got %+v, want %+v", yaml, got, want)
-		}
-	}
-}
-
-func TestIteratorsOfMapsAreTold(t *testing.T) {
-	t.Parallel()
-	img := parse(t, "markers")
-	for i := range img.Programs {
-		p := &img.Programs[i]
-		want := ""
-		if p.Name == "walk_elem" {
-			want = "counts"
-		}
-		if p.IterMap != want {
-			t.Errorf("%s walks %q, want %q", p.Name, p.IterMap, want)
-		}
-	}
-}
-
-// fakeIter is an iterator whose every iteration shows the same bytes.
-type fakeIter struct {
-	data          []byte
-	err           error
-	opened, ended int
-	closed        bool
-	onOpen        func()
-}
-
-func (f *fakeIter) Open() (io.ReadCloser, error) {
-	f.opened++
-	if f.onOpen != nil {
-		f.onOpen()
-	}
-	return &fakeIteration{f, bytes.NewReader(f.data)}, f.err
-}
-
-func (f *fakeIter) Close() error {
-	f.closed = true
-	return nil
-}
-
-type fakeIteration struct {
-	iter *fakeIter
-	*bytes.Reader
-}
-
-func (f *fakeIteration) Close() error {
-	f.iter.ended++
-	return nil
-}
-
-func fakeSource(f Fetch, iters ...*fakeIter) *iterSource {
-	s := &iterSource{schema: &event.Schema{Name: "fake", Size: 4}, schedule: newSchedule(f), records: records.New(4)}
-	for i, it := range iters {
-		s.programs = append(s.programs, iterProgram{name: fmt.Sprintf("p%d", i), iter: it})
-	}
-	return s
-}
-
-func text(b *event.Batch) string { return string(bytes.Join(b.Rows, []byte(" "))) }
-
-// Each array is all that the programs write, in their order.
-func TestArrayOfSeveralPrograms(t *testing.T) {
-	t.Parallel()
-	a, b := &fakeIter{data: []byte("abcdefgh")}, &fakeIter{data: []byte("ijkl")}
-	s := fakeSource(Fetch{Interval: time.Nanosecond, Count: 3}, a, &fakeIter{}, b)
-	var batch event.Batch
-	for range 3 {
-		if err := s.Next(t.Context(), &batch); err != nil || text(&batch) != "abcd efgh ijkl" {
-			t.Errorf("%q, %v", text(&batch), err)
-		}
-	}
-	wantEnd(t, s)
-	if a.opened != 3 || a.ended != 3 || a.closed {
-		t.Errorf("%+v", a)
-	}
-	if err := s.Close(); err != nil || !a.closed || !b.closed {
-		t.Errorf("%v, %+v, %+v", err, a, b)
-	}
-}
-
-// An array of nothing is one.
-func TestEmptyArray(t *testing.T) {
-	t.Parallel()
-	s := fakeSource(Fetch{Count: 1}, &fakeIter{})
-	var b event.Batch
-	if err := s.Next(t.Context(), &b); err != nil || len(b.Rows) != 0 || b.Schema != s.schema {
-		t.Errorf("%+v, %v", b, err)
-	}
-	wantEnd(t, s)
-}
-
-// When arrays are made, in seconds from the start; the context ends after 10.
-func TestScheduleOfArrays(t *testing.T) {
-	t.Parallel()
-	second := time.Second
-	for _, c := range []struct {
-		name  string
-		fetch Fetch
-		takes time.Duration // each
-		want  string
-	}{
-		{"once", Fetch{Count: 1}, 0, "0s"},
-		{"once, and at the end", Fetch{Count: 1, Flush: true}, 0, "0s"},
-		{"every three", Fetch{Interval: 3 * second}, 0, "0s 3s 6s 9s"},
-		{"every three, and at the end", Fetch{Interval: 3 * second, Flush: true}, 0, "0s 3s 6s 9s 10s"},
-		{"default", Fetch{Count: 4}, 0, "0s 1s 2s 3s"},
-		{"late once", Fetch{Interval: 2 * second, Count: 3}, 2700 * time.Millisecond, "0s 2.7s 5.4s"},
-		{"always late", Fetch{Interval: second}, 3100 * time.Millisecond, "0s 3.1s 6.2s 9.3s"},
-		{"at the end", Fetch{Interval: AtEnd}, 0, "10s"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				time.Sleep(5 * second) // what lies before the run does not count
-				ctx, cancel := context.WithTimeout(t.Context(), 10*second)
-				defer cancel()
-				began := time.Now()
-				var times []string
-				it := &fakeIter{data: []byte("abcd"), onOpen: func() {
-					times = append(times, time.Since(began).String())
-					time.Sleep(c.takes)
-				}}
-				s := fakeSource(c.fetch, it)
-				arrays := 0
-				var b event.Batch
-				for s.Next(ctx, &b) == nil {
-					arrays++
-				}
-				wantEnd(t, s)
-				if got := strings.Join(times, " "); got != c.want || arrays > len(times) {
-					t.Errorf("%d arrays at %s, want %s", arrays, got, c.want)
-				}
-			})
-		})
-	}
-}
-
-// A run that ends in the middle of an array leaves that out: it would not be whole. If there is to be
-// a last array, that one is.
-func TestRunEndsInAnArray(t *testing.T) {
-	t.Parallel()
-	for _, flush := range []bool{false, true} {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		s := fakeSource(Fetch{Interval: time.Hour, Flush: flush}, &fakeIter{data: []byte("abcd")}, &fakeIter{data: []byte("efgh"), onOpen: cancel})
-		var b event.Batch
-		err := s.Next(ctx, &b)
-		if flush && (err != nil || text(&b) != "abcd efgh") || !flush && (!errors.Is(err, io.EOF) || len(b.Rows) > 0) {
-			t.Errorf("flush %v: %q, %v", flush, text(&b), err)
-		}
-		wantEnd(t, s)
-	}
-}
-
-// A context that is done from the beginning: nothing is done.
-func TestRunEndsBeforeTheFirstArray(t *testing.T) {
-	t.Parallel()
-	it := &fakeIter{data: []byte("abcd")}
-	var b event.Batch
-	if err := fakeSource(Fetch{Count: 1}, it).Next(ended(), &b); !errors.Is(err, io.EOF) || it.opened != 0 {
-		t.Errorf("%v, opened %d times", err, it.opened)
-	}
-}
-
-// Errors name the data source and the program, and end the source.
-func TestIteratorErrors(t *testing.T) {
-	t.Parallel()
-	broken := errors.New("broken")
-	for want, it := range map[string]*fakeIter{
-		`data source "fake": program p1: it wrote 7 bytes, no whole number of records of 4 bytes`:                                                {data: []byte("abcdefg")},
-		`data source "fake": program p1: broken`:                                                                                                 {err: broken},
-		`data source "fake": program p1: what it writes for one object does not fit into the kernel's buffer of 8 pages: argument list too long`: {err: unix.E2BIG},
-	} {
-		s := fakeSource(Fetch{Flush: true}, &fakeIter{data: []byte("abcd")}, it)
-		var b event.Batch
-		if err := s.Next(t.Context(), &b); err == nil || err.Error() != want || len(b.Rows) > 0 {
-			t.Errorf("got %v and %d rows, want %s", err, len(b.Rows), want)
-		}
-		wantEnd(t, s)
-	}
-}
 
 // sourceOf returns the source of a data source.
 func (r *running) sourceOf(t testing.TB, name string) pipeline.Source {
@@ -259,15 +59,44 @@ func pairs(t testing.TB, src pipeline.Source) [][2]uint64 {
 
 func loadIterators(t testing.TB, o LoadOptions) *running {
 	t.Helper()
-	img := parse(t, "iterators")
-	o.Params = make(map[string]Value)
+	return loadOwn(t, parse(t, "iterators"), o)
+}
+
+// loadOwn loads an image whose iterators show this process only.
+func loadOwn(t testing.TB, img *image.Image, o LoadOptions) *running {
+	t.Helper()
+	o.Params = make(map[string]image.Value)
 	setParam(t, img, o.Params, "only_pid", uint64(os.Getpid()))
 	return load(t, img, o)
 }
 
+// walksMaps reports whether the kernel runs programs for the elements of maps. Where it forbids them the
+// image, which has some, must be refused for just that.
+func walksMaps(t *testing.T, img *image.Image) bool {
+	t.Helper()
+	forbidden := kerneltest.MapWalks(t)
+	if forbidden == nil {
+		return true
+	}
+	t.Log("the kernel forbids programs for the elements of maps:", forbidden)
+	err := refusal(t, img, LoadOptions{})
+	mustSay(t, err, ": the kernel refuses to load it: ", "; missing privileges, or this kernel or its lockdown forbids programs of kind iter/bpf_map_elem")
+	named := slices.ContainsFunc(img.Programs, func(p image.Program) bool {
+		return p.Target == "bpf_map_elem" && err != nil && strings.HasPrefix(err.Error(), "program "+p.Name+": ")
+	})
+	if !named || !errors.Is(err, unix.EPERM) || !errors.Is(err, ErrPrivileges) {
+		t.Errorf("%v: names the program %v, wraps EPERM %v and ErrPrivileges %v", err, named, errors.Is(err, unix.EPERM), errors.Is(err, ErrPrivileges))
+	}
+	var rejected *VerifierError
+	if errors.As(err, &rejected) {
+		t.Errorf("the verifier has not rejected it: %v", err)
+	}
+	return false
+}
+
 // Iterators show what /proc shows.
 func TestTasksAgreeWithProc(t *testing.T) {
-	g := loadIterators(t, LoadOptions{Fetch: map[string]Fetch{"processes": {Interval: time.Millisecond}}})
+	g := loadIterators(t, LoadOptions{Fetch: map[string]image.Fetch{"processes": {Interval: time.Millisecond}}})
 	src := g.sourceOf(t, "processes")
 	for try := 0; ; try++ { // threads may come and go in between
 		got, want := threadsByIterator(t, src), threadsByProc(t)
@@ -343,7 +172,11 @@ func TestKernelSymbols(t *testing.T) {
 }
 
 func TestElementsOfMaps(t *testing.T) {
-	g := loadIterators(t, LoadOptions{Fetch: map[string]Fetch{"all": {Interval: time.Millisecond, Count: 2}}})
+	img := parse(t, "iterators_maps")
+	if !walksMaps(t, img) {
+		return
+	}
+	g := loadOwn(t, img, LoadOptions{Fetch: map[string]image.Fetch{"all": {Interval: time.Millisecond, Count: 2}}})
 	want := make(map[[2]uint64]int)
 	for i := range 1000 {
 		v := uint64(i) * 1e12
@@ -383,24 +216,34 @@ func TestIdleIterator(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := load(t, img, LoadOptions{Params: map[string]Value{p.Var: off}})
-	src := g.sourceOf(t, "switched").(*iterSource)
-	if len(src.programs) != 0 {
-		t.Error("it is to be run")
+	g := load(t, img, LoadOptions{Params: map[string]image.Value{p.Var: off}})
+	counting, err := CountRuns()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if list := pairs(t, src); len(list) != 0 {
+	defer counting.Close()
+	if list := pairs(t, g.sourceOf(t, "switched")); len(list) != 0 {
 		t.Errorf("%d rows", len(list))
+	}
+	stats, err := g.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range stats {
+		if s.Name == "on_off" && (s.Runs > 0 || s.Attached) {
+			t.Errorf("it was run: %+v", s)
+		}
 	}
 }
 
 func TestDisabledIterators(t *testing.T) {
-	off := "programs:\n  on_entry:\n    attach_to: gadget_program_disabled\n"
-	g := load(t, parseWith(t, "iterators", off), LoadOptions{})
-	if n := len(g.sourceOf(t, "all").(*iterSource).programs); n != 2 {
-		t.Errorf("%d programs, want 2", n)
+	off := "programs:\n  on_sleepable:\n    attach_to: gadget_program_disabled\n"
+	g := loadOwn(t, parseWith(t, "iterators", off), LoadOptions{})
+	if g.coll.Programs["on_sleepable"] != nil || len(pairs(t, g.sourceOf(t, "several"))) == 0 {
+		t.Error("the disabled program is loaded, or the others show nothing")
 	}
 	off += "  on_off:\n    attach_to: gadget_program_disabled\n"
-	_, err := parseWith(t, "iterators", off).Load(nil)
+	_, err := Load(parseWith(t, "iterators", off), nil)
 	if want := `data source "switched": all of its programs are disabled`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -521,7 +364,11 @@ func TestNamespacesThatCannotBeEntered(t *testing.T) {
 
 // Programs that do what they should not are named.
 func TestBadIterators(t *testing.T) {
-	g := load(t, parse(t, "iterators_bad"), LoadOptions{})
+	img := parse(t, "iterators_bad")
+	if !walksMaps(t, img) {
+		return
+	}
+	g := load(t, img, LoadOptions{})
 	for name, want := range map[string]string{
 		"half":  `data source "half": program write_half: it wrote 24 bytes, no whole number of records of 16 bytes`,
 		"again": `data source "again": program ask_again: it asks to be run for the same object again and again`,
@@ -542,13 +389,17 @@ func TestMissingIterators(t *testing.T) {
 		"nothing":   `program on_off: this kernel has no iterator "nothing": `,
 	} {
 		img := parseWith(t, "iterators", "programs:\n  on_off:\n    attach_to: "+target+"\n")
-		_, err := img.Load(nil)
+		_, err := Load(img, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
-	old := &kernel{types: parse(t, "minimal").spec.Types} // has no iterators at all
-	err := missingIterator(old, &Program{Name: "p", Target: "tcp"})
+	spec, err := parse(t, "minimal").Spec(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &kernel.Kernel{Types: spec.Types} // has no iterators at all
+	err = hook.Missing(old, &image.Program{Name: "p", Section: "iter/tcp", Target: "tcp"})
 	if want := `program p: this kernel has no iterator "tcp": it came with Linux 5.9, and may be left out of a kernel's configuration`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -556,9 +407,12 @@ func TestMissingIterators(t *testing.T) {
 
 // A program that reads beyond what the map has is refused when it is attached.
 func TestMapThatDoesNotFit(t *testing.T) {
-	img := parse(t, "iterators")
-	img.program("on_entry").IterMap = "numbers" // with keys of 4 bytes
-	_, err := img.Load(nil)
+	img := parse(t, "iterators_maps")
+	if !walksMaps(t, img) {
+		return
+	}
+	img.Program("on_entry").IterMap = "numbers" // with keys of 4 bytes
+	_, err := Load(img, nil)
 	if want := `program on_entry: walk map "numbers" (type Array, keys of 4 and values of 8 bytes`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -569,7 +423,7 @@ func TestIteratorsLeaveNothing(t *testing.T) {
 	before := kernelFDs()
 	g := loadIterators(t, LoadOptions{})
 	programs, maps := kernelIDs(t, g.Gadget)
-	pairs(t, g.sourceOf(t, "numbers"))
+	pairs(t, g.sourceOf(t, "files"))
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -586,7 +440,7 @@ func TestIteratorsLeaveNothing(t *testing.T) {
 
 // Once there is memory for an array, another takes nothing that grows with it.
 func TestIteratorsAllocateNothingForARow(t *testing.T) {
-	g := loadIterators(t, LoadOptions{Fetch: map[string]Fetch{"symbols": {Interval: time.Nanosecond}}})
+	g := loadIterators(t, LoadOptions{Fetch: map[string]image.Fetch{"symbols": {Interval: time.Nanosecond}}})
 	src := g.sourceOf(t, "symbols")
 	var b event.Batch
 	n := testing.AllocsPerRun(3, func() {

@@ -18,11 +18,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -79,12 +83,12 @@ func wantEnd(t testing.TB, src pipeline.Source) {
 }
 
 // fetch makes the options for the only data source of the fixtures.
-func fetch(f Fetch) LoadOptions {
-	return LoadOptions{Fetch: map[string]Fetch{"counted": f}}
+func fetch(f image.Fetch) LoadOptions {
+	return LoadOptions{Fetch: map[string]image.Fetch{"counted": f}}
 }
 
 // asItIs keeps the map of the image as the only one, as if somebody else looked into it.
-func asItIs(img *Image) *Image {
+func asItIs(img *image.Image) *image.Image {
 	for i := range img.Programs {
 		img.Programs[i].IterMap = "counts"
 	}
@@ -99,9 +103,9 @@ func wantArray(t testing.TB, got, want array) {
 }
 
 func TestArraysAreWhatHappenedInBetween(t *testing.T) {
-	for name, img := range map[string]*Image{"two maps": parse(t, "mapiter"), "one map": asItIs(parse(t, "mapiter"))} {
+	for name, img := range map[string]*image.Image{"two maps": parse(t, "mapiter"), "one map": asItIs(parse(t, "mapiter"))} {
 		t.Run(name, func(t *testing.T) {
-			g := start(t, img, fetch(Fetch{Interval: 20 * time.Millisecond, Flush: true}))
+			g := start(t, img, fetch(image.Fetch{Interval: 20 * time.Millisecond, Flush: true}))
 			src := g.source(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -122,7 +126,7 @@ func TestArraysAreWhatHappenedInBetween(t *testing.T) {
 }
 
 func TestRowsAreKeyThenValue(t *testing.T) {
-	g := start(t, parse(t, "mapiter"), fetch(Fetch{Interval: time.Millisecond}))
+	g := start(t, parse(t, "mapiter"), fetch(image.Fetch{Interval: time.Millisecond}))
 	g.call(0x1234)
 	var b event.Batch
 	if err := g.source(t).Next(t.Context(), &b); err != nil || len(b.Rows) != 1 {
@@ -144,18 +148,18 @@ func TestRowsAreKeyThenValue(t *testing.T) {
 func TestFetchSchedule(t *testing.T) {
 	for _, c := range []struct {
 		name          string
-		fetch         Fetch
+		fetch         image.Fetch
 		arrays        int // before the end of the context
 		atEnd         bool
 		most          time.Duration
 		ctxEndsFirst  bool
 		wantSomething bool
 	}{
-		{name: "count", fetch: Fetch{Interval: time.Millisecond, Count: 3}, arrays: 3},
-		{name: "count and flush", fetch: Fetch{Interval: time.Millisecond, Count: 3, Flush: true}, arrays: 3},
-		{name: "flush before the count", fetch: Fetch{Interval: time.Hour, Count: 3, Flush: true}, atEnd: true},
-		{name: "no flush", fetch: Fetch{Interval: time.Hour}},
-		{name: "at the end only", fetch: Fetch{Interval: AtEnd}, atEnd: true},
+		{name: "count", fetch: image.Fetch{Interval: time.Millisecond, Count: 3}, arrays: 3},
+		{name: "count and flush", fetch: image.Fetch{Interval: time.Millisecond, Count: 3, Flush: true}, arrays: 3},
+		{name: "flush before the count", fetch: image.Fetch{Interval: time.Hour, Count: 3, Flush: true}, atEnd: true},
+		{name: "no flush", fetch: image.Fetch{Interval: time.Hour}},
+		{name: "at the end only", fetch: image.Fetch{Interval: image.AtEnd}, atEnd: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := start(t, parse(t, "mapiter"), fetch(c.fetch))
@@ -185,7 +189,7 @@ func TestFetchSchedule(t *testing.T) {
 // Of what several CPUs count the array has the sum.
 func TestPerCPUMapsAreSummed(t *testing.T) {
 	img := parse(t, "mapiter_percpu")
-	g := start(t, img, fetch(Fetch{Interval: AtEnd}))
+	g := start(t, img, fetch(image.Fetch{Interval: image.AtEnd}))
 	cpus := min(2, runtime.NumCPU())
 	for cpu := range cpus {
 		t.Run(fmt.Sprint("CPU ", cpu), func(t *testing.T) {
@@ -222,7 +226,7 @@ func TestPerCPUMapsAreSummed(t *testing.T) {
 // Two maps in one program, of which each has its own turns; one of them is an LRU map. The function
 // that uses them is called by pointer.
 func TestTwoMapsInOneProgram(t *testing.T) {
-	g := start(t, parse(t, "mapiter_two"), LoadOptions{Fetch: map[string]Fetch{
+	g := start(t, parse(t, "mapiter_two"), LoadOptions{Fetch: map[string]image.Fetch{
 		"ids": {Interval: time.Millisecond, Flush: true}, "oddness": {Interval: 20 * time.Millisecond, Flush: true},
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -273,8 +277,8 @@ func TestTwoMapsInOneProgram(t *testing.T) {
 // What finds no room in the map is a loss, if the gadget counts it.
 func TestFullMapIsALoss(t *testing.T) {
 	img := parse(t, "mapiter")
-	o := fetch(Fetch{Interval: time.Millisecond})
-	o.Params = make(map[string]Value)
+	o := fetch(image.Fetch{Interval: time.Millisecond})
+	o.Params = make(map[string]image.Value)
 	setParam(t, img, o.Params, "counts_max_entries", 4)
 	g := start(t, img, o)
 	for id := range uint16(50) {
@@ -298,16 +302,17 @@ func TestFullMapIsALoss(t *testing.T) {
 
 // A program that is too long to be there twice is loaded as it is.
 func TestTooLongForTwoMaps(t *testing.T) {
-	img := parse(t, "mapiter")
-	for _, p := range img.spec.Programs {
+	o := fetch(image.Fetch{Interval: time.Millisecond})
+	o.edit = func(spec *ebpf.CollectionSpec) {
+		p := spec.Programs["gt_mapiter"]
 		first := p.Instructions[0]
 		padding := slices.Repeat(asm.Instructions{asm.Mov.Reg(asm.R1, asm.R1)}, 33_000)
 		padding[0] = btf.WithFuncMetadata(padding[0], btf.FuncMetadata(&first)).WithSymbol(first.Symbol()).WithSource(first.Source())
 		p.Instructions[0] = btf.WithFuncMetadata(first, nil).WithSymbol("")
 		p.Instructions = append(padding, p.Instructions...)
 	}
-	g := start(t, img, fetch(Fetch{Interval: time.Millisecond}))
-	if s := g.source(t).(*mapSource); s.choice != nil || len(s.maps) != 1 {
+	g := start(t, parse(t, "mapiter"), o)
+	if g.alternates("counts") {
 		t.Error("there are two maps")
 	}
 	g.call(3)
@@ -317,13 +322,13 @@ func TestTooLongForTwoMaps(t *testing.T) {
 // A gadget that does not load is refused for what its author wrote.
 func TestErrorIsAboutTheOriginal(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	img := parse(t, "mapiter")
-	for _, p := range img.spec.Programs {
+	never := func(spec *ebpf.CollectionSpec) {
+		p := spec.Programs["gt_mapiter"]
 		p.Instructions = append(p.Instructions, asm.Instruction{OpCode: asm.Return().OpCode}.WithSymbol("never"))
 	}
-	_, err := img.Load(&LoadOptions{})
+	_, err := Load(parse(t, "mapiter"), &LoadOptions{edit: never})
 	var verifier *VerifierError
-	if !errors.As(err, &verifier) || strings.Contains(fmt.Sprint(verifier.Log), secondSuffix) {
+	if !errors.As(err, &verifier) || strings.Contains(fmt.Sprint(verifier.Log), prepare.SecondSuffix) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -331,19 +336,19 @@ func TestErrorIsAboutTheOriginal(t *testing.T) {
 // Where nothing happens to a map while it is read, there need not be two.
 func TestOneMapIsEnough(t *testing.T) {
 	for name, c := range map[string]struct {
-		img  *Image
-		f    Fetch
+		img  *image.Image
+		f    image.Fetch
 		want int
 	}{
-		"interval":           {parse(t, "mapiter"), Fetch{}, 2},
-		"at the end":         {parse(t, "mapiter"), Fetch{Interval: AtEnd}, 1},
-		"somebody else's":    {asItIs(parse(t, "mapiter")), Fetch{}, 1},
-		"per CPU":            {parse(t, "mapiter_percpu"), Fetch{}, 2},
-		"per CPU at the end": {parse(t, "mapiter_percpu"), Fetch{Interval: AtEnd}, 1},
+		"interval":           {parse(t, "mapiter"), image.Fetch{}, 2},
+		"at the end":         {parse(t, "mapiter"), image.Fetch{Interval: image.AtEnd}, 1},
+		"somebody else's":    {asItIs(parse(t, "mapiter")), image.Fetch{}, 1},
+		"per CPU":            {parse(t, "mapiter_percpu"), image.Fetch{}, 2},
+		"per CPU at the end": {parse(t, "mapiter_percpu"), image.Fetch{Interval: image.AtEnd}, 1},
 	} {
 		g := load(t, c.img, fetch(c.f))
-		if got := len(g.source(t).(*mapSource).maps); got != c.want {
-			t.Errorf("%s: %d maps, want %d", name, got, c.want)
+		if got := g.alternates("counts"); got != (c.want == 2) {
+			t.Errorf("%s: two maps: %v, want %d", name, got, c.want)
 		}
 	}
 }
@@ -351,15 +356,15 @@ func TestOneMapIsEnough(t *testing.T) {
 // A program of which the params leave nothing is found out although it is there twice.
 func TestIdleProgramsWithTwoMaps(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	g, err := parse(t, "mapiter").Load(nil) // no magic number, no calls
+	g, err := Load(parse(t, "mapiter"), nil) // no magic number, no calls
 	if err != nil {
 		t.Fatal(explain(err))
 	}
 	defer g.Close()
-	if g.coll.Maps["counts"+secondSuffix] == nil {
+	if g.coll.Maps["counts"+prepare.SecondSuffix] == nil {
 		t.Error("there is one map only")
 	}
-	if !isIdle(g.coll.Programs["gt_mapiter"]) {
+	if !hook.IsIdle(g.image.Program("gt_mapiter"), g.coll.Programs["gt_mapiter"]) {
 		t.Error("the program would be attached")
 	}
 }
@@ -367,10 +372,10 @@ func TestIdleProgramsWithTwoMaps(t *testing.T) {
 // The defaults of a map iterator, and how annotations change them.
 func TestFetchOfAMap(t *testing.T) {
 	t.Parallel()
-	for yaml, want := range map[string]Fetch{
+	for yaml, want := range map[string]image.Fetch{
 		"":                             {},
 		"fetch-interval: 5s":           {Interval: 5 * time.Second},
-		"fetch-interval: 0":            {Interval: AtEnd},
+		"fetch-interval: 0":            {Interval: image.AtEnd},
 		"fetch-count: 3":               {Count: 3},
 		"ebpf.map.flush-on-stop: true": {Flush: true},
 	} {
@@ -381,8 +386,8 @@ func TestFetchOfAMap(t *testing.T) {
 		if got := (&LoadOptions{}).fetchOf(d); got != want {
 			t.Errorf("%q: got %+v, want %+v", yaml, got, want)
 		}
-		o := fetch(Fetch{Count: 7})
-		if got := o.fetchOf(d); got != (Fetch{Count: 7}) {
+		o := fetch(image.Fetch{Count: 7})
+		if got := o.fetchOf(d); got != (image.Fetch{Count: 7}) {
 			t.Errorf("%q: got %+v for what the caller says", yaml, got)
 		}
 	}
@@ -411,11 +416,11 @@ type emptied struct {
 	produced uint64
 }
 
-func emptyUnderLoad(t *testing.T, img *Image) (e emptied) {
+func emptyUnderLoad(t *testing.T, img *image.Image) (e emptied) {
 	t.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(8)) // the threads never pause
-	o := fetch(Fetch{Interval: time.Millisecond, Flush: true})
-	o.Params = make(map[string]Value)
+	o := fetch(image.Fetch{Interval: time.Millisecond, Flush: true})
+	o.Params = make(map[string]image.Value)
 	setParam(t, img, o.Params, "dawdle", 200)
 	g := start(t, img, o)
 	src := g.source(t)
@@ -484,7 +489,7 @@ type filler struct {
 func newFiller(t testing.TB, o LoadOptions) *filler {
 	t.Helper()
 	img := parse(t, "mapiter")
-	o.Params = make(map[string]Value)
+	o.Params = make(map[string]image.Value)
 	setParam(t, img, o.Params, "counts_max_entries", entries)
 	f := &filler{g: load(t, img, o)}
 	m := f.g.coll.Maps["counts"]
@@ -498,8 +503,11 @@ func newFiller(t testing.TB, o LoadOptions) *filler {
 
 func (f *filler) fill(t testing.TB) {
 	t.Helper()
-	s := f.g.source(t).(*mapSource)
-	m := f.g.coll.Maps[[]string{"counts", "counts" + secondSuffix}[s.choice.Now()]]
+	var now uint32
+	if err := f.g.coll.Maps["counts"+prepare.SelectorSuffix].Lookup(uint32(0), &now); err != nil {
+		t.Fatal(err)
+	}
+	m := f.g.coll.Maps[[]string{"counts", "counts" + prepare.SecondSuffix}[now]]
 	for i := range entries {
 		key, value := f.keys[i*int(m.KeySize()):][:m.KeySize()], f.values[i*int(m.ValueSize()):][:m.ValueSize()]
 		if err := m.Put(key, value); err != nil {
@@ -524,7 +532,7 @@ func threadTime(t testing.TB) time.Duration {
 func TestManyEntries(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	f := newFiller(t, fetch(Fetch{Interval: time.Microsecond}))
+	f := newFiller(t, fetch(image.Fetch{Interval: time.Microsecond}))
 	src := f.g.source(t)
 	var b event.Batch
 	var before, after runtime.MemStats
@@ -551,7 +559,7 @@ func TestManyEntries(t *testing.T) {
 }
 
 func BenchmarkMapIterator(b *testing.B) {
-	f := newFiller(b, fetch(Fetch{Interval: time.Microsecond}))
+	f := newFiller(b, fetch(image.Fetch{Interval: time.Microsecond}))
 	src := f.g.source(b)
 	var batch event.Batch
 	b.ReportAllocs()
@@ -565,3 +573,6 @@ func BenchmarkMapIterator(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/entries, "ns/entry")
 }
+
+// alternates reports whether the programs use a map alternately with a second one.
+func (r *running) alternates(name string) bool { return r.coll.Maps[name+prepare.SecondSuffix] != nil }

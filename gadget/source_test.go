@@ -12,7 +12,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,6 +19,8 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/source"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
@@ -146,10 +147,10 @@ func TestReaderThatHasCaughtUpRests(t *testing.T) {
 func TestBatchSaysWhetherThereIsMore(t *testing.T) {
 	for _, shards := range []int{1, 2} {
 		g := start(t, parse(t, "times"), LoadOptions{Shards: shards})
-		for range maxBatchRows + 1 {
+		for range source.MaxBatchRows + 1 {
 			g.call(1)
 		}
-		time.Sleep(2 * timeSlack) // until none is too young for its shard
+		time.Sleep(2 * source.TimeSlack) // until none is too young for its shard
 		var b event.Batch
 		for i, want := range []bool{true, false} {
 			if err := g.source(t).Next(t.Context(), &b); err != nil || b.More != want {
@@ -193,11 +194,11 @@ func TestContextEndsWaiting(t *testing.T) {
 func TestContextEndDrains(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		g := start(t, parse(t, "records"), o)
-		const n = 5*maxBatchRows + 7
+		const n = 5*source.MaxBatchRows + 7
 		g.make(n, 40)
 		ctx, cancel := context.WithCancel(t.Context())
 		first := next(t, ctx, g.source(t))
-		if len(first.rows) == 0 || len(first.rows) > maxBatchRows {
+		if len(first.rows) == 0 || len(first.rows) > source.MaxBatchRows {
 			t.Errorf("a batch of %d rows", len(first.rows))
 		}
 		cancel()
@@ -213,15 +214,15 @@ func TestDrainAfterFullBatch(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		pin(t, 0)
 		g := start(t, parse(t, "records"), o)
-		g.make(maxBatchRows, 40)
+		g.make(source.MaxBatchRows, 40)
 		found := next(t, t.Context(), g.source(t))
-		if len(found.rows) != maxBatchRows {
-			t.Fatalf("a batch of %d rows, want %d", len(found.rows), maxBatchRows)
+		if len(found.rows) != source.MaxBatchRows {
+			t.Fatalf("a batch of %d rows, want %d", len(found.rows), source.MaxBatchRows)
 		}
 		g.make(1, 40)
 		found.drain(t, g.source(t))
-		if len(found.rows) != maxBatchRows+1 {
-			t.Errorf("%d events, want %d", len(found.rows), maxBatchRows+1)
+		if len(found.rows) != source.MaxBatchRows+1 {
+			t.Errorf("%d events, want %d", len(found.rows), source.MaxBatchRows+1)
 		}
 	})
 }
@@ -232,7 +233,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	g.make(4000, 248)
 	for range 3 {
 		found := next(t, t.Context(), g.source(t))
-		if n := len(found.rows); n > maxBatchRows || n*248 > maxBatchBytes+248 {
+		if n := len(found.rows); n > source.MaxBatchRows || n*248 > source.MaxBatchBytes+248 {
 			t.Errorf("a batch of %d rows of 248 bytes", n)
 		}
 	}
@@ -345,7 +346,7 @@ func TestRowsOfABatchAreApart(t *testing.T) {
 }
 
 // An object as others build them wakes the reader when that has caught up, and only then.
-func TestForeignObject(t *testing.T) {
+func TestObjectOfOtherHeaders(t *testing.T) {
 	g := start(t, parse(t, "minimal"), LoadOptions{BufferSize: 4096})
 	src := g.source(t)
 	for i := range 200 {
@@ -436,7 +437,7 @@ func TestLossIsReportedWithoutAnEvent(t *testing.T) {
 	cpu := pin(t, 0)
 	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 4096})
 	src := g.source(t)
-	fastest(t, lossInterval+DefaultLatency+slack, func() time.Duration {
+	fastest(t, source.LossInterval+DefaultLatency+slack, func() time.Duration {
 		g.make(80, 40)
 		found := next(t, t.Context(), src)
 		if len(found.rows) != 80 || len(found.lost) > 0 {
@@ -464,7 +465,7 @@ func TestLossIsReportedAtTheEnd(t *testing.T) {
 		found := next(t, t.Context(), g.source(t)) // reads the counters
 		n := 100
 		if o.PerfBuffer {
-			n = perfBufferSize/250 + 1000
+			n = prepare.PerfBufferSize/250 + 1000
 		}
 		g.make(n, 248)
 		found.drain(t, g.source(t))
@@ -543,14 +544,5 @@ func TestNextAllocatesNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(500, read); n != 0 {
 		t.Errorf("%v allocations for 80 events", n)
-	}
-}
-
-func TestLossCounterReportsDifferences(t *testing.T) {
-	t.Parallel()
-	var c lossCounter // of an object that counts nothing
-	got, err := c.poll([]event.Loss{{CPU: 3}}, true)
-	if err != nil || !slices.Equal(got, []event.Loss{{CPU: 3}}) {
-		t.Errorf("got %v, %v", got, err)
 	}
 }

@@ -10,7 +10,10 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 )
 
 // ProgramStats is what the kernel counts for a program that is loaded.
@@ -49,7 +52,7 @@ func (g *Gadget) Stats() ([]ProgramStats, error) {
 	list := make([]ProgramStats, 0, len(g.programs))
 	for _, p := range g.programs {
 		prog := g.coll.Programs[p.Name]
-		s := ProgramStats{Name: p.Name, Section: p.Section, Attached: !p.isIdle(prog)}
+		s := ProgramStats{Name: p.Name, Section: p.Section, Attached: !hook.IsIdle(p, prog)}
 		if err := s.read(prog); err != nil {
 			return nil, fmt.Errorf("program %s: %w", p.Name, err)
 		}
@@ -69,7 +72,7 @@ func (s *ProgramStats) read(prog *ebpf.Program) error {
 		return err
 	}
 	if size, err := info.TranslatedSize(); err == nil {
-		s.Instructions = size / instructionSize
+		s.Instructions = size / asm.InstructionSize
 	}
 	if n, ok := info.VerifiedInstructions(); ok {
 		s.Verified = int(n)

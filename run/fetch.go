@@ -6,22 +6,22 @@ package run
 import (
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"math"
 	"strconv"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
 // fetches returns how often each data source of arrays is read: as the options say, else as the
 // annotations do.
-func (p *Plan) fetches(g *Gadget, name string) (map[string]gadget.Fetch, error) {
-	fetches := make(map[string]gadget.Fetch)
+func (p *Plan) fetches(g *Gadget, name string) (map[string]image.Fetch, error) {
+	fetches := make(map[string]image.Fetch)
 	var maps []event.SourceID // the options are for these
 	for i := range g.Image.DataSources {
 		d := &g.Image.DataSources[i]
-		if d.Kind == gadget.Tracer {
+		if d.Kind == image.Tracer {
 			continue
 		}
 		id := event.SourceID{Gadget: name, Name: d.Schema.Name}
@@ -30,7 +30,7 @@ func (p *Plan) fetches(g *Gadget, name string) (map[string]gadget.Fetch, error) 
 			continue // assemble tells
 		}
 		fetches[id.Name] = d.Fetch(&settings)
-		if d.Kind == gadget.MapIterator {
+		if d.Kind == image.MapIterator {
 			maps = append(maps, id)
 		}
 	}
@@ -40,7 +40,7 @@ func (p *Plan) fetches(g *Gadget, name string) (map[string]gadget.Fetch, error) 
 }
 
 // setFetch sets what an option says about data sources.
-func setFetch(fetches map[string]gadget.Fetch, all []event.SourceID, text string, set func(*gadget.Fetch, string) error) error {
+func setFetch(fetches map[string]image.Fetch, all []event.SourceID, text string, set func(*image.Fetch, string) error) error {
 	texts, err := perSource(text, ",", all)
 	if err != nil {
 		return err
@@ -55,19 +55,19 @@ func setFetch(fetches map[string]gadget.Fetch, all []event.SourceID, text string
 	return nil
 }
 
-func setInterval(f *gadget.Fetch, text string) error {
+func setInterval(f *image.Fetch, text string) error {
 	t, err := ParseSeconds(text)
 	if err != nil {
 		return err
 	}
 	f.Interval = t
 	if t == 0 {
-		f.Interval = gadget.AtEnd
+		f.Interval = image.AtEnd
 	}
 	return nil
 }
 
-func setCount(f *gadget.Fetch, text string) error {
+func setCount(f *image.Fetch, text string) error {
 	n, err := strconv.ParseUint(text, 10, 64)
 	if err != nil || n > math.MaxInt32 {
 		return fmt.Errorf("want a whole number from 0 to %d, got %q", math.MaxInt32, text)

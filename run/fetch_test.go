@@ -4,6 +4,7 @@
 package run
 
 import (
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"maps"
 	"strings"
 	"testing"
@@ -11,13 +12,12 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
 // imageOf is an image with data sources by name and annotations.
-func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[string]annotation.Set) (*gadget.Image, specs) {
+func imageOf(t *testing.T, kind map[string]image.SourceKind, annotations map[string]annotation.Set) (*image.Image, specs) {
 	t.Helper()
-	img, all := &gadget.Image{}, make(specs)
+	img, all := &image.Image{}, make(specs)
 	for _, name := range []string{"a", "b", "iter", "tracer"} {
 		k, ok := kind[name]
 		if !ok {
@@ -28,7 +28,7 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 		if err != nil {
 			t.Fatal(err)
 		}
-		img.DataSources = append(img.DataSources, gadget.DataSource{
+		img.DataSources = append(img.DataSources, image.DataSource{
 			Kind: k, Schema: &event.Schema{Name: name}, Annotations: spec, Settings: settings,
 		})
 		all[event.SourceID{Name: name}] = spec
@@ -36,15 +36,15 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 	return img, all
 }
 
-var everyKind = map[string]gadget.SourceKind{
-	"a": gadget.MapIterator, "b": gadget.MapIterator, "iter": gadget.Iterator, "tracer": gadget.Tracer,
+var everyKind = map[string]image.SourceKind{
+	"a": image.MapIterator, "b": image.MapIterator, "iter": image.Iterator, "tracer": image.Tracer,
 }
 
 func TestFetches(t *testing.T) {
 	annotations := map[string]annotation.Set{"b": {"fetch-interval": "5s", "fetch-count": "2", "ebpf.map.flush-on-stop": "true"}}
-	type fetches = map[string]gadget.Fetch
-	iter := gadget.Fetch{Count: 1}
-	b := gadget.Fetch{Interval: 5 * time.Second, Count: 2, Flush: true}
+	type fetches = map[string]image.Fetch
+	iter := image.Fetch{Count: 1}
+	b := image.Fetch{Interval: 5 * time.Second, Count: 2, Flush: true}
 	for _, c := range []struct {
 		interval, count string
 		want            fetches
@@ -57,7 +57,7 @@ func TestFetches(t *testing.T) {
 		{"a:1m30s", "b:0", fetches{
 			"a": {Interval: 90 * time.Second}, "b": {Interval: 5 * time.Second, Flush: true}, "iter": iter}},
 		{"3s,a:0", "", fetches{
-			"a": {Interval: gadget.AtEnd}, "b": {Interval: 3 * time.Second, Count: 2, Flush: true}, "iter": iter}},
+			"a": {Interval: image.AtEnd}, "b": {Interval: 3 * time.Second, Count: 2, Flush: true}, "iter": iter}},
 	} {
 		img, all := imageOf(t, everyKind, annotations)
 		got, err := (&Plan{specs: all}).fetches(&Gadget{Image: img, FetchInterval: c.interval, FetchCount: c.count}, "")
@@ -75,7 +75,7 @@ func TestFetchesFollowAnnotations(t *testing.T) {
 		all[id] = annotation.Merge(all[id], &annotation.Spec{Source: annotation.Set{"fetch-interval": "7s"}})
 	}
 	got, err := (&Plan{specs: all}).fetches(&Gadget{Image: img}, "")
-	if err != nil || got["a"].Interval != 7*time.Second || got["iter"] != (gadget.Fetch{Interval: 7 * time.Second}) {
+	if err != nil || got["a"].Interval != 7*time.Second || got["iter"] != (image.Fetch{Interval: 7 * time.Second}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }

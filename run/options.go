@@ -6,6 +6,7 @@ package run
 import (
 	"cmp"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"log/slog"
 	"time"
@@ -49,7 +50,7 @@ type Gadget struct {
 	// Name tells the gadget's instance from others of the same run; it may be empty if there is but one.
 	Name string
 	// Image is what is run. See package catalog.
-	Image *gadget.Image
+	Image *image.Image
 	// Params are the values of params by their keys, as text. Others have their defaults.
 	Params map[string]string
 	// FetchInterval and FetchCount say how often data sources that are read from maps are: "1s" and "10", or

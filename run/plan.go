@@ -6,6 +6,7 @@ package run
 import (
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"runtime"
 
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -25,7 +26,7 @@ type Plan struct {
 // plannedGadget is a gadget with the choices for loading it.
 type plannedGadget struct {
 	name  string
-	image *gadget.Image
+	image *image.Image
 	load  gadget.LoadOptions
 }
 
@@ -94,8 +95,8 @@ func (p *Plan) chooseLoad(i int) error {
 }
 
 // paramValues returns the values of params by their variables.
-func paramValues(img *gadget.Image, texts map[string]string) (map[string]gadget.Value, error) {
-	values := make(map[string]gadget.Value)
+func paramValues(img *image.Image, texts map[string]string) (map[string]image.Value, error) {
+	values := make(map[string]image.Value)
 	var errs []error
 	var keys []string
 	for i := range img.Params {

@@ -44,7 +44,7 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 func (r *Run) load(ctx context.Context, p *Plan) error {
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		loaded, err := g.image.Load(&g.load)
+		loaded, err := gadget.Load(g.image, &g.load)
 		if err != nil {
 			return inGadget(g.name, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"os"
 	"strings"
 	"sync"
@@ -16,7 +17,6 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -24,7 +24,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-func builtin(t testing.TB, name string) *gadget.Image {
+func builtin(t testing.TB, name string) *image.Image {
 	t.Helper()
 	img, err := catalog.Builtin(name)
 	if err != nil {

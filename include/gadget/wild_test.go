@@ -19,7 +19,7 @@ func TestWildProgramsLoad(t *testing.T) {
 	for _, path := range glob(t, "testdata/wild/*.bpf.c") {
 		object := strings.TrimSuffix(path[len("testdata/"):], ".bpf.c")
 		if object == "wild/usdt" {
-			continue // the library alone can't load what <bpf/usdt.bpf.h> declares: see gadget/libbpf.go
+			continue // the library alone can't load what <bpf/usdt.bpf.h> declares: see gadget/image/libbpf.go
 		}
 		for name := range parse(t, object).Programs {
 			t.Run(filepath.Base(object)+"/"+name, func(t *testing.T) { loadWild(t, object, name) })

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package archtest holds the rule that imports go down only. [Gizmo] is the table of floors; the
+// Package archtest holds the rules that imports go down only, and that some packages keep away from others. [Gizmo] is the table of floors; the
 // package's test, which is part of "make lint", compares it with what the packages really import.
 //
 // A package imports packages on lower floors, and its own parts. Tests may also import packages
@@ -30,6 +30,9 @@ type Rules struct {
 	StandardOnly []string
 	// Sideways lists the imports on one floor that are wanted: importer and those it imports.
 	Sideways map[string][]string
+	// Forbidden lists what packages import neither themselves nor through others of the module, each with
+	// all that lies below it. Tests may.
+	Forbidden map[string][]string
 }
 
 // Package is what "go list" tells about a package.
@@ -78,8 +81,42 @@ func (r *Rules) Check(packages []Package) []string {
 			wrong = r.checkImport(wrong, from, path, true)
 		}
 	}
+	for path, imports := range r.Forbidden {
+		wrong = r.checkForbidden(wrong, packages, path, imports)
+	}
 	slices.Sort(wrong)
 	return slices.Compact(wrong)
+}
+
+// checkForbidden appends to wrong the forbidden imports of a package, and of those of the module that it
+// imports, with the way that leads there.
+func (r *Rules) checkForbidden(wrong []string, packages []Package, from string, forbidden []string) []string {
+	imports := make(map[string][]string, len(packages))
+	for _, p := range packages {
+		imports[p.ImportPath] = p.Imports
+	}
+	start := r.Module + "/" + from
+	via := map[string]string{start: ""} // how the packages seen are reached, the shortest way first
+	for next := []string{start}; len(next) > 0; next = next[1:] {
+		for _, path := range imports[next[0]] {
+			name := path
+			if own := r.within(path); own != "" {
+				name = own
+			}
+			if slices.ContainsFunc(forbidden, func(f string) bool { return name == f || strings.HasPrefix(name, f+"/") }) {
+				if _, told := via[path]; !told {
+					wrong = append(wrong, fmt.Sprintf("%s must not import %s%s", from, name, via[next[0]]))
+				}
+				via[path] = ""
+				continue
+			}
+			if _, seen := via[path]; !seen && name != path {
+				via[path] = via[next[0]] + ", nor through " + name
+				next = append(next, path)
+			}
+		}
+	}
+	return wrong
 }
 
 // checkImport appends to wrong if the package from must not import the given path.

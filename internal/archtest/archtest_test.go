@@ -36,6 +36,9 @@ func TestBadModule(t *testing.T) {
 	got := rules.Check(packages)
 	want := []string{
 		"encode (floor 2) imports gadget (floor 3): imports go down only",
+		"gadget/image must not import gadget/internal/kernel",
+		"gadget/image must not import golang.org/x/sys/unix, nor through event",
+		"gadget/image must not import os/exec",
 		"encode imports wire, both on floor 2: imports go down only",
 		"event (floor 0) imports pipeline (floor 1): imports go down only",
 		"event imports golang.org/x/sys/unix, but may only import the standard library",
@@ -84,6 +87,10 @@ func badModule(t *testing.T) string {
 	write("wire/x_test.go", "package p_test\nimport _ \""+module+"/gadget\"\n")
 	imports("encode/p.go", "@/wire", "@/gadget")
 	imports("gadget/p.go", "@/encode", "@/wire", "@/event")
+	imports("gadget/image/p.go", "@/event", "os/exec", "io/fs", "github.com/cilium/ebpf", "@/gadget/internal/kernel")
+	imports("gadget/image/p_test.go", "os", "@/gadget/internal/hook") // fine: a test
+	imports("gadget/internal/kernel/p.go", "golang.org/x/sys/unix")
+	imports("gadget/internal/hook/p.go")
 	imports("stage/p.go")
 	imports("stage/one/p.go", "@/stage/two", "@/stage/one/inner", "@/pipeline")
 	imports("stage/one/inner/p.go", "@/stage/one")

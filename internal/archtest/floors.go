@@ -19,12 +19,13 @@ func Gizmo() *Rules {
 
 			"internal/cli": 4,
 
-			"run":       3,
-			"catalog":   3,
-			"gadget":    3,
-			"oci":       3,
-			"container": 3,
-			"build":     3,
+			"run":                     3,
+			"catalog":                 3,
+			"gadget":                  3,
+			"gadget/internal/fixture": 3, // for its tests
+			"oci":                     3,
+			"container":               3,
+			"build":                   3,
 
 			"encode":    2,
 			"stage":     2,
@@ -52,8 +53,24 @@ func Gizmo() *Rules {
 		Families:     []string{"stage", "sink", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
 		Sideways: map[string][]string{
-			"catalog": {"gadget", "build"}, // finds images, and has folders compiled
-			"run":     {"gadget"},          // loads images
+			"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
+			"run":                     {"gadget"},          // loads images
+			"gadget/internal/fixture": {"build"},           // compiles the gadgets of tests
+		},
+		Forbidden: map[string][]string{
+			// Reading an image is pure: it neither asks the kernel nor opens files.
+			"gadget/image": {
+				"github.com/cilium/ebpf/features", "github.com/cilium/ebpf/link", "github.com/cilium/ebpf/perf",
+				"github.com/cilium/ebpf/ringbuf", "github.com/cilium/ebpf/rlimit",
+				"golang.org/x/sys/unix", "syscall", "os", "net", "log/slog",
+				"gadget", "build", "internal/cpus", "internal/int80", "internal/kerneltest",
+			},
+			// The parts of package gadget know no more than they need.
+			"gadget/internal/kernel":  {"gadget/image", "gadget/internal"},
+			"gadget/internal/choose":  {"gadget/internal"},
+			"gadget/internal/prepare": {"gadget/image", "gadget/internal/hook", "gadget/internal/source"},
+			"gadget/internal/source":  {"gadget/internal/choose", "gadget/internal/hook", "gadget/internal/prepare"},
+			"gadget/internal/hook":    {"gadget/internal/choose", "gadget/internal/prepare", "gadget/internal/source"},
 		},
 	}
 }

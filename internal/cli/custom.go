@@ -5,12 +5,12 @@ package cli
 
 import (
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -21,7 +21,7 @@ type customFlags struct {
 }
 
 // registerCustom adds a flag for each custom param of the image.
-func registerCustom(fs *pflag.FlagSet, img *gadget.Image) (*customFlags, error) {
+func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
 	f := &customFlags{params: img.Metadata.CustomParams()}
 	f.texts = make([]string, len(f.params))
 	for i := range f.params {

@@ -4,13 +4,12 @@
 package cli
 
 import (
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
 // fetchFlags are the flags of gadgets with data sources that are read from maps.
@@ -26,12 +25,12 @@ const (
 )
 
 // registerFetch adds the flags if the image has such data sources.
-func registerFetch(fs *pflag.FlagSet, img *gadget.Image) *fetchFlags {
+func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
 	f := &fetchFlags{fs: fs}
 	var names, intervals, counts []string
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
-		if d.Kind != gadget.MapIterator {
+		if d.Kind != image.MapIterator {
 			continue
 		}
 		fetch := d.Fetch(&d.Settings)
@@ -63,8 +62,8 @@ func (f *fetchFlags) given() (interval, count string) {
 func intervalText(t time.Duration) string {
 	switch t {
 	case 0:
-		t = gadget.DefaultFetchInterval
-	case gadget.AtEnd:
+		t = image.DefaultFetchInterval
+	case image.AtEnd:
 		return "0"
 	}
 	return t.String()

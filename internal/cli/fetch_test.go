@@ -4,19 +4,19 @@
 package cli
 
 import (
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"testing"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
 // imageOf is an image with data sources by name and annotations.
-func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[string]annotation.Set) (*gadget.Image, map[string]*annotation.Spec) {
+func imageOf(t *testing.T, kind map[string]image.SourceKind, annotations map[string]annotation.Set) (*image.Image, map[string]*annotation.Spec) {
 	t.Helper()
-	img, specs := &gadget.Image{}, make(map[string]*annotation.Spec)
+	img, specs := &image.Image{}, make(map[string]*annotation.Spec)
 	for _, name := range []string{"a", "b", "iter", "tracer"} {
 		k, ok := kind[name]
 		if !ok {
@@ -27,7 +27,7 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 		if err != nil {
 			t.Fatal(err)
 		}
-		img.DataSources = append(img.DataSources, gadget.DataSource{
+		img.DataSources = append(img.DataSources, image.DataSource{
 			Kind: k, Schema: &event.Schema{Name: name}, Annotations: spec, Settings: settings,
 		})
 		specs[name] = spec
@@ -35,18 +35,18 @@ func imageOf(t *testing.T, kind map[string]gadget.SourceKind, annotations map[st
 	return img, specs
 }
 
-var everyKind = map[string]gadget.SourceKind{
-	"a": gadget.MapIterator, "b": gadget.MapIterator, "iter": gadget.Iterator, "tracer": gadget.Tracer,
+var everyKind = map[string]image.SourceKind{
+	"a": image.MapIterator, "b": image.MapIterator, "iter": image.Iterator, "tracer": image.Tracer,
 }
 
 func TestFetchFlagsAreForMapsOnly(t *testing.T) {
 	for _, c := range []struct {
-		kinds           map[string]gadget.SourceKind
+		kinds           map[string]image.SourceKind
 		annotations     map[string]annotation.Set
 		interval, count string // defaults; empty: no flags
 	}{
-		{map[string]gadget.SourceKind{"tracer": gadget.Tracer, "iter": gadget.Iterator}, nil, "", ""},
-		{map[string]gadget.SourceKind{"tracer": gadget.Tracer, "a": gadget.MapIterator}, nil, "1s", "0"},
+		{map[string]image.SourceKind{"tracer": image.Tracer, "iter": image.Iterator}, nil, "", ""},
+		{map[string]image.SourceKind{"tracer": image.Tracer, "a": image.MapIterator}, nil, "1s", "0"},
 		{everyKind, nil, "1s", "0"},
 		{everyKind, map[string]annotation.Set{"a": {"fetch-interval": "0", "fetch-count": "1"}, "b": {"fetch-count": "1"}}, "a:0,b:1s", "1"},
 	} {

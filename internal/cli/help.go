@@ -5,6 +5,7 @@ package cli
 
 import (
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"runtime"
 	"text/tabwriter"
@@ -12,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -43,7 +43,7 @@ func knownCommand(help *cobra.Command, args []string) error {
 }
 
 // gadgetHelp describes a gadget: what it shows, its flags, its fields.
-func (a *app) gadgetHelp(cmd *cobra.Command, img *gadget.Image) error {
+func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 	fmt.Fprintf(a.Out, "%s: %s\n\nUsage:\n  %s\n\nFlags:\n%s%s", img.Metadata.Name, img.Metadata.Description,
 		cmd.UseLine(), cmd.LocalFlags().FlagUsages(), cmd.InheritedFlags().FlagUsages())
 	for i := range img.DataSources {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io/fs"
 	"maps"
 	"os"
@@ -20,7 +21,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -94,12 +94,12 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 }
 
 // checkImage checks the metadata of an image, and what each value of its custom params makes of it.
-func checkImage(img *gadget.Image, object []byte) error {
+func checkImage(img *image.Image, object []byte) error {
 	if err := catalog.Check(img); err != nil {
 		return err
 	}
 	return eachCustomValue(img.Metadata, func(meta *metadata.Metadata) error {
-		patched, err := gadget.Parse(bytes.NewReader(object), meta)
+		patched, err := image.Parse(bytes.NewReader(object), meta)
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 
 // objectOf lists what gadget.yaml should mention: all fields that have a value, those included that
 // enriched types add, and the params that do not describe themselves.
-func objectOf(img *gadget.Image) (*metadata.Object, error) {
+func objectOf(img *image.Image) (*metadata.Object, error) {
 	o := &metadata.Object{Name: img.Metadata.Name}
 	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {

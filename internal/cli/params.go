@@ -5,20 +5,19 @@ package cli
 
 import (
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 
 	"github.com/spf13/pflag"
-
-	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
 // paramFlags are the flags that a gadget's params make.
 type paramFlags struct {
 	fs     *pflag.FlagSet
-	params []gadget.Param
+	params []image.Param
 }
 
 // registerParams adds a flag for each param of the image.
-func registerParams(fs *pflag.FlagSet, img *gadget.Image) (*paramFlags, error) {
+func registerParams(fs *pflag.FlagSet, img *image.Image) (*paramFlags, error) {
 	for i := range img.Params {
 		p := &img.Params[i]
 		if fs.Lookup(p.Key) != nil {
@@ -45,7 +44,7 @@ func (f *paramFlags) values() map[string]string {
 
 // paramValue makes a param a flag's value.
 type paramValue struct {
-	param *gadget.Param
+	param *image.Param
 	text  string
 }
 

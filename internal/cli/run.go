@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 }
 
 // registerGadget adds the flags that depend on the gadget.
-func registerGadget(fs *pflag.FlagSet, img *gadget.Image, f *runFlags) (*paramFlags, *customFlags, error) {
+func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFlags, *customFlags, error) {
 	f.fetch = registerFetch(fs, img)
 	params, err := registerParams(fs, img)
 	if err != nil {
@@ -183,7 +184,7 @@ func takesNextArgument(cmd *cobra.Command, arg string) bool {
 func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
 // runGadget runs an image that has been found.
-func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, params map[string]string, f *runFlags) (err error) {
+func (a *app) runGadget(ctx context.Context, name string, img *image.Image, params map[string]string, f *runFlags) (err error) {
 	if err := f.buffers.check(); err != nil {
 		return err
 	}
@@ -200,7 +201,7 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, par
 }
 
 // runOptions returns what all flags say.
-func (a *app) runOptions(name string, img *gadget.Image, params map[string]string, f *runFlags) run.Options {
+func (a *app) runOptions(name string, img *image.Image, params map[string]string, f *runFlags) run.Options {
 	o := a.options(&f.events)
 	o.Annotate = f.annotate
 	o.Text.Block = f.buffers.slow == blockRun
@@ -210,7 +211,8 @@ func (a *app) runOptions(name string, img *gadget.Image, params map[string]strin
 	g := run.Gadget{Image: img, Params: params}
 	g.FetchInterval, g.FetchCount = f.fetch.given()
 	g.Load.Interface = f.iface
-	g.Load.ReturnMemory = true
+	g.Load.AfterPrograms = debug.FreeOSMemory
+	g.Load.Logger = a.logger
 	f.buffers.apply(&g.Load)
 	o.Gadgets = []run.Gadget{g}
 	return o
@@ -222,7 +224,8 @@ func (a *app) runOptions(name string, img *gadget.Image, params map[string]strin
 func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 	percent := debug.SetGCPercent(-1)
 	defer debug.SetGCPercent(percent)
-	return plan.Load(ctx)
+	r, err := plan.Load(ctx)
+	return r, withFlags(err)
 }
 
 // runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
@@ -240,7 +243,7 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, f *runFlags) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
 		defer cancel()
 	}
-	err := a.finish(r, r.Run(ctx), f.failOnLoss)
+	err := a.finish(r, withFlags(r.Run(ctx)), f.failOnLoss)
 	if run.IsReaderGone(err) {
 		return err
 	}

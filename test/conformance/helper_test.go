@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
-	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/host/userdb"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -36,8 +36,8 @@ var buildOnce = sync.OnceValues(func() (*build.Result, error) {
 	return build.Dir(context.Background(), "gadget", &build.Options{Include: "../../include"})
 })
 
-// image builds the gadget and analyses it.
-func image(t testing.TB) *gadget.Image {
+// buildImage builds the gadget and analyses it.
+func buildImage(t testing.TB) *image.Image {
 	t.Helper()
 	built, err := buildOnce()
 	if errors.Is(err, build.ErrNoClang) {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/wire"
@@ -29,7 +30,7 @@ import (
 // live is the gadget in the kernel.
 type live struct {
 	*gadget.Gadget
-	img   *gadget.Image
+	img   *image.Image
 	magic uint32
 }
 
@@ -37,7 +38,7 @@ type live struct {
 func start(t testing.TB, o gadget.LoadOptions) *live {
 	t.Helper()
 	kerneltest.RequireRoot(t)
-	l := &live{img: image(t), magic: 0x60000000 | uint32(os.Getpid())&0xffffff}
+	l := &live{img: buildImage(t), magic: 0x60000000 | uint32(os.Getpid())&0xffffff}
 	p, ok := l.img.Param("magic")
 	if !ok {
 		t.Fatal("there is no param magic")
@@ -46,8 +47,8 @@ func start(t testing.TB, o gadget.LoadOptions) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Params = map[string]gadget.Value{p.Var: v}
-	if l.Gadget, err = l.img.Load(&o); err != nil {
+	o.Params = map[string]image.Value{p.Var: v}
+	if l.Gadget, err = gadget.Load(l.img, &o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -112,7 +112,7 @@ func TestReplayOfTrailingData(t *testing.T) {
 // The object has the schema that was recorded, but for the enum that the kernel knows better.
 func TestObjectHasTheRecordedSchema(t *testing.T) {
 	t.Parallel()
-	img := image(t)
+	img := buildImage(t)
 	if err := catalog.Check(img); err != nil {
 		t.Error(err)
 	}

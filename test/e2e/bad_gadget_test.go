@@ -104,7 +104,7 @@ func TestVerboseShowsTheVerifiersLog(t *testing.T) {
 
 func TestBuildWithoutClang(t *testing.T) {
 	dir := copyGadget(t, "kprobe")
-	env := []string{"PATH=/nonexistent", "CLANG=", "XDG_CACHE_HOME=" + t.TempDir()}
+	env := []string{"PATH=/proc/nonexistent", "CLANG=", "XDG_CACHE_HOME=" + t.TempDir()}
 	for _, command := range [][]string{{"run", dir}, {"image", "build", dir}} {
 		g := run(t, setup{env: env}, command...)
 		g.wantExit(t, 1)
@@ -136,7 +136,7 @@ func TestRunWithoutKernelBTF(t *testing.T) {
 func TestRunWithoutPrivileges(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for name, s := range map[string]setup{
-		"nobody":                    {user: nobody, dir: "/", env: []string{"HOME=/nonexistent"}},
+		"nobody":                    {user: nobody, dir: "/", env: []string{"HOME=/proc/nonexistent"}},
 		"root without capabilities": {helper: helperDropCapabilities},
 	} {
 		t.Run(name, func(t *testing.T) {

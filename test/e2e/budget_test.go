@@ -66,7 +66,7 @@ func TestMemoryBudget(t *testing.T) {
 	const opened = 100_000
 	o.open(t, opened, "/proc/version")
 	eventually(t, "the last event comes out", func() bool {
-		o.open(t, 1, "/nonexistent/last")
+		o.open(t, 1, "/proc/nonexistent/last")
 		return lastPath.MatchString(g.out.tail(4096))
 	})
 	peak := peakMemory(t, g.cmd.Process.Pid)
@@ -77,7 +77,7 @@ func TestMemoryBudget(t *testing.T) {
 	}
 }
 
-var lastPath = regexp.MustCompile(`"fname":"/nonexistent/last"`)
+var lastPath = regexp.MustCompile(`"fname":"/proc/nonexistent/last"`)
 
 var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 

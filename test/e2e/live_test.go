@@ -14,13 +14,13 @@ func TestParamsFilterInTheKernel(t *testing.T) {
 	mine, other := startOpener(t), startOpener(t)
 	g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", mine.pid(), "--failed", "-v")
 	g.waitAttached(t)
-	other.open(t, 3, "/nonexistent/other")
+	other.open(t, 3, "/proc/nonexistent/other")
 	mine.open(t, 3, "/proc/version")
-	mine.open(t, 2, "/nonexistent/mine")
+	mine.open(t, 2, "/proc/nonexistent/mine")
 	g.interrupt(t)
 	events := parseEvents(t, g.out.String())
 	for _, e := range events {
-		if e.get("fname") != "/nonexistent/mine" || e.get("error") != "ENOENT" {
+		if e.get("fname") != "/proc/nonexistent/mine" || e.get("error") != "ENOENT" {
 			t.Errorf("unexpected event: %s", e)
 		}
 	}

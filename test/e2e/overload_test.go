@@ -131,7 +131,7 @@ func TestSlowPipeDropsAndCounts(t *testing.T) {
 			pipe.Close()
 			g.waitAttached(t)
 			s.open(t, good, "/proc/version")
-			s.open(t, bad, "/nonexistent/file")
+			s.open(t, bad, "/proc/nonexistent/file")
 			s.open(t, good, "/proc/version")
 			g.signal(t, syscall.SIGINT)
 			delivered := len(reader.lines(t))

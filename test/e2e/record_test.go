@@ -35,7 +35,7 @@ func TestReplayPrintsWhatTheRunPrinted(t *testing.T) {
 				"--pid", o.pid(), "--record", recording}, output...)...)
 			g.waitAttached(t)
 			o.open(t, 100, "/proc/version")
-			o.open(t, 100, "/nonexistent/file")
+			o.open(t, 100, "/proc/nonexistent/file")
 			o.open(t, 1, "/with\ta tab, \"quotes\" and \xff\xfe")
 			g.interrupt(t)
 			r := run(t, setup{user: nobody}, append([]string{"replay", recording}, output...)...)
@@ -85,7 +85,7 @@ func TestRunThatFailsKeepsTheRecording(t *testing.T) {
 	for _, path := range []string{old, fresh} {
 		g := run(t, setup{}, "run", packets, "--record", path, "--timeout", "10")
 		g.wantExit(t, 1)
-		g.wantErr(t, "which network interface? Name it in attach_to, or with --iface")
+		g.wantErr(t, "which network interface? Name it in attach_to of gadget.yaml, or choose one for this run (--iface NAME)")
 		g.wantNoOut(t)
 	}
 	if data, err := os.ReadFile(old); err != nil || string(data) != "older" {

@@ -155,7 +155,7 @@ func TestReplayOfWhatIsNoRecording(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ file, want string }{
-		{"/nonexistent/recording", "gizmo: open /nonexistent/recording: no such file or directory\n"},
+		{"/proc/nonexistent/recording", "gizmo: open /proc/nonexistent/recording: no such file or directory\n"},
 		{garbage, "gizmo: " + garbage + ": not a gizmo recording\n"},
 		{"/dev/null", "gizmo: /dev/null: the recording is cut short"},
 		{filepath.Dir(garbage), "is a directory"},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* Iterators of all kinds: over tasks, files, symbols, sockets and maps. */
+/* Iterators of all kinds: over tasks, files, symbols and sockets. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
@@ -19,29 +19,12 @@ struct entry {
 	__u64 value;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1000);
-	__type(key, __u32);
-	__type(value, __u64);
-} numbers SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1000);
-	__type(key, __u64);
-	__type(value, __u64);
-} table SEC(".maps");
-
 GADGET_ITER(processes, gadget_process, on_task);
 GADGET_ITER(files, entry, on_file);
 GADGET_ITER(symbols, entry, on_symbol);
 GADGET_ITER(listening, entry, on_tcp, on_udp);
-GADGET_ITER(numbers, entry, on_number);
-GADGET_ITER(all, entry, on_number, on_entry, on_sleepable);
+GADGET_ITER(several, entry, on_file, on_sleepable);
 GADGET_ITER(switched, entry, on_off);
-GADGET_ITER_TARGET_MAP(on_number, numbers);
-GADGET_ITER_TARGET_MAP(on_entry, table);
 
 static __always_inline int write(struct bpf_iter_meta *meta, __u64 key,
 				 __u64 value)
@@ -105,28 +88,6 @@ int on_udp(struct bpf_iter__udp *ctx)
 		return 0;
 	return write(ctx->meta, udp->inet.sk.__sk_common.skc_num,
 		     udp->inet.sk.__sk_common.skc_net.net->ns.inum);
-}
-
-SEC("iter/bpf_map_elem")
-int on_number(struct bpf_iter__bpf_map_elem *ctx)
-{
-	__u32 *key = ctx->key;
-	__u64 *value = ctx->value;
-
-	if (!key || !value)
-		return 0;
-	return write(ctx->meta, *key, *value);
-}
-
-SEC("iter/bpf_map_elem")
-int on_entry(struct bpf_iter__bpf_map_elem *ctx)
-{
-	__u64 *key = ctx->key;
-	__u64 *value = ctx->value;
-
-	if (!key || !value)
-		return 0;
-	return write(ctx->meta, *key, *value);
 }
 
 SEC("iter.s/task")

@@ -1,0 +1,232 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gadget
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+)
+
+// ErrDetached is wrapped by errors of what was asked of a gadget after Detach.
+var ErrDetached = errors.New("the gadget is detached")
+
+// attachment is a program at one of its targets.
+type attachment struct{ program, target string }
+
+// attached is what holds a program at its target.
+type attached struct {
+	link io.Closer
+	// gone is nil until the program is being taken away, and closed when that is done.
+	gone chan struct{}
+}
+
+// nothing is what a program is attached to that the params have left nothing to do.
+type nothing struct{}
+
+func (nothing) Close() error { return nil }
+
+// Attach attaches the programs that were loaded, each to its own target: events come from now on. It
+// leaves out those of which the params have left nothing, those that LoadOptions.ManualAttach names, and
+// those that AttachTo has attached to this target already.
+func (g *Gadget) Attach() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var missing missingFiles
+	for _, p := range g.programs {
+		p = g.onInterface(p)
+		at := g.settled(attachment{p.Name, p.Target})
+		if g.attached == nil { // maybe only now
+			break
+		}
+		if at != nil || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
+			continue
+		}
+		err := g.attach(p)
+		if missing.note(p, err) {
+			continue
+		}
+		if err != nil {
+			return g.explainAttach(p, err)
+		}
+	}
+	if g.attached == nil {
+		return fmt.Errorf("attach: %w", ErrDetached)
+	}
+	return missing.report(g.log)
+}
+
+// onInterface returns the program with the network interface that the caller has chosen, if it takes one.
+func (g *Gadget) onInterface(p *image.Program) *image.Program {
+	if g.iface == "" || !hook.TakesInterface(p) {
+		return p
+	}
+	other := *p
+	other.Target = g.iface
+	return &other
+}
+
+// attach attaches a program to its target.
+func (g *Gadget) attach(p *image.Program) error {
+	prog := g.coll.Programs[p.Name]
+	at := attachment{p.Name, p.Target}
+	if hook.IsIdle(p, prog) {
+		g.attached[at] = &attached{link: nothing{}}
+		return nil
+	}
+	l, err := hook.Attach(g.loaded, p, prog)
+	if err != nil {
+		return err
+	}
+	g.attached[at] = &attached{link: l}
+	return nil
+}
+
+// AttachTo attaches a program to a target, which is text in the form of the program's attach_to in
+// gadget.yaml: the name of a network interface, the folder of a control group, FILE:SYMBOL for probes in
+// user space, and so on. A program can be attached to any number of targets, but to each once only.
+// Programs that are loaded for their target (tp_btf, fentry, fexit, lsm) and samples take no other.
+//
+// It is safe for use by several goroutines, also while the gadget runs.
+func (g *Gadget) AttachTo(program, target string) error {
+	p, err := g.find(program)
+	if err != nil {
+		return err
+	}
+	if p, err = hook.WithTarget(p, target); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch at := g.settled(attachment{program, target}); {
+	case g.attached == nil:
+		return fmt.Errorf("attach program %s to %s: %w", program, target, ErrDetached)
+	case at != nil:
+		return fmt.Errorf("program %s is attached to %s already", program, target)
+	}
+	if err := g.attach(p); err != nil {
+		return g.explainAttach(p, err)
+	}
+	return nil
+}
+
+// DetachFrom takes a program from a target that Attach or AttachTo has attached it to. What it produced
+// before can still be read.
+func (g *Gadget) DetachFrom(program, target string) error {
+	if _, err := g.find(program); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	a := g.settled(attachment{program, target})
+	switch {
+	case g.attached == nil:
+		g.mu.Unlock()
+		return fmt.Errorf("detach program %s from %s: %w", program, target, ErrDetached)
+	case a == nil:
+		g.mu.Unlock()
+		return fmt.Errorf("program %s is not attached to %s", program, target)
+	}
+	a.gone = make(chan struct{})
+	g.mu.Unlock()
+	err := a.link.Close() // without the lock: the kernel takes its time, for several at once as much as for one
+	g.mu.Lock()
+	delete(g.attached, attachment{program, target})
+	close(a.gone)
+	g.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("detach program %s from %s: %w", program, target, err)
+	}
+	return nil
+}
+
+// settled returns what is at a target; nil if nothing is. It waits for a program that is being taken away,
+// and gives up the lock, which the caller holds, meanwhile.
+func (g *Gadget) settled(at attachment) *attached {
+	for {
+		a := g.attached[at]
+		if a == nil || a.gone == nil {
+			return a
+		}
+		g.mu.Unlock()
+		<-a.gone
+		g.mu.Lock()
+	}
+}
+
+// find returns a program that is loaded and can be attached.
+func (g *Gadget) find(name string) (*image.Program, error) {
+	for _, c := range g.choices {
+		p := c.Program
+		switch {
+		case p.Name != name:
+		case c.Why != nil:
+			return nil, fmt.Errorf("program %s is not loaded: %w", name, c.Why)
+		case !hook.IsAttachable(p):
+			return nil, fmt.Errorf("program %s is run by a data source, and is attached to nothing", name)
+		default:
+			return p, nil
+		}
+	}
+	return nil, noProgram(g.image, name)
+}
+
+// Detach detaches all programs from all their targets, for good. What they produced before can still be
+// read.
+func (g *Gadget) Detach() error {
+	g.mu.Lock()
+	all := slices.Collect(maps.Values(g.attached))
+	g.attached = nil
+	g.mu.Unlock()
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, a := range all { // at once: the kernel waits for each to come to rest
+		if a.gone != nil {
+			wg.Go(func() { <-a.gone })
+			continue
+		}
+		wg.Go(func() { errs[i] = a.link.Close() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// missingFiles are the programs that were not attached because the files are not there to which they are
+// to be attached. A gadget may name several libraries of which a machine has one.
+type missingFiles struct {
+	programs []string
+	errs     []error
+	found    bool // there was a file for another program
+}
+
+// note remembers what became of a program, and reports whether the gadget may do without it.
+func (m *missingFiles) note(p *image.Program, err error) bool {
+	var missing *hook.MissingFileError
+	if errors.As(err, &missing) {
+		m.programs = append(m.programs, p.Name)
+		m.errs = append(m.errs, err)
+		return true
+	}
+	m.found = m.found || err == nil && hook.IsForUserSpace(p)
+	return false
+}
+
+// report fails if there was no file for any program, and else says for which there was none.
+func (m *missingFiles) report(log *slog.Logger) error {
+	var errs []error
+	for i, err := range m.errs {
+		if m.found {
+			log.Warn("optional program not attached", "program", m.programs[i], "reason", err)
+			continue
+		}
+		errs = append(errs, fmt.Errorf("program %s: %w", m.programs[i], err))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,98 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// addCondition notes that a program is loaded only if a param is set. The list is the one of the
+// program's in which the param is noted.
+func (img *Image) addCondition(program, variable string, list func(*Program) *[]string) error {
+	if err := img.mustHaveProgram(program); err != nil {
+		return err
+	}
+	param, err := newParam(img.spec, variable)
+	if err != nil {
+		return err
+	}
+	if !param.IsBool() {
+		return fmt.Errorf("whether a program is loaded can be said by a bool only, and %q is none", variable)
+	}
+	conditions := list(img.Program(program))
+	*conditions = append(*conditions, variable)
+	return nil
+}
+
+// WithParams returns the image as the values of params, by variable, make it: with the programs disabled
+// that are loaded only if certain params are set, and of these none is. If that leaves no program, the
+// error is a *NothingToDoError.
+func (img *Image) WithParams(values map[string]Value) (*Image, error) {
+	if !slices.ContainsFunc(img.Programs, Program.isConditional) {
+		return img, nil
+	}
+	isSet := func(variable string) bool { return img.isSet(variable, values) }
+	out := *img
+	out.Programs = slices.Clone(img.Programs)
+	for i := range out.Programs {
+		p := &out.Programs[i]
+		wanted := !p.isConditional() || slices.ContainsFunc(p.LoadIf, isSet)
+		p.Optional = !wanted && slices.ContainsFunc(p.TryIf, isSet)
+		p.Disabled = p.Disabled || !wanted && !p.Optional
+	}
+	if !slices.ContainsFunc(out.Programs, func(p Program) bool { return !p.Disabled }) {
+		return nil, img.nothingToDo()
+	}
+	return &out, nil
+}
+
+// isConditional reports whether params decide if the program is loaded.
+func (p Program) isConditional() bool { return len(p.LoadIf)+len(p.TryIf) > 0 }
+
+// isSet reports whether a bool is true: as the caller says, or else the metadata or the object.
+func (img *Image) isSet(variable string, values map[string]Value) bool {
+	value, given := values[variable]
+	if p, ok := img.Param(variable); ok && !given && p.initial != nil {
+		value, given = p.initial, true
+	}
+	if !given {
+		value = img.spec.Variables[variable].Value
+	}
+	return slices.ContainsFunc(value, func(b byte) bool { return b != 0 })
+}
+
+// nothingToDo says which params would have programs loaded.
+func (img *Image) nothingToDo() error {
+	var keys []string
+	for _, p := range img.Programs {
+		for _, v := range slices.Concat(p.LoadIf, p.TryIf) {
+			if param, ok := img.Param(v); ok && !slices.Contains(keys, param.Key) {
+				keys = append(keys, param.Key)
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return errors.New("all programs of the gadget are disabled")
+	}
+	slices.Sort(keys)
+	return &NothingToDoError{Params: keys}
+}
+
+// NothingToDoError says that the values of params leave no program to load.
+type NothingToDoError struct {
+	// Params are the keys of the params that would have programs loaded, sorted.
+	Params []string
+}
+
+func (e *NothingToDoError) Error() string {
+	const some = 3
+	text := strings.Join(e.Params[:min(some, len(e.Params))], ", ")
+	if more := len(e.Params) - some; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return "nothing to do: the gadget needs one or more of its params " + text
+}

@@ -1,0 +1,46 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+)
+
+// Fetch says how often a data source of arrays is read.
+type Fetch struct {
+	// Interval is the time from one array to the next; 0 means the default. See also AtEnd.
+	Interval time.Duration
+	// Count is the number of arrays after which the source is at its end; 0: it goes on as long as the
+	// run.
+	Count int
+	// Flush makes a last array of what there is when the run ends.
+	Flush bool
+}
+
+const (
+	// DefaultFetchInterval is the time from one array to the next when nothing else was said.
+	DefaultFetchInterval = time.Second
+	// AtEnd, as an interval, stands for no array before the run ends, and then one.
+	AtEnd time.Duration = -1
+)
+
+// Fetch returns how often the data source is read if these are its annotations: a map every second
+// unless they say otherwise; iterators once, at the start.
+func (d *DataSource) Fetch(a *annotation.Source) Fetch {
+	f := Fetch{Flush: a.FlushOnStop}
+	switch t := a.FetchInterval; {
+	case t != nil && *t > 0:
+		f.Interval = *t
+	case d.Kind == Iterator:
+		f.Count = 1
+	case t != nil:
+		f.Interval = AtEnd
+	}
+	if a.FetchCount != nil {
+		f.Count = *a.FetchCount
+	}
+	return f
+}

@@ -1,0 +1,281 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package image
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/gizmo-ebpf/gizmo/btfschema"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// Param is a constant of the gadget that the user may set before it is loaded: a "const volatile"
+// global that GADGET_PARAM names.
+type Param struct {
+	// Var is the C variable.
+	Var string
+	// Key is the name that users know, and that of the flag: Var unless the metadata says otherwise.
+	Key         string
+	Description string
+	// Default is the initial value in the form that Parse takes; empty when not setting it has a
+	// meaning of its own (a filter that is off).
+	Default string
+	// OneOf lists the only values allowed; empty for any.
+	OneOf []string
+	// Mandatory params must be given a value.
+	Mandatory bool
+
+	field event.Field // the variable's type
+	// initial replaces the variable's initial value, if the metadata has another default.
+	initial Value
+}
+
+// Value is what a param was set to: the bytes of its variable.
+type Value []byte
+
+// wellKnownParams gives the flags of the variables whose flag is not their name.
+func wellKnownParams() map[string]string {
+	return map[string]string{
+		"targ_pid":         "pid",
+		"targ_tid":         "tid",
+		"targ_uid":         "uid",
+		"targ_gid":         "gid",
+		"targ_comm":        "comm",
+		"collect_ustack":   "collect-ustack",
+		"collect_build_id": "collect-build-id",
+	}
+}
+
+// filterDescriptions describes the params that come with <gadget/filter.h>, which no author
+// describes. Their initial values mean that the filter is off.
+func filterDescriptions() map[string]string {
+	return map[string]string{
+		"targ_pid":  "Only events of this process id",
+		"targ_tid":  "Only events of this thread id",
+		"targ_uid":  "Only events of this user id",
+		"targ_gid":  "Only events of this group id",
+		"targ_comm": "Only events of processes with this name (the first 15 bytes count)",
+	}
+}
+
+// newParam describes the variable of a GADGET_PARAM marker.
+func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
+	v, ok := spec.Variables[variable]
+	if !ok {
+		return Param{}, fmt.Errorf("the object has no global %q%s", variable, nearest.Hint(variable, slices.Sorted(maps.Keys(spec.Variables))))
+	}
+	if v.Type == nil || !v.Constant() {
+		return Param{}, fmt.Errorf("%q is not a \"const volatile\" global", variable)
+	}
+	s, err := btfschema.New(variable, true, &btf.Struct{
+		Size:    v.Size(),
+		Members: []btf.Member{{Name: "value", Type: v.Type.Type}},
+	})
+	if err != nil || len(s.Fields) != 1 {
+		return Param{}, fmt.Errorf("the type of %q cannot be a param: %w", variable, errParamType)
+	}
+	p := Param{Var: variable, Key: variable, field: s.Fields[0]}
+	if p.field.Count > 0 || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
+		return Param{}, fmt.Errorf("the type of %q cannot be a param: %w", variable, errParamType)
+	}
+	if name, ok := p.sizedMap(); ok && spec.Maps[name] != nil && p.field.Kind != event.Uint && p.field.Kind != event.Int {
+		return Param{}, fmt.Errorf("the type of %q cannot be a param: it gives the size of the map %q and must be a number", variable, name)
+	}
+	if key, ok := wellKnownParams()[variable]; ok {
+		p.Key = key
+	}
+	var isFilter bool
+	if p.Description, isFilter = filterDescriptions()[variable]; !isFilter {
+		p.Default = p.format(v.Value)
+	}
+	return p, nil
+}
+
+// sizedMap names the map whose size the param gives, if it is named like one that does.
+func (p *Param) sizedMap() (string, bool) { return strings.CutSuffix(p.Var, "_max_entries") }
+
+// sizeMap gives the map whose size the param gives that size; 0 leaves it alone.
+func (p *Param) sizeMap(spec *ebpf.CollectionSpec, value Value) error {
+	name, ok := p.sizedMap()
+	m := spec.Maps[name]
+	if !ok || m == nil {
+		return nil
+	}
+	n := p.field.Uint(value)
+	if n > math.MaxUint32 || p.field.Kind == event.Int && p.field.Int(value) < 0 {
+		return fmt.Errorf("map %q cannot have %s entries", name, p.format(value))
+	}
+	if n > 0 {
+		m.MaxEntries = uint32(n)
+	}
+	return nil
+}
+
+var errParamType = fmt.Errorf("it must be a number, a bool, an enum or a char array")
+
+// Type names the kind of value that the param takes, for help texts: "uint32", "string", "bool".
+func (p *Param) Type() string {
+	switch p.field.Kind {
+	case event.Uint, event.Int, event.Float:
+		if p.field.Enum != nil {
+			return p.field.Enum.Name
+		}
+		return fmt.Sprintf("%s%d", p.field.Kind, p.field.Size*8)
+	}
+	return p.field.Kind.String()
+}
+
+// IsBool reports whether the param is a switch, whose flag needs no value.
+func (p *Param) IsBool() bool { return p.field.Kind == event.Bool }
+
+// Parse reads a value as users write it. Numbers may have the prefix 0x, 0o or 0b; enums take a
+// name or a number.
+func (p *Param) Parse(text string) (Value, error) {
+	if len(p.OneOf) > 0 && !slices.Contains(p.OneOf, text) {
+		return nil, fmt.Errorf("param %q: %q is none of %s", p.Key, text, strings.Join(p.OneOf, ", "))
+	}
+	buf := make([]byte, p.field.Size)
+	if err := p.parseInto(buf, text); err != nil {
+		return nil, fmt.Errorf("param %q: %w", p.Key, err)
+	}
+	return buf, nil
+}
+
+func (p *Param) parseInto(buf []byte, text string) error {
+	if e := p.field.Enum; e != nil {
+		return parseEnum(buf, e, text)
+	}
+	bits := len(buf) * 8
+	switch p.field.Kind {
+	case event.Bool:
+		v, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		if v {
+			buf[0] = 1
+		}
+	case event.Uint:
+		v, err := parseBits(text, false, bits)
+		if err != nil {
+			return fmt.Errorf("%q is not a number from 0 to %d", text, uint64(math.MaxUint64)>>(64-bits))
+		}
+		putUint(buf, v)
+	case event.Int:
+		v, err := parseBits(text, true, bits)
+		if err != nil {
+			return fmt.Errorf("%q is not a number from %d to %d", text, int64(math.MinInt64)>>(64-bits), int64(math.MaxInt64)>>(64-bits))
+		}
+		putUint(buf, v)
+	case event.Float:
+		return parseFloat(buf, text)
+	case event.String:
+		if len(text) >= len(buf) {
+			return fmt.Errorf("%q has %d bytes; at most %d fit", text, len(text), len(buf)-1)
+		}
+		if strings.IndexByte(text, 0) >= 0 {
+			return fmt.Errorf("%q holds a NUL byte", text)
+		}
+		copy(buf, text)
+	}
+	return nil
+}
+
+func parseEnum(buf []byte, e *event.Enum, text string) error {
+	names := make([]string, len(e.Values))
+	for i, v := range e.Values {
+		names[i] = v.Name
+		if v.Name == text {
+			putUint(buf, v.Value)
+			return nil
+		}
+	}
+	v, err := parseBits(text, e.Signed, len(buf)*8)
+	if err != nil {
+		return fmt.Errorf("enum %s has no %q%s", e.Name, text, nearest.Hint(text, names))
+	}
+	putUint(buf, v)
+	return nil
+}
+
+// parseBits reads a number that a C integer of so many bits can have.
+func parseBits(text string, signed bool, bits int) (uint64, error) {
+	if signed {
+		v, err := strconv.ParseInt(text, 0, bits)
+		return uint64(v), err
+	}
+	return strconv.ParseUint(text, 0, bits)
+}
+
+func parseFloat(buf []byte, text string) error {
+	v, err := strconv.ParseFloat(text, len(buf)*8)
+	if err != nil {
+		return fmt.Errorf("%q is not a number of %d bits", text, len(buf)*8)
+	}
+	if len(buf) == 4 {
+		putUint(buf, uint64(math.Float32bits(float32(v))))
+	} else {
+		putUint(buf, math.Float64bits(v))
+	}
+	return nil
+}
+
+// putUint stores the low bytes of v, little-endian.
+func putUint(buf []byte, v uint64) {
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], v)
+	copy(buf, b[:])
+}
+
+// enumName names the value of an enum, if it has a name.
+func enumName(f *event.Field, v Value) (string, bool) {
+	bits := f.Uint(v)
+	if f.Enum.Signed {
+		bits = uint64(f.Int(v))
+	}
+	for _, e := range f.Enum.Values {
+		if e.Value == bits {
+			return e.Name, true
+		}
+	}
+	return "", false
+}
+
+// format is the inverse of Parse.
+func (p *Param) format(v Value) string {
+	f := &p.field
+	if len(v) < int(f.Size) {
+		return ""
+	}
+	u := f.Uint(v)
+	if f.Enum != nil {
+		if name, ok := enumName(f, v); ok {
+			return name
+		}
+	}
+	switch f.Kind {
+	case event.Bool:
+		return strconv.FormatBool(u != 0)
+	case event.Int:
+		return strconv.FormatInt(f.Int(v), 10)
+	case event.String:
+		return string(event.CString(v))
+	case event.Float:
+		if f.Size == 4 {
+			return strconv.FormatFloat(float64(math.Float32frombits(uint32(u))), 'g', -1, 32)
+		}
+		return strconv.FormatFloat(math.Float64frombits(u), 'g', -1, 64)
+	}
+	return strconv.FormatUint(u, 10)
+}

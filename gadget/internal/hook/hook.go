@@ -1,0 +1,200 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hook knows the kinds of places that programs hang on, a file for each: how a target is
+// checked, what the kernel may lack, how a program is prepared and attached, and what to say where that
+// fails.
+package hook
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
+)
+
+// ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
+// reads but cannot run.
+var ErrNotYetSupported = errors.New("not yet supported")
+
+// hook is one kind of place that programs hang on. A nil function has nothing to do.
+type hook struct {
+	// sections are the first parts of the ELF sections of its programs: "kprobe" of "kprobe/vfs_read". A
+	// "*" at the end stands for any more letters.
+	sections []string
+	// iface: its programs are attached to a network interface, which the user may choose.
+	iface bool
+	// fixed: the target of a program is a part of it from loading on.
+	fixed bool
+	// user: its programs are attached to files.
+	user bool
+	// check finds what is wrong with the target. It does not ask the kernel.
+	check func(p *image.Program) error
+	// missing returns an error if the kernel does not have the hook, in the user's terms: what is not
+	// there and where to look for what is. It is asked before anything is loaded, for programs that
+	// others may stand in for, and after loading has failed, for all. Nil means that there is no
+	// knowing.
+	missing func(k *kernel.Kernel, p *image.Program) error
+	// explain says more about why the kernel refused to load or attach the program: err is what missing
+	// or the kernel said. It may take its time. Nil: there is nothing to add.
+	explain func(k *kernel.Kernel, p *image.Program, err error) error
+	// prepare changes what is going to be loaded.
+	prepare func(p *image.Program, spec *ebpf.ProgramSpec) error
+	// attach hangs the program on its hook until the result is closed. Nil if the programs are for a data
+	// source to run.
+	attach func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error)
+	// idle reports whether a loaded program does nothing and need not be attached. Nil: isIdle.
+	idle func(prog *ebpf.Program) bool
+}
+
+// hooks lists all hooks that gizmo knows.
+func hooks() []*hook {
+	return []*hook{
+		tracepointHook(),
+		rawTracepointHook(),
+		btfTracepointHook(),
+		kprobeHook(),
+		fentryHook(),
+		fexitHook(),
+		modifyReturnHook(),
+		lsmHook(),
+		perfEventHook(),
+		sockOpsHook(),
+		streamHook(),
+		messageHook(),
+		xdpHook(),
+		iterHook(),
+		uprobeHook(),
+		uretprobeHook(),
+		usdtHook(),
+		laterHook(),
+	}
+}
+
+// of returns the hook of a program; an empty one if the program is of no kind that gizmo knows.
+func of(p *image.Program) *hook {
+	kind := p.Kind()
+	for _, h := range hooks() {
+		if h.takes(kind) {
+			return h
+		}
+	}
+	return &hook{}
+}
+
+// takes reports whether programs of a kind are for this hook.
+func (h *hook) takes(kind string) bool {
+	for _, s := range h.sections {
+		prefix, open := strings.CutSuffix(s, "*")
+		if kind == prefix || open && strings.HasPrefix(kind, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Check finds out whether this version of gizmo can attach the program, and what is wrong with its
+// target. It does not ask the kernel.
+func Check(p *image.Program) error {
+	switch h := of(p); {
+	case len(h.sections) == 0:
+		return fmt.Errorf("program %s: section %q names no kind of program that gizmo knows", p.Name, p.Section)
+	case h.check != nil:
+		return h.check(p)
+	}
+	return nil
+}
+
+// Missing returns an error if the kernel is known not to have the program's hook.
+func Missing(k *kernel.Kernel, p *image.Program) error {
+	if missing := of(p).missing; missing != nil {
+		return missing(k, p)
+	}
+	return nil
+}
+
+// Explain says more about an error of Missing or of the kernel; nil if there is nothing to add.
+func Explain(k *kernel.Kernel, p *image.Program, err error) error {
+	if explain := of(p).explain; explain != nil {
+		return explain(k, p, err)
+	}
+	return nil
+}
+
+// Prepare changes what is going to be loaded as the hook needs it.
+func Prepare(p *image.Program, spec *ebpf.ProgramSpec) error {
+	spec.AttachTo = p.Target
+	if prepare := of(p).prepare; prepare != nil {
+		return prepare(p, spec)
+	}
+	return nil
+}
+
+// IsIdle reports whether the loaded program does nothing where it hangs.
+func IsIdle(p *image.Program, prog *ebpf.Program) bool {
+	if idle := of(p).idle; idle != nil {
+		return idle(prog)
+	}
+	return isIdle(prog)
+}
+
+// TakesInterface reports whether the program is attached to a network interface.
+func TakesInterface(p *image.Program) bool { return of(p).iface }
+
+// IsForUserSpace reports whether the program is attached to files.
+func IsForUserSpace(p *image.Program) bool { return of(p).user }
+
+// IsAttachable reports whether the program is attached to something. If not, a data source runs it.
+func IsAttachable(p *image.Program) bool { return of(p).attach != nil }
+
+// Loaded is what attaching needs to know about the gadget beside the program.
+type Loaded struct {
+	// Spec is the object.
+	Spec *ebpf.CollectionSpec
+	// Maps are those of the gadget in the kernel.
+	Maps map[string]*ebpf.Map
+	// Cookies says whether programs can ask for the number that their probe was given.
+	Cookies bool
+	// UprobeMulti says whether one link can hold many probes in user space.
+	UprobeMulti bool
+
+	probes *usdtSpecs // what static probes tell of their arguments; nil until there is one
+}
+
+// Attach hangs the program on its target until the result is closed.
+func Attach(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
+	return of(p).attach(l, p, prog)
+}
+
+// WithTarget returns the program with another target, in the form of attach_to.
+func WithTarget(p *image.Program, target string) (*image.Program, error) {
+	if target == p.Target {
+		return p, nil
+	}
+	if of(p).fixed {
+		return nil, fmt.Errorf("program %s: programs in sections like %s are loaded for their target (%s) and take no other", p.Name, p.Kind(), p.Target)
+	}
+	other := *p
+	other.Target, other.Settings.AttachTo = target, target
+	if other.SockMap != "" {
+		other.SockMap = target
+	}
+	return &other, Check(&other)
+}
+
+// laterHook is for the kinds of programs that the ABI describes and nothing here attaches.
+func laterHook() *hook {
+	return &hook{
+		sections: []string{
+			"socket*", "classifier",
+		},
+		check: func(p *image.Program) error {
+			return fmt.Errorf("program %s: section %q: this kind of program is %w", p.Name, p.Section, ErrNotYetSupported)
+		},
+	}
+}

@@ -1,0 +1,180 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hook
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
+)
+
+// userSite is one instruction to probe.
+type userSite struct {
+	offset    uint64 // in the file
+	semaphore uint64 // in the file; 0: none
+	cookie    uint64 // what the program is told
+}
+
+// userProbe is a program for user space.
+type userProbe struct {
+	prog     *ebpf.Program
+	multi    bool // attach it to all sites with one link
+	atReturn bool
+	// find returns the sites of the probe in a file.
+	find func(f *elffile.File) ([]userSite, error)
+}
+
+// attach puts the program into the files that a name stands for. Versions of a library in which the
+// probe is not found are passed over as long as it is in one.
+func (u *userProbe) attach(name string) (io.Closer, error) {
+	finder := targets.Finder{Path: filepath.SplitList(os.Getenv("PATH")), Arch: runtime.GOARCH}
+	files, err := finder.Find(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &MissingFileError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var links closers
+	var without []error // why not, file by file
+	for _, file := range files {
+		defer file.Close() // the probes stay without it
+		sites, err := u.sitesIn(file)
+		if err != nil {
+			without = append(without, fmt.Errorf("%s: %w", file.Path, err))
+			continue
+		}
+		l, err := u.attachTo(file.AttachPath(), sites)
+		links = append(links, l...)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", file.Path, explainUprobe(err)), links.Close())
+		}
+	}
+	if len(links) == 0 {
+		return nil, joinLine(without)
+	}
+	return links, nil
+}
+
+// joinLine is errors.Join on one line.
+func joinLine(errs []error) error {
+	var err error
+	for _, e := range errs {
+		if err == nil {
+			err = e
+		} else {
+			err = fmt.Errorf("%w; %w", err, e)
+		}
+	}
+	return err
+}
+
+func (u *userProbe) sitesIn(file *targets.File) ([]userSite, error) {
+	f, err := elffile.New(file, file.Size)
+	if err != nil {
+		return nil, err
+	}
+	if !runsHere(f.Machine) {
+		return nil, fmt.Errorf("it is made for another machine (%s)", f.Machine)
+	}
+	return u.find(f)
+}
+
+// runsHere reports whether this kernel runs programs for a machine.
+func runsHere(m elf.Machine) bool {
+	switch runtime.GOARCH {
+	case "amd64":
+		return m == elf.EM_X86_64 || m == elf.EM_386
+	case "arm64":
+		return m == elf.EM_AARCH64
+	}
+	return true
+}
+
+// attachTo puts the program on sites in one file. What it returns beside an error is attached, too.
+func (u *userProbe) attachTo(path string, sites []userSite) (closers, error) {
+	file, err := link.OpenExecutable(path)
+	if err != nil {
+		return nil, err
+	}
+	if u.multi {
+		l, err := u.attachMulti(file, sites)
+		if err != nil {
+			return nil, err
+		}
+		return closers{l}, nil
+	}
+	var links closers
+	for _, s := range sites {
+		if s.semaphore > math.MaxUint32 {
+			return links, fmt.Errorf("its semaphore is %d bytes behind the start of the file, and this kernel takes 4 GiB at most", s.semaphore)
+		}
+		attach := file.Uprobe
+		if u.atReturn {
+			attach = file.Uretprobe
+		}
+		l, err := attach("", u.prog, &link.UprobeOptions{Address: s.offset, RefCtrOffset: s.semaphore, Cookie: s.cookie})
+		if err != nil {
+			return links, err
+		}
+		links = append(links, l)
+	}
+	return links, nil
+}
+
+// attachMulti puts the program on all sites at once.
+func (u *userProbe) attachMulti(file *link.Executable, sites []userSite) (io.Closer, error) {
+	var o link.UprobeMultiOptions
+	for _, s := range sites {
+		o.Addresses = append(o.Addresses, s.offset)
+		o.RefCtrOffsets = append(o.RefCtrOffsets, s.semaphore)
+		o.Cookies = append(o.Cookies, s.cookie)
+	}
+	if u.atReturn {
+		return file.UretprobeMulti(nil, u.prog, &o)
+	}
+	return file.UprobeMulti(nil, u.prog, &o)
+}
+
+// explainUprobe puts the kernel's reasons into words, where it gives a number.
+func explainUprobe(err error) error {
+	const notSupported = unix.Errno(524) // the kernel's own ENOTSUPP
+	switch {
+	case errors.Is(err, notSupported):
+		return fmt.Errorf("the kernel cannot probe this instruction (a breakpoint of a debugger, or one that it cannot step over): %w", err)
+	case errors.Is(err, unix.EINVAL):
+		return fmt.Errorf("the kernel refuses a probe at this place (the file has become shorter, or another tracer has a probe with another semaphore there): %w", err)
+	case errors.Is(err, unix.EIO):
+		return fmt.Errorf("the file system that it is on cannot have probes: %w", err)
+	}
+	return err
+}
+
+// closers ends several things at once: removing a probe is mostly waiting.
+type closers []io.Closer
+
+// Close closes all, at the same time.
+func (c closers) Close() error {
+	errs := make([]error, len(c))
+	var wg sync.WaitGroup
+	for i := range c {
+		wg.Go(func() { errs[i] = c[i].Close() })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

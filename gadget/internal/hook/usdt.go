@@ -1,0 +1,153 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hook
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
+)
+
+// usdtHook is for the static probes that authors of programs and libraries put into them.
+func usdtHook() *hook {
+	return &hook{
+		sections: []string{"usdt", "usdt.s"},
+		user:     true,
+		check: func(p *image.Program) error {
+			_, err := targets.ParseProbe(p.Target)
+			return inSection(p, err)
+		},
+		missing: missingUprobes,
+		prepare: prepareUprobe,
+		attach: func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
+			target, err := targets.ParseProbe(p.Target)
+			if err != nil {
+				return nil, err
+			}
+			specs, err := l.usdt()
+			if err != nil {
+				return nil, err
+			}
+			u := &userProbe{prog: prog, multi: l.UprobeMulti, find: func(f *elffile.File) ([]userSite, error) {
+				sites, err := specs.sites(f, target)
+				if err != nil {
+					return nil, fmt.Errorf("USDT probe %s:%s: %w", target.Provider, target.Name, err)
+				}
+				return sites, nil
+			}}
+			return u.attach(target.File)
+		},
+	}
+}
+
+// usdtSpecs tells the programs of a gadget where the arguments of static probes are.
+type usdtSpecs struct {
+	cookies bool // the kernel tells a program why it runs
+	// specs and addresses are libbpf's maps; nil if the programs do not look at arguments.
+	specs, addresses *ebpf.Map
+	layout           *usdt.Layout
+	// ids are the places in specs by what is there. Sites with the same arguments share one.
+	ids map[string]uint32
+}
+
+// usdt returns the gadget's only usdtSpecs.
+func (l *Loaded) usdt() (*usdtSpecs, error) {
+	if l.probes != nil {
+		return l.probes, nil
+	}
+	specs, err := newUSDTSpecs(l)
+	if err != nil {
+		return nil, err
+	}
+	l.probes = specs
+	return specs, nil
+}
+
+func newUSDTSpecs(l *Loaded) (*usdtSpecs, error) {
+	s := &usdtSpecs{
+		cookies: l.Cookies,
+		specs:   l.Maps[usdt.SpecMap], addresses: l.Maps[usdt.IPMap],
+		ids: make(map[string]uint32),
+	}
+	declared := l.Spec.Maps[usdt.SpecMap]
+	if s.specs == nil || declared == nil {
+		s.specs = nil
+		return s, nil
+	}
+	var err error
+	s.layout, err = usdt.LayoutOf(declared.Value)
+	return s, err
+}
+
+// sites finds the sites of a static probe in a file, and tells the programs where the arguments of each
+// are.
+func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, error) {
+	found, err := usdt.Find(f, target.Provider, target.Name)
+	if err != nil {
+		return nil, err
+	}
+	sites := make([]userSite, len(found))
+	for i := range found {
+		sites[i] = userSite{offset: found[i].Offset, semaphore: found[i].Semaphore}
+		if s.specs == nil {
+			continue
+		}
+		id, err := s.id(found[i].Args)
+		switch {
+		case err != nil:
+			return nil, err
+		case s.cookies:
+			sites[i].cookie = uint64(id)
+		default:
+			if err := s.noteAddress(f, found[i].Address, id); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sites, nil
+}
+
+// id returns the place at which the programs find the description of arguments.
+func (s *usdtSpecs) id(args []usdt.Arg) (uint32, error) {
+	description, err := s.layout.Encode(args)
+	if err != nil {
+		return 0, err
+	}
+	if id, ok := s.ids[string(description)]; ok {
+		return id, nil
+	}
+	id := uint32(len(s.ids))
+	if id >= s.specs.MaxEntries() {
+		return 0, fmt.Errorf("the probes of this gadget find their arguments in more than %d ways: "+
+			"#define a larger BPF_USDT_MAX_SPEC_CNT before <bpf/usdt.bpf.h>", s.specs.MaxEntries())
+	}
+	if err := s.specs.Put(id, description); err != nil {
+		return 0, fmt.Errorf("map %s: %w", usdt.SpecMap, err)
+	}
+	s.ids[string(description)] = id
+	return id, nil
+}
+
+// noteAddress is for kernels without cookies, on which programs look their site up by the address that
+// they have stopped. It is known beforehand only if the file is always loaded at one place.
+func (s *usdtSpecs) noteAddress(f *elffile.File, address uint64, id uint32) error {
+	switch {
+	case f.Type != elf.ET_EXEC:
+		return errors.New("finding the arguments of a probe in a library, or in a program that may be loaded anywhere, takes Linux 5.15")
+	case s.addresses == nil:
+		return fmt.Errorf("the object has no map %s", usdt.IPMap)
+	}
+	if err := s.addresses.Put(address, id); err != nil {
+		return fmt.Errorf("map %s: %w", usdt.IPMap, err)
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kernel finds out what the running kernel has and allows: its types, functions, tracepoints,
+// probes and helpers, and the privileges of this process.
+package kernel
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+)
+
+// Kernel is what one loading of a gadget learns about the kernel.
+type Kernel struct {
+	// Types are those that are built into the kernel.
+	Types *btf.Spec
+	// Cache holds the types, and those of modules once they were asked for, for the library that loads
+	// programs. Reading them takes longer than loading most gadgets.
+	Cache *btf.Cache
+}
+
+// New reads the kernel's types.
+func New() (*Kernel, error) {
+	cache := btf.NewCache()
+	types, err := cache.Kernel()
+	if err != nil {
+		return nil, explainBTF(err)
+	}
+	return &Kernel{Types: types, Cache: cache}, nil
+}
+
+// explainBTF says what a kernel without type information lacks.
+func explainBTF(err error) error {
+	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to find their way in its structs; "+
+		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
+}
+
+// HasFunction reports whether the kernel's types have a function. They lack some of those there are,
+// and all of modules.
+func (k *Kernel) HasFunction(name string) bool {
+	var f *btf.Func
+	err := k.Types.TypeByName(name, &f)
+	return !errors.Is(err, btf.ErrNotFound)
+}
+
+// Nothing is a program that does nothing.
+func Nothing() asm.Instructions {
+	return asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+}
+
+// Try loads a program that does nothing in place of the one described.
+func (k *Kernel) Try(spec *ebpf.ProgramSpec) error {
+	spec.License, spec.Instructions = "GPL", Nothing()
+	coll, err := ebpf.NewCollectionWithOptions(
+		&ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{"nothing": spec}},
+		ebpf.CollectionOptions{Cache: k.Cache, Programs: ebpf.ProgramOptions{LogDisabled: true}})
+	if err != nil {
+		return cmp.Or(errors.Unwrap(err), err) // without the name of the program, which means nothing to the user
+	}
+	coll.Close()
+	return nil
+}
+
+// traceDirs are the places where tracefs is mounted.
+var traceDirs = [...]string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}
+
+// HasTracepoint reports whether there is a tracepoint CATEGORY/NAME. Without tracefs
+// there is no telling, and the answer is yes.
+func (k *Kernel) HasTracepoint(name string) bool {
+	for _, dir := range traceDirs {
+		events := filepath.Join(dir, "events")
+		if _, err := os.Stat(events); err != nil {
+			continue
+		}
+		_, err := os.Stat(filepath.Join(events, name, "id"))
+		return err == nil
+	}
+	return true
+}
+
+// EventSources is where the kernel lists what perf events can be made of.
+const EventSources = "/sys/bus/event_source/devices"
+
+// HasKprobes reports whether the kernel was built with probes of its own functions. Without sysfs
+// there is no telling, and the answer is yes.
+func (k *Kernel) HasKprobes() bool {
+	if !Exists(EventSources) || Exists(EventSources+"/kprobe") {
+		return true
+	}
+	return slices.ContainsFunc(traceDirs[:], func(dir string) bool { return Exists(dir + "/kprobe_events") }) // before Linux 4.17
+}
+
+// Exists reports whether there is a file of that path.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// IsUnprobeable reports whether the kernel says that a function must not have kprobes.
+func (k *Kernel) IsUnprobeable(function string) bool {
+	listed, err := listsFunction("/sys/kernel/debug/kprobes/blacklist", function)
+	return err == nil && listed
+}
+
+// IsUntraceable reports whether the kernel says that a function cannot be traced. The list is long,
+// and the kernel takes its time to write it.
+func (k *Kernel) IsUntraceable(function string) bool {
+	for _, dir := range traceDirs {
+		listed, err := listsFunction(dir+"/available_filter_functions", function)
+		if err == nil {
+			return !listed
+		}
+	}
+	return false
+}
+
+// listsFunction reports whether the name is one of the words in a file. The functions of system
+// calls have two.
+func listsFunction(path, function string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	whole := SyscallPrefix(function) + function
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		for word := range strings.FieldsSeq(lines.Text()) {
+			if word == function || word == whole {
+				return true, nil
+			}
+		}
+	}
+	return false, lines.Err()
+}

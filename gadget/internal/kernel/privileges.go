@@ -1,0 +1,51 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package kernel
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// ErrPrivileges is wrapped by errors for want of privileges.
+var ErrPrivileges = errors.New("missing privileges")
+
+// CheckPrivileges fails early, and in plain words, where loading could only fail.
+func CheckPrivileges() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return nil // the kernel will tell
+	}
+	has := func(c int) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
+	if has(unix.CAP_SYS_ADMIN) || has(unix.CAP_BPF) && has(unix.CAP_PERFMON) {
+		return nil
+	}
+	return fmt.Errorf("%w: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo", ErrPrivileges)
+}
+
+// RaiseMemlock lifts the limit of locked memory on kernels that count what a gadget takes as such.
+func RaiseMemlock() error { return explainMemlock(rlimit.RemoveMemlock()) }
+
+// explainMemlock says what it takes on kernels that count the memory of maps as locked.
+func explainMemlock(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: kernels before 5.11 count what a gadget takes as locked memory: run as root, with CAP_SYS_RESOURCE, or without that limit (ulimit -l unlimited): %w",
+			ErrPrivileges, err)
+	}
+	return fmt.Errorf("raise the limit of locked memory: %w", err)
+}
+
+// MemoryError says that what this process may use of the memory is not enough. Smaller buffers take less
+// of it.
+type MemoryError struct{ Cause error }
+
+func (e *MemoryError) Error() string { return e.Cause.Error() }
+func (e *MemoryError) Unwrap() error { return e.Cause }

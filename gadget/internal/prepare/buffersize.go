@@ -1,0 +1,105 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package prepare
+
+import (
+	"fmt"
+	"math/bits"
+	"os"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"github.com/gizmo-ebpf/gizmo/internal/cpus"
+)
+
+// The bounds of the size in bytes of a buffer where the caller chose none. A burst of all CPUs should fit until
+// the reader runs, but the machine is there for others.
+const (
+	bufferPerCPU = 8 << 20
+	minBuffer    = 1 << 20
+	maxBuffer    = 256 << 20
+	// memoryShare is the part of the memory that a buffer takes at most: one of so many.
+	memoryShare = 64
+	// ownMemory is what gizmo needs beside the buffers, in a storm too.
+	ownMemory = 24 << 20
+)
+
+// MaxBufferSize is the largest size of a buffer in bytes.
+const MaxBufferSize = 1 << 30
+
+// DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each
+// CPU, but at most a 64th of the memory that this process may use, and from 1 to 256 MiB. The sizes
+// that gadgets declare were made for other readers; see docs/RATIONALE.md.
+func DefaultBufferSize() int { return defaultBufferSize(onlineCPUs(), memory()) }
+
+func onlineCPUs() int {
+	online, err := cpus.Online()
+	if err != nil {
+		return 1
+	}
+	return len(online)
+}
+
+func defaultBufferSize(cpus int, memory uint64) int {
+	size := min(uint64(cpus)*bufferPerCPU, memory/memoryShare, maxBuffer)
+	return roundDown(max(size, minBuffer)) // up might be too much
+}
+
+// size returns the size in bytes that each buffer gets. Where the caller chose none it is less if they
+// share little memory.
+func (b *Buffers) size() (int, error) {
+	buffers := len(b.Names)
+	if b.Size == 0 {
+		return defaultBufferSize(onlineCPUs(), memory()/uint64(max(buffers, 1))), nil
+	}
+	return b.Size, checkBufferSize(b.Size, buffers, memory())
+}
+
+// checkBufferSize refuses a size for which the machine, or the limit of this process's control group,
+// has not the memory. Half of it is for others, and the kernel ends processes of a group that has none
+// left.
+func checkBufferSize(size, buffers int, memory uint64) error {
+	if size < 0 || size > MaxBufferSize {
+		return fmt.Errorf("buffer size: want at most %d bytes, got %d", MaxBufferSize, size)
+	}
+	most := max(min(memory/2, memory-min(memory, ownMemory))/uint64(max(buffers, 1)), minBuffer)
+	if uint64(bufferSize(size)) > most {
+		return fmt.Errorf("buffer size: want at most %d bytes, got %d: this process may use %d bytes of memory, for itself and all buffers (%d)",
+			roundDown(most), size, memory, buffers)
+	}
+	return nil
+}
+
+// roundDown returns the greatest power of two up to n.
+func roundDown(n uint64) int { return 1 << (bits.Len64(n) - 1) }
+
+// memory is how many bytes this process may use: what the machine has, or what its control group
+// allows it.
+func memory() uint64 {
+	total, err := memlimit.FromSystem()
+	if err != nil || total == 0 {
+		total = 1 << 62 // unknown: the kernel will tell
+	}
+	if limit, err := memlimit.FromCgroup(); err == nil && limit > 0 {
+		total = min(total, limit)
+	}
+	return total
+}
+
+// PerfBufferSize is the size in bytes of each CPU's perf buffer where the caller chose none.
+const PerfBufferSize = 1 << 20
+
+// PerfSize returns the size in bytes of the perf buffer of each CPU: they share what was asked for.
+func (b *Buffers) PerfSize(cpus int) int {
+	if b.Size == 0 {
+		return PerfBufferSize
+	}
+	return roundDown(uint64(max(b.Size/cpus, os.Getpagesize())))
+}
+
+// bufferSize rounds up to what the kernel takes: a power of two and at least a page.
+func bufferSize(size int) uint32 {
+	size = min(max(size, os.Getpagesize()), MaxBufferSize)
+	return 1 << bits.Len32(uint32(size)-1)
+}

@@ -1,0 +1,55 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// LossInterval is how often the kernel's counters of lost events are read.
+const LossInterval = 250 * time.Millisecond
+
+// lossCounter reads what the programs could not put into a buffer.
+type lossCounter struct {
+	counts *ebpf.Map // per CPU; nil if the object has none
+	seen   []uint64
+	now    []uint64
+	next   time.Time
+}
+
+// poll appends what was lost since the last time. Unless final is set it looks at the counters
+// once in a LossInterval only.
+func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
+	if c.counts == nil {
+		return dst, nil
+	}
+	now := time.Now()
+	if !final && now.Before(c.next) {
+		return dst, nil
+	}
+	c.next = now.Add(LossInterval)
+	if err := c.counts.Lookup(uint32(0), &c.now); err != nil {
+		return dst, fmt.Errorf("read the counters of lost events: %w", err)
+	}
+	return c.grown(dst), nil
+}
+
+// grown appends by how much the counters have grown.
+func (c *lossCounter) grown(dst []event.Loss) []event.Loss {
+	if c.seen == nil {
+		c.seen = make([]uint64, len(c.now))
+	}
+	for cpu, n := range c.now {
+		if lost := n - c.seen[cpu]; lost > 0 {
+			dst = append(dst, event.Loss{CPU: cpu, Cause: event.BufferFull, Count: lost})
+			c.seen[cpu] = n
+		}
+	}
+	return dst
+}

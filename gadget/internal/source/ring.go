@@ -1,0 +1,199 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package source reads what programs have written: ring and perf buffers, iterators, and maps that are
+// emptied at intervals.
+package source
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/ring"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// DefaultLatency bounds how long an event may wait in the buffer for others to come.
+const DefaultLatency = 20 * time.Millisecond
+
+// Ring is what a source of ring buffers reads, and how.
+type Ring struct {
+	// Buffers are the one ring buffer, or the several that share the events.
+	Buffers []*ebpf.Map
+	// Lost counts the lost events for each CPU; nil if the gadget does not count them.
+	Lost   *ebpf.Map
+	Schema *event.Schema
+	// Timed: the programs wake the reader for a share of the buffer only, and it looks for younger events
+	// by itself.
+	Timed bool
+	// Latency bounds how long an event may wait for others to come; 0: DefaultLatency; negative: each event
+	// wakes the reader.
+	Latency time.Duration
+}
+
+// Open makes the source.
+func (r *Ring) Open() (pipeline.Source, error) {
+	rings, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	return &ringSource{
+		rings: rings, schema: r.Schema, losses: lossCounter{counts: r.Lost},
+		patience: patience(r.Timed, r.Latency), rests: r.Timed && r.Latency >= 0,
+	}, nil
+}
+
+// open maps the buffers into memory.
+func (r *Ring) open() (rings, error) {
+	size := int(r.Buffers[0].MaxEntries())
+	if len(r.Buffers) == 1 {
+		one, err := ring.Open(r.Buffers[0].FD(), size)
+		if err != nil {
+			return nil, err
+		}
+		return &oneRing{Ring: one, rows: newRows(r.Schema.Size)}, nil
+	}
+	var fds []int
+	for _, m := range r.Buffers {
+		fds = append(fds, m.FD())
+	}
+	group, err := ring.OpenGroup(fds, size)
+	if err != nil {
+		return nil, err
+	}
+	return newShards(group, r.Schema), nil
+}
+
+// patience is how long a source waits for the kernel to wake it before it looks by itself. Programs
+// that wake the reader for a share of the buffer only make it necessary for the latency's sake, the
+// others for losses that no event follows.
+func patience(timed bool, latency time.Duration) time.Duration {
+	switch {
+	case !timed || latency < 0:
+		return LossInterval
+	case latency == 0:
+		return DefaultLatency
+	}
+	return min(latency, LossInterval)
+}
+
+// How much a batch holds at most. Beyond that the memory of the buffer should be given back first.
+const (
+	MaxBatchRows  = 512
+	MaxBatchBytes = 256 << 10
+)
+
+// rings is the reading end of one BPF ring buffer, or of the several that share a data source's
+// events.
+type rings interface {
+	// fill gives back what the rows of the batch before took and reads the next. It reports whether there is
+	// more that could be read at once.
+	fill(b *event.Batch) (more bool)
+	// Release gives back what the rows of the batch before took.
+	Release()
+	// Held reports whether fill has left records that were too young.
+	Held() bool
+	// Busy reports whether there is something that fill could not take yet.
+	Busy() bool
+	Wait(timeout time.Duration) error
+	Wake()
+	Close() error
+}
+
+// ringSource reads BPF ring buffers.
+type ringSource struct {
+	rings    rings
+	schema   *event.Schema
+	losses   lossCounter
+	patience time.Duration
+	// rests: after a batch that took all there was, wait before looking again. Else a reader that is quicker
+	// than the programs would read, write and account for every few events by themselves.
+	rests    bool
+	caughtUp bool // with the batch before
+	watch    watch
+}
+
+func (s *ringSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
+
+func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
+	if !s.watch.started() {
+		s.watch.start(ctx, s.rings.Wake)
+	}
+	b.Reset(s.schema)
+	for wait := s.rests && s.caughtUp; ; wait = true {
+		if wait {
+			if err := s.wait(); err != nil {
+				return err
+			}
+		}
+		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
+		s.fill(b)
+		var err error
+		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
+			return err
+		}
+		switch {
+		case len(b.Rows) > 0 || len(b.Lost) > 0:
+			return nil
+		case ended && !s.rings.Busy():
+			return io.EOF
+		case ended:
+			time.Sleep(time.Millisecond) // a program is about to finish its record
+		}
+	}
+}
+
+// fill reads the next rows.
+func (s *ringSource) fill(b *event.Batch) {
+	b.More = s.rings.fill(b)
+	if len(b.Rows) == 0 {
+		// There may have been records that were discarded: unless they are given back, too, the
+		// kernel does not take this reader for one that has caught up, and would not wake it.
+		b.More = s.rings.fill(b)
+	}
+	s.caughtUp = !b.More
+}
+
+// wait returns when it is time to look for records: because the kernel says so, because some wait for
+// the latency's sake, or at once after the end of Next's context.
+func (s *ringSource) wait() error {
+	s.rings.Release()
+	patience := s.patience
+	if s.rings.Held() && !s.rests {
+		patience = min(patience, TimeSlack)
+	}
+	return s.rings.Wait(patience)
+}
+
+func (s *ringSource) Close() error {
+	s.watch.stop()
+	return s.rings.Close()
+}
+
+// oneRing is a ring buffer by itself.
+type oneRing struct {
+	*ring.Ring
+	rows rows
+}
+
+func (r *oneRing) fill(b *event.Batch) bool {
+	r.Release()
+	r.rows.begin()
+	for n := 0; len(b.Rows) < r.rows.max() && n < MaxBatchBytes; {
+		head, tail, ok := r.Next()
+		if !ok {
+			return false
+		}
+		n += len(head) + len(tail)
+		b.Rows = append(b.Rows, r.rows.row(len(b.Rows), head, tail))
+	}
+	_, _, ok := r.Peek()
+	return ok
+}
+
+// Held is for shards.
+func (r *oneRing) Held() bool { return false }
