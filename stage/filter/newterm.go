@@ -39,6 +39,8 @@ func reading(o operand) term {
 	switch {
 	case o.Origin() == event.FromColumn:
 		t.op, t.known = opColumn, new(verdicts)
+	case o.Origin() == event.FromText:
+		t.text = o.Field().Text
 	case o.inRecord() && o.isText():
 		f := o.Field()
 		t.op, t.off, t.end = opString, f.Off, f.Off+f.Size

@@ -64,6 +64,7 @@ type term struct {
 	regexp     *regexp.Regexp
 	network    netip.Prefix
 	reader     *event.Reader
+	text       event.TextFunc // what reader reads; nil if it does more than call that
 	known      *verdicts
 	any        []term
 }
@@ -109,6 +110,10 @@ func (t *term) isSlow(b *event.Batch, row int, buf *[]byte) bool {
 		return t.isKnown(b, row, buf)
 	case opRest:
 		return t.isText(t.reader.Bytes(b, row))
+	}
+	if t.text != nil && t.test != testInteger && t.test != testFloat {
+		*buf = t.text((*buf)[:0], b, row)
+		return t.isText(*buf)
 	}
 	return t.isRead(b, row, buf)
 }
