@@ -13,10 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootOffset returns what turns the kernel's CLOCK_BOOTTIME into Unix time, in nanoseconds. The best of a few
-// readings counts: the one in which the two clocks were read closest together.
-func bootOffset() int64 {
-	shift := namespaceShift()
+// bootOffset returns what turns the kernel's CLOCK_BOOTTIME into Unix time, in nanoseconds. The best of a few readings
+// counts: the one in which the two clocks were read closest together. shift is that of namespaceShift.
+func bootOffset(shift int64) int64 {
 	var best, offset int64 = math.MaxInt64, 0
 	for range 5 {
 		var before, boot, after unix.Timespec

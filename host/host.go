@@ -18,6 +18,7 @@ import (
 // Host is this machine. All methods may be called by several goroutines at once.
 type Host struct {
 	users, groups *userdb.File
+	shift         int64 // of this process's boot clock; asked once, since opening files makes events
 	offset        atomic.Int64
 
 	mu          sync.Mutex // guards what follows
@@ -29,8 +30,8 @@ type subscriber struct{ tell func(offset int64) }
 
 // New looks at this machine.
 func New() *Host {
-	h := &Host{users: userdb.Users(), groups: userdb.Groups()}
-	h.offset.Store(bootOffset())
+	h := &Host{users: userdb.Users(), groups: userdb.Groups(), shift: namespaceShift()}
+	h.offset.Store(bootOffset(h.shift))
 	return h
 }
 
@@ -56,7 +57,7 @@ func (h *Host) OnClock(tell func(offset int64)) (stop func()) {
 	h.subscribers = append(h.subscribers, s)
 	if h.watch == nil {
 		h.watch = watchClock(h.lookAgain)
-		h.follow(bootOffset()) // the clock may have been set while no one watched it
+		h.follow(bootOffset(h.shift)) // the clock may have been set while no one watched it
 	}
 	return func() { h.forget(s) }
 }
@@ -78,7 +79,7 @@ func (h *Host) forget(s *subscriber) {
 func (h *Host) lookAgain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.follow(bootOffset())
+	h.follow(bootOffset(h.shift))
 }
 
 // stepTolerance is the difference, in nanoseconds, below which two readings of the offset are the

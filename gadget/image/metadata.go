@@ -92,7 +92,7 @@ func (p *Param) applyMetadata(m *metadata.Param) error {
 		p.Description = m.Description
 	}
 	for _, text := range m.PossibleValues {
-		if _, err := p.Parse(text); err != nil {
+		if _, err := p.parse(text); err != nil {
 			return fmt.Errorf("possibleValues: %w", err)
 		}
 	}
@@ -103,7 +103,7 @@ func (p *Param) applyMetadata(m *metadata.Param) error {
 	}
 	switch {
 	case *m.DefaultValue != "":
-		v, err := p.Parse(*m.DefaultValue)
+		v, err := p.parse(*m.DefaultValue)
 		if err != nil {
 			return fmt.Errorf("defaultValue: %w", err)
 		}

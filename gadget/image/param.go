@@ -4,6 +4,7 @@
 package image
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"maps"
@@ -39,6 +40,8 @@ type Param struct {
 	field event.Field // the variable's type
 	// initial replaces the variable's initial value, if the metadata has another default.
 	initial Value
+	// off is the value with which a filter lets all events pass; nil for params that are no filters.
+	off Value
 }
 
 // Value is what a param was set to: the bytes of its variable.
@@ -95,9 +98,10 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 	if key, ok := wellKnownParams()[variable]; ok {
 		p.Key = key
 	}
-	var isFilter bool
-	if p.Description, isFilter = filterDescriptions()[variable]; !isFilter {
+	if p.Description = filterDescriptions()[variable]; p.Description == "" {
 		p.Default = p.format(v.Value)
+	} else {
+		p.off = slices.Clone(v.Value)
 	}
 	return p, nil
 }
@@ -140,8 +144,18 @@ func (p *Param) Type() string {
 func (p *Param) IsBool() bool { return p.field.Kind == event.Bool }
 
 // Parse reads a value as users write it. Numbers may have the prefix 0x, 0o or 0b; enums take a
-// name or a number.
+// name or a number. A value that would switch a filter of <gadget/filter.h> off is an error: it comes from an empty
+// look-up in a script, and the user would get the events of all processes. Of the name of a process the first 15 bytes
+// count, as in the kernel.
 func (p *Param) Parse(text string) (Value, error) {
+	v, err := p.parse(text)
+	if err == nil && p.off != nil && bytes.Equal(v, p.off) {
+		return nil, fmt.Errorf("param %q: %q would switch the filter off; leave the param out for the events of all", p.Key, text)
+	}
+	return v, err
+}
+
+func (p *Param) parse(text string) (Value, error) {
 	if len(p.OneOf) > 0 && !slices.Contains(p.OneOf, text) {
 		return nil, fmt.Errorf("param %q: %q is none of %s", p.Key, text, strings.Join(p.OneOf, ", "))
 	}
@@ -181,6 +195,9 @@ func (p *Param) parseInto(buf []byte, text string) error {
 	case event.Float:
 		return parseFloat(buf, text)
 	case event.String:
+		if p.Var == "targ_comm" {
+			text = text[:min(len(text), len(buf)-1)]
+		}
 		if len(text) >= len(buf) {
 			return fmt.Errorf("%q has %d bytes; at most %d fit", text, len(text), len(buf)-1)
 		}

@@ -174,3 +174,34 @@ func TestFormatIsInverseOfParse(t *testing.T) {
 		t.Errorf("of too few bytes: %q", got)
 	}
 }
+
+// A value that would let the events of all pass is refused: in a script it is the result of an empty look-up.
+func TestFilterIsNotSwitchedOff(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		variable  string
+		off, text string
+		want      string // of the value's bytes; empty: refused
+	}{
+		{"targ_pid", "\x00\x00\x00\x00", "0", ""},
+		{"targ_pid", "\x00\x00\x00\x00", "0x0", ""},
+		{"targ_pid", "\x00\x00\x00\x00", "7", "\x07\x00\x00\x00"},
+		{"targ_uid", "\xff\xff\xff\xff", "4294967295", ""},
+		{"targ_uid", "\xff\xff\xff\xff", "0", "\x00\x00\x00\x00"},
+		{"targ_comm", strings.Repeat("\x00", 16), "", ""},
+		{"targ_comm", strings.Repeat("\x00", 16), "a-name-of-more-than-15-bytes", "a-name-of-more-\x00"},
+		{"targ_comm", strings.Repeat("\x00", 16), "exactly-15-byte", "exactly-15-byte\x00"},
+	} {
+		p := Param{Var: c.variable, Key: c.variable, field: event.Field{Kind: event.Uint, Size: 4}, off: Value(c.off)}
+		if len(c.off) == 16 {
+			p.field = event.Field{Kind: event.String, Size: 16}
+		}
+		v, err := p.Parse(c.text)
+		switch {
+		case c.want == "" && (err == nil || !strings.Contains(err.Error(), "would switch the filter off")):
+			t.Errorf("%s=%q: %x, %v", c.variable, c.text, v, err)
+		case c.want != "" && (err != nil || string(v) != c.want):
+			t.Errorf("%s=%q: %q, %v; want %q", c.variable, c.text, v, err, c.want)
+		}
+	}
+}
