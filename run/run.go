@@ -44,7 +44,12 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 func (r *Run) load(ctx context.Context, p *Plan) error {
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		loaded, err := gadget.Load(g.image, &g.load)
+		options := g.load
+		var err error
+		if options.Params, err = p.kernelNumbers(options.Params); err != nil {
+			return inGadget(g.name, err)
+		}
+		loaded, err := gadget.Load(g.image, &options)
 		if err != nil {
 			return inGadget(g.name, err)
 		}
