@@ -62,9 +62,12 @@ func (g *Gadget) openBuffer(d *image.DataSource, schema *event.Schema, o *LoadOp
 		g.log.Warn("the gadget does not count the events that its buffer has no room for, so none of them will be told of; "+
 			"it was built against other headers", "data source", schema.Name)
 	}
-	r := source.Ring{Buffers: []*ebpf.Map{m}, Lost: lost, Schema: schema, Timed: g.image.HasVariable(prepare.WakeupVariable), Latency: o.Latency}
+	r := source.Ring{Buffers: []*ebpf.Map{m}, Lost: lost, Schema: schema, Latency: o.Latency}
 	if shards := g.shardsOf(d.Map); len(shards) > 0 {
 		r.Buffers = shards
+	}
+	if g.image.HasVariable(prepare.WakeupVariable) {
+		r.WakeBytes = prepare.WakeBytes(r.Buffers[0].MaxEntries())
 	}
 	return r.Open()
 }

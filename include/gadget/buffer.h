@@ -44,10 +44,10 @@
 const volatile bool gadget_force_perf_buffer = false;
 
 /*
- * How often the reader of a ring buffer is woken, set by the loader: 0 leaves it
- * to the kernel, which wakes a reader that has caught up; else a power of two:
- * once for about so many unread bytes.  The reader has to look by itself from
- * time to time, too, for those that are fewer.
+ * How often the reader of a ring buffer is woken, set by the loader, besides for
+ * the first record after it has caught up: 0: not at all; else a power of two:
+ * once for about so many unread bytes.  The reader looks by itself for those that
+ * are fewer and not the first.
  */
 const volatile __u64 gadget_wakeup_bytes = 0;
 
@@ -136,7 +136,8 @@ static __always_inline __u64 __gadget_ringbuf_space(__u64 size)
  * @pending: the part of @space that isn't in the ring yet
  *
  * The record wakes the reader if it is the one with which the unread bytes
- * reached a multiple of gadget_wakeup_bytes.
+ * reached a multiple of gadget_wakeup_bytes.  Else the kernel wakes it if it has
+ * read all records before this one.
  */
 static __always_inline __u64 __gadget_wakeup_flags(void *map, __u64 space,
 						   __u64 pending)
@@ -147,8 +148,7 @@ static __always_inline __u64 __gadget_wakeup_flags(void *map, __u64 space,
 	if (!step)
 		return 0;
 	unread = bpf_ringbuf_query(map, BPF_RB_AVAIL_DATA) + pending;
-	return (unread & (step - 1)) < space ? BPF_RB_FORCE_WAKEUP :
-					       BPF_RB_NO_WAKEUP;
+	return (unread & (step - 1)) < space ? BPF_RB_FORCE_WAKEUP : 0;
 }
 
 static __always_inline long __gadget_perf_output(void *ctx, void *map,
@@ -396,8 +396,7 @@ static __always_inline long __gadget_submit_buf(void *ctx, void *map,
 static __always_inline void gadget_discard_buf(void *buf)
 {
 	if (__gadget_has_ringbuf())
-		bpf_ringbuf_discard(buf,
-				    gadget_wakeup_bytes ? BPF_RB_NO_WAKEUP : 0);
+		bpf_ringbuf_discard(buf, 0);
 }
 
 #endif /* !GADGET_NO_BUF_RESERVE */

@@ -110,9 +110,9 @@ func testWakeUps(t *testing.T, bytes uint64, steps []step) {
 			t.Fatal("full")
 		}
 		unread += s.space
-		want := bytes != 0 && s != discard && unread/bytes > (unread-s.space)/bytes
-		if bytes == 0 {
-			want = unread == s.space // the reader has caught up, so it may be asleep
+		want := unread == s.space // the reader has caught up, so it may be asleep
+		if bytes != 0 && s != discard {
+			want = want || unread/bytes > (unread-s.space)/bytes
 		}
 		if got := waker.woken(t, want); got != want {
 			t.Errorf("step %d, %d unread: woken is %v, want %v", i, unread, got, want)

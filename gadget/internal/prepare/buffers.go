@@ -100,6 +100,10 @@ func smallestRing(spec *ebpf.CollectionSpec) uint32 {
 	return smallest
 }
 
+// WakeBytes returns for how many unread bytes of a ring buffer of this size the programs wake the reader. If the gadget has a
+// smaller buffer, too, they wake it more often.
+func WakeBytes(buffer uint32) uint64 { return uint64(wakeupBytes(buffer)) }
+
 // wakeupBytes is the amount of unread data for which the reader of a buffer is woken: often enough
 // that it starts long before the buffer is full, and seldom enough that waking costs nothing
 // beside the events. A power of two.

@@ -35,6 +35,25 @@ func (g *Group) Release() {
 	}
 }
 
+// Unread returns how many bytes of records have not been read of the ring that has most of them.
+func (g *Group) Unread() uint64 {
+	most := uint64(0)
+	for _, r := range g.Rings {
+		most = max(most, r.Unread())
+	}
+	return most
+}
+
+// Ready reports whether one of the rings has a record to read.
+func (g *Group) Ready() bool {
+	for _, r := range g.Rings {
+		if _, _, ok := r.Peek(); ok {
+			return true
+		}
+	}
+	return false
+}
+
 // Busy reports whether there are records that the kernel has begun and not finished.
 func (g *Group) Busy() bool {
 	for _, r := range g.Rings {

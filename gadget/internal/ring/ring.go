@@ -122,5 +122,8 @@ func (r *Ring) munmap() error {
 	return errors.Join(errs...)
 }
 
+// Unread returns how many bytes of records Next has not returned yet, those included that are being written.
+func (r *Ring) Unread() uint64 { return r.producer.Load() - r.pos }
+
 // Busy reports whether there are records that the kernel has begun and not finished.
 func (r *Ring) Busy() bool { return r.pos < r.producer.Load() }

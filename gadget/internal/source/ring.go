@@ -6,6 +6,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -27,9 +28,9 @@ type Ring struct {
 	// Lost counts the lost events for each CPU; nil if the gadget does not count them.
 	Lost   *ebpf.Map
 	Schema *event.Schema
-	// Timed: the programs wake the reader for a share of the buffer only, and it looks for younger events
-	// by itself.
-	Timed bool
+	// WakeBytes is for how many unread bytes the programs wake the reader, besides for the first record after it has
+	// caught up; 0: the programs leave that to the kernel, and the reader reads what comes at once.
+	WakeBytes uint64
 	// Latency bounds how long an event may wait for others to come; 0: DefaultLatency; negative: each event
 	// wakes the reader.
 	Latency time.Duration
@@ -43,7 +44,7 @@ func (r *Ring) Open() (pipeline.Source, error) {
 	}
 	return &ringSource{
 		rings: rings, schema: r.Schema, losses: lossCounter{counts: r.Lost},
-		patience: patience(r.Timed, r.Latency), rests: r.Timed && r.Latency >= 0,
+		latency: cmp.Or(r.Latency, DefaultLatency), rests: r.WakeBytes > 0 && r.Latency >= 0, wakeBytes: r.WakeBytes,
 	}, nil
 }
 
@@ -68,19 +69,6 @@ func (r *Ring) open() (rings, error) {
 	return newShards(group, r.Schema), nil
 }
 
-// patience is how long a source waits for the kernel to wake it before it looks by itself. Programs
-// that wake the reader for a share of the buffer only make it necessary for the latency's sake, the
-// others for losses that no event follows.
-func patience(timed bool, latency time.Duration) time.Duration {
-	switch {
-	case !timed || latency < 0:
-		return LossInterval
-	case latency == 0:
-		return DefaultLatency
-	}
-	return min(latency, LossInterval)
-}
-
 // How much a batch holds at most. Beyond that the memory of the buffer should be given back first.
 const (
 	MaxBatchRows  = 512
@@ -95,6 +83,10 @@ type rings interface {
 	fill(b *event.Batch) (more bool)
 	// Release gives back what the rows of the batch before took.
 	Release()
+	// Unread returns how many bytes of records fill has not read yet, those included that are being written.
+	Unread() uint64
+	// Ready reports whether there is a record that fill would read now.
+	Ready() bool
 	// Held reports whether fill has left records that were too young.
 	Held() bool
 	// Busy reports whether there is something that fill could not take yet.
@@ -106,16 +98,27 @@ type rings interface {
 
 // ringSource reads BPF ring buffers.
 type ringSource struct {
-	rings    rings
-	schema   *event.Schema
-	losses   lossCounter
-	patience time.Duration
-	// rests: after a batch that took all there was, wait before looking again. Else a reader that is quicker
-	// than the programs would read, write and account for every few events by themselves.
-	rests    bool
-	caughtUp bool // with the batch before
-	watch    watch
+	rings   rings
+	schema  *event.Schema
+	losses  lossCounter
+	latency time.Duration
+	// rests: after a batch that took all there was, wait for the latency's time before looking again, or for wakeBytes. Else a
+	// reader that is quicker than the programs would read, write and account for every few events by themselves.
+	rests     bool
+	wakeBytes uint64
+	state     state
+	watch     watch
 }
+
+// state is what the reader of a ring buffer waits for.
+type state uint8
+
+const (
+	reading state = iota // nothing: there may be more
+	resting              // more events, so that it has something to do
+	quiet                // an event, but only as long as losses may take to show in the counters
+	idle                 // an event, for which the kernel wakes it
+)
 
 func (s *ringSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
 
@@ -124,11 +127,9 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 		s.watch.start(ctx, s.rings.Wake)
 	}
 	b.Reset(s.schema)
-	for wait := s.rests && s.caughtUp; ; wait = true {
-		if wait {
-			if err := s.wait(); err != nil {
-				return err
-			}
+	for {
+		if err := s.wait(ctx); err != nil {
+			return err
 		}
 		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
 		s.fill(b)
@@ -147,7 +148,7 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 	}
 }
 
-// fill reads the next rows.
+// fill reads the next rows and decides what to wait for after them.
 func (s *ringSource) fill(b *event.Batch) {
 	b.More = s.rings.fill(b)
 	if len(b.Rows) == 0 {
@@ -155,18 +156,52 @@ func (s *ringSource) fill(b *event.Batch) {
 		// kernel does not take this reader for one that has caught up, and would not wake it.
 		b.More = s.rings.fill(b)
 	}
-	s.caughtUp = !b.More
+	switch {
+	case b.More:
+		s.state = reading
+	case len(b.Rows) > 0 && s.rests:
+		s.state = resting
+	case len(b.Rows) > 0:
+		s.state = quiet
+	case s.state == resting || s.state == reading:
+		s.state = quiet
+	default:
+		s.state = idle
+	}
 }
 
-// wait returns when it is time to look for records: because the kernel says so, because some wait for
-// the latency's sake, or at once after the end of Next's context.
-func (s *ringSource) wait() error {
-	s.rings.Release()
-	patience := s.patience
-	if s.rings.Held() && !s.rests {
-		patience = min(patience, TimeSlack)
+// wait returns when it is time to look for records, or at once after the end of ctx.
+func (s *ringSource) wait(ctx context.Context) error {
+	if s.state == reading {
+		return nil
 	}
-	return s.rings.Wait(patience)
+	s.rings.Release()
+	switch {
+	case s.state == resting:
+		return s.rest(ctx)
+	case s.rings.Held():
+		return s.rings.Wait(TimeSlack)
+	case s.rings.Ready(): // since fill has looked: the kernel did not wake a reader that had not caught up
+		return nil
+	case s.state == quiet:
+		return s.rings.Wait(LossInterval)
+	}
+	return s.rings.Wait(-1)
+}
+
+// rest waits for the latency's time, unless so much comes meanwhile that it must be read. The kernel wakes the reader also for the
+// first record, which can wait.
+func (s *ringSource) rest(ctx context.Context) error {
+	end := time.Now().Add(s.latency)
+	for left := s.latency; left > 0 && ctx.Err() == nil; left = time.Until(end) {
+		if err := s.rings.Wait(left); err != nil {
+			return err
+		}
+		if s.rings.Unread() >= s.wakeBytes {
+			return nil
+		}
+	}
+	return nil
 }
 
 func (s *ringSource) Close() error {
@@ -191,6 +226,11 @@ func (r *oneRing) fill(b *event.Batch) bool {
 		n += len(head) + len(tail)
 		b.Rows = append(b.Rows, r.rows.row(len(b.Rows), head, tail))
 	}
+	_, _, ok := r.Peek()
+	return ok
+}
+
+func (r *oneRing) Ready() bool {
 	_, _, ok := r.Peek()
 	return ok
 }
