@@ -35,6 +35,8 @@ func Gizmo() *Rules {
 			"pipeline":   1,
 			"annotation": 1,
 
+			"pipeline/pipelinetest": 1, // for the tests of all packages from here up
+
 			"event":               0,
 			"include":             0,
 			"internal/nearest":    0,
@@ -49,7 +51,8 @@ func Gizmo() *Rules {
 		Families:     []string{"stage", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
 		Sideways: map[string]string{
-			"internal/cli": "internal/builtin", // the command line uses the wiring
+			"internal/cli":          "internal/builtin", // the command line uses the wiring
+			"pipeline/pipelinetest": "pipeline",         // the suites run what it defines
 		},
 	}
 }
