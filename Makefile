@@ -85,7 +85,7 @@ help: ## list what make can do
 AGAIN := $(if $(CI),-count=1)
 
 # The packages in which goroutines meet.
-RACE := ./pipeline/... ./wire/... ./gadget/... ./host/userdb/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
+RACE := ./pipeline/... ./stage/sort/... ./sink/... ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
 
 AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 

@@ -39,6 +39,8 @@ func Gizmo() *Rules {
 			"pipeline":   1,
 			"annotation": 1,
 
+			"pipeline/pipelinetest": 1, // for the tests of all packages from here up
+
 			"event":               0,
 			"include":             0,
 			"internal/nearest":    0,
@@ -55,6 +57,7 @@ func Gizmo() *Rules {
 		Sideways: map[string][]string{
 			"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
 			"run":                     {"gadget"},          // loads images
+			"pipeline/pipelinetest":   {"pipeline"},        // the suites run what it defines
 			"gadget/internal/fixture": {"build"},           // compiles the gadgets of tests
 		},
 		Forbidden: map[string][]string{

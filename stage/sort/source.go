@@ -50,7 +50,7 @@ func (s *source) Next(ctx context.Context, b *event.Batch) error {
 		case s.arrived && s.pass(b), s.emit(b):
 			return nil
 		case s.end != nil:
-			b.Reset(b.Schema)
+			b.Reset(s.windows[0].schema)
 			return s.end
 		}
 		s.wait()
@@ -99,6 +99,16 @@ func (s *source) emit(b *event.Batch) bool {
 	return false
 }
 
+// mustEmit reports whether rows of a window have to go now.
+func (s *source) mustEmit(final bool) bool {
+	for _, w := range s.windows {
+		if w.mustGo(s.now, final) {
+			return true
+		}
+	}
+	return false
+}
+
 // pass moves rows that have arrived into their window, or, where there is none, to b. It reports
 // whether b was filled.
 func (s *source) pass(b *event.Batch) bool {
@@ -107,6 +117,8 @@ func (s *source) pass(b *event.Batch) bool {
 	if w == nil {
 		s.arrived = false
 		b.Copy(in)
+		// That inner has more does not mean that this source has: a window may hold all of it.
+		b.More = s.mustEmit(s.end != nil)
 		return true
 	}
 	for ; s.taken < len(in.Rows); s.taken++ {
