@@ -17,9 +17,7 @@ const (
 	socketcallBind = 2
 )
 
-// compat binds as 32-bit programs do.
-func compat(t *thread) error { return int80.With(t.call32) }
-
+// call32 binds as 32-bit programs do.
 func (t *thread) call32(low *int80.LowMemory) error {
 	const size = unix.SizeofSockaddrInet4
 	loopback := low.Put([]byte{unix.AF_INET, 0, 0, 0, 127, 0, 0, 1, size - 1: 0})

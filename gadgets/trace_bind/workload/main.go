@@ -22,6 +22,6 @@ func run(string) error {
 		onThread("bind-nobody", forbidden),
 		onThread("bind-network", inOwnNetwork),
 		onThread("bind-others", others),
-		onThread("bind-32-bit", compat),
+		onThread("bind-32-bit", workload.Compat((*thread).call32)),
 	))
 }

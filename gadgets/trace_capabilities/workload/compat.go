@@ -14,11 +14,8 @@ const (
 	compatCall    = 1 << 32 // GADGET_SYSCALL_COMPAT
 )
 
-// compat makes a call as 32-bit programs do.
-func compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
+// call32 makes a call as 32-bit programs do.
+func (t *thread) call32(*int80.LowMemory) error {
 	c := sethostname()
 	c.number = sethostname32 | compatCall
 	c.make = func(c *call) unix.Errno {

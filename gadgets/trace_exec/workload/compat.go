@@ -15,9 +15,7 @@ const (
 	execveat32 = 358
 )
 
-// compat makes calls as 32-bit programs do, which fail.
-func compat(t *thread) error { return int80.With(t.call32) }
-
+// call32 makes calls as 32-bit programs do, which fail.
 func (t *thread) call32(low *int80.LowMemory) error {
 	args := []string{"first", "two words", ""}
 	argv := low.Numbers(uint32(low.Text(args[0])), uint32(low.Text(args[1])), uint32(low.Text(args[2])), 0)

@@ -69,7 +69,7 @@ func (f *files) make() error {
 	for _, err := range []error{
 		os.WriteFile("program", program, 0o755),
 		os.WriteFile("script", []byte("#!"+f.path("program")+" -x\n"), 0o755),
-		os.WriteFile("orphan", []byte("#!/nonexistent\n"), 0o755),
+		os.WriteFile("orphan", []byte("#!"+f.path("missing")+"\n"), 0o755),
 		os.WriteFile("garbage", []byte("no program"), 0o755),
 		os.WriteFile("data", program, 0o644),
 		os.MkdirAll(f.deep(), 0o755),

@@ -30,12 +30,10 @@ func main() {
 		if *races {
 			args, cause = []string{"--paths"}, (*files).races
 		}
-		return workload.Cause(args, func() ([]Event, error) {
-			f, err := newFiles(dir)
-			if err != nil {
-				return nil, fmt.Errorf("make files: %w", err)
-			}
-			return cause(f)()
-		})
+		f, err := newFiles(dir)
+		if err != nil {
+			return fmt.Errorf("make files: %w", err)
+		}
+		return workload.Cause(args, cause(f))
 	})
 }

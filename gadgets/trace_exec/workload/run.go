@@ -16,7 +16,7 @@ func (f *files) all() workload.Task[Event] {
 		f.onThread("exec-args", func(t *thread) error { return t.startAll(argsToStart()) }),
 		f.onThread("exec-again", executeAgain),
 		f.onThread("exec-failures", func(t *thread) error { return t.failAll(failures(f)) }),
-		f.onThread("exec-32-bit", compat),
+		f.onThread("exec-32-bit", workload.Compat((*thread).call32)),
 		f.onThreads(4, startOften),
 	)
 }

@@ -17,11 +17,7 @@ const (
 	openat232 = 437
 )
 
-// compat opens files as 32-bit programs do.
-func (f *files) compat(t *thread) error {
-	return int80.With(func(low *int80.LowMemory) error { return f.call32(t, low) })
-}
-
+// call32 opens files as 32-bit programs do.
 func (f *files) call32(t *thread, low *int80.LowMemory) error {
 	const create = unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
 	how := low.Numbers(unix.O_CREAT|unix.O_RDWR, 0, 0o604, 0, 0, 0)

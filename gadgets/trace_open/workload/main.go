@@ -19,12 +19,10 @@ import (
 func main() { workload.Main(run) }
 
 func run(dir string) error {
+	f, err := newFiles(dir)
+	if err != nil {
+		return fmt.Errorf("make files: %w", err)
+	}
 	// With the process' id no event is lost because others open a lot.
-	return workload.Cause([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, func() ([]Event, error) {
-		f, err := newFiles(dir)
-		if err != nil {
-			return nil, fmt.Errorf("make files: %w", err)
-		}
-		return f.openAll()()
-	})
+	return workload.Cause([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, f.openAll())
 }

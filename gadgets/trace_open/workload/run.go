@@ -22,7 +22,7 @@ func (f *files) openAll() workload.Task[Event] {
 		onThread("open-no-folder", f.withoutFolder),
 		onThread("open-mounts", f.inOwnMounts),
 		onThread("open-nobody", f.asNobody),
-		onThread("open-32-bit", f.compat),
+		onThread("open-32-bit", workload.Compat(f.call32)),
 		f.atOnce(),
 	)
 }

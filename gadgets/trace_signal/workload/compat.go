@@ -23,9 +23,7 @@ const (
 	notReadable        uintptr = 1
 )
 
-// compat sends as 32-bit programs do.
-func compat(t *thread) error { return int80.With(t.call32) }
-
+// call32 sends as 32-bit programs do.
 func (t *thread) call32(low *int80.LowMemory) error {
 	const sig = unix.SIGUSR1
 	pid, minus := t.alone.pid, ^uintptr(nobody-1)

@@ -37,7 +37,7 @@ func run(string) error {
 		targets.onThread("signal-nobody", forbidden),
 		targets.onThread("signal-overflow", overflows),
 		targets.onThread("signal-kernel", fromKernel),
-		targets.onThread("signal-32-bit", compat),
+		targets.onThread("signal-32-bit", workload.Compat((*thread).call32)),
 		targets.onThread("signal-children", children),
 	))
 }

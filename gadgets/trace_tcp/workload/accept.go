@@ -162,7 +162,7 @@ func noTCP(*thread) error {
 		func() error { return unix.Close(pair[0]) },
 		func() error { return unix.Close(pair[1]) },
 		func() error {
-			return mustBe("connect to no path", unix.Connect(local, &unix.SockaddrUnix{Name: "/nonexistent"}), unix.ENOENT)
+			return mustBe("connect to no path", unix.Connect(local, &unix.SockaddrUnix{Name: "missing"}), unix.ENOENT)
 		},
 		func() error { return mustBe("connect standard input", unix.Connect(0, ipv4().at(9)), unix.ENOTSOCK) },
 		func() error { return mustBe("accept from standard input", notSocket, unix.ENOTSOCK) },

@@ -25,9 +25,7 @@ const (
 	socketcallShutdown = 13
 )
 
-// compat connects and accepts as 32-bit programs do.
-func compat(t *thread) error { return int80.With(t.call32) }
-
+// call32 connects and accepts as 32-bit programs do.
 func (t *thread) call32(low *int80.LowMemory) error {
 	for _, w := range []*ways32{directly(), multiplexed(low)} {
 		if err := t.compatWay(low, w); err != nil {

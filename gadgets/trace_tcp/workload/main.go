@@ -5,14 +5,21 @@
 //
 //	workload DIR
 //
-// All is between addresses of this machine. DIR is not used.
+// All is between addresses of this machine. DIR is a folder in which there is nothing.
 package main
 
-import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+import (
+	"os"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 func main() { workload.Main(run) }
 
-func run(string) error {
+func run(dir string) error {
+	if err := os.Chdir(dir); err != nil { // the address of a local socket has no room for a long path
+		return err
+	}
 	return workload.Cause(nil, workload.InTurn(
 		workload.AtOnce(
 			workload.InTurn(tasks()...),
@@ -48,6 +55,6 @@ func tasks() []workload.Task[Event] {
 		onThread("tcp-orphan", orphan),
 		onThread("tcp-network", inOwnNetwork),
 		onThread("tcp-others", noTCP),
-		onThread("tcp-32-bit", compat),
+		onThread("tcp-32-bit", workload.Compat((*thread).call32)),
 	)
 }
