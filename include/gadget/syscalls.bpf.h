@@ -115,7 +115,7 @@ static __always_inline bool gadget_is_compat(void)
 	struct task_struct *task = bpf_get_current_task_btf();
 
 #if defined(__TARGET_ARCH_x86)
-	return task->thread_info.status & __GADGET_TS_COMPAT;
+	return task->thread_info.status >> 1 & 1; /* TS_COMPAT */
 #else
 	return task->thread_info.flags & __GADGET_TIF_32BIT;
 #endif
@@ -134,7 +134,6 @@ static __always_inline __u32 gadget_raw_call_nr(const struct pt_regs *regs)
 static __always_inline void __gadget_get_call64(const struct pt_regs *regs,
 						struct gadget_call *call)
 {
-	call->pointer_size = 8;
 #if defined(__TARGET_ARCH_x86)
 	call->nr = regs->orig_ax;
 	call->args[0] = regs->di;
@@ -182,7 +181,6 @@ static __always_inline __u32 __gadget_from_nrx32(__u32 nr)
 static __always_inline void __gadget_get_call32(const struct pt_regs *regs,
 						struct gadget_call *call)
 {
-	call->pointer_size = 4;
 	call->nr = __gadget_from_nr32(regs->orig_ax);
 	call->args[0] = (__u32)regs->bx;
 	call->args[1] = (__u32)regs->cx;
@@ -192,20 +190,35 @@ static __always_inline void __gadget_get_call32(const struct pt_regs *regs,
 	call->args[5] = (__u32)regs->bp;
 }
 
-/* The structs of both are those of 32-bit programs. */
+/*
+ * No branch: the verifier of 6.1 may lose sight of one of two constants that a branch has
+ * put into memory, and then drops what is done for that one.
+ */
+static __always_inline __u32 __gadget_pointer_size(__u32 nr, __u32 compat)
+{
+	__u32 narrow = compat | (nr >> 30 & 1);
+
+	barrier_var(narrow);
+	return 8 >> narrow;
+}
+
+/* The structs of both others are those of 32-bit programs. */
 static __always_inline void __gadget_get_other_call(const struct pt_regs *regs,
 						    struct gadget_call *call,
 						    bool compat)
 {
+	__u32 size = __gadget_pointer_size(regs->orig_ax, compat);
+
+	barrier_var(size);
 	if (compat) {
 		__gadget_get_call32(regs, call);
-		return;
+	} else {
+		__gadget_get_call64(regs, call);
+		if (call->nr & __GADGET_X32_BIT)
+			call->nr = __gadget_from_nrx32(call->nr &
+						       ~__GADGET_X32_BIT);
 	}
-	__gadget_get_call64(regs, call);
-	if (call->nr & __GADGET_X32_BIT) {
-		call->pointer_size = 4;
-		call->nr = __gadget_from_nrx32(call->nr & ~__GADGET_X32_BIT);
-	}
+	call->pointer_size = size;
 }
 
 #else
@@ -215,10 +228,9 @@ static __always_inline void __gadget_get_other_call(const struct pt_regs *regs,
 						    bool compat)
 {
 	__gadget_get_call64(regs, call);
-	if (compat) {
-		call->pointer_size = 4;
+	call->pointer_size = 8;
+	if (compat)
 		call->nr = GADGET_NR_NONE;
-	}
 }
 
 #endif

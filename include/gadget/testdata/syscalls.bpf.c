@@ -38,6 +38,9 @@ int BPF_PROG(on_exit, struct pt_regs *regs, long ret)
 	gadget_get_call(regs, &call);
 	if (call.args[4] != marker)
 		return 0;
+	/* The return from a handler of signals brings the registers back, without a number. */
+	if ((raw | 0x40000000) == ~0U)
+		return 0;
 	result.given = call;
 	result.is_current = gadget_get_current_call(&result.current);
 	result.syscall = gadget_get_current_syscall();
