@@ -35,7 +35,12 @@ func AtOnce[E any](tasks ...Task[E]) Task[E] {
 		var wg sync.WaitGroup
 		events, errs := make([][]E, len(tasks)), make([]error, len(tasks))
 		for i, task := range tasks {
-			wg.Go(func() { events[i], errs[i] = task() })
+			wg.Go(func() {
+				errs[i] = try(func() (err error) {
+					events[i], err = task()
+					return err
+				})
+			})
 		}
 		wg.Wait()
 		if err := errors.Join(errs...); err != nil {

@@ -38,7 +38,7 @@ func Main(run func(dir string) error) {
 		flag.PrintDefaults()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0)); err != nil {
+	if err := try(func() error { return run(flag.Arg(0)) }); err != nil {
 		fmt.Fprintln(os.Stderr, "workload:", err)
 		os.Exit(1)
 	}

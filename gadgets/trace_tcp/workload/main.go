@@ -11,6 +11,8 @@ package main
 import (
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
@@ -35,8 +37,8 @@ func tasks() []workload.Task[Event] {
 		name string
 		network
 	}{{"4", ipv4()}, {"6", ipv6()}, {"4in6", mapped()}} {
-		with := func(f func(*thread, network) error) func(*thread) error {
-			return func(t *thread) error { return f(t, n.network) }
+		with := func(f func(*thread, network)) func(*thread) {
+			return func(t *thread) { f(t, n.network) }
 		}
 		list = append(list,
 			onThread("tcp-ends-"+n.name, with(closings)),
@@ -44,6 +46,7 @@ func tasks() []workload.Task[Event] {
 			onThread("tcp-a-name-longer-than-comm", with(nonBlocking)),
 		)
 	}
+	call32 := workload.Compat((*thread).call32)
 	return append(list,
 		onThread("tcp-failures", failures),
 		onThread("tcp-given-up", givenUp),
@@ -55,6 +58,38 @@ func tasks() []workload.Task[Event] {
 		onThread("tcp-orphan", orphan),
 		onThread("tcp-network", inOwnNetwork),
 		onThread("tcp-others", noTCP),
-		onThread("tcp-32-bit", workload.Compat((*thread).call32)),
+		onThread("tcp-32-bit", func(t *thread) { workload.Check("call as 32-bit programs do", call32(t)) }),
 	)
+}
+
+// Event is what trace_tcp has to say, as far as it can be known beforehand.
+type Event struct {
+	Proc    workload.Proc     `json:"proc"`
+	NetnsID uint64            `json:"netns_id"`
+	Type    string            `json:"type"`
+	Src     workload.Endpoint `json:"src"`
+	Dst     workload.Endpoint `json:"dst"`
+	workload.Result
+	FD       int `json:"fd"`
+	AcceptFD int `json:"accept_fd"`
+}
+
+// thread is one that has connections.
+type thread struct {
+	*workload.Thread[Event]
+	netnsID uint64
+}
+
+func onThread(comm string, do func(*thread)) workload.Task[Event] {
+	return workload.OnThread(comm, func(t *workload.Thread[Event]) error {
+		do(&thread{t, workload.Must(workload.Namespace("/proc/thread-self/ns/net"))})
+		return nil
+	})
+}
+
+// list lists an event.
+func (t *thread) list(kind string, src, dst workload.Endpoint, errno unix.Errno, fd, acceptFD int) {
+	t.Events = append(t.Events, Event{
+		Proc: t.Proc, NetnsID: t.netnsID, Type: kind, Src: src, Dst: dst, Result: workload.ResultOf(errno), FD: fd, AcceptFD: acceptFD,
+	})
 }

@@ -1,0 +1,48 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"path"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestPadded(t *testing.T) {
+	t.Parallel()
+	for n := 9; n < 30; n++ {
+		if got := Padded("plain", n); len(got) != n || path.Clean(got) != "plain" {
+			t.Errorf("%d bytes: %q", n, got)
+		}
+	}
+}
+
+func TestCutPath(t *testing.T) {
+	t.Parallel()
+	long := "/" + strings.Repeat("d", MaxPath-1)
+	for _, tt := range []struct{ path, want string }{
+		{"/", "/"},
+		{long, long},
+		{"/e" + long, "..." + long},
+		{"/e/f" + long, "..." + long},
+		{"/e" + long[:MaxPath-1] + "/x", "..." + "/x"},
+		{"/" + strings.Repeat("abc/", 300) + "end", "..." + "/" + strings.Repeat("abc/", 126) + "end"},
+	} {
+		if got := CutPath(tt.path); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.path, got, tt.want)
+		}
+	}
+}
+
+func TestResultOf(t *testing.T) {
+	t.Parallel()
+	if got := ResultOf(0); got != (Result{}) {
+		t.Errorf("a success: %+v", got)
+	}
+	if got, want := ResultOf(unix.ENOENT), (Result{"ENOENT", 2}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
