@@ -37,12 +37,12 @@ func TestCutPath(t *testing.T) {
 	}
 }
 
-func TestResultOf(t *testing.T) {
+func TestOutcomeOf(t *testing.T) {
 	t.Parallel()
-	if got := ResultOf(0); got != (Result{}) {
+	if got := OutcomeOf(0); got != (Outcome{}) {
 		t.Errorf("a success: %+v", got)
 	}
-	if got, want := ResultOf(unix.ENOENT), (Result{"ENOENT", 2}); got != want {
+	if got, want := OutcomeOf(unix.ENOENT), (Outcome{"ENOENT", 2}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -155,7 +155,7 @@ func TestOwnMounts(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(mounts), dir) {
+	if mounts, err := os.ReadFile("/proc/thread-self/mounts"); err != nil || strings.Contains(string(mounts), dir) {
 		t.Errorf("what the thread has mounted is seen by others, too, or %v", err)
 	}
 }

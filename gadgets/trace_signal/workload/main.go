@@ -23,11 +23,8 @@ func run(string) error {
 	if err := becomeQuiet(); err != nil {
 		return err
 	}
-	targets, err := startTargets()
-	if err != nil {
-		return err
-	}
-	defer targets.stop()
+	targets := startTargets()
+	call32 := workload.Compat((*thread).call32)
 	// The signal that tells of our own end comes from any of our threads.
 	return workload.Cause([]string{"--filter", fmt.Sprintf("tpid!=%d", os.Getppid())}, workload.InTurn(
 		targets.onThread("signal-kill", processes),
@@ -37,7 +34,7 @@ func run(string) error {
 		targets.onThread("signal-nobody", forbidden),
 		targets.onThread("signal-overflow", overflows),
 		targets.onThread("signal-kernel", fromKernel),
-		targets.onThread("signal-32-bit", workload.Compat((*thread).call32)),
+		targets.onThread("signal-32-bit", func(t *thread) { workload.Check("send as 32-bit programs do", call32(t)) }),
 		targets.onThread("signal-children", children),
 	))
 }

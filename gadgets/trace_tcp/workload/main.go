@@ -69,7 +69,7 @@ type Event struct {
 	Type    string            `json:"type"`
 	Src     workload.Endpoint `json:"src"`
 	Dst     workload.Endpoint `json:"dst"`
-	workload.Result
+	workload.Outcome
 	FD       int `json:"fd"`
 	AcceptFD int `json:"accept_fd"`
 }
@@ -90,6 +90,6 @@ func onThread(comm string, do func(*thread)) workload.Task[Event] {
 // list lists an event.
 func (t *thread) list(kind string, src, dst workload.Endpoint, errno unix.Errno, fd, acceptFD int) {
 	t.Events = append(t.Events, Event{
-		Proc: t.Proc, NetnsID: t.netnsID, Type: kind, Src: src, Dst: dst, Result: workload.ResultOf(errno), FD: fd, AcceptFD: acceptFD,
+		Proc: t.Proc, NetnsID: t.netnsID, Type: kind, Src: src, Dst: dst, Outcome: workload.OutcomeOf(errno), FD: fd, AcceptFD: acceptFD,
 	})
 }
