@@ -49,3 +49,12 @@ func AtOnce[E any](tasks ...Task[E]) Task[E] {
 		return slices.Concat(events...), nil
 	}
 }
+
+// Times is AtOnce for n tasks that differ in a number.
+func Times[E any](n int, task func(i int) Task[E]) Task[E] {
+	tasks := make([]Task[E], n)
+	for i := range tasks {
+		tasks[i] = task(i)
+	}
+	return AtOnce(tasks...)
+}
