@@ -13,6 +13,9 @@ import (
 // failed is the panic of what cannot go on. OnThread and Main make it an error again.
 type failed struct{ err error }
 
+// Error is for a process that is neither, which ends with the panic.
+func (f failed) Error() string { return f.err.Error() }
+
 // Check ends what runs, a task or the workload, if there is an error.
 func Check(what string, err error) {
 	if err != nil {

@@ -28,9 +28,7 @@ func (t *thread) call32(low *int80.LowMemory) error {
 		{failure{name: "program", badArgs: 1, want: unix.EFAULT}, [6]uintptr{execve32, low.Text("program"), 1}},
 	} {
 		_, errno := int80.Result(int80.Call(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
-		if err := t.list(c.failure, errno); err != nil {
-			return err
-		}
+		t.list(c.failure, errno)
 	}
 	// What has the number of one of our calls for 64-bit programs is another: oldolduname.
 	int80.Call(unix.SYS_EXECVE, 1, 0, 0, 0, 0)

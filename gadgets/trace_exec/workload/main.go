@@ -13,7 +13,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"os"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -30,10 +29,6 @@ func main() {
 		if *races {
 			args, cause = []string{"--paths"}, (*files).races
 		}
-		f, err := newFiles(dir)
-		if err != nil {
-			return fmt.Errorf("make files: %w", err)
-		}
-		return workload.Cause(args, cause(f))
+		return workload.Cause(args, cause(newFiles(dir)))
 	})
 }
