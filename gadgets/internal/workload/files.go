@@ -4,9 +4,12 @@
 package workload
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // OddNames are names of files that need care on the way to a terminal or into JSON, and the longest.
@@ -48,4 +51,24 @@ func CutPath(path string) string {
 	}
 	end := path[len(path)-MaxPath:]
 	return cutMark + end[strings.Index(end, "/"):]
+}
+
+// MountDetached mounts a file system that has no place in any folder, so that nobody else finds it, and
+// returns its root directory. When the last of its files is closed it is gone. What lies in memory has
+// no device.
+func MountDetached(kind, device string) (root int, err error) {
+	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("file system %s: %w", kind, err)
+	}
+	defer unix.Close(fs)
+	if device != "" {
+		if err := unix.FsconfigSetString(fs, "source", device); err != nil {
+			return -1, err
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
 }

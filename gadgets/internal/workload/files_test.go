@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 func TestPadded(t *testing.T) {
@@ -44,5 +46,22 @@ func TestOutcomeOf(t *testing.T) {
 	}
 	if got, want := OutcomeOf(unix.ENOENT), (Outcome{"ENOENT", 2}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func TestMountDetached(t *testing.T) {
+	t.Parallel()
+	kerneltest.RequireRoot(t)
+	root, err := MountDetached("tmpfs", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(root)
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(root, &fs); err != nil || fs.Type != unix.TMPFS_MAGIC {
+		t.Errorf("a file system of the type %#x, %v", fs.Type, err)
+	}
+	if _, err := MountDetached("no-such-kind", ""); err == nil {
+		t.Error("a file system of a kind that there is not")
 	}
 }

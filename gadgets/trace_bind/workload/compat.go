@@ -18,7 +18,7 @@ const (
 )
 
 // call32 binds as 32-bit programs do.
-func (t *thread) call32(low *int80.LowMemory) error {
+func (t *thread) call32(low *int80.LowMemory) {
 	const size = unix.SizeofSockaddrInet4
 	loopback := low.Put([]byte{unix.AF_INET, 0, 0, 0, 127, 0, 0, 1, size - 1: 0})
 	for _, multiplexed := range []bool{false, true} {
@@ -30,5 +30,4 @@ func (t *thread) call32(low *int80.LowMemory) error {
 		_, errno := int80.Result(int80.Call(args[0], args[1], args[2], args[3], 0, 0))
 		s.result(errno, 0, workload.Endpoint{})
 	}
-	return nil
 }

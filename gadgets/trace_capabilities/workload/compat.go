@@ -15,12 +15,12 @@ const (
 )
 
 // call32 makes a call as 32-bit programs do.
-func (t *thread) call32(*int80.LowMemory) error {
+func (t *thread) call32(*int80.LowMemory) {
 	c := sethostname()
 	c.number = sethostname32 | compatCall
 	c.make = func(c *call) unix.Errno {
 		_, c.errno = int80.Result(int80.Call(sethostname32, 0, 0xffffffff, 0, 0, 0))
 		return c.errno
 	}
-	return t.do(true, c)
+	t.do(true, c)
 }

@@ -44,13 +44,12 @@ func (t *thread) eventOf(proc workload.Proc) Event {
 
 // all are the tasks of a run.
 func (f *files) all() workload.Task[Event] {
-	call32 := workload.Compat((*thread).call32)
 	return workload.InTurn(
 		f.onThread("exec-ways", func(t *thread) { t.startAll(waysToStart(f)) }),
 		f.onThread("exec-args", func(t *thread) { t.startAll(argsToStart()) }),
 		f.onThread("exec-again", executeAgain),
 		f.onThread("exec-failures", func(t *thread) { t.failAll(failures(f)) }),
-		f.onThread("exec-32-bit", func(t *thread) { workload.Check("execute as 32-bit programs do", call32(t)) }),
+		f.onThread("exec-32-bit", workload.Compat((*thread).call32)),
 		f.onThreads(4, startOften),
 	)
 }

@@ -18,7 +18,7 @@ const (
 )
 
 // call32 opens files as 32-bit programs do.
-func (f *files) call32(t *thread, low *int80.LowMemory) error {
+func (f *files) call32(t *thread, low *int80.LowMemory) {
 	const create = unix.O_CREAT | unix.O_WRONLY | unix.O_TRUNC
 	how := low.Numbers(unix.O_CREAT|unix.O_RDWR, 0, 0o604, 0, 0, 0)
 	for _, c := range []struct {
@@ -46,5 +46,4 @@ func (f *files) call32(t *thread, low *int80.LowMemory) error {
 	for _, nr := range []uintptr{open32, creat32, openat32} {
 		unix.Syscall(nr, ^uintptr(0), 0, 0)
 	}
-	return nil
 }

@@ -23,7 +23,6 @@ func onThread(comm string, do func(*thread)) workload.Task[Event] {
 
 // openAll is all that the workload does.
 func (f *files) openAll() workload.Task[Event] {
-	call32 := workload.Compat(f.call32)
 	return workload.InTurn(
 		onThread("open-ways", func(t *thread) { t.all(append(f.oldCalls(), f.calls()...)) }),
 		onThread("open-openat2", func(t *thread) { t.all(f.openat2Calls()) }),
@@ -33,7 +32,7 @@ func (f *files) openAll() workload.Task[Event] {
 		onThread("open-no-folder", f.withoutFolder),
 		onThread("open-mounts", f.inOwnMounts),
 		onThread("open-nobody", f.asNobody),
-		onThread("open-32-bit", func(t *thread) { workload.Check("open as 32-bit programs do", call32(t)) }),
+		onThread("open-32-bit", workload.Compat(f.call32)),
 		f.atOnce(),
 	)
 }

@@ -25,7 +25,7 @@ const (
 )
 
 // call32 sends as 32-bit programs do.
-func (t *thread) call32(low *int80.LowMemory) error {
+func (t *thread) call32(low *int80.LowMemory) {
 	const sig = unix.SIGUSR1
 	pid, minus := t.alone.pid, ^uintptr(nobody-1)
 	info := low.Put(newInfo(sig, siQueue)[:])
@@ -54,5 +54,4 @@ func (t *thread) call32(low *int80.LowMemory) error {
 	for _, number := range []uintptr{rtSigqueueinfo32, tkill32} {
 		unix.RawSyscall(number, ^uintptr(0), ^uintptr(0), ^uintptr(0))
 	}
-	return nil
 }

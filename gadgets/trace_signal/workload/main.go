@@ -24,7 +24,6 @@ func run(string) error {
 		return err
 	}
 	targets := startTargets()
-	call32 := workload.Compat((*thread).call32)
 	// The signal that tells of our own end comes from any of our threads.
 	return workload.Cause([]string{"--filter", fmt.Sprintf("tpid!=%d", os.Getppid())}, workload.InTurn(
 		targets.onThread("signal-kill", processes),
@@ -34,7 +33,7 @@ func run(string) error {
 		targets.onThread("signal-nobody", forbidden),
 		targets.onThread("signal-overflow", overflows),
 		targets.onThread("signal-kernel", fromKernel),
-		targets.onThread("signal-32-bit", func(t *thread) { workload.Check("send as 32-bit programs do", call32(t)) }),
+		targets.onThread("signal-32-bit", workload.Compat((*thread).call32)),
 		targets.onThread("signal-children", children),
 	))
 }

@@ -26,13 +26,12 @@ const (
 )
 
 // call32 connects and accepts as 32-bit programs do.
-func (t *thread) call32(low *int80.LowMemory) error {
+func (t *thread) call32(low *int80.LowMemory) {
 	for _, w := range []*ways32{directly(), multiplexed(low)} {
 		t.compatWay(low, w)
 	}
 	// What has the number of one of our calls for 64-bit programs is another: setresuid, kexec_load.
 	unix.Syscall(socketcall32, ^uintptr(0), ^uintptr(0), ^uintptr(0))
-	return nil
 }
 
 // ways32 are ways to make a call.

@@ -46,7 +46,6 @@ func tasks() []workload.Task[Event] {
 			onThread("tcp-a-name-longer-than-comm", with(nonBlocking)),
 		)
 	}
-	call32 := workload.Compat((*thread).call32)
 	return append(list,
 		onThread("tcp-failures", failures),
 		onThread("tcp-given-up", givenUp),
@@ -58,7 +57,7 @@ func tasks() []workload.Task[Event] {
 		onThread("tcp-orphan", orphan),
 		onThread("tcp-network", inOwnNetwork),
 		onThread("tcp-others", noTCP),
-		onThread("tcp-32-bit", func(t *thread) { workload.Check("call as 32-bit programs do", call32(t)) }),
+		onThread("tcp-32-bit", workload.Compat((*thread).call32)),
 	)
 }
 
