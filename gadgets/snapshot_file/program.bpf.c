@@ -14,6 +14,7 @@
 #include <bpf/bpf_core_read.h>
 
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
@@ -22,15 +23,6 @@
 /* From the kernel's headers, which BTF doesn't have. */
 #define ANON_INODE_FS_MAGIC 0x09041934
 #define PID_FS_MAGIC	    0x50494446
-#define O_CLOEXEC	    02000000
-#define S_IFMT		    00170000
-#define S_IFSOCK	    0140000
-#define S_IFLNK		    0120000
-#define S_IFREG		    0100000
-#define S_IFBLK		    0060000
-#define S_IFDIR		    0040000
-#define S_IFCHR		    0020000
-#define S_IFIFO		    0010000
 
 /* Bits of --type-mask: none may change its place. */
 enum open_file_type {
@@ -225,9 +217,7 @@ int snapshot_fd(struct bpf_iter__task_file *ctx)
 	if (!task || !file || is_seen(task))
 		return 0;
 	gadget_process_populate_from_task(task, &process);
-	if (gadget_should_discard_data(process.mntns_id, process.pid,
-				       process.tid, process.comm,
-				       process.creds.uid, process.creds.gid))
+	if (gadget_should_discard_process(&process))
 		return 0;
 	entry = bpf_map_lookup_elem(&scratch, &zero);
 	if (!entry)

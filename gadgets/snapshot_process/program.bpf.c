@@ -33,9 +33,7 @@ int snapshot_task(struct bpf_iter__task *ctx)
 		return 0;
 
 	gadget_process_populate_from_task(task, &process);
-	if (gadget_should_discard_data(process.mntns_id, process.pid,
-				       process.tid, process.comm,
-				       process.creds.uid, process.creds.gid))
+	if (gadget_should_discard_process(&process))
 		return 0;
 	bpf_seq_write(ctx->meta->seq, &process, sizeof(process));
 	return 0;

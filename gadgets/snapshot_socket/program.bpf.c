@@ -17,12 +17,9 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_endian.h>
 
+#include <gadget/constants.h>
 #include <gadget/macros.h>
 #include <gadget/types.h>
-
-/* From the kernel's headers, which BTF doesn't have. */
-#define AF_INET	 2
-#define AF_INET6 10
 
 enum transport {
 	TCP = IPPROTO_TCP,

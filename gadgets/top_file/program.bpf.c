@@ -15,15 +15,11 @@
 #include <bpf/bpf_tracing.h>
 
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
 #include <gadget/types.h>
-
-/* From the kernel's headers, which BTF doesn't have. */
-#define S_IFMT	 0170000
-#define S_IFSOCK 0140000
-#define S_IFREG	 0100000
 
 #define MAX_ENTRIES 10240
 
@@ -91,14 +87,13 @@ static __always_inline void count_lost(void)
 
 static __always_inline bool is_wanted(struct file *file)
 {
-	return (all_files ||
-		(BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFREG) &&
+	return (all_files || gadget_get_file_type(file) == S_IFREG) &&
 	       !gadget_should_discard_data_current();
 }
 
 static __always_inline enum top_file_type type_of(struct file *file)
 {
-	switch (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) {
+	switch (gadget_get_file_type(file)) {
 	case S_IFREG:
 		return R;
 	case S_IFSOCK:
@@ -123,7 +118,7 @@ static __always_inline void describe(struct top_file_stat *stat,
 
 	gadget_process_populate(&stat->proc);
 	stat->t_raw = type_of(file);
-	path = get_path_str(__builtin_preserve_access_index(&file->f_path));
+	path = gadget_get_path_of_file(file);
 	if (path)
 		bpf_probe_read_kernel_str(stat->file, sizeof(stat->file), path);
 }

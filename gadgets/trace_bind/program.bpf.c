@@ -17,14 +17,11 @@
 
 #include <gadget/buffer.h>
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/maps.bpf.h>
 #include <gadget/types.h>
-
-/* From the kernel's headers, which BTF doesn't have. */
-#define AF_INET	    2
-#define AF_INET6    10
-#define IN6_LEN_MIN 24 /* without the scope, as older programs have it */
 
 enum bind_options_set : __u8 {
 	FREEBIND = 0x01,
@@ -241,13 +238,10 @@ static __always_inline int report(void *ctx, const struct call *call, int ret)
 static __always_inline int end(void *ctx, int ret)
 {
 	gadget_tid tid = (__u32)bpf_get_current_pid_tgid();
-	struct call *found, call;
+	struct call call;
 
-	found = bpf_map_lookup_elem(&calls, &tid);
-	if (!found)
+	if (!gadget_map_take(&calls, &tid, &call))
 		return 0;
-	call = *found;
-	bpf_map_delete_elem(&calls, &tid);
 	return report(ctx, &call, ret);
 }
 

@@ -22,13 +22,13 @@
 #include <gadget/common.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/maps.bpf.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
 
 /* From the kernel's headers, which BTF doesn't have. */
 #define CAP_OPT_NOAUDIT (1 << 1)
 #define CAP_OPT_INSETID (1 << 2)
-#define PF_IO_WORKER	0x00000010
-#define PF_KTHREAD	0x00200000
 
 #define UNKNOWN (-1)
 
@@ -169,40 +169,6 @@ static __always_inline bool is_wanted(const struct check *check)
 	return !unique || !is_seen(check->cap);
 }
 
-#if defined(__TARGET_ARCH_x86)
-#define TS_COMPAT	0x0002
-#define CALL_NR(regs)	((__u32)(regs)->orig_ax)
-#define IS_COMPAT(task) ((task)->thread_info.status & TS_COMPAT)
-#elif defined(__TARGET_ARCH_arm64)
-#define TIF_32BIT_MASK	(1UL << 22)
-#define CALL_NR(regs)	((__u32)(regs)->syscallno)
-#define IS_COMPAT(task) ((task)->thread_info.flags & TIF_32BIT_MASK)
-#else
-#error "the system calls of this architecture are not known here"
-#endif
-
-/*
- * The system call that the current task is in, or -1.  Since 5.15.  In the kernel
- * for another reason, such as a page fault, it has -1 where the number would be.
- */
-static __always_inline __s64 current_syscall(void)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	const struct pt_regs *regs;
-	__u32 nr;
-
-	if (!bpf_core_enum_value_exists(enum bpf_func_id,
-					BPF_FUNC_task_pt_regs))
-		return UNKNOWN;
-	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
-		return UNKNOWN;
-	regs = (const struct pt_regs *)bpf_task_pt_regs(task);
-	nr = CALL_NR(regs);
-	if (nr == (__u32)UNKNOWN)
-		return UNKNOWN;
-	return IS_COMPAT(task) ? nr | GADGET_SYSCALL_COMPAT : nr;
-}
-
 static __always_inline int report(void *ctx, const struct check *check, int ret)
 {
 	const struct user_namespace *target = check->target;
@@ -219,7 +185,7 @@ static __always_inline int report(void *ctx, const struct check *check, int ret)
 	/* Its type changed in 6.3, its 64 bits did not. */
 	bpf_core_read(&event->cap_effective_raw, sizeof(__u64),
 		      &cred->cap_effective);
-	event->syscall_raw = current_syscall();
+	event->syscall_raw = gadget_get_current_syscall();
 	event->cap_raw = check->cap;
 	event->audit = UNKNOWN;
 	event->insetid = UNKNOWN;
@@ -265,14 +231,11 @@ SEC("kretprobe/cap_capable")
 int BPF_KRETPROBE(trace_cap_return, int ret)
 {
 	gadget_tid tid = (__u32)bpf_get_current_pid_tgid();
-	struct check *check, copy;
+	struct check check;
 
-	check = bpf_map_lookup_elem(&running, &tid);
-	if (!check)
+	if (!gadget_map_take(&running, &tid, &check))
 		return 0;
-	copy = *check;
-	bpf_map_delete_elem(&running, &tid);
-	return report(ctx, &copy, ret);
+	return report(ctx, &check, ret);
 }
 
 SEC("tp_btf/cap_capable")

@@ -33,15 +33,12 @@
 #include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
 
 #define FNAME_MAX 512
 #define ARGS_MAX  4096 /* bytes; a multiple of 8 */
 #define ARGS_READ 256  /* of a call that failed */
-
-#define EINTR		      4
-#define ERESTARTSYS	      512
-#define ERESTART_RESTARTBLOCK 516
 
 #define ID_UNSET (~0U) /* as the kernel's audit has it */
 
@@ -115,18 +112,6 @@ struct exec_call {
 	__u64 argv; /* the same: pointers, with a zero one behind the last */
 	__u32 pointer_size;
 };
-
-/*
- * What the caller gets to see.  A call that a signal interrupted returns to the
- * kernel's own code first, which either repeats it or makes that EINTR.
- */
-static __always_inline __u32 error_of(long ret)
-{
-	__u32 error = -ret;
-
-	return error >= ERESTARTSYS && error <= ERESTART_RESTARTBLOCK ? EINTR :
-									error;
-}
 
 /* Returns the number of bytes in args. */
 static __always_inline __u64 get_args_len(const struct event_room *room)
@@ -236,33 +221,6 @@ static __always_inline void read_args_of_call(struct event_room *room,
 		set_no_args(room);
 }
 
-/* A name that fills its place may go on: the byte that it had to end with tells. */
-static __always_inline void read_fname_of_bprm(struct event *event,
-					       struct linux_binprm *bprm)
-{
-	const char *fname = BPF_CORE_READ(bprm, filename);
-	char last = '\0';
-
-	__builtin_memset(event->fname, 0, FNAME_MAX);
-	if (bpf_probe_read_kernel_str(event->fname, FNAME_MAX, fname) ==
-	    FNAME_MAX)
-		bpf_probe_read_kernel(&last, sizeof(last),
-				      fname + FNAME_MAX - 1);
-	event->fname_truncated = last != '\0';
-}
-
-static __always_inline void read_fname_of_call(struct event *event,
-					       const char *fname)
-{
-	char last = '\0';
-
-	__builtin_memset(event->fname, 0, FNAME_MAX);
-	if (bpf_probe_read_user_str(event->fname, FNAME_MAX, fname) ==
-	    FNAME_MAX)
-		bpf_probe_read_user(&last, sizeof(last), fname + FNAME_MAX - 1);
-	event->fname_truncated = last != '\0';
-}
-
 static __always_inline void read_path(char *to, struct path *path)
 {
 	char *str = get_path_str(path);
@@ -340,84 +298,36 @@ int trace_exec_success(struct bpf_raw_tracepoint_args *ctx)
 
 	room->event.error_raw = 0;
 	room->event.args_count = BPF_CORE_READ(bprm, argc);
-	read_fname_of_bprm(&room->event, bprm);
+	__builtin_memset(room->event.fname, 0, FNAME_MAX);
+	gadget_read_kernel_text(room->event.fname, FNAME_MAX,
+				BPF_CORE_READ(bprm, filename),
+				&room->event.fname_truncated);
 	read_args_of_mm(room, BPF_CORE_READ(task, mm));
 	return report(ctx, room);
 }
 
-/* What the numbers of the calls are, and where their arguments lie. */
-#if defined(__TARGET_ARCH_x86)
-#define NR_EXECVE	59
-#define NR_EXECVEAT	322
-#define NR_X32_EXECVE	(0x40000000 + 520)
-#define NR_X32_EXECVEAT (0x40000000 + 545)
-#define NR32_EXECVE	11
-#define NR32_EXECVEAT	358
-#define TS_COMPAT	0x0002
-#define CALL_NR(regs)	((__u32)(regs)->orig_ax)
-#define ARG1(regs)	(regs)->di
-#define ARG2(regs)	(regs)->si
-#define ARG3(regs)	(regs)->dx
-#define ARG32_1(regs)	((__u32)(regs)->bx)
-#define ARG32_2(regs)	((__u32)(regs)->cx)
-#define ARG32_3(regs)	((__u32)(regs)->dx)
-#define IS_COMPAT(task) ((task)->thread_info.status & TS_COMPAT)
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_EXECVE	221
-#define NR_EXECVEAT	281
-#define TIF_32BIT_MASK	(1UL << 22)
-#define CALL_NR(regs)	((__u32)(regs)->syscallno)
-#define ARG1(regs)	(regs)->orig_x0 /* x0 has the result */
-#define ARG2(regs)	(regs)->regs[1]
-#define ARG3(regs)	(regs)->regs[2]
-#define IS_COMPAT(task) ((task)->thread_info.flags & TIF_32BIT_MASK)
-#else
-#error "the system calls of this architecture are not known here"
-#endif
-
-static __always_inline bool set_call(struct exec_call *call, __u64 fname,
+static __always_inline void set_call(struct exec_call *exec, __u64 fname,
 				     __u64 argv, __u32 pointer_size)
 {
-	call->fname = (const char *)fname;
-	call->argv = argv;
-	call->pointer_size = pointer_size;
-	return true;
+	exec->fname = (const char *)fname;
+	exec->argv = argv;
+	exec->pointer_size = pointer_size;
 }
 
 /* Returns whether the call is one of ours. */
-static __always_inline bool decode(struct exec_call *call,
-				   const struct pt_regs *regs)
+static __always_inline bool decode(struct exec_call *exec,
+				   const struct gadget_call *call)
 {
-	switch (CALL_NR(regs)) {
-	case NR_EXECVE:
-		return set_call(call, ARG1(regs), ARG2(regs), 8);
-	case NR_EXECVEAT:
-		return set_call(call, ARG2(regs), ARG3(regs), 8);
-#ifdef NR_X32_EXECVE
-	case NR_X32_EXECVE:
-		return set_call(call, ARG1(regs), ARG2(regs), 4);
-	case NR_X32_EXECVEAT:
-		return set_call(call, ARG2(regs), ARG3(regs), 4);
-#endif
-	}
-	return false;
-}
+	const __u64 *args = call->args;
 
-/* The same for the calls of 32-bit programs, whose numbers are others. */
-static __always_inline bool decode32(struct exec_call *call,
-				     const struct pt_regs *regs)
-{
-#ifndef NR32_EXECVE
-	(void)call;
-	(void)regs;
-#else
-	switch (CALL_NR(regs)) {
-	case NR32_EXECVE:
-		return set_call(call, ARG32_1(regs), ARG32_2(regs), 4);
-	case NR32_EXECVEAT:
-		return set_call(call, ARG32_2(regs), ARG32_3(regs), 4);
+	switch (call->nr) {
+	case GADGET_NR_EXECVE:
+		set_call(exec, args[0], args[1], call->pointer_size);
+		return true;
+	case GADGET_NR_EXECVEAT:
+		set_call(exec, args[1], args[2], call->pointer_size);
+		return true;
 	}
-#endif
 	return false;
 }
 
@@ -436,21 +346,24 @@ static __noinline int report_failure(void *ctx, const struct exec_call *call,
 	if (!room)
 		return 0;
 
-	room->event.error_raw = error_of(ret);
-	read_fname_of_call(&room->event, call->fname);
+	room->event.error_raw = gadget_error_of(ret);
+	__builtin_memset(room->event.fname, 0, FNAME_MAX);
+	gadget_read_user_text(room->event.fname, FNAME_MAX, call->fname,
+			      &room->event.fname_truncated);
 	read_args_of_call(room, call);
 	return report(ctx, room);
 }
 
 static __noinline int report_exit(void *ctx, const struct pt_regs *regs,
-				  long ret)
+				  long ret, enum room room)
 {
-	struct exec_call call;
+	struct gadget_call call;
+	struct exec_call exec;
 
-	if (!(IS_COMPAT(bpf_get_current_task_btf()) ? decode32(&call, regs) :
-						      decode(&call, regs)))
+	gadget_get_call(regs, &call);
+	if (!decode(&exec, &call))
 		return 0;
-	return report_failure(ctx, &call, ret, ROOM_FAILURE);
+	return report_failure(ctx, &exec, ret, room);
 }
 
 SEC("tp_btf/sys_exit")
@@ -458,37 +371,30 @@ int BPF_PROG(trace_exec_failure, struct pt_regs *regs, long ret)
 {
 	if (ignore_failed || ret >= 0)
 		return 0;
-	return report_exit(ctx, regs, ret);
+	return report_exit(ctx, regs, ret, ROOM_FAILURE);
 }
 
-#define TRACE_FAILURE_OF(prog, function, fname, argv, pointer_size, room) \
-	SEC("fexit/" function)                                            \
-	int BPF_PROG(prog, const struct pt_regs *regs, long ret)          \
-	{                                                                 \
-		struct exec_call call;                                    \
-                                                                          \
-		if (ignore_failed || ret >= 0)                            \
-			return 0;                                         \
-		set_call(&call, fname, argv, pointer_size);               \
-		return report_failure(ctx, &call, ret, room);             \
-	}                                                                 \
+/* The functions for 64-bit programs and for others take the same argument. */
+#define TRACE_FAILURE_OF(prog, function, room)                   \
+	SEC("fexit/" function)                                   \
+	int BPF_PROG(prog, const struct pt_regs *regs, long ret) \
+	{                                                        \
+		if (ignore_failed || ret >= 0)                   \
+			return 0;                                \
+		return report_exit(ctx, regs, ret, room);        \
+	}                                                        \
 	GADGET_PREFER(prog, trace_exec_failure)
 
+TRACE_FAILURE_OF(trace_execve_failure, GADGET_SYSCALL_FUNCTION(execve),
+		 ROOM_EXECVE)
+TRACE_FAILURE_OF(trace_execveat_failure, GADGET_SYSCALL_FUNCTION(execveat),
+		 ROOM_EXECVEAT)
 #if defined(__TARGET_ARCH_x86)
-TRACE_FAILURE_OF(trace_execve_failure, "__x64_sys_execve", ARG1(regs),
-		 ARG2(regs), 8, ROOM_EXECVE)
-TRACE_FAILURE_OF(trace_execveat_failure, "__x64_sys_execveat", ARG2(regs),
-		 ARG3(regs), 8, ROOM_EXECVEAT)
 /* Not those of the x32 ABI, which few kernels have, and fewer switched on. */
 TRACE_FAILURE_OF(trace_execve32_failure, "__ia32_compat_sys_execve",
-		 ARG32_1(regs), ARG32_2(regs), 4, ROOM_EXECVE32)
+		 ROOM_EXECVE32)
 TRACE_FAILURE_OF(trace_execveat32_failure, "__ia32_compat_sys_execveat",
-		 ARG32_2(regs), ARG32_3(regs), 4, ROOM_EXECVEAT32)
-#else
-TRACE_FAILURE_OF(trace_execve_failure, "__arm64_sys_execve", ARG1(regs),
-		 ARG2(regs), 8, ROOM_EXECVE)
-TRACE_FAILURE_OF(trace_execveat_failure, "__arm64_sys_execveat", ARG2(regs),
-		 ARG3(regs), 8, ROOM_EXECVEAT)
+		 ROOM_EXECVEAT32)
 #endif
 
 char LICENSE[] SEC("license") = "GPL";

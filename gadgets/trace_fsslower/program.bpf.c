@@ -17,17 +17,13 @@
 
 #include <gadget/buffer.h>
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
 
-/* From the kernel's headers, which BTF doesn't have. */
-#define NAME_MAX	      255
-#define LLONG_MAX	      0x7fffffffffffffffLL
-#define EINTR		      4
-#define ERESTARTSYS	      512
-#define ERESTART_RESTARTBLOCK 516
-#define EIOCBQUEUED	      529
+#define LLONG_MAX 0x7fffffffffffffffLL /* from the kernel's headers */
 
 enum fs_file_op {
 	F_READ,
@@ -93,19 +89,6 @@ static __always_inline int begin(enum fs_file_op op, struct dentry *dentry,
 	return 0;
 }
 
-/*
- * What the caller gets to see.  A call that a signal interrupted is repeated by
- * the kernel or fails with EINTR; one that goes on by itself has not failed.
- */
-static __always_inline __u32 error_of(long ret)
-{
-	if (ret >= 0 || ret == -EIOCBQUEUED)
-		return 0;
-	if (ret <= -ERESTARTSYS && ret >= -ERESTART_RESTARTBLOCK)
-		return EINTR;
-	return -ret;
-}
-
 static __always_inline void report(void *ctx, enum fs_file_op op, long ret,
 				   const struct start *start, __u64 ns)
 {
@@ -117,7 +100,8 @@ static __always_inline void report(void *ctx, enum fs_file_op op, long ret,
 		return;
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
 	gadget_process_populate(&event->proc);
-	event->error_raw = error_of(ret);
+	/* One that goes on by itself has not failed. */
+	event->error_raw = ret == -EIOCBQUEUED ? 0 : gadget_error_of(ret);
 	event->op_raw = op;
 	event->delta_us = ns / 1000;
 	event->offset = start->offset;

@@ -7,7 +7,8 @@
  * An allocation is known when its function returns; what was asked for is kept
  * with the thread until then.  A release is reported at the function's entry:
  * as soon as it is done another thread may be given the same address, and the
- * order of the two would be lost.
+ * order of the two would be lost.  If memory that is mapped is not released after
+ * all, that is reported, too, so that what is mapped can be told at any time.
  */
 
 #include <vmlinux.h>
@@ -33,6 +34,9 @@ enum memop {
 	valloc,
 	memalign,
 	pvalloc,
+	mremap,
+	mremap_unmap,
+	munmap_failed,
 };
 
 struct event {
@@ -51,12 +55,16 @@ GADGET_TRACER(malloc, events, event);
 /* The C library's, as mmap() returns it. */
 #define MAP_FAILED (~0ULL)
 
-/* An allocation that a thread has asked for and not got yet. */
+/* The old memory stays mapped. */
+#define MREMAP_DONTUNMAP 4
+
+/* What a thread has asked for and not got yet. */
 struct call {
 	__u64 sp; /* of the function's frame; 0: there is no call */
 	__u64 started;
 	__u64 size;
-	__u64 memptr; /* where posix_memalign() puts the address */
+	/* Where posix_memalign() puts the address; what munmap() releases. */
+	__u64 addr;
 	enum memop op;
 	__u32 __padding;
 };
@@ -68,6 +76,8 @@ struct call {
 struct thread {
 	struct call heap;
 	struct call mapping;
+	struct call remapping;
+	struct call unmapping;
 };
 
 /* It ends with the thread, even if that is killed in a call. */
@@ -85,7 +95,16 @@ static __always_inline struct call *call_of_thread(enum memop op, __u64 flags)
 
 	if (!thread)
 		return NULL;
-	return op == mmap ? &thread->mapping : &thread->heap;
+	switch (op) {
+	case mmap:
+		return &thread->mapping;
+	case mremap:
+		return &thread->remapping;
+	case munmap:
+		return &thread->unmapping;
+	default:
+		return &thread->heap;
+	}
 }
 
 /* No allocation takes as long: the return of such a call has been missed. */
@@ -126,28 +145,32 @@ static __always_inline int report(void *ctx, enum memop op, __u64 addr,
 	return 0;
 }
 
-/* realloc() gives back what is at @old. */
-static __always_inline int ask(struct pt_regs *ctx, enum memop op, __u64 size,
-			       __u64 old, __u64 memptr)
+/* Keeps a call until it returns.  False if it is of no interest. */
+static __always_inline bool begin_call(struct pt_regs *ctx, enum memop op,
+				       __u64 size, __u64 addr)
 {
 	struct call *call;
 
 	if (gadget_should_discard_data_current())
-		return 0;
+		return false;
 	call = call_of_thread(op, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
 		__gadget_count_lost(&events_lost_samples);
-		return 0;
+		return false;
 	}
 	if (serves(call, op, PT_REGS_SP(ctx)))
-		return 0;
+		return false;
 	call->sp = PT_REGS_SP(ctx);
 	call->started = bpf_ktime_get_ns();
 	call->size = size;
-	call->memptr = memptr;
+	call->addr = addr;
 	call->op = op;
-	if (old)
-		report(ctx, realloc_free, old, 0);
+	return true;
+}
+
+static __always_inline int ask(struct pt_regs *ctx, enum memop op, __u64 size)
+{
+	begin_call(ctx, op, size, 0);
 	return 0;
 }
 
@@ -177,19 +200,6 @@ static __always_inline int got(struct pt_regs *ctx, enum memop op)
 	return report(ctx, op, addr == MAP_FAILED ? 0 : addr, asked.size);
 }
 
-static __always_inline int give(struct pt_regs *ctx, enum memop op, __u64 addr,
-				__u64 size)
-{
-	struct call *call;
-
-	if (gadget_should_discard_data_current())
-		return 0;
-	call = call_of_thread(op, 0);
-	if (op == free && call && serves(call, op, PT_REGS_SP(ctx)))
-		return 0;
-	return report(ctx, op, addr, size);
-}
-
 #define ON_ENTRY(func) SEC("uprobe/libc:" #func)
 
 #define ON_RETURN(func)                           \
@@ -202,7 +212,7 @@ static __always_inline int give(struct pt_regs *ctx, enum memop op, __u64 addr,
 ON_ENTRY(malloc)
 int BPF_UPROBE(trace_malloc_e, __u64 size)
 {
-	return ask(ctx, malloc, size, 0, 0);
+	return ask(ctx, malloc, size);
 }
 ON_RETURN(malloc)
 
@@ -219,41 +229,77 @@ static __always_inline __u64 product(__u64 a, __u64 b)
 ON_ENTRY(calloc)
 int BPF_UPROBE(trace_calloc_e, __u64 count, __u64 size)
 {
-	return ask(ctx, calloc, product(count, size), 0, 0);
+	return ask(ctx, calloc, product(count, size));
 }
 ON_RETURN(calloc)
 
 ON_ENTRY(realloc)
 int BPF_UPROBE(trace_realloc_e, __u64 old, __u64 size)
 {
-	return ask(ctx, realloc, size, old, 0);
+	if (begin_call(ctx, realloc, size, 0) && old)
+		report(ctx, realloc_free, old, 0);
+	return 0;
 }
 ON_RETURN(realloc)
 
 ON_ENTRY(free)
 int BPF_UPROBE(trace_free_e, __u64 addr)
 {
-	return give(ctx, free, addr, 0);
+	struct call *call;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	call = call_of_thread(free, 0);
+	if (call && serves(call, free, PT_REGS_SP(ctx)))
+		return 0;
+	return report(ctx, free, addr, 0);
 }
 
 ON_ENTRY(mmap)
 int BPF_UPROBE(trace_mmap_e, __u64 hint, __u64 size)
 {
-	return ask(ctx, mmap, size, 0, 0);
+	return ask(ctx, mmap, size);
 }
 ON_RETURN(mmap)
 
 ON_ENTRY(munmap)
 int BPF_UPROBE(trace_munmap_e, __u64 addr, __u64 size)
 {
-	return give(ctx, munmap, addr, size);
+	if (begin_call(ctx, munmap, size, addr))
+		report(ctx, munmap, addr, size);
+	return 0;
 }
+
+SEC("uretprobe/libc:munmap")
+int BPF_URETPROBE(trace_munmap_x, int error)
+{
+	struct call asked;
+
+	if (!end_call(munmap, &asked) || !error)
+		return 0;
+	return report(ctx, munmap_failed, asked.addr, asked.size);
+}
+
+/*
+ * The whole of the old memory is released, and the whole of the new one handed
+ * out, also where they have pages in common.  Of nothing a second mapping is made.
+ */
+ON_ENTRY(mremap)
+int BPF_UPROBE(trace_mremap_e, __u64 old, __u64 old_size, __u64 size, int flags)
+{
+	if (begin_call(ctx, mremap, size, 0) && old_size &&
+	    !(flags & MREMAP_DONTUNMAP))
+		report(ctx, mremap_unmap, old, old_size);
+	return 0;
+}
+ON_RETURN(mremap)
 
 ON_ENTRY(posix_memalign)
 int BPF_UPROBE(trace_posix_memalign_e, __u64 memptr, __u64 alignment,
 	       __u64 size)
 {
-	return ask(ctx, posix_memalign, size, 0, memptr);
+	begin_call(ctx, posix_memalign, size, memptr);
+	return 0;
 }
 
 SEC("uretprobe/libc:posix_memalign")
@@ -265,35 +311,35 @@ int BPF_URETPROBE(trace_posix_memalign_x, int error)
 	if (!end_call(posix_memalign, &asked))
 		return 0;
 	if (!error)
-		bpf_probe_read_user(&addr, sizeof(addr), (void *)asked.memptr);
+		bpf_probe_read_user(&addr, sizeof(addr), (void *)asked.addr);
 	return report(ctx, posix_memalign, addr, asked.size);
 }
 
 ON_ENTRY(aligned_alloc)
 int BPF_UPROBE(trace_aligned_alloc_e, __u64 alignment, __u64 size)
 {
-	return ask(ctx, aligned_alloc, size, 0, 0);
+	return ask(ctx, aligned_alloc, size);
 }
 ON_RETURN(aligned_alloc)
 
 ON_ENTRY(memalign)
 int BPF_UPROBE(trace_memalign_e, __u64 alignment, __u64 size)
 {
-	return ask(ctx, memalign, size, 0, 0);
+	return ask(ctx, memalign, size);
 }
 ON_RETURN(memalign)
 
 ON_ENTRY(valloc)
 int BPF_UPROBE(trace_valloc_e, __u64 size)
 {
-	return ask(ctx, valloc, size, 0, 0);
+	return ask(ctx, valloc, size);
 }
 ON_RETURN(valloc)
 
 ON_ENTRY(pvalloc)
 int BPF_UPROBE(trace_pvalloc_e, __u64 size)
 {
-	return ask(ctx, pvalloc, size, 0, 0);
+	return ask(ctx, pvalloc, size);
 }
 ON_RETURN(pvalloc)
 

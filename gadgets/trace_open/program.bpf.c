@@ -27,23 +27,15 @@
 #define GADGET_NO_BUF_RESERVE
 #include <gadget/buffer.h>
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
 
 /* Most names are much shorter, and none costs more than its own length. */
 #define FNAME_MAX 512
-
-/* From the kernel's headers, which BTF doesn't have. */
-#define O_WRONLY	      00000001
-#define O_CREAT		      00000100
-#define O_TRUNC		      00001000
-#define __O_TMPFILE	      020000000
-#define S_IALLUGO	      07777
-#define EINTR		      4
-#define ERESTARTSYS	      512
-#define ERESTART_RESTARTBLOCK 516
 
 struct event {
 	gadget_timestamp timestamp_raw;
@@ -103,42 +95,11 @@ static __always_inline bool is_wanted(long ret)
 	return !gadget_should_discard_data_current();
 }
 
-/*
- * What the caller gets to see.  A call that a signal interrupted returns to the
- * kernel's own code first, which either repeats it (and then it returns here once
- * more) or makes that EINTR.
- */
-static __always_inline __u32 error_of(long ret)
-{
-	__u32 error = ret < 0 ? -ret : 0;
-
-	return error >= ERESTARTSYS && error <= ERESTART_RESTARTBLOCK ? EINTR :
-									error;
-}
-
 /* The mode is an argument only if a file may be created: else it's by chance. */
 static __always_inline __u32 mode_of(const struct open_call *call)
 {
 	return call->flags & (O_CREAT | __O_TMPFILE) ? call->mode & S_IALLUGO :
 						       0;
-}
-
-/* Returns the length of the name with its terminating zero. */
-static __always_inline __u32 read_fname(struct event *event, const char *fname)
-{
-	long len = bpf_probe_read_user_str(event->fname, FNAME_MAX, fname);
-	char last = '\0';
-
-	event->fname_truncated = false;
-	if (len < 1) {
-		event->fname[0] = '\0';
-		return 1;
-	}
-	if (len < FNAME_MAX)
-		return len;
-	bpf_probe_read_user(&last, sizeof(last), fname + FNAME_MAX - 1);
-	event->fname_truncated = last != '\0';
-	return FNAME_MAX;
 }
 
 static __always_inline void read_fpath(struct event *event, long ret)
@@ -161,14 +122,16 @@ static __always_inline int report(void *ctx, long ret,
 
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
 	gadget_process_populate(&event->proc);
-	event->error_raw = error_of(ret);
+	event->error_raw = gadget_error_of(ret);
 	event->fd = ret < 0 ? 0 : ret;
 	event->flags_raw = call->flags;
 	event->mode_raw = mode_of(call);
 
 	if (paths) /* the record goes on behind the name */
 		__builtin_memset(event->fname, 0, sizeof(event->fname));
-	size = offsetof(struct event, fname) + read_fname(event, call->fname);
+	size = offsetof(struct event, fname) +
+	       gadget_read_user_text(event->fname, FNAME_MAX, call->fname,
+				     &event->fname_truncated);
 	if (paths) {
 		read_fpath(event, ret);
 		size = sizeof(*event);
@@ -177,58 +140,14 @@ static __always_inline int report(void *ctx, long ret,
 	return 0;
 }
 
-/* What the numbers of the calls are, and where their arguments lie. */
-#if defined(__TARGET_ARCH_x86)
-#define NR_OPEN	     2
-#define NR_CREAT     85
-#define NR_OPENAT    257
-#define NR_OPENAT2   437
-#define NR32_OPEN    5
-#define NR32_CREAT   8
-#define NR32_OPENAT  295
-#define X32_CALL     0x40000000 /* set in numbers of that ABI, else the same */
-#define TS_COMPAT    0x0002
-#define CALL_NR(r)   ((__u32)(r)->orig_ax & ~X32_CALL)
-#define ARG(r, n)    __ARG##n(r)
-#define __ARG1(r)    (r)->di
-#define __ARG2(r)    (r)->si
-#define __ARG3(r)    (r)->dx
-#define __ARG4(r)    (r)->r10
-#define ARG32(r, n)  ((__u32)__ARG32_##n(r))
-#define __ARG32_1(r) (r)->bx
-#define __ARG32_2(r) (r)->cx
-#define __ARG32_3(r) (r)->dx
-#define __ARG32_4(r) (r)->si
-#elif defined(__TARGET_ARCH_arm64)
-/* It never had the older two.  The first argument is where the result goes. */
-#define NR_OPENAT      56
-#define NR_OPENAT2     437
-#define TIF_32BIT_MASK (1UL << 22)
-#define CALL_NR(r)     ((__u32)(r)->syscallno)
-#define ARG(r, n)      (r)->regs[(n) - 1]
-#else
-#error "the system calls of this architecture are not known here"
-#endif
-
 /*
  * Whether a number may be that of one of our calls, in any of the ABIs that the
  * machine has.  All other calls of the host end here.
  */
 static __always_inline bool may_be_open(__u32 nr)
 {
-	switch (nr) {
-#ifdef __TARGET_ARCH_x86
-	case NR_OPEN:
-	case NR_CREAT:
-	case NR32_OPEN:
-	case NR32_CREAT:
-	case NR32_OPENAT:
-#endif
-	case NR_OPENAT:
-	case NR_OPENAT2:
-		return true;
-	}
-	return false;
+	return gadget_may_be_call(nr, OPENAT) || gadget_may_be_call(nr, OPEN) ||
+	       gadget_may_be_call(nr, CREAT) || gadget_may_be_call(nr, OPENAT2);
 }
 
 static __always_inline void decode_openat(struct open_call *call, __u64 fname,
@@ -249,99 +168,49 @@ static __always_inline void decode_openat2(struct open_call *call, __u64 fname,
 }
 
 /* Returns whether the call is one of ours. */
-static __always_inline bool decode(struct open_call *call,
-				   const struct pt_regs *regs)
+static __always_inline bool decode(struct open_call *open,
+				   const struct gadget_call *call)
 {
-	switch (CALL_NR(regs)) {
-#ifdef __TARGET_ARCH_x86
-	case NR_OPEN:
-		decode_openat(call, ARG(regs, 1), ARG(regs, 2), ARG(regs, 3));
+	const __u64 *args = call->args;
+
+	switch (call->nr) {
+	case GADGET_NR_OPEN:
+		decode_openat(open, args[0], args[1], args[2]);
 		return true;
-	case NR_CREAT:
-		decode_openat(call, ARG(regs, 1), O_CREAT | O_WRONLY | O_TRUNC,
-			      ARG(regs, 2));
+	case GADGET_NR_CREAT:
+		decode_openat(open, args[0], O_CREAT | O_WRONLY | O_TRUNC,
+			      args[1]);
 		return true;
-#endif
-	case NR_OPENAT:
-		decode_openat(call, ARG(regs, 2), ARG(regs, 3), ARG(regs, 4));
+	case GADGET_NR_OPENAT:
+		decode_openat(open, args[1], args[2], args[3]);
 		return true;
-	case NR_OPENAT2:
-		decode_openat2(call, ARG(regs, 2), ARG(regs, 3));
+	case GADGET_NR_OPENAT2:
+		decode_openat2(open, args[1], args[2]);
 		return true;
 	}
 	return false;
 }
-
-#ifdef __TARGET_ARCH_x86
-/* The same for the calls of 32-bit programs. */
-static __always_inline bool decode32(struct open_call *call,
-				     const struct pt_regs *regs)
-{
-	switch (CALL_NR(regs)) {
-	case NR32_OPEN:
-		decode_openat(call, ARG32(regs, 1), ARG32(regs, 2),
-			      ARG32(regs, 3));
-		return true;
-	case NR32_CREAT:
-		decode_openat(call, ARG32(regs, 1),
-			      O_CREAT | O_WRONLY | O_TRUNC, ARG32(regs, 2));
-		return true;
-	case NR32_OPENAT:
-		decode_openat(call, ARG32(regs, 2), ARG32(regs, 3),
-			      ARG32(regs, 4));
-		return true;
-	case NR_OPENAT2:
-		decode_openat2(call, ARG32(regs, 2), ARG32(regs, 3));
-		return true;
-	}
-	return false;
-}
-
-static __always_inline bool is_compat(void)
-{
-	return bpf_get_current_task_btf()->thread_info.status & TS_COMPAT;
-}
-#else
-static __always_inline bool decode32(struct open_call *call,
-				     const struct pt_regs *regs)
-{
-	(void)call;
-	(void)regs;
-	return false;
-}
-
-/* The numbers of 32-bit programs would be taken for others. */
-static __always_inline bool is_compat(void)
-{
-	return bpf_get_current_task_btf()->thread_info.flags & TIF_32BIT_MASK;
-}
-#endif
 
 static __always_inline int trace_exit(void *ctx, const struct pt_regs *regs,
 				      long ret, enum room room)
 {
-	struct open_call call;
+	struct gadget_call call;
+	struct open_call open;
 
 	if (!is_wanted(ret))
 		return 0;
-	if (!(is_compat() ? decode32(&call, regs) : decode(&call, regs)))
+	gadget_get_call(regs, &call);
+	if (!decode(&open, &call))
 		return 0;
-	return report(ctx, ret, &call, room);
+	return report(ctx, ret, &open, room);
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(trace_open_exit, struct pt_regs *regs, long ret)
 {
-	if (!may_be_open(CALL_NR(regs)))
+	if (!may_be_open(gadget_raw_call_nr(regs)))
 		return 0;
 	return trace_exit(ctx, regs, ret, ROOM_EXIT);
-}
-
-/* The registers that the kernel saved when the call came in. */
-static __always_inline const struct pt_regs *caller_regs(void)
-{
-	return (const struct pt_regs *)bpf_task_pt_regs(
-		bpf_get_current_task_btf());
 }
 
 /* Where all calls come by, but openat2 only with arguments that make sense. */
@@ -349,32 +218,27 @@ SEC("fexit/do_sys_openat2")
 int BPF_PROG(trace_open_fexit, int dfd, const char *fname, struct open_how *how,
 	     long ret)
 {
-	const struct pt_regs *regs = caller_regs();
+	const struct pt_regs *regs = gadget_current_regs();
 
 	(void)dfd;
 	(void)fname;
 	(void)how;
-	if (CALL_NR(regs) == NR_OPENAT2)
+	if (gadget_raw_call_nr(regs) == GADGET_NR_OPENAT2)
 		return 0;
 	return trace_exit(ctx, regs, ret, ROOM_OPEN);
 }
 
 /* openat2 has the same number for 32-bit programs. */
 #if defined(__TARGET_ARCH_x86)
-#define SYS_OPENAT2   "fexit/__x64_sys_openat2"
-#define SYS32_OPENAT2 "fexit/__ia32_sys_openat2"
-
-SEC(SYS32_OPENAT2)
+SEC("fexit/__ia32_sys_openat2")
 int BPF_PROG(trace_open_fexit32_openat2, const struct pt_regs *regs, long ret)
 {
 	return trace_exit(ctx, regs, ret, ROOM32_OPENAT2);
 }
 GADGET_PREFER(trace_open_fexit32_openat2, trace_open_exit)
-#else
-#define SYS_OPENAT2 "fexit/__arm64_sys_openat2"
 #endif
 
-SEC(SYS_OPENAT2)
+SEC("fexit/" GADGET_SYSCALL_FUNCTION(openat2))
 int BPF_PROG(trace_open_fexit_openat2, const struct pt_regs *regs, long ret)
 {
 	return trace_exit(ctx, regs, ret, ROOM_OPENAT2);

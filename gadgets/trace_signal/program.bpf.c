@@ -18,11 +18,11 @@
 
 #include <gadget/buffer.h>
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
-
-#define EAGAIN 11
 
 /* Special values of a pointer to a siginfo. */
 #define SEND_SIG_NOINFO ((struct kernel_siginfo *)0)
@@ -134,20 +134,6 @@ static __always_inline bool is_wanted_signal(__u32 sig)
 	return target_signal == any || sig == (__u32)target_signal;
 }
 
-static __always_inline void fill_sender(struct gadget_process *proc)
-{
-	gadget_process_populate(proc);
-	if (!proc->mntns_id)
-		proc->mntns_id = gadget_get_kept_mntns_id(&exiting);
-}
-
-static __always_inline bool is_wanted_sender(const struct gadget_process *proc)
-{
-	return !gadget_should_discard_data(proc->mntns_id, proc->pid, proc->tid,
-					   proc->comm, proc->creds.uid,
-					   proc->creds.gid);
-}
-
 static __always_inline enum signal_code code_of(struct kernel_siginfo *info)
 {
 	if (info == SEND_SIG_NOINFO)
@@ -192,8 +178,8 @@ int BPF_PROG(trace_signal_sent, int sig, struct kernel_siginfo *info,
 	overflow = result == overflow_fail;
 	if (overflow ? is_kill(info, code) || ignore_failed : failed)
 		return 0;
-	fill_sender(&proc);
-	if (!is_wanted_sender(&proc))
+	gadget_process_populate_exiting(&proc, &exiting);
+	if (gadget_should_discard_process(&proc))
 		return 0;
 
 	event = gadget_reserve_buf(&events, sizeof(*event));
@@ -214,116 +200,37 @@ int BPF_PROG(trace_signal_sent, int sig, struct kernel_siginfo *info,
 	return 0;
 }
 
-/* What the numbers of the calls are, and where their arguments lie. */
-#if defined(__TARGET_ARCH_x86)
-#define NR_KILL		       62
-#define NR_TKILL	       200
-#define NR_TGKILL	       234
-#define NR_RT_SIGQUEUEINFO     129
-#define NR_RT_TGSIGQUEUEINFO   297
-#define NR_PIDFD_SEND_SIGNAL   424
-#define NR_X32_SIGQUEUEINFO    524 /* the others are the same */
-#define NR_X32_TGSIGQUEUEINFO  536
-#define X32_CALL	       0x40000000
-#define NR32_KILL	       37
-#define NR32_TKILL	       238
-#define NR32_TGKILL	       270
-#define NR32_RT_SIGQUEUEINFO   178
-#define NR32_RT_TGSIGQUEUEINFO 335
-#define TS_COMPAT	       0x0002
-#define CALL_NR(regs)	       ((__u32)(regs)->orig_ax & ~X32_CALL)
-#define ARG1(regs)	       (regs)->di
-#define ARG2(regs)	       (regs)->si
-#define ARG3(regs)	       (regs)->dx
-#define ARG32_1(regs)	       (regs)->bx
-#define ARG32_2(regs)	       (regs)->cx
-#define ARG32_3(regs)	       (regs)->dx
-#define IS_COMPAT(task)	       ((task)->thread_info.status & TS_COMPAT)
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_KILL		     129
-#define NR_TKILL	     130
-#define NR_TGKILL	     131
-#define NR_RT_SIGQUEUEINFO   138
-#define NR_RT_TGSIGQUEUEINFO 240
-#define NR_PIDFD_SEND_SIGNAL 424
-#define TIF_32BIT_MASK	     (1UL << 22)
-#define CALL_NR(regs)	     ((__u32)(regs)->syscallno)
-#define ARG1(regs)	     (regs)->orig_x0 /* x0 has the result */
-#define ARG2(regs)	     (regs)->regs[1]
-#define ARG3(regs)	     (regs)->regs[2]
-#define IS_COMPAT(task)	     ((task)->thread_info.flags & TIF_32BIT_MASK)
-#else
-#error "the system calls of this architecture are not known here"
-#endif
-
-static __always_inline bool set_call(struct kill_call *call, __s32 tpid,
+static __always_inline bool set_call(struct kill_call *kill, __s32 tpid,
 				     __s32 ttid, __u32 sig,
 				     enum signal_code code)
 {
-	call->tpid = tpid;
-	call->ttid = ttid;
-	call->sig = sig;
-	call->code = code;
+	kill->tpid = tpid;
+	kill->ttid = ttid;
+	kill->sig = sig;
+	kill->code = code;
 	return true;
 }
 
 /* Returns whether the call is one of ours. */
-static __always_inline bool decode(struct kill_call *call,
-				   const struct pt_regs *regs)
+static __always_inline bool decode(struct kill_call *kill,
+				   const struct gadget_call *call)
 {
-	switch (CALL_NR(regs)) {
-	case NR_KILL:
-		return set_call(call, ARG1(regs), 0, ARG2(regs), SI_USER);
-	case NR_TKILL:
-		return set_call(call, ARG1(regs), ARG1(regs), ARG2(regs),
-				SI_TKILL);
-	case NR_TGKILL:
-		return set_call(call, ARG1(regs), ARG2(regs), ARG3(regs),
-				SI_TKILL);
-#ifdef NR_X32_SIGQUEUEINFO
-	case NR_X32_SIGQUEUEINFO:
-#endif
-	case NR_RT_SIGQUEUEINFO:
-		return set_call(call, ARG1(regs), 0, ARG2(regs), SI_QUEUE);
-#ifdef NR_X32_TGSIGQUEUEINFO
-	case NR_X32_TGSIGQUEUEINFO:
-#endif
-	case NR_RT_TGSIGQUEUEINFO:
-		return set_call(call, ARG1(regs), ARG2(regs), ARG3(regs),
-				SI_QUEUE);
-	case NR_PIDFD_SEND_SIGNAL: /* a descriptor says to whom */
-		return set_call(call, 0, 0, ARG2(regs), SI_USER);
-	}
-	return false;
-}
+	const __u64 *args = call->args;
 
-/* The same for the calls of 32-bit programs, whose numbers are others. */
-static __always_inline bool decode32(struct kill_call *call,
-				     const struct pt_regs *regs)
-{
-#ifndef NR32_KILL
-	(void)call;
-	(void)regs;
-#else
-	switch (CALL_NR(regs)) {
-	case NR32_KILL:
-		return set_call(call, ARG32_1(regs), 0, ARG32_2(regs), SI_USER);
-	case NR32_TKILL:
-		return set_call(call, ARG32_1(regs), ARG32_1(regs),
-				ARG32_2(regs), SI_TKILL);
-	case NR32_TGKILL:
-		return set_call(call, ARG32_1(regs), ARG32_2(regs),
-				ARG32_3(regs), SI_TKILL);
-	case NR32_RT_SIGQUEUEINFO:
-		return set_call(call, ARG32_1(regs), 0, ARG32_2(regs),
-				SI_QUEUE);
-	case NR32_RT_TGSIGQUEUEINFO:
-		return set_call(call, ARG32_1(regs), ARG32_2(regs),
-				ARG32_3(regs), SI_QUEUE);
-	case NR_PIDFD_SEND_SIGNAL:
-		return set_call(call, 0, 0, ARG32_2(regs), SI_USER);
+	switch (call->nr) {
+	case GADGET_NR_KILL:
+		return set_call(kill, args[0], 0, args[1], SI_USER);
+	case GADGET_NR_TKILL:
+		return set_call(kill, args[0], args[0], args[1], SI_TKILL);
+	case GADGET_NR_TGKILL:
+		return set_call(kill, args[0], args[1], args[2], SI_TKILL);
+	case GADGET_NR_RT_SIGQUEUEINFO:
+		return set_call(kill, args[0], 0, args[1], SI_QUEUE);
+	case GADGET_NR_RT_TGSIGQUEUEINFO:
+		return set_call(kill, args[0], args[1], args[2], SI_QUEUE);
+	case GADGET_NR_PIDFD_SEND_SIGNAL: /* a descriptor says to whom */
+		return set_call(kill, 0, 0, args[1], SI_USER);
 	}
-#endif
 	return false;
 }
 
@@ -335,16 +242,17 @@ static __noinline int report_failure(void *ctx, const struct pt_regs *regs,
 				     long ret)
 {
 	struct gadget_process proc;
-	struct kill_call call = {};
+	struct kill_call kill = {};
+	struct gadget_call call;
 	struct event *event;
 
-	if (!(IS_COMPAT(bpf_get_current_task_btf()) ? decode32(&call, regs) :
-						      decode(&call, regs)))
+	gadget_get_call(regs, &call);
+	if (!decode(&kill, &call))
 		return 0;
-	if (!is_wanted_signal(call.sig))
+	if (!is_wanted_signal(kill.sig))
 		return 0;
 	gadget_process_populate(&proc);
-	if (!is_wanted_sender(&proc))
+	if (gadget_should_discard_process(&proc))
 		return 0;
 
 	event = gadget_reserve_buf(&events, sizeof(*event));
@@ -353,13 +261,13 @@ static __noinline int report_failure(void *ctx, const struct pt_regs *regs,
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
 	event->proc = proc;
 	__builtin_memset(event->tcomm, 0, sizeof(event->tcomm));
-	event->tpid = call.tpid;
-	event->ttid = call.ttid;
-	event->sig_raw = call.sig;
+	event->tpid = kill.tpid;
+	event->ttid = kill.ttid;
+	event->sig_raw = kill.sig;
 	event->error_raw = -ret;
-	event->code_raw = call.code;
+	event->code_raw = kill.code;
 	event->result_raw = not_sent;
-	event->group = call.ttid == 0;
+	event->group = kill.ttid == 0;
 	__builtin_memset(event->__padding, 0, sizeof(event->__padding));
 	gadget_submit_buf(ctx, &events, event, sizeof(*event));
 	return 0;

@@ -29,27 +29,14 @@
 
 #include <gadget/buffer.h>
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
 
-/* From the kernel's headers, which BTF doesn't have. */
-#define AF_INET		      2
-#define AF_INET6	      10
-#define S_IFMT		      0170000
-#define S_IFSOCK	      0140000
-#define SHUTDOWN_MASK	      3
-#define EINTR		      4
-#define EAGAIN		      11
-#define ECONNABORTED	      103
-#define EISCONN		      106
-#define EALREADY	      114
-#define EINPROGRESS	      115
-#define ERESTARTSYS	      512
-#define ERESTART_RESTARTBLOCK 516
-#define PF_IO_WORKER	      0x00000010
-#define PF_KTHREAD	      0x00200000
+#define SHUTDOWN_MASK 3 /* from the kernel's headers */
 
 #define NO_FD (-1)
 
@@ -134,72 +121,8 @@ static __always_inline bool is_wanted_type(enum tcp_event_type type)
 
 static __always_inline void fill_process(struct gadget_process *proc)
 {
-	gadget_process_populate(proc);
-	if (!proc->mntns_id)
-		proc->mntns_id = gadget_get_kept_mntns_id(&exiting);
+	gadget_process_populate_exiting(proc, &exiting);
 }
-
-static __always_inline bool is_wanted_process(const struct gadget_process *proc)
-{
-	return !gadget_should_discard_data(proc->mntns_id, proc->pid, proc->tid,
-					   proc->comm, proc->creds.uid,
-					   proc->creds.gid);
-}
-
-/* The system calls of processes: their numbers, and where arguments lie. */
-#if defined(__TARGET_ARCH_x86)
-#define NR_CLOSE	3
-#define NR_CONNECT	42
-#define NR_ACCEPT	43
-#define NR_SENDTO	44
-#define NR_SENDMSG	46
-#define NR_SHUTDOWN	48
-#define NR_ACCEPT4	288
-#define NR_SENDMMSG	307
-#define NR_X32_SENDMSG	518 /* the others are the same */
-#define NR_X32_SENDMMSG 538
-#define NR32_CLOSE	6
-#define NR32_SOCKETCALL 102
-#define NR32_SENDMMSG	345
-#define NR32_CONNECT	362
-#define NR32_ACCEPT4	364
-#define NR32_SENDTO	369
-#define NR32_SENDMSG	370
-#define NR32_SHUTDOWN	373
-#define X32_CALL	0x40000000
-#define TS_COMPAT	0x0002
-#define CALL_NR(regs)	((__u32)(regs)->orig_ax & ~X32_CALL)
-#define ARG1(regs)	(regs)->di
-#define ARG2(regs)	(regs)->si
-#define ARG32_1(regs)	((__u32)(regs)->bx)
-#define ARG32_2(regs)	((__u32)(regs)->cx)
-#define IS_COMPAT(task) ((task)->thread_info.status & TS_COMPAT)
-#elif defined(__TARGET_ARCH_arm64)
-#define NR_CLOSE	57
-#define NR_ACCEPT	202
-#define NR_CONNECT	203
-#define NR_SENDTO	206
-#define NR_SHUTDOWN	210
-#define NR_SENDMSG	211
-#define NR_ACCEPT4	242
-#define NR_SENDMMSG	269
-#define TIF_32BIT_MASK	(1UL << 22)
-#define CALL_NR(regs)	((__u32)(regs)->syscallno)
-#define ARG1(regs)	(regs)->orig_x0 /* x0 has the result */
-#define ARG2(regs)	(regs)->regs[1]
-#define IS_COMPAT(task) ((task)->thread_info.flags & TIF_32BIT_MASK)
-#else
-#error "the system calls of this architecture are not known here"
-#endif
-
-/* The calls of the multiplexer that 32-bit programs may use. */
-#define SOCKETCALL_CONNECT  3
-#define SOCKETCALL_ACCEPT   5
-#define SOCKETCALL_SENDTO   11
-#define SOCKETCALL_SHUTDOWN 13
-#define SOCKETCALL_SENDMSG  16
-#define SOCKETCALL_ACCEPT4  18
-#define SOCKETCALL_SENDMMSG 20
 
 enum call_kind {
 	CALL_OTHER,
@@ -219,100 +142,29 @@ struct socket_call {
 static __always_inline enum call_kind kind_of_call(__u32 nr)
 {
 	switch (nr) {
-	case NR_CONNECT:
+	case GADGET_NR_CONNECT:
 		return CALL_CONNECT;
-	case NR_ACCEPT:
-	case NR_ACCEPT4:
+	case GADGET_NR_ACCEPT:
+	case GADGET_NR_ACCEPT4:
 		return CALL_ACCEPT;
-	case NR_SENDTO:
-	case NR_SENDMSG:
-	case NR_SENDMMSG:
-#ifdef NR_X32_SENDMSG
-	case NR_X32_SENDMSG:
-	case NR_X32_SENDMMSG:
-#endif
+	case GADGET_NR_SENDTO:
+	case GADGET_NR_SENDMSG:
+	case GADGET_NR_SENDMMSG:
 		return CALL_SEND;
-	case NR_CLOSE:
-	case NR_SHUTDOWN:
+	case GADGET_NR_CLOSE:
+	case GADGET_NR_SHUTDOWN:
 		return CALL_END;
 	}
 	return CALL_OTHER;
 }
 
-#ifdef NR32_SOCKETCALL
-static __always_inline enum call_kind kind_of_call32(__u32 nr)
+static __always_inline void decode(struct socket_call *socket,
+				   struct gadget_call *call)
 {
-	switch (nr) {
-	case NR32_CONNECT:
-		return CALL_CONNECT;
-	case NR32_ACCEPT4:
-		return CALL_ACCEPT;
-	case NR32_SENDTO:
-	case NR32_SENDMSG:
-	case NR32_SENDMMSG:
-		return CALL_SEND;
-	case NR32_CLOSE:
-	case NR32_SHUTDOWN:
-		return CALL_END;
-	}
-	return CALL_OTHER;
-}
-
-static __always_inline enum call_kind kind_of_socketcall(__u32 nr)
-{
-	switch (nr) {
-	case SOCKETCALL_CONNECT:
-		return CALL_CONNECT;
-	case SOCKETCALL_ACCEPT:
-	case SOCKETCALL_ACCEPT4:
-		return CALL_ACCEPT;
-	case SOCKETCALL_SENDTO:
-	case SOCKETCALL_SENDMSG:
-	case SOCKETCALL_SENDMMSG:
-		return CALL_SEND;
-	case SOCKETCALL_SHUTDOWN:
-		return CALL_END;
-	}
-	return CALL_OTHER;
-}
-
-/* Of the calls of 32-bit programs. */
-static __always_inline void decode32(struct socket_call *call,
-				     const struct pt_regs *regs)
-{
-	__u32 args[2] = {};
-
-	if (CALL_NR(regs) != NR32_SOCKETCALL) {
-		call->kind = kind_of_call32(CALL_NR(regs));
-		call->fd = ARG32_1(regs);
-		call->addr = (const void *)(__u64)ARG32_2(regs);
-		return;
-	}
-	bpf_probe_read_user(args, sizeof(args),
-			    (const void *)(__u64)ARG32_2(regs));
-	call->kind = kind_of_socketcall(ARG32_1(regs));
-	call->fd = args[0];
-	call->addr = (const void *)(__u64)args[1];
-}
-#else
-static __always_inline void decode32(struct socket_call *call,
-				     const struct pt_regs *regs)
-{
-	(void)regs;
-	call->kind = CALL_OTHER;
-}
-#endif
-
-static __always_inline void decode(struct socket_call *call,
-				   const struct pt_regs *regs)
-{
-	if (IS_COMPAT(bpf_get_current_task_btf())) {
-		decode32(call, regs);
-		return;
-	}
-	call->kind = kind_of_call(CALL_NR(regs));
-	call->fd = ARG1(regs);
-	call->addr = (const void *)ARG2(regs);
+	gadget_resolve_socketcall(call);
+	socket->kind = kind_of_call(call->nr);
+	socket->fd = call->args[0];
+	socket->addr = (const void *)call->args[1];
 }
 
 /*
@@ -321,16 +173,13 @@ static __always_inline void decode(struct socket_call *call,
  */
 static __always_inline __s32 current_fd(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct socket_call call;
+	struct socket_call socket;
+	struct gadget_call call;
 
-	if (!bpf_core_enum_value_exists(enum bpf_func_id,
-					BPF_FUNC_task_pt_regs))
+	if (!gadget_get_current_call(&call))
 		return NO_FD;
-	if (task->flags & (PF_KTHREAD | PF_IO_WORKER))
-		return NO_FD;
-	decode(&call, (const struct pt_regs *)bpf_task_pt_regs(task));
-	return call.kind == CALL_OTHER ? NO_FD : call.fd;
+	decode(&socket, &call);
+	return socket.kind == CALL_OTHER ? NO_FD : socket.fd;
 }
 
 static __always_inline void fill_endpoints(struct event *event,
@@ -425,7 +274,7 @@ static __always_inline void start_connect(struct sock *sk)
 	bpf_map_delete_elem(&reported, &address);
 	bpf_sk_storage_delete(&pending, sk);
 	fill_process(&proc);
-	if (!is_wanted_process(&proc))
+	if (gadget_should_discard_process(&proc))
 		return;
 	p = get_pending(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!p) {
@@ -485,7 +334,7 @@ static __always_inline void report_close(void *ctx, const struct sock *sk,
 {
 	struct event *event;
 
-	if (!is_wanted_process(proc))
+	if (gadget_should_discard_process(proc))
 		return;
 	event = begin_event(close, proc, sk);
 	if (!event)
@@ -582,8 +431,7 @@ static __always_inline struct sock *tcp_socket_of(int fd)
 	struct sock *sk;
 	__u16 family;
 
-	if (!file ||
-	    (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!file || gadget_get_file_type(file) != S_IFSOCK)
 		return NULL;
 	socket = BPF_CORE_READ(file, private_data);
 	sk = BPF_CORE_READ(socket, sk);
@@ -602,10 +450,9 @@ static __always_inline bool is_no_failure(long ret)
 	case EISCONN:
 	case EALREADY:
 	case EINPROGRESS:
-	case ERESTARTSYS ... ERESTART_RESTARTBLOCK:
 		return true;
 	}
-	return ret >= 0;
+	return ret >= 0 || gadget_is_restart(ret);
 }
 
 static __always_inline void
@@ -668,36 +515,30 @@ static __noinline int report_call(void *ctx, const struct pt_regs *regs,
 				  long ret)
 {
 	struct gadget_process proc;
-	struct socket_call call;
+	struct socket_call socket;
+	struct gadget_call call;
 
-	decode(&call, regs);
-	if (!is_wanted_call(call.kind, ret))
+	gadget_get_call(regs, &call);
+	decode(&socket, &call);
+	if (!is_wanted_call(socket.kind, ret))
 		return 0;
 	fill_process(&proc);
-	if (!is_wanted_process(&proc))
+	if (gadget_should_discard_process(&proc))
 		return 0;
-	if (call.kind == CALL_CONNECT)
-		report_failed_connect(ctx, &call, &proc, ret);
+	if (socket.kind == CALL_CONNECT)
+		report_failed_connect(ctx, &socket, &proc, ret);
 	else
-		report_accept(ctx, &call, &proc, ret);
+		report_accept(ctx, &socket, &proc, ret);
 	return 0;
 }
 
 /* Whether a number may be that of connect or accept, in any ABI. */
 static __always_inline bool may_be_wanted(__u32 nr)
 {
-	switch (nr) {
-#ifdef NR32_SOCKETCALL
-	case NR32_SOCKETCALL:
-	case NR32_CONNECT:
-	case NR32_ACCEPT4:
-#endif
-	case NR_CONNECT:
-	case NR_ACCEPT:
-	case NR_ACCEPT4:
-		return true;
-	}
-	return false;
+	return gadget_may_be_call(nr, CONNECT) ||
+	       gadget_may_be_call(nr, ACCEPT) ||
+	       gadget_may_be_call(nr, ACCEPT4) ||
+	       gadget_may_be_call(nr, SOCKETCALL);
 }
 
 SEC("tp_btf/sys_exit")
@@ -706,7 +547,7 @@ int BPF_PROG(trace_tcp_call, struct pt_regs *regs, long ret)
 	/* Few words, so that the loader sees that nothing is left. */
 	if (close_only && !connect_only && !accept_only)
 		return 0;
-	if (!may_be_wanted(CALL_NR(regs)))
+	if (!may_be_wanted(gadget_raw_call_nr(regs)))
 		return 0;
 	return report_call(ctx, regs, ret);
 }

@@ -110,4 +110,17 @@ static __always_inline void gadget_process_populate(struct gadget_process *p)
 		__gadget_process_from_helpers(p);
 }
 
+/*
+ * gadget_process_populate_exiting: the same for gadgets with events of the time after a
+ * thread has given up its namespaces.
+ * @exiting: a GADGET_EXITING_MAP
+ */
+static __always_inline void
+gadget_process_populate_exiting(struct gadget_process *p, void *exiting)
+{
+	gadget_process_populate(p);
+	if (!p->mntns_id)
+		p->mntns_id = gadget_get_kept_mntns_id(exiting);
+}
+
 #endif /* __GADGET_COMMON_H */

@@ -27,8 +27,11 @@
  */
 #define GADGET_PATH_MAX 512
 
-/* How many steps up a walk takes; what lies above is lost like that above. */
-#define __GADGET_PATH_DEPTH 128
+/*
+ * How many steps up a walk takes: one for each name, of which two bytes are the least that
+ * it takes up, and one for each mount.  What lies above is lost like that above.
+ */
+#define __GADGET_PATH_DEPTH (GADGET_PATH_MAX / 2 + 32)
 
 /* NAME_MAX: no directory entry has a longer name. */
 #define __GADGET_PATH_NAME 255

@@ -131,19 +131,61 @@ func TestPathLengths(t *testing.T) {
 		}
 		mkdir(t, filepath.Dir(path))
 		fd := open(t, path, unix.O_CREAT)
-		got := text(t, coll, "fd_path", uint64(fd))
-		if got == path && length < pathMax-len("...") {
-			continue
-		}
-		// Whole names, and as many as there is place for.
-		end, cut := strings.CutPrefix(got, "...")
-		rest := strings.TrimSuffix(path, end)
-		lost := rest[strings.LastIndex(rest, "/")+1:]
-		if !cut || !strings.HasSuffix(path, end) || !strings.HasPrefix(end, "/") ||
-			len(got)+len("/")+len(lost) < pathMax {
-			t.Errorf("%d bytes: got %q", length, got)
-		}
+		checkPath(t, coll, fd, cutPath(path))
 	}
+}
+
+// cutPath is what is told of a path that is too long: whole names, as many as there is place for.
+func cutPath(path string) string {
+	const mark = "..."
+	if len(path) <= pathMax-1-len(mark) {
+		return path
+	}
+	end := path[len(path)-(pathMax-1-len(mark)):]
+	return mark + end[strings.Index(end, "/"):]
+}
+
+// Directories that are as deep as a path that fits can be, and deeper ones. There are files at all depths,
+// so that each length of a path is there.
+func TestDeepPaths(t *testing.T) {
+	coll := load(t, parse(t, "filesystem"), nil)
+	inMounts(t, func(t *testing.T) {
+		const base = "/mnt"
+		mount(t, "tmpfs", base, "tmpfs", 0, "")
+		defer unix.Unmount(base, unix.MNT_DETACH)
+		for _, depth := range []int{30, 60, 100, 127, 128, 129, 200, 240, 250, 251, 252, 253, 254, 300, 600} {
+			dir := mkdir(t, base+strings.Repeat("/d", depth))
+			for _, name := range []string{"f", "ff", "file"} {
+				path := dir + "/" + name
+				fd := open(t, path, unix.O_CREAT)
+				if got := fdLink(t, fd); got != path {
+					t.Fatalf("depth %d: the kernel says %q", depth, got)
+				}
+				checkPath(t, coll, fd, cutPath(path))
+			}
+		}
+	})
+}
+
+// Each mount is a step up, too. The walk takes a few more of these than there is place for names.
+func TestPathsAcrossManyMounts(t *testing.T) {
+	coll := load(t, parse(t, "filesystem"), nil)
+	inMounts(t, func(t *testing.T) {
+		path := "/mnt"
+		for range 100 {
+			mount(t, "tmpfs", path, "tmpfs", 0, "")
+			path += "/m"
+		}
+		fd := open(t, path, unix.O_CREAT)
+		checkPath(t, coll, fd, path)
+		deep := mkdir(t, filepath.Dir(path)+strings.Repeat("/d", 130)) // 230 names, 100 mounts
+		fd = open(t, deep+"/f", unix.O_CREAT)
+		got := text(t, coll, "fd_path", uint64(fd))
+		if end, cut := strings.CutPrefix(got, "..."); !cut || !strings.HasSuffix(deep+"/f", end) || strings.Count(end, "/") < 200 {
+			t.Errorf("%q is no end of %q", got, deep)
+		}
+		unix.Unmount("/mnt", unix.MNT_DETACH)
+	})
 }
 
 // What has no place in a directory.

@@ -96,6 +96,15 @@ static __always_inline bool gadget_should_discard_data(
 	       gadget_should_discard_mntns_id(mntns_id);
 }
 
+/* gadget_should_discard_process: the same for what an event says of its process. */
+static __always_inline bool
+gadget_should_discard_process(const struct gadget_process *proc)
+{
+	return gadget_should_discard_data(proc->mntns_id, proc->pid, proc->tid,
+					  proc->comm, proc->creds.uid,
+					  proc->creds.gid);
+}
+
 #ifndef __GADGET_USER_TYPES
 
 static __always_inline bool __gadget_should_discard_current_ids(void)

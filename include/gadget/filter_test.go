@@ -100,9 +100,9 @@ func each(t *testing.T, coll *ebpf.Collection, field string, s subject) bool {
 	return run(t, coll.Programs[field], arg) == 1
 }
 
-func data(t *testing.T, coll *ebpf.Collection, s subject) bool {
+func data(t *testing.T, coll *ebpf.Collection, prog string, s subject) bool {
 	t.Helper()
-	return run(t, coll.Programs["data"], s.mntns, uint64(s.pid), uint64(s.tid), uint64(s.uid), uint64(s.gid)) == 1
+	return run(t, coll.Programs[prog], s.mntns, uint64(s.pid), uint64(s.tid), uint64(s.uid), uint64(s.gid)) == 1
 }
 
 func TestFilters(t *testing.T) {
@@ -111,8 +111,10 @@ func TestFilters(t *testing.T) {
 	for _, tt := range filterTests {
 		t.Run(tt.name, func(t *testing.T) {
 			coll := loadFilter(t, tt.want, someone)
-			if got := data(t, coll, someone); got != tt.discard {
-				t.Errorf("data: discard is %v", got)
+			for _, prog := range []string{"data", "process"} {
+				if got := data(t, coll, prog, someone); got != tt.discard {
+					t.Errorf("%s: discard is %v", prog, got)
+				}
 			}
 			if got := run(t, coll.Programs["data_by_skb"]) == 1; got != tt.discard {
 				t.Errorf("data_by_skb: discard is %v", got)

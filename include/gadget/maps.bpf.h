@@ -36,4 +36,20 @@ bpf_map_lookup_or_try_init(void *map, const void *key, const void *init)
 	return bpf_map_lookup_elem(map, key);
 }
 
+/*
+ * gadget_map_take: copies the value of @key and removes it from a hash map: what a
+ * program at a function's entry has left for the one at its return.  False if there is
+ * none.
+ * @to: a variable of the value's type; its address
+ */
+#define gadget_map_take(map, key, to)                                   \
+	({                                                              \
+		__typeof__(to) __found = bpf_map_lookup_elem(map, key); \
+		if (__found) {                                          \
+			*(to) = *__found;                               \
+			bpf_map_delete_elem(map, key);                  \
+		}                                                       \
+		__found != NULL;                                        \
+	})
+
 #endif /* __GADGET_MAPS_BPF_H */

@@ -75,3 +75,20 @@ func checkCount(t *testing.T, counts *ebpf.Map, key, want uint64) {
 		t.Errorf("key %d: %d, %v; want %d", key, got, err, want)
 	}
 }
+
+// What is taken is gone; what is not there leaves the variable as it is.
+func TestMapTake(t *testing.T) {
+	requireKernel(t)
+	coll := load(t, parse(t, "maps"), nil)
+	run(t, coll.Programs["count"], 5, 41)
+	run(t, coll.Programs["count"], 6, 50)
+	for _, tt := range []struct {
+		key, taken uint64
+		found      uint32
+	}{{5, 42, 1}, {5, 0, 0}, {6, 51, 1}, {7, 0, 0}} {
+		found := run(t, coll.Programs["take"], tt.key)
+		if taken := get[uint64](t, coll, "taken"); found != tt.found || taken != tt.taken {
+			t.Errorf("key %d: took %d, %d; want %d, %d", tt.key, found, taken, tt.found, tt.taken)
+		}
+	}
+}

@@ -187,6 +187,24 @@ func TestMntnsID(t *testing.T) {
 	}
 }
 
+// A thread that has its namespaces is in that one, whatever was kept; for one that has given them up see
+// the live tests of trace_signal and trace_tcp.
+func TestProcessPopulateExiting(t *testing.T) {
+	requireKernel(t)
+	coll := load(t, parse(t, "process"), nil)
+	onOwnThread(func() {
+		run(t, coll.Programs["keep_mntns"])
+		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
+			t.Error(err)
+			return
+		}
+		got, want := populated(t, coll, "populate_exiting"), populated(t, coll, "populate")
+		if got != want || got.MntnsID != ownMntns(t) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
 // What was kept stays, whatever becomes of the thread's namespaces, and is the thread's alone.
 func TestKeptMntnsID(t *testing.T) {
 	requireKernel(t)

@@ -50,7 +50,7 @@ func Gizmo() *Rules {
 			"internal/digits":     0,
 			"internal/int80":      0,
 
-			"gadgets/internal/workload": 0, // for the workloads of all gadgets
+			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},
 		Families:     []string{"stage", "sink", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},

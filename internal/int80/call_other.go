@@ -5,6 +5,8 @@
 
 package int80
 
+import "errors"
+
 const mapLow = 0
 
 // Call must not be called.
@@ -12,5 +14,4 @@ func Call(_, _, _, _, _, _ uintptr) uintptr {
 	panic("int80: this architecture has no such calls; ask Available first")
 }
 
-// Available reports that the kernel does not take such calls.
-func Available() bool { return false }
+func try() error { return errors.New("this architecture has no such calls") }

@@ -12,14 +12,22 @@ package int80
 
 import (
 	"errors"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
+// Available returns nil if the kernel takes the calls of 32-bit programs, or else why not. It finds
+// out by trying, once, in a child process: machines differ whose kernels are configured alike. The
+// child has what this process has open for as long as that takes, and tells of its end by no signal.
+func Available() error { return tried() }
+
+var tried = sync.OnceValue(try)
+
 // With calls do, but only where the kernel takes the calls of 32-bit programs: elsewhere it does
 // nothing. The memory is do's until it returns.
 func With(do func(*LowMemory) error) (err error) {
-	if !Available() {
+	if Available() != nil {
 		return nil
 	}
 	low, err := newLowMemory()

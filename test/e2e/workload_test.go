@@ -65,6 +65,9 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 		wl.ready = strings.IndexByte(wl.out.String(), '\n') + 1
 		return wl.ready > 0
 	})
+	if text := wl.err.String(); text != "" {
+		t.Logf("standard error of the workload: %s", text)
+	}
 	if err := json.Unmarshal([]byte(wl.out.String()[:wl.ready]), wl); err != nil {
 		t.Fatalf("the workload's first line: %v", err)
 	}

@@ -35,7 +35,12 @@ func AtOnce[E any](tasks ...Task[E]) Task[E] {
 		var wg sync.WaitGroup
 		events, errs := make([][]E, len(tasks)), make([]error, len(tasks))
 		for i, task := range tasks {
-			wg.Go(func() { events[i], errs[i] = task() })
+			wg.Go(func() {
+				errs[i] = try(func() (err error) {
+					events[i], err = task()
+					return err
+				})
+			})
 		}
 		wg.Wait()
 		if err := errors.Join(errs...); err != nil {
@@ -43,4 +48,13 @@ func AtOnce[E any](tasks ...Task[E]) Task[E] {
 		}
 		return slices.Concat(events...), nil
 	}
+}
+
+// Times is AtOnce for n tasks that differ in a number.
+func Times[E any](n int, task func(i int) Task[E]) Task[E] {
+	tasks := make([]Task[E], n)
+	for i := range tasks {
+		tasks[i] = task(i)
+	}
+	return AtOnce(tasks...)
 }

@@ -50,3 +50,11 @@ func TestAtOnce(t *testing.T) {
 		t.Errorf("got %v, %v", got, err)
 	}
 }
+
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	got, err := Times(3, func(i int) Task[int] { return just(i, 10*i) })()
+	if want := []int{0, 0, 1, 10, 2, 20}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v; want %v", got, err, want)
+	}
+}

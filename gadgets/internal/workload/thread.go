@@ -31,7 +31,7 @@ func OnThread[E any](comm string, do func(*Thread[E]) error) Task[E] {
 			runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 			err := t.begin(comm)
 			if err == nil {
-				err = do(t)
+				err = try(func() error { return do(t) })
 			}
 			done <- err
 		}()
@@ -75,6 +75,19 @@ func (t *Thread[E]) BecomeNobody() error {
 	}
 	t.Proc.Creds = Creds{UID: nobody, GID: nobody}
 	return nil
+}
+
+// OwnMounts puts the thread into a mount namespace of its own. What is mounted there is seen nowhere else.
+func (t *Thread[E]) OwnMounts() error {
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("leave the mount namespace: %w", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("keep mounts from others: %w", err)
+	}
+	var err error
+	t.Proc.MntnsID, err = Namespace("/proc/thread-self/ns/mnt")
+	return err
 }
 
 // OwnNetwork puts the thread into a network namespace of its own, in which there is only a loopback

@@ -138,6 +138,33 @@ func TestBecomeNobody(t *testing.T) {
 	}
 }
 
+func TestOwnMounts(t *testing.T) {
+	t.Parallel()
+	kerneltest.RequireRoot(t)
+	dir := t.TempDir()
+	var inOwn func(th *Thread[int]) error
+	inOwn = func(th *Thread[int]) error {
+		if th.Proc.TID == th.Proc.PID { // it does not end, and other tests look at it
+			_, err := OnThread("mounts", inOwn)()
+			return err
+		}
+		outside := th.Proc.MntnsID
+		if err := th.OwnMounts(); err != nil {
+			return err
+		}
+		if now, err := Namespace("/proc/thread-self/ns/mnt"); err != nil || now != th.Proc.MntnsID || now == outside {
+			t.Errorf("namespace %d, was %d, is said to be %d (%v)", now, outside, th.Proc.MntnsID, err)
+		}
+		return unix.Mount("test", dir, "tmpfs", 0, "")
+	}
+	if _, err := OnThread("mounts", inOwn)(); err != nil {
+		t.Error(err)
+	}
+	if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(mounts), dir) {
+		t.Errorf("what the thread has mounted is seen by others, too, or %v", err)
+	}
+}
+
 func TestOwnNetwork(t *testing.T) {
 	t.Parallel()
 	kerneltest.RequireRoot(t)

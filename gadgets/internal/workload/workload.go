@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package workload has what the workloads of all gadgets share: their side of the protocol that the
-// documentation of package test/e2e describes, threads with known names to cause events on, and the
-// parts that many events have, a process and an endpoint.
+// documentation of package test/e2e describes, threads with known names to cause events on, calls as
+// 32-bit programs make them, and the parts that many events have: a process, an endpoint, an error.
 //
 // A workload prepares, and then calls [Cause] or, for a snapshot, [Show]:
 //
@@ -15,6 +15,8 @@
 //			workload.OnThread("failures", makeBadCalls),
 //		))
 //	}
+//
+// What cannot go on says so by [Check], [Must] or [Want], as tests do, and the workload ends with the error.
 //
 // The type parameter E of the functions is the workload's own type for an expected event: a struct
 // that is written to JSON as gizmo writes the event.
@@ -38,7 +40,7 @@ func Main(run func(dir string) error) {
 		flag.PrintDefaults()
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0)); err != nil {
+	if err := try(func() error { return run(flag.Arg(0)) }); err != nil {
 		fmt.Fprintln(os.Stderr, "workload:", err)
 		os.Exit(1)
 	}

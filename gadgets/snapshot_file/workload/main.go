@@ -11,7 +11,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strconv"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -20,17 +19,7 @@ import (
 func main() { workload.Main(run) }
 
 func run(dir string) error {
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return err
-	}
-	o := &opener{dir: dir, rows: make(map[int]Row)}
-	if err := o.openAll(); err != nil {
-		return err
-	}
-	rows, err := o.describe()
-	if err != nil {
-		return err
-	}
-	return workload.Show([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, rows)
+	o := &opener{dir: workload.Must(workload.EnterDir(dir)), rows: make(map[int]Row)}
+	o.openAll()
+	return workload.Show([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, o.describe())
 }

@@ -4,13 +4,14 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // opener opens what the workload has open, and keeps what it knows of it.
@@ -24,42 +25,30 @@ func (o *opener) add(fd int, kind, path string) {
 	o.rows[fd] = Row{Type: &kind, Path: &path}
 }
 
-func (o *opener) openAll() error {
-	for _, step := range []func() error{o.files, o.special, o.pairs, o.events} {
-		if err := step(); err != nil {
-			return err
-		}
-	}
+func (o *opener) openAll() {
+	o.files()
+	o.special()
+	o.pairs()
+	o.events()
 	for _, a := range anonymous() {
 		if fd, err := a.open(); err == nil { // not all kernels have all of them
 			o.add(fd, a.kind, a.name)
 		}
 	}
-	return nil
 }
 
 // open opens a file of the folder.
-func (o *opener) open(kind, name string, flags int) error {
-	path := filepath.Join(o.dir, name)
-	fd, err := unix.Open(path, flags, 0o640)
-	if err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
-	}
-	o.add(fd, kind, path)
-	return nil
+func (o *opener) open(kind, name string, flags int) {
+	fd, err := unix.Open(name, flags, 0o640)
+	workload.Check("open "+name, err)
+	o.add(fd, kind, filepath.Join(o.dir, name))
 }
 
-func (o *opener) files() error {
+func (o *opener) files() {
 	deep := strings.Repeat("a folder/", 20)
-	if err := os.MkdirAll(filepath.Join(o.dir, deep), 0o755); err != nil {
-		return err
-	}
-	if err := os.Symlink("plain", filepath.Join(o.dir, "link")); err != nil {
-		return err
-	}
-	if err := unix.Mkfifo(filepath.Join(o.dir, "fifo"), 0o600); err != nil {
-		return err
-	}
+	workload.Check("make a folder", os.MkdirAll(deep, 0o755))
+	workload.Check("make a link", os.Symlink("plain", "link"))
+	workload.Check("make a pipe", unix.Mkfifo("fifo", 0o600))
 	for _, f := range []struct {
 		kind, name string
 		flags      int
@@ -74,61 +63,37 @@ func (o *opener) files() error {
 		{"SYMLINK", "link", unix.O_PATH | unix.O_NOFOLLOW},
 		{"PIPE", "fifo", unix.O_RDWR},
 	} {
-		if err := o.open(f.kind, f.name, f.flags); err != nil {
-			return err
-		}
+		o.open(f.kind, f.name, f.flags)
 	}
-	return os.Remove(filepath.Join(o.dir, "deleted"))
+	workload.Check("delete a file", os.Remove("deleted"))
 }
 
 // special opens what lies in other folders.
-func (o *opener) special() error {
+func (o *opener) special() {
 	for path, kind := range map[string]string{"/": "DIRECTORY", "/dev/null": "CHAR_DEV", "/proc/version": "REGULAR"} {
-		fd, err := unix.Open(path, unix.O_RDONLY, 0)
-		if err != nil {
-			return fmt.Errorf("open %s: %w", path, err)
-		}
-		o.add(fd, kind, path)
+		o.add(workload.Must(unix.Open(path, unix.O_RDONLY, 0)), kind, path)
 	}
-	return nil
 }
 
 // pairs makes pipes, sockets and a file in memory.
-func (o *opener) pairs() error {
+func (o *opener) pairs() {
 	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_NONBLOCK); err != nil {
-		return fmt.Errorf("make a pipe: %w", err)
-	}
+	workload.Check("make a pipe", unix.Pipe2(pipe[:], unix.O_NONBLOCK))
 	o.add(pipe[0], "PIPE", "")
 	o.add(pipe[1], "PIPE", "")
-	local, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("make a pair of sockets: %w", err)
-	}
-	tcp, err := unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return fmt.Errorf("make a socket: %w", err)
-	}
+	local := workload.Must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
+	tcp := workload.Must(unix.Socket(unix.AF_INET6, unix.SOCK_STREAM, 0))
 	for _, fd := range []int{local[0], local[1], tcp} {
 		kind := "SOCKET"
 		o.rows[fd] = Row{Type: &kind} // kernels give them different names
 	}
-	memory, err := unix.MemfdCreate("in memory", unix.MFD_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("make a file in memory: %w", err)
-	}
-	o.add(memory, "REGULAR", "memfd:in memory")
-	return nil
+	o.add(workload.Must(unix.MemfdCreate("in memory", unix.MFD_CLOEXEC)), "REGULAR", "memfd:in memory")
 }
 
 // events makes what all kernels have to wait for something with.
-func (o *opener) events() error {
+func (o *opener) events() {
 	var mask unix.Sigset_t
-	pidfd, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err != nil {
-		return fmt.Errorf("open a process: %w", err)
-	}
-	o.add(pidfd, "PIDFD", "[pidfd]")
+	o.add(workload.Must(unix.PidfdOpen(os.Getpid(), 0)), "PIDFD", "[pidfd]")
 	for _, e := range []thing{
 		{"EVENTFD", "[eventfd]", func() (int, error) { return unix.Eventfd(1, unix.EFD_CLOEXEC) }},
 		{"EPOLL", "[eventpoll]", func() (int, error) { return unix.EpollCreate1(0) }},
@@ -136,13 +101,8 @@ func (o *opener) events() error {
 		{"SIGNALFD", "[signalfd]", func() (int, error) { return unix.Signalfd(-1, &mask, 0) }},
 		{"INOTIFY", "inotify", func() (int, error) { return unix.InotifyInit1(unix.IN_CLOEXEC) }},
 	} {
-		fd, err := e.open()
-		if err != nil {
-			return fmt.Errorf("make one of %s: %w", e.name, err)
-		}
-		o.add(fd, e.kind, e.name)
+		o.add(workload.Must(e.open()), e.kind, e.name)
 	}
-	return nil
 }
 
 // thing is what has no name in any folder.

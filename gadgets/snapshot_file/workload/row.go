@@ -33,70 +33,40 @@ type Row struct {
 
 // describe returns a row for each descriptor of the process, also those that it came with and those
 // of Go's runtime.
-func (o *opener) describe() ([]Row, error) {
-	self, err := workload.Self()
-	if err != nil {
-		return nil, err
-	}
-	fds, err := descriptors()
-	if err != nil {
-		return nil, err
-	}
+func (o *opener) describe() []Row {
+	self := workload.Must(workload.Self())
 	var rows []Row
-	for _, fd := range fds {
+	for _, fd := range descriptors() {
 		row := o.rows[fd]
 		row.Comm, row.PID, row.TID, row.MntnsID = self.Comm, self.PID, self.TID, self.MntnsID
 		row.FD = fd
-		if err := row.askKernel(); err != nil {
-			return nil, fmt.Errorf("descriptor %d: %w", fd, err)
-		}
+		row.askKernel()
 		rows = append(rows, row)
 	}
-	return rows, nil
+	return rows
 }
 
 // descriptors lists those that the process has, without the one that reading the list takes.
-func descriptors() ([]int, error) {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil, err
-	}
+func descriptors() []int {
 	var fds []int
-	for _, e := range entries {
-		if _, err := os.Readlink("/proc/self/fd/" + e.Name()); errors.Is(err, fs.ErrNotExist) {
-			continue
+	for _, e := range workload.Must(os.ReadDir("/proc/self/fd")) {
+		if _, err := os.Readlink("/proc/self/fd/" + e.Name()); !errors.Is(err, fs.ErrNotExist) {
+			fds = append(fds, workload.Must(strconv.Atoi(e.Name())))
 		}
-		fd, err := strconv.Atoi(e.Name())
-		if err != nil {
-			return nil, err
-		}
-		fds = append(fds, fd)
 	}
-	return fds, nil
+	return fds
 }
 
 // askKernel fills in what the kernel tells in other ways.
-func (r *Row) askKernel() error {
-	info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.FD))
-	if err != nil {
-		return err
-	}
-	_, flags, _ := strings.Cut(string(info), "flags:\t")
+func (r *Row) askKernel() {
+	_, flags, _ := strings.Cut(string(workload.Must(os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.FD)))), "flags:\t")
 	flags, _, _ = strings.Cut(flags, "\n")
-	if r.Flags, err = strconv.ParseUint(flags, 8, 64); err != nil {
-		return err
-	}
+	r.Flags = workload.Must(strconv.ParseUint(flags, 8, 64))
 	var st unix.Stat_t
-	if err := unix.Fstat(r.FD, &st); err != nil {
-		return err
-	}
+	workload.Check("describe a descriptor", unix.Fstat(r.FD, &st))
 	r.Mode = st.Mode
-	link, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", r.FD))
-	if err != nil {
-		return err
-	}
+	link := workload.Must(os.Readlink(fmt.Sprintf("/proc/self/fd/%d", r.FD)))
 	if !strings.HasPrefix(link, "/") || strings.HasPrefix(link, "/memfd:") {
 		r.Inode = st.Ino
 	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -56,47 +57,29 @@ type child struct {
 }
 
 // start starts a process and waits until it is what its role says.
-func start(r role, name, dir string) (*child, error) {
+func start(r role, name, dir string) *child {
 	c := &child{role: r, name: name, cmd: exec.Command("/proc/self/exe", dir)}
 	c.cmd.Env = append(os.Environ(), roleVar+"="+r.name, nameVar+"="+name)
 	c.cmd.Stderr = os.Stderr
 	if r.mounts {
 		c.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	}
-	var err error
-	if c.in, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
+	c.in = workload.Must(c.cmd.StdinPipe())
+	out := workload.Must(c.cmd.StdoutPipe())
+	workload.Check("start a process", c.cmd.Start())
+	line := workload.Must(bufio.NewReader(out).ReadBytes('\n'))
+	workload.Check("listen to a process", json.Unmarshal(line, &c.threads))
+	if r.zombie {
+		c.in.Close()
+		workload.Check("wait for a process", c.waitEnded())
 	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &c.threads)
-	}
-	if err == nil && r.zombie {
-		err = c.waitEnded()
-	}
-	if err != nil {
-		c.stop()
-		return nil, err
-	}
-	return c, nil
+	return c
 }
 
 // waitEnded waits until the process is a zombie.
 func (c *child) waitEnded() error {
-	c.in.Close()
 	for range 1000 {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
-		if err != nil {
-			return err
-		}
-		if strings.Contains(string(stat), ") Z ") {
+		if strings.Contains(string(workload.Must(os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid)))), ") Z ") {
 			return nil
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -105,27 +88,18 @@ func (c *child) waitEnded() error {
 }
 
 // rows are those of the process, which self has started.
-func (c *child) rows(self workload.Proc) ([]workload.Proc, error) {
+func (c *child) rows(self workload.Proc) (rows []workload.Proc) {
 	row := self.Child(c.name, c.cmd.Process.Pid)
 	row.Creds = workload.Creds{UID: c.role.uid, GID: c.role.gid}
 	row.Parent.Comm = self.Comm
 	row.MntnsID = 0 // a zombie has given up its namespaces
 	if !c.role.zombie {
-		var err error
-		if row.MntnsID, err = workload.Namespace(fmt.Sprintf("/proc/%d/ns/mnt", row.PID)); err != nil {
-			return nil, err
-		}
+		row.MntnsID = workload.Must(workload.Namespace(fmt.Sprintf("/proc/%d/ns/mnt", row.PID)))
 	}
-	var rows []workload.Proc
 	for _, row.TID = range c.threads {
 		rows = append(rows, row)
 	}
-	return rows, nil
-}
-
-func (c *child) stop() {
-	c.in.Close()
-	_ = c.cmd.Wait()
+	return rows
 }
 
 // runChild is what a process does that was started: it takes its role, tells the ids of its threads
@@ -135,64 +109,32 @@ func runChild(string) error {
 	if unix.Gettid() != os.Getpid() {
 		return errors.New("main does not run on the first thread")
 	}
-	var r role
-	for _, r = range roles() {
-		if r.name == os.Getenv(roleVar) {
-			break
-		}
+	all := roles()
+	r := all[slices.IndexFunc(all, func(r role) bool { return r.name == os.Getenv(roleVar) })]
+	if r.gid != 0 {
+		workload.Check("set the group", syscall.Setgid(r.gid))
 	}
-	if err := takeIDs(r); err != nil {
-		return err
+	if r.uid != 0 {
+		workload.Check("set the user", syscall.Setuid(r.uid))
 	}
+	workload.Check("name the process", workload.SetName(os.Getenv(nameVar)))
 	ids := []int{unix.Gettid()}
-	if err := workload.SetName(os.Getenv(nameVar)); err != nil {
-		return err
-	}
 	for range r.threads {
-		id, err := startThread()
-		if err != nil {
-			return err
-		}
-		ids = append(ids, id)
+		ids = append(ids, startThread())
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(ids); err != nil {
-		return err
-	}
+	workload.Check("tell the threads", json.NewEncoder(os.Stdout).Encode(ids))
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }
 
-func takeIDs(r role) error {
-	if r.gid != 0 {
-		if err := syscall.Setgid(r.gid); err != nil {
-			return fmt.Errorf("set the group: %w", err)
-		}
-	}
-	if r.uid != 0 {
-		if err := syscall.Setuid(r.uid); err != nil {
-			return fmt.Errorf("set the user: %w", err)
-		}
-	}
-	return nil
-}
-
 // startThread starts a thread with the name that does nothing, and returns its id.
-func startThread() (int, error) {
+func startThread() int {
 	id := make(chan int)
-	failed := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		if err := workload.SetName(os.Getenv(nameVar)); err != nil {
-			failed <- err
-			return
-		}
+		workload.Check("name a thread", workload.SetName(os.Getenv(nameVar)))
 		id <- unix.Gettid()
 		select {}
 	}()
-	select {
-	case id := <-id:
-		return id, nil
-	case err := <-failed:
-		return 0, err
-	}
+	return <-id
 }

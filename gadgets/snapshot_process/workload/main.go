@@ -25,23 +25,16 @@ func main() {
 }
 
 func run(dir string) error {
-	self, err := workload.Self()
-	if err != nil {
-		return err
-	}
+	self := workload.Must(workload.Self())
 	name := fmt.Sprintf("snap-%d", os.Getpid())
 	var rows []workload.Proc
 	for _, r := range roles() {
-		c, err := start(r, name, dir)
-		if err != nil {
-			return fmt.Errorf("process %s: %w", r.name, err)
-		}
-		defer c.stop()
-		more, err := c.rows(self)
-		if err != nil {
-			return fmt.Errorf("process %s: %w", r.name, err)
-		}
-		rows = append(rows, more...)
+		c := start(r, name, dir)
+		defer func() { // a process ends with its input
+			c.in.Close()
+			_ = c.cmd.Wait()
+		}()
+		rows = append(rows, c.rows(self)...)
 	}
 	return workload.Show([]string{"--threads", "--comm", name}, rows)
 }

@@ -13,12 +13,7 @@ import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 func main() { workload.Main(run) }
 
 func run(string) error {
-	m, err := newMaker()
-	if err != nil {
-		return err
-	}
-	if err := m.makeAll(); err != nil {
-		return err
-	}
+	m := &maker{netns: workload.Must(workload.Namespace("/proc/self/ns/net"))}
+	m.makeAll()
 	return workload.Show([]string{"--filter-expr", m.filter()}, m.rows)
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // The addresses of the sockets; the kernel finds ports for them.
@@ -20,182 +22,103 @@ var (
 	any6      = netip.MustParseAddrPort("[::]:0")
 )
 
-func (m *maker) makeAll() error {
+func (m *maker) makeAll() {
 	for _, at := range []netip.AddrPort{loopback4, other4, loopback6} {
-		for _, step := range []func(netip.AddrPort) error{m.open, m.halfClosed, m.closed, m.refused, m.datagrams} {
-			if err := step(at); err != nil {
-				return err
-			}
-		}
+		m.open(at)
+		m.halfClosed(at)
+		m.closed(at)
+		m.refused(at)
+		m.datagrams(at)
 	}
-	return m.mapped()
+	m.mapped()
 }
 
 // listen makes a socket that listens.
-func (m *maker) listen(at netip.AddrPort, backlog int) (int, netip.AddrPort, error) {
-	fd, err := socket(unix.SOCK_STREAM, at)
-	if err != nil {
-		return -1, at, err
-	}
-	if err := unix.Listen(fd, backlog); err != nil {
-		return -1, at, fmt.Errorf("listen: %w", err)
-	}
-	if at, err = local(fd); err != nil {
-		return -1, at, err
-	}
-	return fd, at, m.add(fd, unix.SOCK_STREAM, "LISTEN", at, netip.AddrPort{})
+func (m *maker) listen(at netip.AddrPort, backlog int) (int, netip.AddrPort) {
+	fd := socket(unix.SOCK_STREAM, at)
+	workload.Check("listen", unix.Listen(fd, backlog))
+	at = local(fd)
+	m.add(fd, unix.SOCK_STREAM, "LISTEN", at, netip.AddrPort{})
+	return fd, at
 }
 
-// pair makes a connection and the socket that it was made to.
-func (m *maker) pair(at netip.AddrPort) (client, server int, from, to netip.AddrPort, err error) {
-	listener, to, err := m.listen(at, 1)
-	if err != nil {
-		return -1, -1, from, to, err
-	}
-	if client, err = connect(unix.SOCK_STREAM, at, to); err != nil {
-		return -1, -1, from, to, err
-	}
-	if from, err = local(client); err != nil {
-		return -1, -1, from, to, err
-	}
-	if server, _, err = unix.Accept4(listener, unix.SOCK_CLOEXEC); err != nil {
-		return -1, -1, from, to, fmt.Errorf("accept: %w", err)
-	}
-	return client, server, from, to, nil
+// pair makes a connection.
+func (m *maker) pair(at netip.AddrPort) (client, server int, from, to netip.AddrPort) {
+	listener, to := m.listen(at, 1)
+	client = connect(unix.SOCK_STREAM, at, to)
+	return client, accept(listener), local(client), to
 }
 
 // open makes a connection that is open.
-func (m *maker) open(at netip.AddrPort) error {
-	client, server, from, to, err := m.pair(at)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to),
-		m.add(server, unix.SOCK_STREAM, "ESTABLISHED", to, from),
-	)
+func (m *maker) open(at netip.AddrPort) {
+	client, server, from, to := m.pair(at)
+	m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to)
+	m.add(server, unix.SOCK_STREAM, "ESTABLISHED", to, from)
+}
+
+// shut ends one direction of a connection and waits until the other side knows.
+func shut(fd int) {
+	workload.Check("shut down", unix.Shutdown(fd, unix.SHUT_WR))
+	workload.Check("shut down", waitFor(fd, finWait2))
 }
 
 // halfClosed makes two connections that one side has closed: one holds on to its socket, the other
 // has none any more.
-func (m *maker) halfClosed(at netip.AddrPort) error {
+func (m *maker) halfClosed(at netip.AddrPort) {
 	for _, keep := range []bool{true, false} {
-		client, server, from, to, err := m.pair(at)
-		if err != nil {
-			return err
-		}
-		if err := unix.Shutdown(client, unix.SHUT_WR); err != nil {
-			return fmt.Errorf("shut down: %w", err)
-		}
-		if err := waitFor(client, finWait2); err != nil {
-			return err
-		}
+		client, server, from, to := m.pair(at)
+		shut(client)
 		if !keep {
 			unix.Close(client)
 			client = -1
 		}
-		if err := errors.Join(
-			m.add(client, unix.SOCK_STREAM, "FIN_WAIT2", from, to),
-			m.add(server, unix.SOCK_STREAM, "CLOSE_WAIT", to, from),
-		); err != nil {
-			return err
-		}
+		m.add(client, unix.SOCK_STREAM, "FIN_WAIT2", from, to)
+		m.add(server, unix.SOCK_STREAM, "CLOSE_WAIT", to, from)
 	}
-	return nil
 }
 
 // closed makes a connection that both sides have closed. The one that was first has to wait.
-func (m *maker) closed(at netip.AddrPort) error {
-	client, server, from, to, err := m.pair(at)
-	if err != nil {
-		return err
-	}
-	if err := unix.Shutdown(client, unix.SHUT_WR); err != nil {
-		return fmt.Errorf("shut down: %w", err)
-	}
-	if err := waitFor(client, finWait2); err != nil {
-		return err
-	}
+func (m *maker) closed(at netip.AddrPort) {
+	client, server, from, to := m.pair(at)
+	shut(client)
 	unix.Close(server)
 	unix.Close(client)
-	return m.add(-1, unix.SOCK_STREAM, "TIME_WAIT", from, to)
+	m.add(-1, unix.SOCK_STREAM, "TIME_WAIT", from, to)
 }
 
 // refused makes connections to one that accepts none, until there is no answer.
-func (m *maker) refused(at netip.AddrPort) error {
-	_, to, err := m.listen(at, 0)
-	if err != nil {
-		return err
-	}
+func (m *maker) refused(at netip.AddrPort) {
+	_, to := m.listen(at, 0)
 	for range 4 {
-		client, err := connect(unix.SOCK_STREAM|unix.SOCK_NONBLOCK, at, to)
-		if err != nil {
-			return err
-		}
-		from, err := local(client)
-		if err != nil {
-			return err
-		}
+		client := connect(unix.SOCK_STREAM|unix.SOCK_NONBLOCK, at, to)
+		from := local(client)
 		if waitFor(client, established) != nil {
-			return m.add(client, unix.SOCK_STREAM, "SYN_SENT", from, to)
+			m.add(client, unix.SOCK_STREAM, "SYN_SENT", from, to)
+			return
 		}
-		if err := errors.Join(
-			m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to),
-			m.add(-1, unix.SOCK_STREAM, "ESTABLISHED", to, from), // nobody has accepted it
-		); err != nil {
-			return err
-		}
+		m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to)
+		m.add(-1, unix.SOCK_STREAM, "ESTABLISHED", to, from) // nobody has accepted it
 	}
-	return errors.New("each connection to a socket with no backlog was accepted")
+	workload.Check("be refused", errors.New("each connection to a socket with no backlog was accepted"))
 }
 
 // datagrams makes UDP sockets, one of them connected.
-func (m *maker) datagrams(at netip.AddrPort) error {
-	alone, err := socket(unix.SOCK_DGRAM, at)
-	if err != nil {
-		return err
-	}
-	to, err := local(alone)
-	if err != nil {
-		return err
-	}
-	client, err := connect(unix.SOCK_DGRAM, at, to)
-	if err != nil {
-		return err
-	}
-	from, err := local(client)
-	if err != nil {
-		return err
-	}
-	return errors.Join(
-		m.add(alone, unix.SOCK_DGRAM, "CLOSE", to, netip.AddrPort{}),
-		m.add(client, unix.SOCK_DGRAM, "ESTABLISHED", from, to),
-	)
+func (m *maker) datagrams(at netip.AddrPort) {
+	alone := socket(unix.SOCK_DGRAM, at)
+	to := local(alone)
+	client := connect(unix.SOCK_DGRAM, at, to)
+	m.add(alone, unix.SOCK_DGRAM, "CLOSE", to, netip.AddrPort{})
+	m.add(client, unix.SOCK_DGRAM, "ESTABLISHED", local(client), to)
 }
 
 // mapped makes an IPv4 connection to an IPv6 socket.
-func (m *maker) mapped() error {
-	listener, all, err := m.listen(any6, 1)
-	if err != nil {
-		return err
-	}
+func (m *maker) mapped() {
+	listener, all := m.listen(any6, 1)
 	to := netip.AddrPortFrom(loopback4.Addr(), all.Port())
-	client, err := connect(unix.SOCK_STREAM, loopback4, to)
-	if err != nil {
-		return err
-	}
-	from, err := local(client)
-	if err != nil {
-		return err
-	}
-	server, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("accept: %w", err)
-	}
-	return errors.Join(
-		m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to),
-		m.add(server, unix.SOCK_STREAM, "ESTABLISHED", as6(to), as6(from)),
-	)
+	client := connect(unix.SOCK_STREAM, loopback4, to)
+	from := local(client)
+	m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to)
+	m.add(accept(listener), unix.SOCK_STREAM, "ESTABLISHED", as6(to), as6(from))
 }
 
 func as6(a netip.AddrPort) netip.AddrPort {
@@ -206,9 +129,9 @@ func as6(a netip.AddrPort) netip.AddrPort {
 func waitFor(fd int, want uint8) error {
 	var now uint8
 	for range 100 {
-		var err error
-		if now, err = state(fd); err != nil || now == want {
-			return err
+		now = workload.Must(unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)).State
+		if now == want {
+			return nil
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

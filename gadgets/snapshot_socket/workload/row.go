@@ -31,11 +31,6 @@ type maker struct {
 	ports []uint16 // of the workload's sockets
 }
 
-func newMaker() (*maker, error) {
-	netns, err := workload.Namespace("/proc/self/ns/net")
-	return &maker{netns: netns}, err
-}
-
 // filter is an expression that is true of the workload's sockets.
 func (m *maker) filter() string {
 	slices.Sort(m.ports)
@@ -44,7 +39,7 @@ func (m *maker) filter() string {
 }
 
 // add notes a socket with its addresses, of which the second may be none.
-func (m *maker) add(fd int, kind int, state string, src, dst netip.AddrPort) error {
+func (m *maker) add(fd int, kind int, state string, src, dst netip.AddrPort) {
 	row := Row{NetnsID: m.netns, State: state, Proto: "TCP"}
 	proto := unix.IPPROTO_TCP
 	if kind == unix.SOCK_DGRAM {
@@ -52,9 +47,7 @@ func (m *maker) add(fd int, kind int, state string, src, dst netip.AddrPort) err
 	}
 	if fd >= 0 {
 		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil {
-			return err
-		}
+		workload.Check("describe a socket", unix.Fstat(fd, &st))
 		row.Ino = st.Ino
 	}
 	if !dst.IsValid() {
@@ -63,7 +56,6 @@ func (m *maker) add(fd int, kind int, state string, src, dst netip.AddrPort) err
 	row.Src, row.Dst = workload.EndpointAt(sockaddr(src), proto), workload.EndpointAt(sockaddr(dst), proto)
 	m.rows = append(m.rows, row)
 	m.ports = append(m.ports, src.Port())
-	return nil
 }
 
 // unspecified is the address that stands for none.

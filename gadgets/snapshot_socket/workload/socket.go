@@ -9,36 +9,36 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // Plain system calls: which sockets there are, and who holds them, must not depend on Go's net.
 
 // socket makes a socket for an address and binds it to that.
-func socket(kind int, at netip.AddrPort) (int, error) {
+func socket(kind int, at netip.AddrPort) int {
 	family := unix.AF_INET6
 	if at.Addr().Is4() {
 		family = unix.AF_INET
 	}
-	fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, fmt.Errorf("make a socket: %w", err)
-	}
-	if err := unix.Bind(fd, sockaddr(at)); err != nil {
-		return -1, fmt.Errorf("bind to %s: %w", at, err)
-	}
-	return fd, nil
+	fd := workload.Must(unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0))
+	workload.Check("bind to "+at.String(), unix.Bind(fd, sockaddr(at)))
+	return fd
 }
 
 // connect makes a socket with a peer, bound to the address from, with any port if that has none.
-func connect(kind int, from, to netip.AddrPort) (int, error) {
-	fd, err := socket(kind, from)
-	if err != nil {
-		return -1, err
+func connect(kind int, from, to netip.AddrPort) int {
+	fd := socket(kind, from)
+	if err := unix.Connect(fd, sockaddr(to)); !errors.Is(err, unix.EINPROGRESS) {
+		workload.Check("connect to "+to.String(), err)
 	}
-	if err := unix.Connect(fd, sockaddr(to)); err != nil && !errors.Is(err, unix.EINPROGRESS) {
-		return -1, fmt.Errorf("connect to %s: %w", to, err)
-	}
-	return fd, nil
+	return fd
+}
+
+func accept(listener int) int {
+	fd, _, err := unix.Accept4(listener, unix.SOCK_CLOEXEC)
+	workload.Check("accept", err)
+	return fd
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {
@@ -49,15 +49,15 @@ func sockaddr(a netip.AddrPort) unix.Sockaddr {
 }
 
 // local is the address that a socket is bound to.
-func local(fd int) (netip.AddrPort, error) {
-	sa, err := unix.Getsockname(fd)
-	switch a := sa.(type) {
+func local(fd int) netip.AddrPort {
+	switch a := workload.Must(unix.Getsockname(fd)).(type) {
 	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), nil
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
 	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)), nil
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port))
+	default:
+		panic(fmt.Sprintf("an address of the type %T", a))
 	}
-	return netip.AddrPort{}, fmt.Errorf("address of a socket: %v %w", sa, err)
 }
 
 // The states of TCP, as the kernel numbers them.
@@ -65,12 +65,3 @@ const (
 	established = 1
 	finWait2    = 5
 )
-
-// state is that of a TCP connection.
-func state(fd int) (uint8, error) {
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		return 0, fmt.Errorf("state of a connection: %w", err)
-	}
-	return info.State, nil
-}

@@ -31,14 +31,14 @@ func run(dir string) error {
 	// One array, at the end of the run.
 	args := []string{"--map-fetch-interval", "0", "--all-files", "--pid", strconv.Itoa(os.Getpid()), "--comm", comm}
 	return workload.Cause(args, workload.InTurn(
-		onThread("read and write", f.readAndWrite),
-		onThread("read what another thread has written", f.readAgain),
-		onThread("fail", f.fail),
-		onThread("write often", f.writeOften),
-		onThread("use odd names", f.oddNames),
-		onThread("use a file that is deleted", f.deleted),
-		onThread("write as nobody", f.asNobody),
-		onThread("use what is no regular file", f.otherFiles),
-		f.atOnce(),
+		onThread(f.readAndWrite),
+		onThread(f.readAgain),
+		onThread(f.fail),
+		onThread(f.writeOften),
+		onThread(f.oddNames),
+		onThread(f.deleted),
+		onThread(f.asNobody),
+		onThread(f.otherFiles),
+		workload.Times(4, func(int) workload.Task[Row] { return onThread(f.writeAndRead) }),
 	))
 }

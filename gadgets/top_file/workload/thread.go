@@ -4,9 +4,6 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -15,54 +12,49 @@ import (
 // thread is one that reads and writes.
 type thread struct{ *workload.Thread[Row] }
 
-// onThread has one say in errors what it does, since all have one name.
-func onThread(what string, do func(*thread) error) workload.Task[Row] {
+func onThread(do func(*thread)) workload.Task[Row] {
 	return workload.OnThread(comm, func(t *workload.Thread[Row]) error {
-		if err := do(&thread{t}); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
+		do(&thread{t})
 		return nil
 	})
 }
 
 // row returns the thread's row for an open file, whose path is file.
-func (t *thread) row(fd int, file string) (*Row, error) {
+func (t *thread) row(fd int, file string) *Row {
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
+	workload.Check(file, unix.Fstat(fd, &st))
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(fd, &fs); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
+	workload.Check(file, unix.Fstatfs(fd, &fs))
 	r := Row{Proc: t.Proc, Type: typeOf(st.Mode), File: file}
 	if fs.Type != unix.OVERLAYFS_SUPER_MAGIC && fs.Type != unix.BTRFS_SUPER_MAGIC {
 		r.ID = &ID{Inode: st.Ino, Dev: st.Dev}
 	}
 	t.Events = append(t.Events, r)
-	return &t.Events[len(t.Events)-1], nil
+	return &t.Events[len(t.Events)-1]
 }
 
-// read reads with a call that is given a buffer, and counts it unless it fails with want.
-func (r *Row) read(want error, call func([]byte) (int, error), size int) error {
-	n, err := call(make([]byte, size))
-	if !errors.Is(err, want) {
-		return fmt.Errorf("read %s: %d bytes, %w; want %w", r.File, n, err, want)
-	}
-	if err == nil {
-		r.Reads, r.RBytes = r.Reads+1, r.RBytes+uint64(n)
-	}
-	return nil
+// call is one with a buffer, on a file for which several calls can be made.
+type call func([]byte) (int, error)
+
+func reading(fd int) call { return func(p []byte) (int, error) { return unix.Read(fd, p) } }
+func writing(fd int) call { return func(p []byte) (int, error) { return unix.Write(fd, p) } }
+
+func readingAt(fd int, at int64) call {
+	return func(p []byte) (int, error) { return unix.Pread(fd, p, at) }
+}
+
+func writingAt(fd int, at int64) call {
+	return func(p []byte) (int, error) { return unix.Pwrite(fd, p, at) }
+}
+
+// read reads, and counts it.
+func (r *Row) read(c call, size int) {
+	n := workload.Must(c(make([]byte, size)))
+	r.Reads, r.RBytes = r.Reads+1, r.RBytes+uint64(n)
 }
 
 // write is read for writing.
-func (r *Row) write(want error, call func([]byte) (int, error), size int) error {
-	n, err := call(make([]byte, size))
-	if !errors.Is(err, want) {
-		return fmt.Errorf("write %s: %d bytes, %w; want %w", r.File, n, err, want)
-	}
-	if err == nil {
-		r.Writes, r.WBytes = r.Writes+1, r.WBytes+uint64(n)
-	}
-	return nil
+func (r *Row) write(c call, size int) {
+	n := workload.Must(c(make([]byte, size)))
+	r.Writes, r.WBytes = r.Writes+1, r.WBytes+uint64(n)
 }

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -17,7 +16,7 @@ import (
 )
 
 // addresses are those that one can bind to.
-func addresses(t *thread) error {
+func addresses(t *thread) {
 	mapped := [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}
 	for _, c := range []struct {
 		protocol
@@ -35,27 +34,17 @@ func addresses(t *thread) error {
 		{udp4, in4(0, 224, 0, 0, 251)},
 		{udp6, in6(0, [16]byte{0: 0xff, 1: 0x05, 15: 1})},
 	} {
-		s, err := t.bindNew(c.protocol, c.to, 0)
-		if err != nil {
-			return err
-		}
-		if !s.hasPorts() {
-			continue // may be bound again
-		}
-		if err := s.bind(c.to, unix.EINVAL); err != nil {
-			return err
+		s := t.bindNew(c.protocol, c.to, 0)
+		if s.hasPorts() { // else it may be bound again
+			s.bind(c.to, unix.EINVAL)
 		}
 	}
-	return nil
 }
 
 // someOptions sets options of sockets, each alone and all together.
-func someOptions(t *thread) error {
+func someOptions(t *thread) {
 	for _, p := range []protocol{tcp4, tcp6} {
-		all, err := t.new(p)
-		if err != nil {
-			return err
-		}
+		all := t.new(p)
 		for _, c := range []struct {
 			level, option int
 			o             options
@@ -67,72 +56,42 @@ func someOptions(t *thread) error {
 			{unix.IPPROTO_IP, unix.IP_TRANSPARENT, transparent, p.foreign(0)},
 			{unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, bindAddressNoPort, p.loopback(0)},
 		} {
-			one, err := t.new(p)
-			if err != nil {
-				return err
-			}
+			one := t.new(p)
 			for _, s := range []*socket{one, all} {
-				if err := s.set(c.level, c.option, c.o); err != nil {
-					return err
-				}
+				workload.Check("set option "+c.o.String(), unix.SetsockoptInt(s.fd, c.level, c.option, 1))
+				s.opts |= c.o
 			}
-			if err := one.bind(c.to, 0); err != nil {
-				return err
-			}
+			one.bind(c.to, 0)
 		}
-		if err := all.bind(p.foreign(0), 0); err != nil {
-			return err
-		}
+		all.bind(p.foreign(0), 0)
 	}
-	return nil
 }
 
 // device binds sockets that belong to a network interface.
-func device(t *thread) error {
-	lo, err := net.InterfaceByName("lo")
-	if err != nil {
-		return err
-	}
+func device(t *thread) {
+	lo := workload.Must(net.InterfaceByName("lo"))
 	for _, p := range []protocol{tcp4, udp6} {
-		s, err := t.new(p)
-		if err != nil {
-			return err
-		}
-		if err := unix.SetsockoptString(s.fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, "lo"); err != nil {
-			return fmt.Errorf("bind to the loopback interface: %w", err)
-		}
+		s := t.new(p)
+		err := unix.SetsockoptString(s.fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, "lo")
+		workload.Check("bind to the loopback interface", err)
 		s.device = lo.Index
-		if err := s.bind(p.loopback(0), 0); err != nil {
-			return err
-		}
+		s.bind(p.loopback(0), 0)
 	}
-	return nil
 }
 
 // failures are calls with good addresses that one cannot have.
-func failures(t *thread) error {
+func failures(t *thread) {
 	for _, p := range []protocol{tcp4, udp4, tcp6, udp6} {
-		s, err := t.bindNew(p, p.loopback(0), 0)
-		if err != nil {
-			return err
-		}
-		if _, err := t.bindNew(p, p.loopback(s.port()), unix.EADDRINUSE); err != nil {
-			return err
-		}
-		if _, err := t.bindNew(p, p.foreign(12345), unix.EADDRNOTAVAIL); err != nil {
-			return err
-		}
+		s := t.bindNew(p, p.loopback(0), 0)
+		t.bindNew(p, p.loopback(s.port()), unix.EADDRINUSE)
+		t.bindNew(p, p.foreign(12345), unix.EADDRNOTAVAIL)
 	}
-	return nil
 }
 
 // badAddresses are no addresses of the socket's protocol.
-func badAddresses(t *thread) error {
+func badAddresses(t *thread) {
 	for _, p := range []protocol{tcp4, udp6} {
-		s, err := t.new(p)
-		if err != nil {
-			return err
-		}
+		s := t.new(p)
 		none := workload.EndpointAt(in4(0), p.number)
 		if p.version() == 6 {
 			none = workload.EndpointAt(in6(0, [16]byte{}), p.number)
@@ -155,77 +114,39 @@ func badAddresses(t *thread) error {
 			}
 			raw.Family = c.family
 			_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(s.fd), uintptr(unsafe.Pointer(&raw)), c.size)
-			if err := s.result(errno, c.want, c.wanted); err != nil {
-				return err
-			}
+			s.result(errno, c.want, c.wanted)
 		}
 	}
-	return nil
 }
 
 // forbidden binds to a port that is for privileged users, where there are such ports.
-func forbidden(t *thread) error {
-	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-	if err != nil {
-		return err
+func forbidden(t *thread) {
+	text := workload.Must(os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"))
+	if workload.Must(strconv.Atoi(strings.TrimSpace(string(text)))) <= 7 {
+		return
 	}
-	if first, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || first <= 7 {
-		return err
-	}
-	if err := t.BecomeNobody(); err != nil {
-		return err
-	}
-	_, err = t.bindNew(tcp4, tcp4.loopback(7), unix.EACCES)
-	return err
+	workload.Check("give up rights", t.BecomeNobody())
+	t.bindNew(tcp4, tcp4.loopback(7), unix.EACCES)
 }
 
 // inOwnNetwork binds in another network namespace, where all ports are free.
-func inOwnNetwork(t *thread) error {
-	var err error
-	if t.netnsID, err = t.OwnNetwork(); err != nil {
-		return err
-	}
+func inOwnNetwork(t *thread) {
+	t.netnsID = workload.Must(t.OwnNetwork())
 	for _, port := range []int{1, 65535} {
-		if _, err := t.bindNew(udp4, udp4.loopback(port), 0); err != nil {
-			return err
-		}
+		t.bindNew(udp4, udp4.loopback(port), 0)
 	}
-	return nil
 }
 
 // others is what is no event: sockets of other families, what the kernel does not pass on to one, and
 // sockets that get an address without asking.
-func others(t *thread) error {
-	local, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	t.fds = append(t.fds, local)
-	if err := unix.Bind(local, &unix.SockaddrUnix{Name: "@"}); err != nil {
-		return err
-	}
-	netlink, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	t.fds = append(t.fds, netlink)
-	if err := unix.Bind(netlink, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	listener, err := t.new(tcp4)
-	if err != nil {
-		return err
-	}
-	_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(listener.fd), 1, unix.SizeofSockaddrInet4)
-	if errno != unix.EFAULT {
-		return fmt.Errorf("bind to a bad pointer: got %v, want %v", errno, unix.EFAULT)
-	}
-	if err := unix.Listen(listener.fd, 1); err != nil {
-		return err
-	}
-	sender, err := t.new(udp4)
-	if err != nil {
-		return err
-	}
-	return unix.Connect(sender.fd, udp4.loopback(9))
+func others(t *thread) {
+	local := t.open(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	workload.Check("bind a local socket", unix.Bind(local, &unix.SockaddrUnix{Name: "@"}))
+	netlink := t.open(unix.AF_NETLINK, unix.SOCK_RAW, 0)
+	workload.Check("bind to netlink", unix.Bind(netlink, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}))
+	listener := t.new(tcp4).fd
+	_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(listener), 1, unix.SizeofSockaddrInet4)
+	workload.Want("bind to a bad pointer", errno, unix.EFAULT)
+	workload.Check("listen", unix.Listen(listener, 1))
+	workload.Check("connect", unix.Connect(t.new(udp4).fd, udp4.loopback(9)))
 }

@@ -11,14 +11,13 @@ import (
 
 // Event is what trace_bind has to say of a call, as far as it can be known beforehand.
 type Event struct {
-	Proc       workload.Proc     `json:"proc"`
-	NetnsID    uint64            `json:"netns_id"`
-	Addr       workload.Endpoint `json:"addr"`
-	Error      string            `json:"error"`
-	ErrorRaw   uint32            `json:"error_raw"`
-	Opts       string            `json:"opts"`
-	OptsRaw    options           `json:"opts_raw"`
-	BoundDevIf int               `json:"bound_dev_if"`
+	Proc    workload.Proc     `json:"proc"`
+	NetnsID uint64            `json:"netns_id"`
+	Addr    workload.Endpoint `json:"addr"`
+	workload.Outcome
+	Opts       string  `json:"opts"`
+	OptsRaw    options `json:"opts_raw"`
+	BoundDevIf int     `json:"bound_dev_if"`
 }
 
 // options is a set of those that trace_bind tells.

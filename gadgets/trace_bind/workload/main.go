@@ -8,7 +8,11 @@
 // DIR is not used.
 package main
 
-import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 func main() { workload.Main(run) }
 
@@ -22,6 +26,33 @@ func run(string) error {
 		onThread("bind-nobody", forbidden),
 		onThread("bind-network", inOwnNetwork),
 		onThread("bind-others", others),
-		onThread("bind-32-bit", compat),
+		onThread("bind-32-bit", workload.Compat((*thread).call32)),
 	))
+}
+
+// thread is one that binds sockets.
+type thread struct {
+	*workload.Thread[Event]
+	netnsID uint64
+	fds     []int // to be closed
+}
+
+func onThread(comm string, do func(*thread)) workload.Task[Event] {
+	return workload.OnThread(comm, func(w *workload.Thread[Event]) error {
+		t := &thread{Thread: w, netnsID: workload.Must(workload.Namespace("/proc/thread-self/ns/net"))}
+		defer func() {
+			for _, fd := range t.fds {
+				unix.Close(fd)
+			}
+		}()
+		do(t)
+		return nil
+	})
+}
+
+// open makes a socket, which is closed when the thread ends.
+func (t *thread) open(domain, kind, number int) int {
+	fd := workload.Must(unix.Socket(domain, kind|unix.SOCK_CLOEXEC, number))
+	t.fds = append(t.fds, fd)
+	return fd
 }

@@ -15,16 +15,9 @@ import (
 )
 
 // inUserNamespace runs this program in a user namespace of its own, and returns that one's events.
-func inUserNamespace(dir string) ([]Event, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	host, err := workload.Namespace("/proc/self/ns/user")
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(program, dir)
+func inUserNamespace(dir string) (events []Event, err error) {
+	host := workload.Must(workload.Namespace("/proc/self/ns/user"))
+	cmd := exec.Command(workload.Must(os.Executable()), dir)
 	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", hostVar, host))
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -33,30 +26,18 @@ func inUserNamespace(dir string) ([]Event, error) {
 		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
 	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("in a user namespace: %w", err)
-	}
-	var events []Event
-	err = json.Unmarshal(out, &events)
-	return events, err
+	workload.Check("in a user namespace", err)
+	return events, json.Unmarshal(out, &events)
 }
 
 // runChild is what this program does there: all is its own, but nothing outside.
 func runChild(string) error {
-	host, err := strconv.ParseUint(os.Getenv(hostVar), 10, 64)
-	if err != nil {
-		return err
-	}
-	events, err := onThread(func(t *thread) error {
+	host := workload.Must(strconv.ParseUint(os.Getenv(hostVar), 10, 64))
+	events := workload.Must(onThread(func(t *thread) {
 		outside := sethostname()
 		outside.target = host
-		if err := t.do(false, outside); err != nil {
-			return err
-		}
-		return t.do(true, unshareUTS(), sethostname())
-	})()
-	if err != nil {
-		return err
-	}
+		t.do(false, outside)
+		t.do(true, unshareUTS(), sethostname())
+	})())
 	return json.NewEncoder(os.Stdout).Encode(events)
 }

@@ -14,16 +14,13 @@ const (
 	compatCall    = 1 << 32 // GADGET_SYSCALL_COMPAT
 )
 
-// compat makes a call as 32-bit programs do.
-func compat(t *thread) error {
-	if !int80.Available() {
-		return nil
-	}
+// call32 makes a call as 32-bit programs do.
+func (t *thread) call32(*int80.LowMemory) {
 	c := sethostname()
 	c.number = sethostname32 | compatCall
 	c.make = func(c *call) unix.Errno {
 		_, c.errno = int80.Result(int80.Call(sethostname32, 0, 0xffffffff, 0, 0, 0))
 		return c.errno
 	}
-	return t.do(true, c)
+	t.do(true, c)
 }

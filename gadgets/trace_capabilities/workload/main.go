@@ -32,7 +32,7 @@ func run(dir string) error {
 		onThread(asRoot),
 		onThread(asNobody),
 		onThread(asOther),
-		onThread(compat),
+		onThread(workload.Compat((*thread).call32)),
 		func() ([]Event, error) { return inUserNamespace(dir) },
 	))
 }

@@ -4,53 +4,37 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // asRoot has all that it asks for.
-func asRoot(t *thread) error { return t.withScore(true) }
+func asRoot(t *thread) { t.withScore(true) }
 
 // asNobody has nothing.
-func asNobody(t *thread) error {
-	return t.withScore(false, signalParent(os.Getppid()))
-}
+func asNobody(t *thread) { t.withScore(false, signalParent(os.Getppid())) }
 
 // withScore makes all calls, and more.
-func (t *thread) withScore(may bool, more ...*call) error {
-	f, err := os.OpenFile("/proc/self/oom_score_adj", os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
+func (t *thread) withScore(may bool, more ...*call) {
+	f := workload.Must(os.OpenFile("/proc/self/oom_score_adj", os.O_RDWR, 0))
 	defer f.Close()
 	value := make([]byte, 16)
-	n, err := f.Read(value)
-	if err != nil {
-		return err
-	}
+	n := workload.Must(f.Read(value))
 	if !may {
-		if err := t.BecomeNobody(); err != nil {
-			return err
-		}
+		workload.Check("give up rights", t.BecomeNobody())
 	}
 	list := append(calls(), reorder(int(f.Fd()), value[:n]))
-	return t.do(may, append(list, more...)...)
+	t.do(may, append(list, more...)...)
 }
 
 // asOther is another thread that has given up one capability.
-func asOther(t *thread) error {
-	header, data, err := t.capabilities()
-	if err != nil {
-		return err
-	}
+func asOther(t *thread) {
+	header, data := capabilities()
 	data[0].Effective &^= 1 << unix.CAP_SYS_NICE
-	if err := unix.Capset(header, &data[0]); err != nil {
-		return fmt.Errorf("give up a capability: %w", err)
-	}
-	if err := t.do(false, moreUrgent()); err != nil {
-		return err
-	}
-	return t.do(true, sethostname())
+	workload.Check("give up a capability", unix.Capset(header, &data[0]))
+	t.do(false, moreUrgent())
+	t.do(true, sethostname())
 }

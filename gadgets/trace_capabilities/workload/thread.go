@@ -22,24 +22,19 @@ type thread struct {
 }
 
 // onThread does not name the thread: do of the thread does.
-func onThread(do func(*thread) error) workload.Task[Event] {
+func onThread(do func(*thread)) workload.Task[Event] {
 	return workload.OnThread("", func(w *workload.Thread[Event]) error {
-		userns, err := workload.Namespace("/proc/thread-self/ns/user")
-		if err != nil {
-			return err
-		}
 		w.Proc.Comm = comm
-		return do(&thread{Thread: w, userns: userns})
+		do(&thread{Thread: w, userns: workload.Must(workload.Namespace("/proc/thread-self/ns/user"))})
+		return nil
 	})
 }
 
 // do makes calls and lists their checks. What may not be has none of the capabilities that count
 // there; else it has those that root has on this machine.
-func (t *thread) do(may bool, list ...*call) error {
-	before, err := t.effective()
-	if err != nil {
-		return err
-	}
+func (t *thread) do(may bool, list ...*call) {
+	_, data := capabilities()
+	before := uint64(data[1].Effective)<<32 | uint64(data[0].Effective)
 	makeAll(nil)
 	name, old := [16]byte{}, [16]byte{}
 	copy(name[:], comm)
@@ -49,12 +44,9 @@ func (t *thread) do(may bool, list ...*call) error {
 	unix.RawSyscall(unix.SYS_PRCTL, unix.PR_SET_NAME, uintptr(unsafe.Pointer(&old)), 0)
 	for _, c := range list {
 		has := may && before&(1<<c.cap.number) != 0
-		if err := c.asExpected(has); err != nil {
-			return err
-		}
+		c.mustBeAsExpected(has)
 		t.list(c, has, before)
 	}
-	return nil
 }
 
 func (t *thread) list(c *call, has bool, effective uint64) {
@@ -85,18 +77,8 @@ func tellsKind() bool {
 }
 
 // capabilities returns those of the thread in the form that capset takes.
-func (t *thread) capabilities() (*unix.CapUserHeader, *[2]unix.CapUserData, error) {
+func capabilities() (*unix.CapUserHeader, *[2]unix.CapUserData) {
 	header, data := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &[2]unix.CapUserData{}
-	if err := unix.Capget(header, &data[0]); err != nil {
-		return nil, nil, fmt.Errorf("read the capabilities: %w", err)
-	}
-	return header, data, nil
-}
-
-func (t *thread) effective() (uint64, error) {
-	_, data, err := t.capabilities()
-	if err != nil {
-		return 0, err
-	}
-	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
+	workload.Check("read the capabilities", unix.Capget(header, &data[0]))
+	return header, data
 }

@@ -4,12 +4,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // modeVar is the variable of the environment that tells a program that it was executed for its
@@ -32,39 +33,36 @@ var nextArgs = []string{"next", "one", "two"}
 const givenFD = 50
 
 func child(mode string) {
-	var err error
 	switch mode {
 	case modeExit:
 		return
 	case modeThread:
-		err = fromThreads(1)
+		fromThreads(1)
 	case modeRace:
-		err = fromThreads(4)
+		fromThreads(4)
 	case modeFD:
-		err = byFD("program", "", unix.AT_EMPTY_PATH)
+		byFD(workload.Must(unix.Open("program", unix.O_PATH, 0)), "", unix.AT_EMPTY_PATH)
 	case modeDir:
-		err = byFD(".", "program", 0)
+		byFD(workload.Must(unix.Open(".", unix.O_PATH, 0)), "program", 0)
 	case modeMemory:
-		err = byMemory()
-	default:
-		err = fmt.Errorf("no mode %q", mode)
+		fd := workload.Must(unix.MemfdCreate("in memory", 0))
+		workload.Must(unix.Write(fd, workload.Must(os.ReadFile("program"))))
+		byFD(fd, "", unix.AT_EMPTY_PATH)
 	}
-	fmt.Fprintln(os.Stderr, "workload: child:", err)
-	os.Exit(1)
+	panic("no mode " + mode)
 }
 
-// fromThreads does not return, unless by an error. The process' first thread takes no part.
-func fromThreads(n int) error {
-	failed := make(chan error)
+// fromThreads does not return. The process' first thread takes no part.
+func fromThreads(n int) {
 	start := make(chan struct{})
 	for range n {
 		go onOtherThread(func() {
 			<-start
-			failed <- execute(cwd, "./program", 0)
+			execute(cwd, "./program", 0)
 		})
 	}
 	close(start)
-	return <-failed
+	select {}
 }
 
 func onOtherThread(f func()) {
@@ -76,66 +74,27 @@ func onOtherThread(f func()) {
 	f()
 }
 
-func byFD(file, name string, flags int) error {
-	fd, err := unix.Open(file, unix.O_PATH, 0)
-	if err != nil {
-		return err
-	}
-	if err := unix.Dup3(fd, givenFD, 0); err != nil {
-		return err
-	}
-	return execute(givenFD, name, flags)
-}
-
-func byMemory() error {
-	program, err := os.ReadFile("program")
-	if err != nil {
-		return err
-	}
-	fd, err := unix.MemfdCreate("in memory", 0)
-	if err != nil {
-		return err
-	}
-	if _, err := unix.Write(fd, program); err != nil {
-		return err
-	}
-	if err := unix.Dup3(fd, givenFD, 0); err != nil {
-		return err
-	}
-	return execute(givenFD, "", unix.AT_EMPTY_PATH)
+func byFD(fd int, name string, flags int) {
+	workload.Check("use the descriptor", unix.Dup3(fd, givenFD, 0))
+	execute(givenFD, name, flags)
 }
 
 // cwd is AT_FDCWD as the kernel takes it.
 const cwd = ^uintptr(99)
 
 // execute replaces the process by one that exits.
-func execute(dir uintptr, name string, flags int) error {
-	path, err := unix.BytePtrFromString(name)
-	if err != nil {
-		return err
-	}
-	argv, err := pointers(nextArgs)
-	if err != nil {
-		return err
-	}
-	envv, err := pointers([]string{modeVar + "=" + modeExit})
-	if err != nil {
-		return err
-	}
+func execute(dir uintptr, name string, flags int) {
+	path, argv, envv := workload.Must(unix.BytePtrFromString(name)), pointers(nextArgs), pointers([]string{modeVar + "=" + modeExit})
 	_, _, errno := unix.Syscall6(unix.SYS_EXECVEAT, dir, uintptr(unsafe.Pointer(path)),
 		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])), uintptr(flags), 0)
-	return fmt.Errorf("execute %q: %w", name, errno)
+	workload.Check("execute "+name, errno)
 }
 
 // pointers makes a list as execve takes it.
-func pointers(texts []string) ([]*byte, error) {
+func pointers(texts []string) []*byte {
 	list := make([]*byte, len(texts)+1)
 	for i, text := range texts {
-		p, err := unix.BytePtrFromString(text)
-		if err != nil {
-			return nil, err
-		}
-		list[i] = p
+		list[i] = workload.Must(unix.BytePtrFromString(text))
 	}
-	return list, nil
+	return list
 }

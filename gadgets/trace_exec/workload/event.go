@@ -4,7 +4,6 @@
 package main
 
 import (
-	"path"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -12,19 +11,18 @@ import (
 
 // Event is what trace_exec has to say of a call, as far as it can be known beforehand.
 type Event struct {
-	Proc           workload.Proc `json:"proc"` // after the call; no comm where kernels differ
-	Error          string        `json:"error"`
-	ErrorRaw       uint32        `json:"error_raw"`
-	ArgsCount      int           `json:"args_count"`
-	ArgsSize       int           `json:"args_size"`
-	ArgsTruncated  bool          `json:"args_truncated"`
-	LoginUID       uint32        `json:"loginuid"`
-	SessionID      uint32        `json:"sessionid"`
-	Fname          string        `json:"fname"`
-	FnameTruncated bool          `json:"fname_truncated"`
-	Args           string        `json:"args"`
-	Cwd            string        `json:"cwd"`
-	Exepath        string        `json:"exepath"`
+	Proc workload.Proc `json:"proc"` // after the call; no comm where kernels differ
+	workload.Outcome
+	ArgsCount      int    `json:"args_count"`
+	ArgsSize       int    `json:"args_size"`
+	ArgsTruncated  bool   `json:"args_truncated"`
+	LoginUID       uint32 `json:"loginuid"`
+	SessionID      uint32 `json:"sessionid"`
+	Fname          string `json:"fname"`
+	FnameTruncated bool   `json:"fname_truncated"`
+	Args           string `json:"args"`
+	Cwd            string `json:"cwd"`
+	Exepath        string `json:"exepath"`
 }
 
 // What the record has room for: bytes with the terminating zero.
@@ -32,8 +30,6 @@ const (
 	roomComm  = 16
 	roomFname = 512
 	roomArgs  = 4096
-	roomPath  = 512
-	cutMark   = "..."
 )
 
 // maxArgs is how many arguments of a failed call are looked at.
@@ -69,21 +65,4 @@ func (e *Event) setCallArgs(args []string) {
 func joined(args []string) string {
 	all := strings.Join(args, " ")
 	return all[:min(len(all), roomArgs-1)]
-}
-
-// cutPath leaves out as many directories at the beginning as do not fit, with the mark for them.
-func cutPath(p string) string {
-	const most = roomPath - 1 - len(cutMark)
-	if len(p) <= most {
-		return p
-	}
-	end := ""
-	for dir := p; ; {
-		var base string
-		dir, base = path.Split(strings.TrimSuffix(dir, "/"))
-		if len(end)+1+len(base) > most {
-			return cutMark + end
-		}
-		end = "/" + base + end
-	}
 }

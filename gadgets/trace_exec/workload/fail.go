@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // failure is a call that fails, in the process of the workload.
@@ -26,32 +28,18 @@ type failure struct {
 	flags uintptr
 }
 
-func (t *thread) failAll(calls []failure) error {
+func (t *thread) failAll(calls []failure) {
 	for _, c := range calls {
-		if err := t.fail(c); err != nil {
-			return err
-		}
+		t.list(c, c.make())
 	}
-	return nil
-}
-
-// fail makes a call.
-func (t *thread) fail(c failure) error {
-	errno, err := c.make()
-	if err != nil {
-		return err
-	}
-	return t.list(c, errno)
 }
 
 // list lists the event of a call that came to errno.
-func (t *thread) list(c failure, errno unix.Errno) error {
-	if errno != c.want {
-		return fmt.Errorf("execute %.80q: got %q, want %q", c.name, unix.ErrnoName(errno), unix.ErrnoName(c.want))
-	}
+func (t *thread) list(c failure, errno unix.Errno) {
+	workload.Want(fmt.Sprintf("execute %.80q", c.name), errno, c.want)
 	e := t.eventOf(t.Proc)
-	e.Error, e.ErrorRaw = unix.ErrnoName(errno), uint32(errno)
-	e.Exepath = cutPath(t.self)
+	e.Outcome = workload.OutcomeOf(errno)
+	e.Exepath = workload.CutPath(t.self)
 	if c.badName == 0 {
 		e.setFname(c.name)
 	}
@@ -59,19 +47,10 @@ func (t *thread) list(c failure, errno unix.Errno) error {
 		e.setCallArgs(c.args)
 	}
 	t.Events = append(t.Events, e)
-	return nil
 }
 
-func (c *failure) make() (unix.Errno, error) {
-	path, err := unix.BytePtrFromString(c.name)
-	if err != nil {
-		return 0, err
-	}
-	argv, err := pointers(c.args)
-	if err != nil {
-		return 0, err
-	}
-	name, args := unsafe.Pointer(path), unsafe.Pointer(&argv[0])
+func (c *failure) make() unix.Errno {
+	name, args := unsafe.Pointer(workload.Must(unix.BytePtrFromString(c.name))), unsafe.Pointer(&pointers(c.args)[0])
 	if c.badName != 0 {
 		name = nil
 	}
@@ -84,7 +63,7 @@ func (c *failure) make() (unix.Errno, error) {
 	} else {
 		_, _, errno = unix.Syscall(unix.SYS_EXECVE, uintptr(name)|c.badName, uintptr(args)|c.badArgs, 0)
 	}
-	return errno, nil
+	return errno
 }
 
 func failures(f *files) []failure {
@@ -100,8 +79,8 @@ func failures(f *files) []failure {
 		{name: "garbage", args: args, want: unix.ENOEXEC},
 		{name: "loop", args: args, want: unix.ELOOP},
 		{name: strings.Repeat("n", 256), args: args, want: unix.ENAMETOOLONG},
-		{name: padded("missing", roomFname-1), args: args, want: unix.ENOENT},
-		{name: padded("missing", roomFname), args: args, want: unix.ENOENT},
+		{name: workload.Padded("missing", roomFname-1), args: args, want: unix.ENOENT},
+		{name: workload.Padded("missing", roomFname), args: args, want: unix.ENOENT},
 		{badName: 1, args: args, want: unix.EFAULT},
 		{name: "program", badArgs: 1, want: unix.EFAULT},
 		{name: "missing", want: unix.ENOENT},

@@ -5,9 +5,10 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // files are the programs to execute, and what is the same in all events.
@@ -30,30 +31,18 @@ var oddNames = []string{
 }
 
 // newFiles makes files in dir and changes to it.
-func newFiles(dir string) (*files, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+func newFiles(dir string) *files {
+	f := &files{
+		dir: workload.Must(workload.EnterDir(dir)), self: workload.Must(os.Executable()),
+		loginUID: idFrom("/proc/self/loginuid"), sessionID: idFrom("/proc/self/sessionid"),
 	}
-	if dir, err = filepath.Abs(dir); err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	if err == nil {
-		err = os.Chdir(dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f := &files{dir: dir, self: self, loginUID: idFrom("/proc/self/loginuid"), sessionID: idFrom("/proc/self/sessionid")}
-	return f, f.make()
+	f.make()
+	return f
 }
 
 // idFrom reads an id of the kernel's audit, which not every kernel has.
 func idFrom(file string) uint32 {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return ^uint32(0)
-	}
+	text, _ := os.ReadFile(file)
 	id, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
 	if err != nil {
 		return ^uint32(0)
@@ -61,31 +50,23 @@ func idFrom(file string) uint32 {
 	return uint32(id)
 }
 
-func (f *files) make() error {
-	program, err := os.ReadFile(f.self)
-	if err != nil {
-		return err
-	}
+func (f *files) make() {
+	program := workload.Must(os.ReadFile(f.self))
 	for _, err := range []error{
 		os.WriteFile("program", program, 0o755),
 		os.WriteFile("script", []byte("#!"+f.path("program")+" -x\n"), 0o755),
-		os.WriteFile("orphan", []byte("#!/proc/nonexistent\n"), 0o755),
+		os.WriteFile("orphan", []byte("#!"+f.path("missing")+"\n"), 0o755),
 		os.WriteFile("garbage", []byte("no program"), 0o755),
 		os.WriteFile("data", program, 0o644),
 		os.MkdirAll(f.deep(), 0o755),
 		os.Symlink("loop", "loop"),
 		os.Symlink("program", "link"),
 	} {
-		if err != nil {
-			return err
-		}
+		workload.Check("make a file", err)
 	}
 	for _, name := range oddNames {
-		if err := os.Link("program", name); err != nil {
-			return err
-		}
+		workload.Check("make another name", os.Link("program", name))
 	}
-	return nil
 }
 
 // path is that of a file in the folder.
@@ -93,9 +74,3 @@ func (f *files) path(name string) string { return f.dir + "/" + name }
 
 // deep is a folder whose path is too long for cwd.
 func (f *files) deep() string { return f.path(strings.Repeat(strings.Repeat("d", 59)+"/", 9) + "end") }
-
-// padded is a name of n bytes for a file.
-func padded(name string, n int) string {
-	n -= len(name)
-	return strings.Repeat("./", n/2-n%2) + strings.Repeat(".//", n%2) + name
-}

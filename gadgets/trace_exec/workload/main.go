@@ -13,7 +13,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"os"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -30,12 +29,6 @@ func main() {
 		if *races {
 			args, cause = []string{"--paths"}, (*files).races
 		}
-		return workload.Cause(args, func() ([]Event, error) {
-			f, err := newFiles(dir)
-			if err != nil {
-				return nil, fmt.Errorf("make files: %w", err)
-			}
-			return cause(f)()
-		})
+		return workload.Cause(args, cause(newFiles(dir)))
 	})
 }

@@ -30,17 +30,14 @@ type program struct {
 	cwd string
 }
 
-func (t *thread) startAll(programs []program) error {
+func (t *thread) startAll(programs []program) {
 	for _, p := range programs {
-		if _, err := t.start(p); err != nil {
-			return err
-		}
+		t.start(p)
 	}
-	return nil
 }
 
 // start starts a program, lists its event and waits until the process has ended.
-func (t *thread) start(p program) (pid int, err error) {
+func (t *thread) start(p program) (pid int) {
 	if p.mode == "" {
 		p.mode = modeExit
 	}
@@ -51,19 +48,16 @@ func (t *thread) start(p program) (pid int, err error) {
 	if p.user != 0 {
 		attr.Sys.Credential = &syscall.Credential{Uid: uint32(p.user), Gid: uint32(p.user)}
 	}
-	pid, err = syscall.ForkExec(p.name, p.args, &attr)
-	if err != nil {
-		return 0, fmt.Errorf("start %.80q: %w", p.name, err)
-	}
+	pid, err := syscall.ForkExec(p.name, p.args, &attr)
+	workload.Check(fmt.Sprintf("start %.80q", p.name), err)
 	t.Events = append(t.Events, t.started(pid, p))
 	var status syscall.WaitStatus
-	if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
-		return 0, fmt.Errorf("wait for %.80q: %w", p.name, err)
+	_, err = syscall.Wait4(pid, &status, 0, nil)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("it ended with status %#x", status)
 	}
-	if status != 0 {
-		return 0, fmt.Errorf("%.80q ended with status %#x", p.name, status)
-	}
-	return pid, nil
+	workload.Check(fmt.Sprintf("wait for %.80q", p.name), err)
+	return pid
 }
 
 func (t *thread) started(pid int, p program) Event {
@@ -79,7 +73,7 @@ func (t *thread) started(pid int, p program) Event {
 	}
 	e.setArgs(p.gets)
 	if p.cwd != "" {
-		e.Cwd = cutPath(p.cwd)
+		e.Cwd = workload.CutPath(p.cwd)
 	}
 	if p.exe != "" {
 		e.Exepath = t.path(p.exe)
@@ -97,9 +91,9 @@ func waysToStart(f *files) []program {
 		{name: "./program", args: []string{"program"}, user: nobody},
 		{name: f.path("program"), args: []string{"program"}, dir: "/", cwd: "/"},
 		{name: f.path("program"), args: []string{"program"}, dir: f.deep(), cwd: f.deep()},
-		{name: padded("program", roomFname-1), args: []string{"program"}},
-		{name: padded("program", roomFname), args: []string{"program"}},
-		{name: padded("program", unix.PathMax-1), args: []string{"program"}},
+		{name: workload.Padded("program", roomFname-1), args: []string{"program"}},
+		{name: workload.Padded("program", roomFname), args: []string{"program"}},
+		{name: workload.Padded("program", unix.PathMax-1), args: []string{"program"}},
 	}
 	for _, name := range oddNames {
 		programs = append(programs, program{name: "./" + name, args: []string{name}, exe: name})

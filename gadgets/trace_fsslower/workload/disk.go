@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // disk is an ext4 file system. It is mounted nowhere, so that nobody else finds it, and it and all
@@ -30,7 +32,7 @@ func newDisk(dir string) (*disk, error) {
 		return nil, fmt.Errorf("make a block device of %s: %w", file, err)
 	}
 	defer device.Close() // the file system keeps it open
-	root, err := mountDetached("ext4", device.Name())
+	root, err := workload.MountDetached("ext4", device.Name())
 	if err != nil {
 		return nil, fmt.Errorf("mount %s: %w", file, err)
 	}
@@ -113,20 +115,4 @@ func openLoopControl() (*os.File, error) {
 		}
 	}
 	return os.OpenFile(path, os.O_RDWR, 0)
-}
-
-// mountDetached mounts a device without a place for it and returns the root directory.
-func mountDetached(kind, device string) (int, error) {
-	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, fmt.Errorf("file system %s: %w", kind, err)
-	}
-	defer unix.Close(fs)
-	if err := unix.FsconfigSetString(fs, "source", device); err != nil {
-		return -1, err
-	}
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, err
-	}
-	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
 }

@@ -7,14 +7,13 @@ import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
 // Event is what trace_fsslower has to say of an operation, as far as it can be known beforehand.
 type Event struct {
-	Proc     workload.Proc `json:"proc"`
-	Op       string        `json:"op"`
-	OpRaw    uint32        `json:"op_raw"`
-	Error    string        `json:"error"`
-	ErrorRaw uint32        `json:"error_raw"`
-	Offset   int64         `json:"offset"`
-	Size     uint64        `json:"size"`
-	File     string        `json:"file"`
+	Proc  workload.Proc `json:"proc"`
+	Op    string        `json:"op"`
+	OpRaw uint32        `json:"op_raw"`
+	workload.Outcome
+	Offset int64  `json:"offset"`
+	Size   uint64 `json:"size"`
+	File   string `json:"file"`
 }
 
 // op is an operation, by its number.

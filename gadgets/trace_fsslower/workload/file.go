@@ -4,10 +4,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // file is an open file whose operations are listed.
@@ -19,63 +20,44 @@ type file struct {
 }
 
 // open opens a file of the file system.
-func (t *thread) open(name string, flags int) (*file, error) {
+func (t *thread) open(name string, flags int) *file {
 	fd, err := unix.Openat(t.root, name, flags|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open %q: %w", name, err)
-	}
+	workload.Check("open a file", err)
 	t.list(opOpen, name, 0, 0, 0)
-	return &file{t, fd, name, flags&unix.O_SYNC == unix.O_SYNC}, nil
+	return &file{t, fd, name, flags&unix.O_SYNC == unix.O_SYNC}
 }
 
 func (f *file) close() { unix.Close(f.fd) }
 
 // write writes at an offset; if the file is open for appending, the offset is of no account.
-func (f *file) write(data []byte, offset int64) error {
-	return f.wrote(data, offset, offset, 0)
-}
+func (f *file) write(data []byte, offset int64) { f.wrote(data, offset, offset, 0) }
 
 // wrote is like write, but the data ends up elsewhere, or the call fails.
-func (f *file) wrote(data []byte, offset, end int64, want unix.Errno) error {
+func (f *file) wrote(data []byte, offset, end int64, want unix.Errno) {
 	n, err := unix.Pwrite(f.fd, data, offset)
-	if err := f.check("write", err, want); err != nil {
-		return err
-	}
+	workload.Want("write "+f.name, err, want)
 	if f.synced {
 		f.t.list(opFsync, f.name, end, n, 0)
 	}
 	f.t.list(opWrite, f.name, offset, max(n, 0), want)
-	return nil
 }
 
 // read reads n bytes of size that it asks for.
-func (f *file) read(size int, offset int64, n int) error {
-	return f.readInto(make([]byte, size), offset, n)
-}
-
-func (f *file) readInto(data []byte, offset int64, want int) error {
-	n, err := unix.Pread(f.fd, data, offset)
-	if err != nil || n != want {
-		return fmt.Errorf("read %q: got %d, %w, want %d", f.name, n, err, want)
+func (f *file) read(size int, offset int64, n int) {
+	got := workload.Must(unix.Pread(f.fd, make([]byte, size), offset))
+	if got != n {
+		workload.Check("read "+f.name, fmt.Errorf("got %d bytes, want %d", got, n))
 	}
 	f.t.list(opRead, f.name, offset, n, 0)
-	return nil
 }
 
 // sync syncs with one of the functions that sync all of a file.
-func (f *file) sync(call func(fd int) error) error {
+func (f *file) sync(call func(fd int) error) {
 	f.t.list(opFsync, f.name, 0, 0, 0)
-	return call(f.fd)
+	workload.Check("sync "+f.name, call(f.fd))
 }
 
-func (f *file) statfs() error {
+func (f *file) statfs() {
 	f.t.list(opStatfs, f.name, 0, 0, 0)
-	return unix.Fstatfs(f.fd, new(unix.Statfs_t))
-}
-
-func (f *file) check(what string, got error, want unix.Errno) error {
-	if want == 0 && got == nil || want != 0 && errors.Is(got, want) {
-		return nil
-	}
-	return fmt.Errorf("%s %q: got %w, want %q", what, f.name, got, unix.ErrnoName(want))
+	workload.Check("describe the file system", unix.Fstatfs(f.fd, new(unix.Statfs_t)))
 }

@@ -15,15 +15,16 @@ type thread struct {
 	*disk
 }
 
-func (d *disk) onThread(comm string, do func(*thread) error) workload.Task[Event] {
-	return workload.OnThread(comm, func(t *workload.Thread[Event]) error { return do(&thread{t, d}) })
+func (d *disk) onThread(comm string, do func(*thread)) workload.Task[Event] {
+	return workload.OnThread(comm, func(t *workload.Thread[Event]) error {
+		do(&thread{t, d})
+		return nil
+	})
 }
 
 // list lists an event.
 func (t *thread) list(o op, file string, offset int64, size int, err unix.Errno) {
-	e := Event{Proc: t.Proc, Op: opNames[o], OpRaw: uint32(o), File: file, Offset: offset, Size: uint64(size)}
-	if err != 0 {
-		e.Error, e.ErrorRaw = unix.ErrnoName(err), uint32(err)
-	}
-	t.Events = append(t.Events, e)
+	t.Events = append(t.Events, Event{
+		Proc: t.Proc, Op: opNames[o], OpRaw: uint32(o), Outcome: workload.OutcomeOf(err), File: file, Offset: offset, Size: uint64(size),
+	})
 }

@@ -12,7 +12,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 
@@ -22,10 +21,7 @@ import (
 func main() { workload.Main(run) }
 
 func run(string) error {
-	p, err := prepare()
-	if err != nil {
-		return fmt.Errorf("make files: %w", err)
-	}
+	p := prepare()
 	// With the process' id no event is lost because others cause a lot.
 	args := []string{"--pid", strconv.Itoa(os.Getpid())}
 	for _, hook := range hooks {

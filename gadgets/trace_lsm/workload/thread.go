@@ -4,7 +4,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -20,41 +19,32 @@ type process struct{ comm string }
 type thread struct{ *workload.Thread[Event] }
 
 // onThread names the thread by a call that is an event, too.
-func (p process) onThread(comm string, do func(*thread) error) workload.Task[Event] {
+func (p process) onThread(comm string, do func(*thread)) workload.Task[Event] {
 	return workload.OnThread("", func(w *workload.Thread[Event]) error {
 		w.Proc.Comm = p.comm
 		t := &thread{w}
-		if err := t.rename(comm); err != nil {
-			return err
-		}
-		return do(t)
+		t.rename(comm)
+		do(t)
+		return nil
 	})
 }
 
 // rename gives the thread another name, unless a program that only watches has decided otherwise.
-func (t *thread) rename(comm string) error {
-	if err := t.asks(workload.SetName(comm), 0, "task_prctl"); err != nil {
-		return err
-	}
+func (t *thread) rename(comm string) {
+	t.asks(workload.SetName(comm), 0, "task_prctl")
 	t.Proc.Comm = comm
 	var got [16]byte
-	if err := t.asks(unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&got)), 0, 0, 0), 0, "task_prctl"); err != nil {
-		return err
-	}
+	t.asks(unix.Prctl(unix.PR_GET_NAME, uintptr(unsafe.Pointer(&got)), 0, 0, 0), 0, "task_prctl")
 	if now := unix.ByteSliceToString(got[:]); now != comm {
-		return fmt.Errorf("the thread is called %q, want %q", now, comm)
+		workload.Check("name the thread", fmt.Errorf("it is called %q, want %q", now, comm))
 	}
-	return nil
 }
 
 // asks lists the events of a call that these hooks are called for, in this order. The call's error is
 // to be the one that is wanted.
-func (t *thread) asks(err error, want unix.Errno, hooks ...string) error {
+func (t *thread) asks(err error, want unix.Errno, hooks ...string) {
 	for _, hook := range hooks {
 		t.Events = append(t.Events, Event{Proc: t.Proc, Tracepoint: hook})
 	}
-	if want == 0 && err == nil || want != 0 && errors.Is(err, want) {
-		return nil
-	}
-	return fmt.Errorf("%v: got %w, want %q", hooks, err, unix.ErrnoName(want))
+	workload.Want(fmt.Sprint(hooks), err, want)
 }

@@ -9,6 +9,8 @@ const (
 	page = 4096
 	// large is more than glibc and musl keep in their heap: it is mapped, and unmapped when freed.
 	large = 1 << 20
+	// huge is more than glibc keeps in its heap, however much of it has been given back.
+	huge = 64 << 20
 	// endless is more than there can be.
 	endless = math.MaxInt64 + 1
 )
@@ -19,7 +21,9 @@ func allFunctions() *script {
 	s.heap()
 	s.aligned()
 	s.mappings()
+	s.remappings()
 	s.inner()
+	s.resized()
 	s.failures()
 	s.end()
 	return s
@@ -31,7 +35,7 @@ func (s *script) heap() {
 	c := s.malloc(0)
 	d := s.allocate("calloc", 3*700, s.constant(3), s.constant(700))
 	e := s.allocate("calloc", 0, null, s.constant(8))
-	a = s.realloc(a, 5000)
+	a = s.realloc(a, 5000) // too much for where it is
 	b = s.realloc(b, 10)
 	for _, w := range []word{c, e, a, d, b, null} {
 		s.free(w)
@@ -48,12 +52,121 @@ func (s *script) aligned() {
 	}
 }
 
+// What memory is mapped with.
+const (
+	readWrite = 3
+	shared    = 1
+	private   = 2
+	anonymous = 0x20
+	here      = 0x100000 // and nowhere else
+
+	mayMove   = 1
+	fixed     = 2
+	dontUnmap = 4
+)
+
+func (s *script) mmap(at word, pages, flags uint64) word {
+	return s.allocate("mmap", pages*page, at, s.constant(pages*page), s.constant(readWrite), s.constant(flags|anonymous),
+		s.constant(math.MaxUint64), s.constant(0))
+}
+
+func (s *script) munmap(at word, size uint64) {
+	s.call("munmap", at, s.constant(size))
+	s.expect("munmap", at, size)
+}
+
+func (s *script) munmapInVain(addr, size uint64) {
+	s.munmap(s.constant(addr), size)
+	s.expect("munmap_failed", s.constant(addr), size)
+}
+
+// mremap asks for other memory instead of what there is, and returns the result.
+func (s *script) mremap(old word, oldPages, pages, flags uint64, to word) word {
+	if oldPages > 0 && flags&dontUnmap == 0 {
+		s.expect("mremap_unmap", old, oldPages*page)
+	}
+	return s.call("mremap", old, s.constant(oldPages*page), s.constant(pages*page), s.constant(flags), to)
+}
+
+func (s *script) remap(old word, oldPages, pages, flags uint64, to word) word {
+	addr := s.mremap(old, oldPages, pages, flags, to)
+	s.expect("mremap", addr, pages*page)
+	return addr
+}
+
+func (s *script) remapInVain(old word, oldPages, pages, flags uint64, to word) {
+	s.mremap(old, oldPages, pages, flags, to)
+	s.expect("mremap", s.constant(0), pages*page)
+}
+
 func (s *script) mappings() {
-	const readWrite, private, anonymous = 3, 2, 0x20
-	null, size, none := s.constant(0), s.constant(3*page), s.constant(math.MaxUint64)
-	a := s.allocate("mmap", 3*page, null, size, s.constant(readWrite), s.constant(private|anonymous), none, null)
-	s.call("munmap", a, size)
-	s.expect("munmap", a, 3*page)
+	s.munmap(s.mmap(s.constant(0), 3, private), 3*page)
+}
+
+// remappings leaves nothing mapped.
+func (s *script) remappings() {
+	const base = 1 << 36 // where nothing is
+	at := func(n uint64) word { return s.constant(base + n*page) }
+	null := s.constant(0)
+	s.mmap(at(0), 4, private|here)
+	s.munmap(at(1), page) // in the middle
+	s.remap(at(0), 1, 2, 0, null)
+	s.remapInVain(at(0), 2, 3, 0, null) // into what is mapped
+	a := s.remap(at(0), 2, 3, mayMove, null)
+	s.remap(a, 3, 1, 0, null)
+	s.remap(a, 1, 1, mayMove|fixed, at(0))
+	b := s.remap(at(0), 1, 1, mayMove|dontUnmap, null)
+	s.munmap(b, page)
+	s.munmapInVain(base+1, page) // of what is mapped
+	s.munmap(at(0), page)
+	s.remap(at(2), 2, 2, mayMove|fixed, at(4))
+	s.mmap(at(8), 1, private|here)
+	s.remap(at(4), 2, 1, mayMove|fixed, at(8)) // in the place of the other
+	s.munmap(at(8), page)
+
+	c := s.mmap(null, 1, shared)
+	d := s.remap(c, 0, 1, mayMove, null) // once more
+	s.munmap(c, page)
+	s.munmap(d, 1) // all of the page
+
+	s.remapInVain(s.constant(1), 1, 1, mayMove, null)
+	s.remapInVain(at(0), 1, 2, mayMove, null) // of nothing
+	e := s.mmap(null, 1, private)
+	s.remapInVain(e, 1, 0, mayMove, null)
+	s.remapInVain(e, 1, 1, fixed, at(0)) // without mayMove
+	s.munmap(e, page)
+}
+
+// resized has the C library resize mappings by itself.
+func (s *script) resized() {
+	s.expectOwn("mmap")
+	a := s.malloc(huge)
+	for _, size := range []uint64{4 * huge, 2 * huge} {
+		a = s.reallocOwn(a, size)
+	}
+	s.free(a)
+	s.expectOwn("munmap")
+
+	s.expectOwn("mmap")
+	b := s.allocate("calloc", huge, s.constant(1), s.constant(huge))
+	b = s.reallocOwn(b, huge-huge/4)
+	s.free(b)
+	s.expectOwn("munmap")
+
+	c := s.call("reallocarray", s.constant(0), s.constant(3), s.constant(100))
+	s.expect("realloc", c, 300)
+	s.expect("realloc_free", c, 0)
+	d := s.call("reallocarray", c, s.constant(30), s.constant(1000)) // too much for where it is
+	s.expect("realloc", d, 30_000)
+	s.free(d)
+}
+
+// reallocOwn resizes what has a mapping of its own.
+func (s *script) reallocOwn(old word, size uint64) word {
+	s.expect("realloc_free", old, 0)
+	s.expectOwn("mremap_unmap")
+	s.expectOwn("mremap")
+	return s.allocate("realloc", size, old, s.constant(size))
 }
 
 // inner calls functions that call others of ours.
@@ -82,10 +195,14 @@ func (s *script) failures() {
 	s.free(a) // is there still
 	s.posixMemalign(3, 100)
 
+	s.realloc(null, endless)
+	s.call("reallocarray", null, huge, huge) // is too much to be asked for
+
 	s.call("mmap", null, null, null, null, null, null)
 	s.expect("mmap", null, 0)
-	s.call("munmap", s.constant(1), s.constant(page))
-	s.expect("munmap", s.constant(1), page)
+	s.munmapInVain(1, page)
+	s.munmapInVain(page, 0)
+	s.munmapInVain(1<<63, page)
 }
 
 // manyCalls is for two processes that run at the same time.

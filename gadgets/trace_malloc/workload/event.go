@@ -17,7 +17,7 @@ type Event struct {
 // The operations, each at the place of its number.
 var operations = []string{
 	"malloc", "free", "calloc", "realloc", "realloc_free", "mmap", "munmap", "posix_memalign", alignedAlloc, "valloc",
-	memalign, "pvalloc",
+	memalign, "pvalloc", "mremap", "mremap_unmap", "munmap_failed",
 }
 
 const (

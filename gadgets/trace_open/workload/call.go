@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // cwd is AT_FDCWD as the kernel takes it.
@@ -34,20 +36,16 @@ type call struct {
 }
 
 // do makes the call and lists its event. The file is open until the thread closes it.
-func (t *thread) do(c call) (fd int, err error) {
-	r, errno, err := c.make()
-	if err == nil {
-		err = t.list(c, r, errno)
-	}
-	return int(r), err
+func (t *thread) do(c call) (fd int) {
+	r, errno := c.make()
+	t.list(c, r, errno)
+	return int(r)
 }
 
 // list lists the event of a call that came to r or errno.
-func (t *thread) list(c call, r uintptr, errno unix.Errno) error {
-	if errno != c.want {
-		return fmt.Errorf("open %.80q: got %q, want %q", c.name, errname(errno), errname(c.want))
-	}
-	e := Event{Proc: t.Proc, FlagsRaw: uint32(c.flags)}
+func (t *thread) list(c call, r uintptr, errno unix.Errno) {
+	workload.Want(fmt.Sprintf("open %.80q", c.name), errno, c.want)
+	e := Event{Proc: t.Proc, Outcome: workload.OutcomeOf(errno), FlagsRaw: uint32(c.flags)}
 	if c.badName == 0 {
 		e.setFname(c.name)
 	}
@@ -57,35 +55,24 @@ func (t *thread) list(c call, r uintptr, errno unix.Errno) error {
 	if e.FlagsRaw&(unix.O_CREAT|unix.O_TMPFILE&^unix.O_DIRECTORY) != 0 {
 		e.ModeRaw = c.mode & 0o7777
 	}
-	e.Error, e.ErrorRaw = errname(errno), uint32(errno)
 	if errno == 0 {
 		e.FD = uint32(r)
-		e.setFpath(c.fpath)
+		e.Fpath = workload.CutPath(c.fpath)
 	}
 	t.Events = append(t.Events, e)
-	return nil
 }
 
 // all makes calls one after the other and closes what they opened.
-func (t *thread) all(calls []call) error {
+func (t *thread) all(calls []call) {
 	for _, c := range calls {
-		fd, err := t.do(c)
-		if err != nil {
-			return err
-		}
-		if c.want == 0 {
+		if fd := t.do(c); c.want == 0 {
 			unix.Close(fd)
 		}
 	}
-	return nil
 }
 
-func (c *call) make() (r uintptr, errno unix.Errno, err error) {
-	name, err := unix.BytePtrFromString(c.name)
-	if err != nil {
-		return 0, 0, err
-	}
-	p := unsafe.Pointer(name)
+func (c *call) make() (r uintptr, errno unix.Errno) {
+	p := unsafe.Pointer(workload.Must(unix.BytePtrFromString(c.name)))
 	if c.badName != 0 {
 		p = nil
 	}
@@ -97,7 +84,7 @@ func (c *call) make() (r uintptr, errno unix.Errno, err error) {
 	default:
 		r, errno = c.makeOld(p)
 	}
-	return r, errno, nil
+	return r, errno
 }
 
 func (c *call) dirArg() uintptr {
@@ -105,11 +92,4 @@ func (c *call) dirArg() uintptr {
 		return cwd
 	}
 	return c.dir
-}
-
-func errname(errno unix.Errno) string {
-	if errno == 0 {
-		return ""
-	}
-	return unix.ErrnoName(errno)
 }

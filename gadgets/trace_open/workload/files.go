@@ -4,12 +4,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // files are those that the calls open, made without opening any.
@@ -17,70 +17,29 @@ type files struct {
 	dir string // absolute and free of symbolic links; the current directory, too
 }
 
-// Names that need care on the way to a terminal or into JSON.
-var oddNames = []string{
-	"two words",
-	"Grüße-世界-🗂",
-	"\x1b[31mred\x1b[0m\x07",
-	"line\nbreak\ttab\rreturn",
-	`quote"back\slash`,
-	"not\xffutf\xfe8",
-	"\u202eoverride",
-	strings.Repeat("x", 255),
-}
-
 // Lengths of paths of folders: the longest that fit into fpath, and the first that do not.
-var deepLengths = []int{maxFpath - len(cutMark) - 1, maxFpath - len(cutMark), maxFpath - len(cutMark) + 1, 1000}
+var deepLengths = []int{workload.MaxPath - 1, workload.MaxPath, workload.MaxPath + 1, 1000}
 
 // newFiles makes files in dir and changes to it.
-func newFiles(dir string) (*files, error) {
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	if err == nil {
-		err = os.Chdir(dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	f := &files{dir: dir}
-	return f, f.make()
-}
-
-func (f *files) make() error {
-	for _, name := range append([]string{"plain", "secret"}, oddNames...) {
-		if err := mknod(name, unix.S_IFREG); err != nil {
-			return err
-		}
+func newFiles(dir string) *files {
+	f := &files{dir: workload.Must(workload.EnterDir(dir))}
+	for _, name := range append(workload.OddNames(), "plain", "secret") {
+		mknod(name, unix.S_IFREG)
 	}
 	for _, n := range deepLengths {
-		if err := os.MkdirAll(f.deep(n), 0o755); err != nil {
-			return err
-		}
+		workload.Check("make a folder", os.MkdirAll(f.deep(n), 0o755))
 	}
-	for _, err := range []error{
-		mknod("fifo", unix.S_IFIFO),
-		os.Mkdir("folder", 0o755),
-		os.Mkdir("mount", 0o755),
-		mknod("folder/inside", unix.S_IFREG),
-		os.Symlink("plain", "link"),
-		os.Symlink("loop", "loop"),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	mknod("fifo", unix.S_IFIFO)
+	workload.Check("make a folder", os.Mkdir("folder", 0o755))
+	workload.Check("make a folder", os.Mkdir("mount", 0o755))
+	mknod("folder/inside", unix.S_IFREG)
+	workload.Check("make a link", os.Symlink("plain", "link"))
+	workload.Check("make a link", os.Symlink("loop", "loop"))
+	return f
 }
 
 // mknod makes a file without opening it.
-func mknod(name string, kind uint32) error {
-	if err := unix.Mknod(name, kind|0o600, 0); err != nil {
-		return fmt.Errorf("make %q: %w", name, err)
-	}
-	return nil
-}
+func mknod(name string, kind uint32) { workload.Check("make "+name, unix.Mknod(name, kind|0o600, 0)) }
 
 // path is that of a file in the folder.
 func (f *files) path(name string) string { return f.dir + "/" + name }
@@ -91,10 +50,4 @@ func (f *files) deep(n int) string {
 	const part = 40
 	names := strings.Repeat(strings.Repeat("d", part-1)+"/", n/part+1)
 	return names[:n-1] + "e" // not a slash
-}
-
-// padded is a name of n bytes for the file "plain".
-func (f *files) padded(n int) string {
-	n -= len("plain")
-	return strings.Repeat("./", n/2-n%2) + strings.Repeat(".//", n%2) + "plain"
 }

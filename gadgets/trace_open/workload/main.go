@@ -9,7 +9,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 
@@ -19,12 +18,7 @@ import (
 func main() { workload.Main(run) }
 
 func run(dir string) error {
+	f := newFiles(dir)
 	// With the process' id no event is lost because others open a lot.
-	return workload.Cause([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, func() ([]Event, error) {
-		f, err := newFiles(dir)
-		if err != nil {
-			return nil, fmt.Errorf("make files: %w", err)
-		}
-		return f.openAll()()
-	})
+	return workload.Cause([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, f.openAll())
 }

@@ -11,18 +11,28 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
+// thread is one that opens files.
+type thread struct{ *workload.Thread[Event] }
+
+func onThread(comm string, do func(*thread)) workload.Task[Event] {
+	return workload.OnThread(comm, func(t *workload.Thread[Event]) error {
+		do(&thread{t})
+		return nil
+	})
+}
+
 // openAll is all that the workload does.
 func (f *files) openAll() workload.Task[Event] {
 	return workload.InTurn(
-		onThread("open-ways", func(t *thread) error { return t.all(append(f.oldCalls(), f.calls()...)) }),
-		onThread("open-openat2", func(t *thread) error { return t.all(f.openat2Calls()) }),
-		onThread("open-a-name-longer-than-comm", func(t *thread) error { return t.all(f.nameCalls()) }),
-		onThread("open-failures", func(t *thread) error { return t.all(f.failingCalls()) }),
+		onThread("open-ways", func(t *thread) { t.all(append(f.oldCalls(), f.calls()...)) }),
+		onThread("open-openat2", func(t *thread) { t.all(f.openat2Calls()) }),
+		onThread("open-a-name-longer-than-comm", func(t *thread) { t.all(f.nameCalls()) }),
+		onThread("open-failures", func(t *thread) { t.all(f.failingCalls()) }),
 		onThread("open-below-fd", f.belowDescriptor),
 		onThread("open-no-folder", f.withoutFolder),
 		onThread("open-mounts", f.inOwnMounts),
 		onThread("open-nobody", f.asNobody),
-		onThread("open-32-bit", f.compat),
+		onThread("open-32-bit", workload.Compat(f.call32)),
 		f.atOnce(),
 	)
 }
@@ -61,11 +71,11 @@ func (f *files) openat2Calls() []call {
 
 func (f *files) nameCalls() []call {
 	var calls []call
-	for _, name := range oddNames {
+	for _, name := range workload.OddNames() {
 		calls = append(calls, call{name: name, flags: unix.O_RDONLY, fpath: f.path(name)})
 	}
 	for _, n := range []int{maxFname - 1, maxFname, maxFname + 1, 4095} {
-		calls = append(calls, call{name: f.padded(n), flags: unix.O_RDONLY, fpath: f.path("plain")})
+		calls = append(calls, call{name: workload.Padded("plain", n), flags: unix.O_RDONLY, fpath: f.path("plain")})
 	}
 	for _, n := range deepLengths {
 		calls = append(calls, call{name: f.deep(n), flags: unix.O_PATH, fpath: f.path(f.deep(n))})
@@ -85,7 +95,7 @@ func (f *files) failingCalls() []call {
 		{name: "link", flags: unix.O_NOFOLLOW, want: unix.ELOOP},
 		{name: "fifo", flags: unix.O_WRONLY | unix.O_NONBLOCK, want: unix.ENXIO},
 		{name: strings.Repeat("n", 256), want: unix.ENAMETOOLONG},
-		{name: f.padded(4096), want: unix.ENAMETOOLONG},
+		{name: workload.Padded("plain", 4096), want: unix.ENAMETOOLONG},
 		{dir: 1 << 30, name: "plain", want: unix.EBADF},
 		{dir: 1 << 30, badName: 1, want: unix.EFAULT},
 		{badName: 1 << 63, want: unix.EFAULT},

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // nobody is a number that no process or thread has: it is larger than any.
@@ -18,42 +20,39 @@ const nobody = 1 << 30
 const realTime, otherRealTime = unix.Signal(40), unix.Signal(41)
 
 // call makes a system call, which must have the result, and lists what it causes.
-func (t *thread) call(number uintptr, args [4]uintptr, want unix.Errno, events ...Event) error {
+func (t *thread) call(number uintptr, args [4]uintptr, want unix.Errno, events ...Event) {
 	for _, e := range events {
 		t.list(e)
 	}
 	_, _, errno := unix.RawSyscall6(number, args[0], args[1], args[2], args[3], 0, 0)
-	if errno != want {
-		return fmt.Errorf("call %d with %v: got %v, want %v", number, args, errno, want)
-	}
-	return nil
+	workload.Want(fmt.Sprintf("call %d with %v", number, args), errno, want)
 }
 
-func (t *thread) kill(pid int, sig unix.Signal, want unix.Errno, events ...Event) error {
-	return t.call(unix.SYS_KILL, [4]uintptr{uintptr(pid), uintptr(sig)}, want, events...)
+func (t *thread) kill(pid int, sig unix.Signal, want unix.Errno, events ...Event) {
+	t.call(unix.SYS_KILL, [4]uintptr{uintptr(pid), uintptr(sig)}, want, events...)
 }
 
-func (t *thread) tkill(tid int, sig unix.Signal, want unix.Errno, events ...Event) error {
-	return t.call(unix.SYS_TKILL, [4]uintptr{uintptr(tid), uintptr(sig)}, want, events...)
+func (t *thread) tkill(tid int, sig unix.Signal, want unix.Errno, events ...Event) {
+	t.call(unix.SYS_TKILL, [4]uintptr{uintptr(tid), uintptr(sig)}, want, events...)
 }
 
-func (t *thread) tgkill(pid, tid int, sig unix.Signal, want unix.Errno, events ...Event) error {
-	return t.call(unix.SYS_TGKILL, [4]uintptr{uintptr(pid), uintptr(tid), uintptr(sig)}, want, events...)
+func (t *thread) tgkill(pid, tid int, sig unix.Signal, want unix.Errno, events ...Event) {
+	t.call(unix.SYS_TGKILL, [4]uintptr{uintptr(pid), uintptr(tid), uintptr(sig)}, want, events...)
 }
 
-func (t *thread) queue(pid int, sig unix.Signal, code int, want unix.Errno, events ...Event) error {
+func (t *thread) queue(pid int, sig unix.Signal, code int, want unix.Errno, events ...Event) {
 	info := newInfo(sig, code)
-	return t.call(unix.SYS_RT_SIGQUEUEINFO, [4]uintptr{uintptr(pid), uintptr(sig), uintptr(unsafe.Pointer(info))}, want, events...)
+	t.call(unix.SYS_RT_SIGQUEUEINFO, [4]uintptr{uintptr(pid), uintptr(sig), uintptr(unsafe.Pointer(info))}, want, events...)
 }
 
-func (t *thread) tgqueue(pid, tid int, sig unix.Signal, code int, want unix.Errno, events ...Event) error {
+func (t *thread) tgqueue(pid, tid int, sig unix.Signal, code int, want unix.Errno, events ...Event) {
 	info := newInfo(sig, code)
 	args := [4]uintptr{uintptr(pid), uintptr(tid), uintptr(sig), uintptr(unsafe.Pointer(info))}
-	return t.call(unix.SYS_RT_TGSIGQUEUEINFO, args, want, events...)
+	t.call(unix.SYS_RT_TGSIGQUEUEINFO, args, want, events...)
 }
 
-func (t *thread) pidfd(fd int, sig unix.Signal, want unix.Errno, events ...Event) error {
-	return t.call(unix.SYS_PIDFD_SEND_SIGNAL, [4]uintptr{uintptr(fd), uintptr(sig)}, want, events...)
+func (t *thread) pidfd(fd int, sig unix.Signal, want unix.Errno, events ...Event) {
+	t.call(unix.SYS_PIDFD_SEND_SIGNAL, [4]uintptr{uintptr(fd), uintptr(sig)}, want, events...)
 }
 
 // newInfo makes what the kernel takes as a siginfo.
@@ -67,14 +66,4 @@ func newInfo(sig unix.Signal, code int) *[128]byte {
 // own is a signal to the thread itself.
 func (t *thread) own(sig unix.Signal, code int, result string) Event {
 	return to(t.Proc.Comm, t.Proc.PID, t.Proc.TID, false, sig, code, result)
-}
-
-// inTurn runs functions until one fails.
-func inTurn(do ...func() error) error {
-	for _, f := range do {
-		if err := f(); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -11,18 +11,17 @@ import (
 
 // Event is what trace_signal has to say of a signal, as far as it can be known beforehand.
 type Event struct {
-	Proc     workload.Proc `json:"proc"`
-	TComm    *string       `json:"tcomm,omitempty"`
-	TPID     int           `json:"tpid"`
-	TTID     *int          `json:"ttid,omitempty"`
-	Sig      string        `json:"sig"`
-	SigRaw   int           `json:"sig_raw"`
-	Error    string        `json:"error"`
-	ErrorRaw int           `json:"error_raw"`
-	CodeRaw  int           `json:"code_raw"`
-	Code     string        `json:"code"`
-	Group    bool          `json:"group"`
-	Result   string        `json:"result,omitempty"`
+	Proc   workload.Proc `json:"proc"`
+	TComm  *string       `json:"tcomm,omitempty"`
+	TPID   int           `json:"tpid"`
+	TTID   *int          `json:"ttid,omitempty"`
+	Sig    string        `json:"sig"`
+	SigRaw int           `json:"sig_raw"`
+	workload.Outcome
+	CodeRaw int    `json:"code_raw"`
+	Code    string `json:"code"`
+	Group   bool   `json:"group"`
+	Result  string `json:"result,omitempty"`
 }
 
 // to is a signal to a process, or to one of its threads.
@@ -33,7 +32,7 @@ func to(comm string, pid, tid int, group bool, sig unix.Signal, code int, result
 // failure is that of a call that names a process, and perhaps a thread.
 func failure(pid, tid int, sig unix.Signal, code int, errno unix.Errno) Event {
 	e := to("", pid, tid, tid == 0, sig, code, notSent)
-	e.ErrorRaw = int(errno)
+	e.Outcome = workload.OutcomeOf(errno)
 	return e
 }
 

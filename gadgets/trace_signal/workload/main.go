@@ -23,11 +23,7 @@ func run(string) error {
 	if err := becomeQuiet(); err != nil {
 		return err
 	}
-	targets, err := startTargets()
-	if err != nil {
-		return err
-	}
-	defer targets.stop()
+	targets := startTargets()
 	// The signal that tells of our own end comes from any of our threads.
 	return workload.Cause([]string{"--filter", fmt.Sprintf("tpid!=%d", os.Getppid())}, workload.InTurn(
 		targets.onThread("signal-kill", processes),
@@ -37,7 +33,7 @@ func run(string) error {
 		targets.onThread("signal-nobody", forbidden),
 		targets.onThread("signal-overflow", overflows),
 		targets.onThread("signal-kernel", fromKernel),
-		targets.onThread("signal-32-bit", compat),
+		targets.onThread("signal-32-bit", workload.Compat((*thread).call32)),
 		targets.onThread("signal-children", children),
 	))
 }

@@ -4,192 +4,129 @@
 package main
 
 import (
-	"errors"
-	"fmt"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // processes sends to processes, and to groups of them.
-func processes(t *thread) error {
-	failed := func(pid int, sig unix.Signal, errno unix.Errno) error {
-		return t.kill(pid, sig, errno, failure(pid, 0, sig, siUser, errno))
+func processes(t *thread) {
+	failed := func(pid int, sig unix.Signal, errno unix.Errno) {
+		t.kill(pid, sig, errno, failure(pid, 0, sig, siUser, errno))
 	}
 	first, second := t.group[0], t.group[1]
-	return inTurn(
-		func() error {
-			return t.kill(t.alone.pid, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
-		},
-		func() error { return t.kill(t.alone.pid, 0, 0) },
-		func() error { return failed(nobody, unix.SIGTERM, unix.ESRCH) },
-		func() error { return failed(nobody, 0, unix.ESRCH) },
-		func() error { return failed(-nobody, unix.SIGHUP, unix.ESRCH) },
-		func() error { return failed(t.alone.pid, 65, unix.EINVAL) },
-		func() error { // the last of the group is the first to get it
-			return t.kill(-first.pid, unix.SIGUSR1, 0,
-				second.signaled(unix.SIGUSR1, siUser, ignored), first.signaled(unix.SIGUSR1, siUser, ignored))
-		},
-		func() error { return t.kill(-first.pid, 0, 0) },
-	)
+	t.kill(t.alone.pid, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
+	t.kill(t.alone.pid, 0, 0)
+	failed(nobody, unix.SIGTERM, unix.ESRCH)
+	failed(nobody, 0, unix.ESRCH)
+	failed(-nobody, unix.SIGHUP, unix.ESRCH)
+	failed(t.alone.pid, 65, unix.EINVAL)
+	// The last of the group is the first to get it.
+	t.kill(-first.pid, unix.SIGUSR1, 0,
+		second.signaled(unix.SIGUSR1, siUser, ignored), first.signaled(unix.SIGUSR1, siUser, ignored))
+	t.kill(-first.pid, 0, 0)
 }
 
 // threads sends to threads.
-func threads(t *thread) error {
+func threads(t *thread) {
 	pid, tid := t.Proc.PID, t.Proc.TID
 	const sig = unix.SIGUSR2
-	return inTurn(
-		func() error { return t.block(int(sig)) },
-		func() error { return t.tgkill(pid, tid, sig, 0, t.own(sig, siTkill, delivered)) },
-		func() error { return t.tgkill(pid, tid, sig, 0, t.own(sig, siTkill, alreadyPending)) },
-		func() error { return t.take(int(sig)) },
-		func() error { return t.tkill(tid, sig, 0, t.own(sig, siTkill, delivered)) },
-		func() error { return t.take(int(sig)) },
-		func() error {
-			return t.tkill(t.alone.pid, unix.SIGUSR1, 0,
-				to(targetComm, t.alone.pid, t.alone.pid, false, unix.SIGUSR1, siTkill, ignored))
-		},
-		func() error {
-			return t.tkill(nobody, sig, unix.ESRCH, failure(nobody, nobody, sig, siTkill, unix.ESRCH))
-		},
-		func() error {
-			return t.tgkill(pid, nobody, sig, unix.ESRCH, failure(pid, nobody, sig, siTkill, unix.ESRCH))
-		},
-		func() error { // a thread of another process
-			return t.tgkill(t.alone.pid, tid, sig, unix.ESRCH, failure(t.alone.pid, tid, sig, siTkill, unix.ESRCH))
-		},
-		func() error {
-			return t.tgkill(-1, tid, sig, unix.EINVAL, failure(-1, tid, sig, siTkill, unix.EINVAL))
-		},
-	)
+	t.block(int(sig))
+	t.tgkill(pid, tid, sig, 0, t.own(sig, siTkill, delivered))
+	t.tgkill(pid, tid, sig, 0, t.own(sig, siTkill, alreadyPending))
+	t.take(int(sig))
+	t.tkill(tid, sig, 0, t.own(sig, siTkill, delivered))
+	t.take(int(sig))
+	t.tkill(t.alone.pid, unix.SIGUSR1, 0,
+		to(targetComm, t.alone.pid, t.alone.pid, false, unix.SIGUSR1, siTkill, ignored))
+	t.tkill(nobody, sig, unix.ESRCH, failure(nobody, nobody, sig, siTkill, unix.ESRCH))
+	t.tgkill(pid, nobody, sig, unix.ESRCH, failure(pid, nobody, sig, siTkill, unix.ESRCH))
+	t.tgkill(t.alone.pid, tid, sig, unix.ESRCH, failure(t.alone.pid, tid, sig, siTkill, unix.ESRCH)) // of another process
+	t.tgkill(-1, tid, sig, unix.EINVAL, failure(-1, tid, sig, siTkill, unix.EINVAL))
 }
 
 // queues sends signals with a value.
-func queues(t *thread) error {
+func queues(t *thread) {
 	pid, tid := t.Proc.PID, t.Proc.TID
 	const ownCode = -42
-	return inTurn(
-		func() error {
-			return t.queue(t.alone.pid, unix.SIGUSR1, siQueue, 0, t.alone.signaled(unix.SIGUSR1, siQueue, ignored))
-		},
-		func() error { return t.block(int(realTime)) },
-		func() error { return t.tgqueue(pid, tid, realTime, siQueue, 0, t.own(realTime, siQueue, delivered)) },
-		func() error { return t.tgqueue(pid, tid, realTime, ownCode, 0, t.own(realTime, ownCode, delivered)) },
-		func() error { return t.take(int(realTime)) },
-		func() error { return t.take(int(realTime)) },
-		func() error { // no process may pretend that another sent it
-			return t.queue(t.alone.pid, unix.SIGUSR1, siUser, unix.EPERM,
-				failure(t.alone.pid, 0, unix.SIGUSR1, siQueue, unix.EPERM))
-		},
-		func() error {
-			return t.tgqueue(pid, nobody, realTime, siQueue, unix.ESRCH, failure(pid, nobody, realTime, siQueue, unix.ESRCH))
-		},
-	)
+	t.queue(t.alone.pid, unix.SIGUSR1, siQueue, 0, t.alone.signaled(unix.SIGUSR1, siQueue, ignored))
+	t.block(int(realTime))
+	t.tgqueue(pid, tid, realTime, siQueue, 0, t.own(realTime, siQueue, delivered))
+	t.tgqueue(pid, tid, realTime, ownCode, 0, t.own(realTime, ownCode, delivered))
+	t.take(int(realTime))
+	t.take(int(realTime))
+	// No process may pretend that another sent it.
+	t.queue(t.alone.pid, unix.SIGUSR1, siUser, unix.EPERM,
+		failure(t.alone.pid, 0, unix.SIGUSR1, siQueue, unix.EPERM))
+	t.tgqueue(pid, nobody, realTime, siQueue, unix.ESRCH, failure(pid, nobody, realTime, siQueue, unix.ESRCH))
 }
 
 // descriptors sends to processes by descriptors that stand for them.
-func descriptors(t *thread) error {
-	fd, err := unix.PidfdOpen(t.alone.pid, 0)
-	if err != nil {
-		return fmt.Errorf("open a process: %w", err)
-	}
-	return inTurn(
-		func() error {
-			return t.pidfd(fd, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
-		},
-		func() error { return unix.Close(fd) },
-		func() error {
-			return t.pidfd(fd, unix.SIGUSR1, unix.EBADF, failure(0, 0, unix.SIGUSR1, siUser, unix.EBADF))
-		},
-	)
+func descriptors(t *thread) {
+	fd := workload.Must(unix.PidfdOpen(t.alone.pid, 0))
+	t.pidfd(fd, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
+	workload.Check("close", unix.Close(fd))
+	t.pidfd(fd, unix.SIGUSR1, unix.EBADF, failure(0, 0, unix.SIGUSR1, siUser, unix.EBADF))
 }
 
 // forbidden sends to a process of another user.
-func forbidden(t *thread) error {
-	if err := t.BecomeNobody(); err != nil {
-		return err
-	}
+func forbidden(t *thread) {
+	workload.Check("give up rights", t.BecomeNobody())
 	for _, sig := range []unix.Signal{unix.SIGUSR1, 0} {
-		if err := t.kill(t.alone.pid, sig, unix.EPERM, failure(t.alone.pid, 0, sig, siUser, unix.EPERM)); err != nil {
-			return err
-		}
+		t.kill(t.alone.pid, sig, unix.EPERM, failure(t.alone.pid, 0, sig, siUser, unix.EPERM))
 	}
-	return nil
 }
 
 // overflows sends when no more signals may wait: some fail, some lose what they carry.
-func overflows(t *thread) error {
+func overflows(t *thread) {
 	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_SIGPENDING, &limit); err != nil {
-		return err
-	}
-	if err := unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Max: limit.Max}); err != nil {
-		return err
-	}
+	workload.Check("find the limit", unix.Getrlimit(unix.RLIMIT_SIGPENDING, &limit))
+	workload.Check("let no signal wait", unix.Setrlimit(unix.RLIMIT_SIGPENDING, &unix.Rlimit{Max: limit.Max}))
+	defer unix.Setrlimit(unix.RLIMIT_SIGPENDING, &limit)
 	pid, tid := t.Proc.PID, t.Proc.TID
-	err := inTurn(
-		func() error { return t.block(int(realTime)) },
-		func() error { return t.block(int(otherRealTime)) },
-		func() error { return t.block(int(unix.SIGUSR2)) },
-		func() error {
-			return t.tgqueue(pid, tid, realTime, siQueue, unix.EAGAIN, failure(pid, tid, realTime, siQueue, unix.EAGAIN))
-		},
-		func() error {
-			return t.tgkill(pid, tid, otherRealTime, unix.EAGAIN, failure(pid, tid, otherRealTime, siTkill, unix.EAGAIN))
-		},
-		func() error { return t.tgkill(pid, tid, unix.SIGUSR2, 0, t.own(unix.SIGUSR2, siTkill, loseInfo)) },
-		func() error { return t.take(int(unix.SIGUSR2)) },
-	)
-	return errors.Join(err, unix.Setrlimit(unix.RLIMIT_SIGPENDING, &limit))
+	t.block(int(realTime))
+	t.block(int(otherRealTime))
+	t.block(int(unix.SIGUSR2))
+	t.tgqueue(pid, tid, realTime, siQueue, unix.EAGAIN, failure(pid, tid, realTime, siQueue, unix.EAGAIN))
+	t.tgkill(pid, tid, otherRealTime, unix.EAGAIN, failure(pid, tid, otherRealTime, siTkill, unix.EAGAIN))
+	t.tgkill(pid, tid, unix.SIGUSR2, 0, t.own(unix.SIGUSR2, siTkill, loseInfo))
+	t.take(int(unix.SIGUSR2))
 }
 
 // nowhere is what nothing points to.
 var nowhere *int
 
 // fromKernel does what the kernel answers with a signal.
-func fromKernel(t *thread) error {
+func fromKernel(t *thread) {
 	t.list(t.own(unix.SIGSEGV, segMaperr, delivered))
 	func() {
 		defer func() { recover() }()
 		*nowhere++
 	}()
 	var pipe [2]int
-	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
-		return err
-	}
-	if err := unix.Close(pipe[0]); err != nil {
-		return err
-	}
+	workload.Check("make a pipe", unix.Pipe2(pipe[:], unix.O_CLOEXEC))
+	workload.Check("close", unix.Close(pipe[0]))
 	t.list(t.own(unix.SIGPIPE, siUser, delivered))
-	if _, err := unix.Write(pipe[1], []byte("hello")); err != unix.EPIPE {
-		return fmt.Errorf("write to nobody: got %v, want %v", err, unix.EPIPE)
-	}
-	return unix.Close(pipe[1])
+	_, err := unix.Write(pipe[1], []byte("hello"))
+	workload.Want("write to nobody", err, unix.EPIPE)
+	workload.Check("close", unix.Close(pipe[1]))
 }
 
 // children lets processes stop, go on and end, of which the parent is told.
-func children(t *thread) error {
+func children(t *thread) {
 	p := t.stopped
-	await := func(options int) error {
-		_, err := unix.Wait4(p.pid, nil, options, nil)
-		return err
-	}
-	if err := inTurn(
-		func() error { return t.kill(p.pid, unix.SIGSTOP, 0, p.signaled(unix.SIGSTOP, siUser, delivered)) },
-		func() error { t.listChild(p, cldStopped); return await(unix.WUNTRACED) },
-		func() error { return t.kill(p.pid, unix.SIGCONT, 0, p.signaled(unix.SIGCONT, siUser, ignored)) },
-		func() error { t.listChild(p, cldContinued); return await(unix.WCONTINUED) },
-		func() error {
-			return t.kill(t.killed.pid, unix.SIGKILL, 0, t.killed.signaled(unix.SIGKILL, siUser, delivered))
-		},
-	); err != nil {
-		return err
-	}
+	await := func(options int) { workload.Must(unix.Wait4(p.pid, nil, options, nil)) }
+	t.kill(p.pid, unix.SIGSTOP, 0, p.signaled(unix.SIGSTOP, siUser, delivered))
+	t.listChild(p, cldStopped)
+	await(unix.WUNTRACED)
+	t.kill(p.pid, unix.SIGCONT, 0, p.signaled(unix.SIGCONT, siUser, ignored))
+	t.listChild(p, cldContinued)
+	await(unix.WCONTINUED)
+	t.kill(t.killed.pid, unix.SIGKILL, 0, t.killed.signaled(unix.SIGKILL, siUser, delivered))
 	t.listChild(t.killed, cldKilled)
 	t.killed.end() // says that it was killed
 	for _, p := range []*target{p, t.alone, t.group[0], t.group[1]} {
-		if err := t.listEnd(p); err != nil {
-			return err
-		}
+		t.listChild(p, cldExited)
+		workload.Check("wait for a process", p.end())
 	}
-	return nil
 }

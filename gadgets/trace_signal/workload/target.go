@@ -4,13 +4,13 @@
 package main
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"os/exec"
 	"os/signal"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // target is a process of one thread that waits for the end of its input, to receive signals. It
@@ -19,7 +19,6 @@ type target struct {
 	cmd   *exec.Cmd
 	pid   int
 	stdin io.Closer
-	gone  bool
 }
 
 // The name of the targets' program.
@@ -31,59 +30,26 @@ type targets struct {
 	group                  [2]*target // of a process group of their own
 }
 
-func startTargets() (*targets, error) {
+// startTargets starts them. Without this process they get the end of their input, and exit.
+func startTargets() *targets {
 	signal.Ignore(unix.SIGUSR1) // targets inherit that
-	ts := &targets{}
-	var err error
-	for _, at := range []**target{&ts.alone, &ts.stopped, &ts.killed} {
-		if *at, err = startTarget(nil); err != nil {
-			return nil, errors.Join(err, ts.stop())
-		}
-	}
-	for i := range ts.group {
-		pgid := 0 // the first one's
-		if i > 0 {
-			pgid = ts.group[0].pid
-		}
-		if ts.group[i], err = startTarget(&unix.SysProcAttr{Setpgid: true, Pgid: pgid}); err != nil {
-			return nil, errors.Join(err, ts.stop())
-		}
-	}
+	ts := &targets{alone: startTarget(nil), stopped: startTarget(nil), killed: startTarget(nil)}
+	ts.group[0] = startTarget(&unix.SysProcAttr{Setpgid: true})
+	ts.group[1] = startTarget(&unix.SysProcAttr{Setpgid: true, Pgid: ts.group[0].pid})
 	signal.Reset(unix.SIGUSR1)
-	return ts, nil
+	return ts
 }
 
-func startTarget(attr *unix.SysProcAttr) (*target, error) {
+func startTarget(attr *unix.SysProcAttr) *target {
 	cmd := exec.Command(targetComm)
 	cmd.SysProcAttr = attr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start a process: %w", err)
-	}
-	return &target{cmd: cmd, pid: cmd.Process.Pid, stdin: stdin}, nil
-}
-
-func (ts *targets) all() []*target {
-	return append([]*target{ts.alone, ts.stopped, ts.killed}, ts.group[:]...)
-}
-
-// stop ends those that still run.
-func (ts *targets) stop() error {
-	var errs []error
-	for _, p := range ts.all() {
-		if p != nil && !p.gone {
-			errs = append(errs, p.end())
-		}
-	}
-	return errors.Join(errs...)
+	stdin := workload.Must(cmd.StdinPipe())
+	workload.Check("start a process", cmd.Start())
+	return &target{cmd: cmd, pid: cmd.Process.Pid, stdin: stdin}
 }
 
 // end lets it exit.
 func (p *target) end() error {
-	p.gone = true
 	p.stdin.Close()
 	return p.cmd.Wait()
 }
@@ -99,10 +65,4 @@ func (p *target) signaled(sig unix.Signal, code int, result string) Event {
 func (t *thread) listChild(p *target, code int) {
 	e := Event{Proc: t.Proc.Child(targetComm, p.pid), TPID: t.Proc.PID, SigRaw: int(unix.SIGCHLD), CodeRaw: code, Group: true}
 	t.Events = append(t.Events, e.complete())
-}
-
-// listEnd lets p exit and lists that.
-func (t *thread) listEnd(p *target) error {
-	t.listChild(p, cldExited)
-	return p.end()
 }

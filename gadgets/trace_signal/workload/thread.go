@@ -19,8 +19,11 @@ type thread struct {
 	*targets
 }
 
-func (ts *targets) onThread(comm string, do func(*thread) error) workload.Task[Event] {
-	return workload.OnThread(comm, func(t *workload.Thread[Event]) error { return do(&thread{t, ts}) })
+func (ts *targets) onThread(comm string, do func(*thread)) workload.Task[Event] {
+	return workload.OnThread(comm, func(t *workload.Thread[Event]) error {
+		do(&thread{t, ts})
+		return nil
+	})
 }
 
 // list lists an event of this thread.
@@ -35,9 +38,6 @@ func (e Event) complete() Event {
 	if e.Sig == "" {
 		e.Sig = "signal#" + strconv.Itoa(e.SigRaw)
 	}
-	if e.ErrorRaw != 0 {
-		e.Error = unix.ErrnoName(unix.Errno(e.ErrorRaw))
-	}
 	names := map[int]string{siUser: "SI_USER", siQueue: "SI_QUEUE", siTkill: "SI_TKILL", siKernel: "SI_KERNEL"}
 	var ok bool
 	if e.Code, ok = names[e.CodeRaw]; !ok {
@@ -47,25 +47,18 @@ func (e Event) complete() Event {
 }
 
 // block lets a signal wait at this thread until take takes it.
-func (t *thread) block(sig int) error {
+func (t *thread) block(sig int) {
 	set := uint64(1) << (sig - 1)
 	_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, unix.SIG_BLOCK, uintptr(unsafe.Pointer(&set)), 0, 8, 0, 0)
-	return asError("block a signal", errno)
+	workload.Want("block a signal", errno, 0)
 }
 
 // take takes a signal that waits.
-func (t *thread) take(sig int) error {
+func (t *thread) take(sig int) {
 	set, now := uint64(1)<<(sig-1), unix.Timespec{}
 	n, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0, uintptr(unsafe.Pointer(&now)), 8, 0, 0)
+	workload.Want("take a signal", errno, 0)
 	if int(n) != sig {
-		return fmt.Errorf("take signal %d: got %d, %v", sig, int(n), errno)
+		workload.Check("take a signal", fmt.Errorf("got %d, want %d", n, sig))
 	}
-	return nil
-}
-
-func asError(what string, errno unix.Errno) error {
-	if errno == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", what, errno)
 }

@@ -5,219 +5,143 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"os"
 	"os/exec"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // closings ends connections in all ways in which one thread can.
-func closings(t *thread, n network) error {
-	for _, end := range []func(*connection) error{
-		func(c *connection) error { // one, then the other
-			return inTurn(
-				func() error { return t.closeClient(c) },
-				func() error { return t.closeServer(c) },
-			)
+func closings(t *thread, n network) {
+	for _, end := range []func(*connection){
+		func(c *connection) { // one, then the other
+			t.closeClient(c)
+			t.closeServer(c)
 		},
-		func(c *connection) error { // the other side first, and unread data
-			return inTurn(
-				func() error { return send(c.client) },
-				func() error { return wait(c.server, unix.POLLIN) },
-				func() error { return t.closeServer(c) },
-				func() error { return t.closeClient(c) },
-			)
+		func(c *connection) { // the other side first, and unread data
+			workload.Must(unix.Write(c.client, []byte("hello")))
+			wait(c.server, unix.POLLIN)
+			t.closeServer(c)
+			t.closeClient(c)
 		},
-		func(c *connection) error { // with a reset
-			return inTurn(
-				func() error { return abortive(c.client) },
-				func() error { return t.closeClient(c) },
-				func() error { return t.closeServer(c) },
-			)
+		func(c *connection) { // with a reset
+			abortive(c.client)
+			t.closeClient(c)
+			t.closeServer(c)
 		},
-		func(c *connection) error { // one direction, then the other, then both closed
-			return inTurn(
-				func() error { return unix.Shutdown(c.client, unix.SHUT_WR) },
-				func() error { return wait(c.server, unix.POLLIN) },
-				func() error { return t.closeServer(c) },
-				func() error { return wait(c.client, unix.POLLHUP) },
-				func() error { return t.closeClient(c) },
-			)
+		func(c *connection) { // one direction, then the other, then both closed
+			shut(c.client, unix.SHUT_WR)
+			wait(c.server, unix.POLLIN)
+			t.closeServer(c)
+			wait(c.client, unix.POLLHUP)
+			t.closeClient(c)
 		},
-		func(c *connection) error { // one direction, then closed
-			return inTurn(
-				func() error { return unix.Shutdown(c.client, unix.SHUT_WR) },
-				func() error { return waitUntilEndIsKnown(c.client) },
-				func() error { return t.closeClient(c) },
-				func() error { return t.closeServer(c) },
-			)
+		func(c *connection) { // one direction, then closed
+			shut(c.client, unix.SHUT_WR)
+			waitUntilEndIsKnown(c.client)
+			t.closeClient(c)
+			t.closeServer(c)
 		},
-		func(c *connection) error { // what is received is of no interest, then both
-			return inTurn(
-				func() error { return unix.Shutdown(c.client, unix.SHUT_RD) },
-				func() error { return t.closeClient(c) },
-				func() error { return t.closeServer(c) },
-			)
+		func(c *connection) { // what is received is of no interest, then both
+			shut(c.client, unix.SHUT_RD)
+			t.closeClient(c)
+			t.closeServer(c)
 		},
 		t.shutDown,
 		t.closeDuplicate,
 	} {
-		if err := t.withPair(n, end); err != nil {
-			return err
-		}
+		t.withPair(n, end)
 	}
-	return nil
 }
+
+func shut(fd, how int) { workload.Check("shut down", unix.Shutdown(fd, how)) }
 
 // waitUntilEndIsKnown waits for the other side to say that it has got the end of what is sent, which
 // it may put off for a while.
-func waitUntilEndIsKnown(fd int) error {
+func waitUntilEndIsKnown(fd int) {
 	const finWait2 = 5
 	for range 1000 {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil || info.State == finWait2 {
-			return err
+		if workload.Must(unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)).State == finWait2 {
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	return errors.New("the end of what was sent is not acknowledged")
-}
-
-func send(fd int) error {
-	_, err := unix.Write(fd, []byte("hello"))
-	return err
+	workload.Check("wait", errors.New("the end of what was sent is not acknowledged"))
 }
 
 // abortive makes closing the socket a reset.
-func abortive(fd int) error {
-	return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+func abortive(fd int) {
+	workload.Check("do not linger", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
 }
 
 // shutDown ends both directions, which is the end of the connection; closing it then is nothing new.
-func (t *thread) shutDown(c *connection) error {
+func (t *thread) shutDown(c *connection) {
 	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
-	return inTurn(
-		func() error { return unix.Shutdown(c.client, unix.SHUT_RDWR) },
-		func() error { return unix.Close(c.client) },
-		func() error { return wait(c.server, unix.POLLIN) },
-		func() error { return unix.Shutdown(c.server, unix.SHUT_WR) }, // the second direction to end
-		func() error {
-			t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
-			return unix.Close(c.server)
-		},
-	)
+	shut(c.client, unix.SHUT_RDWR)
+	closeFD(c.client)
+	wait(c.server, unix.POLLIN)
+	shut(c.server, unix.SHUT_WR) // the second direction to end
+	t.closeServer(c)
 }
 
 // closeDuplicate closes a socket that has two descriptors.
-func (t *thread) closeDuplicate(c *connection) error {
-	fd, err := unix.Dup(c.client)
-	if err != nil {
-		return err
-	}
-	if err := unix.Close(c.client); err != nil {
-		return err
-	}
+func (t *thread) closeDuplicate(c *connection) {
+	fd := workload.Must(unix.Dup(c.client))
+	closeFD(c.client)
 	c.client = fd
-	return inTurn(
-		func() error { return t.closeClient(c) },
-		func() error { return t.closeServer(c) },
-	)
+	t.closeClient(c)
+	t.closeServer(c)
 }
 
 // byExit leaves the closing to the kernel: a process exits that has one end, or is killed.
-func byExit(t *thread) error {
+func byExit(t *thread) {
 	for _, kill := range []bool{false, true} {
-		err := t.withPair(ipv4(), func(c *connection) error { return t.exitWith(c, kill) })
-		if err != nil {
-			return err
-		}
+		t.withPair(ipv4(), func(c *connection) { t.exitWith(c, kill) })
 	}
-	return nil
 }
 
 // exitWith hands the client's end to a process of one thread, which then ends.
-func (t *thread) exitWith(c *connection, kill bool) error {
-	heir, err := t.startHeir(c.client)
-	if err != nil {
-		return err
-	}
-	if err := unix.Close(c.client); err != nil {
-		return err
-	}
-	if err := heir.end(kill); err != nil {
-		return err
+func (t *thread) exitWith(c *connection, kill bool) {
+	cmd := exec.Command("cat")
+	stdin := workload.Must(cmd.StdinPipe())
+	file := os.NewFile(uintptr(workload.Must(unix.FcntlInt(uintptr(c.client), unix.F_DUPFD_CLOEXEC, 0))), "socket")
+	cmd.ExtraFiles = []*os.File{file}
+	workload.Check("start a process", cmd.Start())
+	workload.Check("close", file.Close())
+	closeFD(c.client)
+	if kill {
+		unix.Kill(cmd.Process.Pid, unix.SIGKILL)
+		cmd.Wait() // says that it was killed
+	} else {
+		stdin.Close()
+		workload.Check("wait for a process", cmd.Wait())
 	}
 	t.list("close", c.clientEnd, c.peerEnd, 0, noFD, noFD)
-	t.Events[len(t.Events)-1].Proc = t.Proc.Child("cat", heir.pid)
-	return t.closeServer(c)
-}
-
-// heir is a process that has inherited a socket.
-type heir struct {
-	cmd *exec.Cmd
-	pid int
-	end func(kill bool) error
-}
-
-func (t *thread) startHeir(fd int) (*heir, error) {
-	cmd := exec.Command("cat")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	file, err := duplicate(fd)
-	if err != nil {
-		return nil, err
-	}
-	cmd.ExtraFiles = append(cmd.ExtraFiles, file)
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start a process: %w", err)
-	}
-	end := func(kill bool) error {
-		if kill {
-			unix.Kill(cmd.Process.Pid, unix.SIGKILL)
-			cmd.Wait() // says that it was killed
-			return nil
-		}
-		stdin.Close()
-		return cmd.Wait()
-	}
-	return &heir{cmd: cmd, pid: cmd.Process.Pid, end: end}, file.Close()
+	t.Events[len(t.Events)-1].Proc = t.Proc.Child("cat", cmd.Process.Pid)
+	t.closeServer(c)
 }
 
 // orphan closes a socket that still has data to send, which is after its end was announced. What
 // there is of it goes when the other end does, which cannot receive all.
-func orphan(t *thread) error {
-	return t.withPair(ipv4(), func(c *connection) error {
-		if err := fill(c.client); err != nil {
-			return err
-		}
-		if err := inTurn(
-			func() error { return unix.Shutdown(c.client, unix.SHUT_WR) },
-			func() error { return unix.Close(c.client) },
-			func() error { return t.closeServer(c) },
-		); err != nil {
-			return err
-		}
+func orphan(t *thread) {
+	t.withPair(ipv4(), func(c *connection) {
+		fill(c.client)
+		shut(c.client, unix.SHUT_WR)
+		closeFD(c.client)
+		t.closeServer(c)
 		t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
-		return nil
 	})
 }
 
 // fill sends until nothing more fits.
-func fill(fd int) error {
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return err
+func fill(fd int) {
+	workload.Check("do not wait", unix.SetNonblock(fd, true))
+	var err error
+	for data := make([]byte, 1<<16); err == nil; {
+		_, err = unix.Write(fd, data)
 	}
-	data := make([]byte, 1<<16)
-	for {
-		switch _, err := unix.Write(fd, data); err {
-		case nil:
-		case unix.EAGAIN:
-			return nil
-		default:
-			return err
-		}
-	}
+	workload.Want("send more than fits", err, unix.EAGAIN)
 }

@@ -5,10 +5,10 @@ package main
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 	"github.com/gizmo-ebpf/gizmo/internal/int80"
 )
 
@@ -25,18 +25,13 @@ const (
 	socketcallShutdown = 13
 )
 
-// compat connects and accepts as 32-bit programs do.
-func compat(t *thread) error { return int80.With(t.call32) }
-
-func (t *thread) call32(low *int80.LowMemory) error {
+// call32 connects and accepts as 32-bit programs do.
+func (t *thread) call32(low *int80.LowMemory) {
 	for _, w := range []*ways32{directly(), multiplexed(low)} {
-		if err := t.compatWay(low, w); err != nil {
-			return err
-		}
+		t.compatWay(low, w)
 	}
 	// What has the number of one of our calls for 64-bit programs is another: setresuid, kexec_load.
 	unix.Syscall(socketcall32, ^uintptr(0), ^uintptr(0), ^uintptr(0))
-	return nil
 }
 
 // ways32 are ways to make a call.
@@ -66,38 +61,27 @@ func multiplexed(low *int80.LowMemory) *ways32 {
 	return &ways32{connect: call(socketcallConnect), accept: call(socketcallAccept), shutdown: call(socketcallShutdown)}
 }
 
-func (t *thread) compatWay(low *int80.LowMemory, w *ways32) error {
+func (t *thread) compatWay(low *int80.LowMemory, w *ways32) {
 	n := ipv4()
-	return n.withListener(1, func(l *listener) error {
-		fd, err := n.socket(0)
-		if err != nil {
-			return err
-		}
+	n.withListener(1, func(l *listener) {
+		fd := n.socket(0)
 		addr, size := low.Put(sockaddr4(l.addr)), uint32(unix.SizeofSockaddrInet4)
 		t.list("connect", none(4), endpoint(l.addr), unix.EINVAL, fd, noFD)
-		_, short := w.connect(uint32(fd), uint32(addr), 3)
-		_, errno := w.connect(uint32(fd), uint32(addr), size)
-		if short != unix.EINVAL || errno != 0 {
-			return fmt.Errorf("connect: got %v, want %v; %v", short, unix.EINVAL, errno)
-		}
-		c, err := t.connected(fd, l)
-		if err != nil {
-			return err
-		}
+		_, errno := w.connect(uint32(fd), uint32(addr), 3)
+		workload.Want("connect to a short address", errno, unix.EINVAL)
+		_, errno = w.connect(uint32(fd), uint32(addr), size)
+		workload.Want("connect", errno, 0)
+		c := t.connected(fd, l)
 		server, errno := w.accept(uint32(l.fd), 0, 0, 0)
-		if errno != 0 {
-			return fmt.Errorf("accept: %w", errno)
-		}
-		c.server = int(server)
-		t.list("accept", c.peerEnd, c.clientEnd, 0, l.fd, c.server)
+		workload.Want("accept", errno, 0)
+		t.accepted(int(server), l, c)
 		t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
-		if _, errno := w.shutdown(uint32(fd), unix.SHUT_RDWR); errno != 0 {
-			return fmt.Errorf("shut down: %w", errno)
-		}
+		_, errno = w.shutdown(uint32(fd), unix.SHUT_RDWR)
+		workload.Want("shut down", errno, 0)
 		int80.Call(close32, uintptr(fd), 0, 0, 0, 0)
 		t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
 		_, errno = int80.Result(int80.Call(close32, server, 0, 0, 0, 0))
-		return mustBe("close", errno, 0)
+		workload.Want("close", errno, 0)
 	})
 }
 

@@ -5,14 +5,23 @@
 //
 //	workload DIR
 //
-// All is between addresses of this machine. DIR is not used.
+// All is between addresses of this machine. DIR is a folder in which there is nothing.
 package main
 
-import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
 
 func main() { workload.Main(run) }
 
-func run(string) error {
+func run(dir string) error {
+	if err := os.Chdir(dir); err != nil { // the address of a local socket has no room for a long path
+		return err
+	}
 	return workload.Cause(nil, workload.InTurn(
 		workload.AtOnce(
 			workload.InTurn(tasks()...),
@@ -28,8 +37,8 @@ func tasks() []workload.Task[Event] {
 		name string
 		network
 	}{{"4", ipv4()}, {"6", ipv6()}, {"4in6", mapped()}} {
-		with := func(f func(*thread, network) error) func(*thread) error {
-			return func(t *thread) error { return f(t, n.network) }
+		with := func(f func(*thread, network)) func(*thread) {
+			return func(t *thread) { f(t, n.network) }
 		}
 		list = append(list,
 			onThread("tcp-ends-"+n.name, with(closings)),
@@ -48,6 +57,38 @@ func tasks() []workload.Task[Event] {
 		onThread("tcp-orphan", orphan),
 		onThread("tcp-network", inOwnNetwork),
 		onThread("tcp-others", noTCP),
-		onThread("tcp-32-bit", compat),
+		onThread("tcp-32-bit", workload.Compat((*thread).call32)),
 	)
+}
+
+// Event is what trace_tcp has to say, as far as it can be known beforehand.
+type Event struct {
+	Proc    workload.Proc     `json:"proc"`
+	NetnsID uint64            `json:"netns_id"`
+	Type    string            `json:"type"`
+	Src     workload.Endpoint `json:"src"`
+	Dst     workload.Endpoint `json:"dst"`
+	workload.Outcome
+	FD       int `json:"fd"`
+	AcceptFD int `json:"accept_fd"`
+}
+
+// thread is one that has connections.
+type thread struct {
+	*workload.Thread[Event]
+	netnsID uint64
+}
+
+func onThread(comm string, do func(*thread)) workload.Task[Event] {
+	return workload.OnThread(comm, func(t *workload.Thread[Event]) error {
+		do(&thread{t, workload.Must(workload.Namespace("/proc/thread-self/ns/net"))})
+		return nil
+	})
+}
+
+// list lists an event.
+func (t *thread) list(kind string, src, dst workload.Endpoint, errno unix.Errno, fd, acceptFD int) {
+	t.Events = append(t.Events, Event{
+		Proc: t.Proc, NetnsID: t.netnsID, Type: kind, Src: src, Dst: dst, Outcome: workload.OutcomeOf(errno), FD: fd, AcceptFD: acceptFD,
+	})
 }

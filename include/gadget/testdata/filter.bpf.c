@@ -61,6 +61,22 @@ int data(struct bpf_raw_tracepoint_args *ctx)
 					  ctx->args[3], ctx->args[4]);
 }
 
+SEC("raw_tp/process")
+int process(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct gadget_process proc = {
+		.mntns_id = ctx->args[0],
+		.pid = ctx->args[1],
+		.tid = ctx->args[2],
+		.creds = {ctx->args[3], ctx->args[4]},
+		/* What is not to be looked at. */
+		.parent = {.comm = "worker", .pid = 100, .tid = 101},
+	};
+
+	__builtin_memcpy(proc.comm, event_comm, sizeof(proc.comm));
+	return gadget_should_discard_process(&proc);
+}
+
 SEC("raw_tp/data_current")
 int data_current(void *ctx)
 {

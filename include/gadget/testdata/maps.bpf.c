@@ -23,4 +23,17 @@ int count(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
+__u64 taken;
+
+/* Takes the count of args[0].  1: there was one. */
+SEC("raw_tp/take")
+int take(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 key = ctx->args[0], value = 0;
+	bool found = gadget_map_take(&counts, &key, &value);
+
+	taken = value;
+	return found;
+}
+
 char LICENSE[] SEC("license") = "GPL";

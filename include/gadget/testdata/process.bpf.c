@@ -101,6 +101,17 @@ int kept_mntns(void *ctx)
 	return bpf_map_update_elem(&mntns, &zero, &id, BPF_ANY);
 }
 
+SEC("raw_tp/populate_exiting")
+int populate_exiting(void *ctx)
+{
+	struct gadget_process *p = poisoned();
+
+	if (!p)
+		return 1;
+	gadget_process_populate_exiting(p, &exiting);
+	return 0;
+}
+
 /* args[0], args[1]: a name with anything after its end, to be copied. */
 SEC("raw_tp/copy_comm")
 int copy_comm(struct bpf_raw_tracepoint_args *ctx)

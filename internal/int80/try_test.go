@@ -1,0 +1,75 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build amd64
+
+package int80
+
+import (
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// auditArchI386 is the architecture of calls that filters see.
+const auditArchI386 = 0x40000003
+
+// refuse has the kernel do something with the calls of 32-bit programs that this thread or what it
+// starts makes, as a kernel that does not take them does.
+func refuse(t *testing.T, action uint32) {
+	t.Helper()
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 4}, // the architecture
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: auditArchI386, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: action},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever a kernel does that does not take the calls: this process lives on and is told.
+func TestTryWhereCallsAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		action uint32
+		want   string
+	}{
+		"killed":     {unix.SECCOMP_RET_KILL_PROCESS, "SIGSYS kills the caller"},
+		"a signal":   {unix.SECCOMP_RET_TRAP, "SIGSYS kills the caller"},
+		"an error":   {unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS), "such a call does not do what it should"},
+		"no process": {unix.SECCOMP_RET_KILL_THREAD, "SIGSYS kills the caller"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runtime.LockOSThread() // never unlocked: the filter ends with the thread
+			refuse(t, test.action)
+			err := try()
+			if err == nil {
+				t.Error("calls that are refused look as if the kernel takes them")
+			} else if Available() == nil && err.Error() != test.want { // else the machine's own way comes first
+				t.Errorf("got %q, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// No signal tells of the end of the process that tries.
+func TestTryLeavesNothing(t *testing.T) {
+	first := try()
+	for range 20 {
+		if again := try(); (again == nil) != (first == nil) {
+			t.Errorf("got %v, and then %v", first, again)
+		}
+	}
+	if pid, err := unix.Wait4(-1, nil, unix.WALL|unix.WNOHANG, nil); err != unix.ECHILD {
+		t.Errorf("a child is left: %d, %v", pid, err)
+	}
+}
