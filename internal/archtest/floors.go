@@ -43,11 +43,13 @@ func Gizmo() *Rules {
 			"internal/cpus":       0,
 			"internal/digits":     0,
 			"internal/int80":      0,
+			"internal/plain":      0,
+			"internal/safefile":   0,
 
 			"gadgets/internal/workload": 0, // for the workloads of all gadgets
 		},
 		Families:     []string{"stage", "gadgets"},
-		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
+		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits", "internal/plain"},
 		Sideways: map[string]string{
 			"internal/cli": "internal/builtin", // the command line uses the wiring
 		},
