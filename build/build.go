@@ -23,12 +23,14 @@ const (
 
 // Bounds on the files that are read whole, in bytes.
 const (
-	maxProgram  = 16 << 20
-	maxMetadata = 1 << 20
-	maxInput    = 64 << 20 // of what the program includes: the largest header in use has 3 MB
-	maxDeps     = 16 << 20 // of the list of files that the compiler read
-	maxOutput   = 64 << 20 // of the object, with its debug information
+	maxProgram = 16 << 20
+	maxInput   = 64 << 20 // of what the program includes: the largest header in use has 3 MB
+	maxDeps    = 16 << 20 // of the list of files that the compiler read
+	maxOutput  = 64 << 20 // of the object, with its debug information
 )
+
+// MaxMetadata is how long gadget.yaml may be, in bytes.
+const MaxMetadata = 1 << 20
 
 // Options change how a gadget is built. The zero value is what most callers want.
 type Options struct {
@@ -151,7 +153,7 @@ func readGadget(dir string) (*gadget, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the gadget: %w", err)
 	}
-	g.metadata, err = safefile.Read(filepath.Join(dir, metadataName), metadataName, maxMetadata)
+	g.metadata, err = safefile.Read(filepath.Join(dir, metadataName), metadataName, MaxMetadata)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the gadget's metadata: %w", err)
 	}

@@ -273,7 +273,7 @@ func TestBadGadgets(t *testing.T) {
 		{"metadata too large", "gadget.yaml has 1048577 bytes; gadget.yaml may have at most 1048576", func(dir string) error {
 			os.WriteFile(dir+"/program.bpf.c", nil, 0o600)
 			os.WriteFile(dir+"/gadget.yaml", nil, 0o600)
-			return os.Truncate(dir+"/gadget.yaml", maxMetadata+1)
+			return os.Truncate(dir+"/gadget.yaml", MaxMetadata+1)
 		}},
 		{"metadata is a pipe", "gadget.yaml is not a regular file", func(dir string) error {
 			os.WriteFile(dir+"/program.bpf.c", nil, 0o600)

@@ -15,6 +15,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // lsmHook is for the questions that the kernel asks its security modules.
@@ -85,9 +87,11 @@ func hidesItsMemory() bool {
 	return err == nil && strings.Contains(text, "[confidentiality]")
 }
 
+const securityFile, maxSecurityFile = "a file of the kernel's security modules", 1 << 16
+
 // readSecurityFile reads a file of securityfs, which need not be mounted.
 func readSecurityFile(name string) (string, error) {
-	text, err := os.ReadFile(filepath.Join("/sys/kernel/security", name))
+	text, err := safefile.Read(filepath.Join("/sys/kernel/security", name), securityFile, maxSecurityFile)
 	if err != nil {
 		text, err = readUnmounted("securityfs", name)
 	}
@@ -115,7 +119,7 @@ func readUnmounted(fileSystem, name string) ([]byte, error) {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	return io.ReadAll(f)
+	return safefile.ReadFrom(f, securityFile, maxSecurityFile)
 }
 
 // explainLSM finds a hook whose name is like that of one that is missing.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -318,7 +318,7 @@ func (events perfEvents) Close() error {
 }
 
 func readNumber(path string) (uint64, error) {
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path, "a number", 4096)
 	if err != nil {
 		return 0, err
 	}

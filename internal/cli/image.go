@@ -21,6 +21,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -84,8 +85,8 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		return err
 	}
 	if f.object != "" {
-		if err := os.WriteFile(f.object, res.Object, 0o644); err != nil {
-			return err
+		if err := safefile.Replace(f.object, res.Object, 0o644); err != nil {
+			return fmt.Errorf("--object: %w", err)
 		}
 	}
 	_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
@@ -117,6 +118,9 @@ func (a *app) compileDir(ctx context.Context, dir, arch string) (*build.Result, 
 	res, err := build.Dir(ctx, dir, &o)
 	if err == nil {
 		fmt.Fprint(a.Err, res.Warnings)
+		if res.NoCache != nil {
+			fmt.Fprintf(a.Err, "gizmo: warning: %v\n", res.NoCache)
+		}
 	}
 	return res, err
 }
@@ -202,7 +206,7 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 		_, err = fmt.Fprintf(a.Out, "%s: nothing to add\n", path)
 		return text, err
 	}
-	if err := replaceFile(path, text); err != nil {
+	if err := safefile.Replace(path, text, 0o644); err != nil {
 		return nil, fmt.Errorf("cannot update the metadata: %w", err)
 	}
 	_, err = fmt.Fprintf(a.Out, "%s: entries added: %d; fill in those marked \"describe me\"\n", path, added)
@@ -240,31 +244,6 @@ func objectOf(img *gadget.Image) (*metadata.Object, error) {
 	return o, nil
 }
 
-// replaceFile gives a file a new content, or leaves it as it is. Links and permissions stay.
-func replaceFile(path string, data []byte) (err error) {
-	mode := fs.FileMode(0o644)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if st, err := os.Stat(path); err == nil {
-		mode = st.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".gadget.yaml-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
 // findGadget returns the image that a name on the command line stands for: a built-in gadget, a
 // directory or an object. A name with a slash, or that of a folder with a program or of a file, is one of
 // the latter. What is not known of the metadata is an error, unless there is somebody to warn.
@@ -289,11 +268,11 @@ func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, built
 // openObject reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
 // there is one.
 func (a *app) openObject(path string) (*gadget.Image, error) {
-	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
+	yaml, err := safefile.Read(filepath.Join(filepath.Dir(path), "gadget.yaml"), "gadget.yaml", build.MaxMetadata)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	object, err := os.Open(path)
+	object, err := safefile.Open(path)
 	if err != nil {
 		return nil, err
 	}
