@@ -76,6 +76,9 @@ func Read(path, what string, limit int64) ([]byte, error) {
 	return ReadFrom(f, what, limit)
 }
 
+// leastRead is more than files have that can be read only once, those of /proc/sys above all.
+const leastRead = 4096
+
 // ReadFrom is Read for an open file.
 func ReadFrom(f *os.File, what string, limit int64) ([]byte, error) {
 	st, err := f.Stat()
@@ -85,8 +88,9 @@ func ReadFrom(f *os.File, what string, limit int64) ([]byte, error) {
 	if st.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes; %s may have at most %d", f.Name(), st.Size(), what, limit)
 	}
-	// The file may grow, and those that the kernel makes up say that they are empty.
-	data := make([]byte, 0, st.Size()+1)
+	// The file may grow, and those that the kernel makes up say that they are empty. Some of these are there
+	// for the first read only, so that has to be large enough.
+	data := make([]byte, 0, max(st.Size()+1, leastRead))
 	for int64(len(data)) <= limit {
 		if len(data) == cap(data) {
 			data = append(data, 0)[:len(data)]

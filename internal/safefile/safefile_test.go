@@ -48,6 +48,14 @@ func TestReadWithoutSize(t *testing.T) {
 	}
 }
 
+// Files of /proc/sys give what they have to the first read only.
+func TestReadInOnePiece(t *testing.T) {
+	t.Parallel()
+	if got, err := Read("/proc/sys/kernel/ostype", "a test", 100); err != nil || string(got) != "Linux\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 // What takes the place of a file between the look and the opening does not make Open wait.
 func TestOpenWhileSwapped(t *testing.T) {
 	t.Parallel()
