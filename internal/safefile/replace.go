@@ -71,8 +71,8 @@ func (p *place) replace(data []byte, old *unix.Stat_t, perm fs.FileMode) error {
 	return fmt.Errorf("replace %s: %w", p.path, err)
 }
 
-// takeAfter gives a file the owner, the group and the permissions of another. Who is not root can keep
-// neither owner nor, mostly, group; permissions were not meant for other ones, then.
+// takeAfter gives a file the owner, the group and the permissions of another. Only root can give a file
+// away. Where the owner or the group cannot be kept, the permissions that were meant for them go, too.
 func takeAfter(f *os.File, old *unix.Stat_t) error {
 	perm := modeOf(old)
 	st, err := stat(f)

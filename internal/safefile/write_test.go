@@ -185,13 +185,14 @@ func TestOpenFilesByNumber(t *testing.T) {
 	lists(t, dir, "file")
 }
 
-// What other users may have prepared is refused by both ways to write, and stays as it is.
-func TestWritingRefuses(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	for _, c := range []struct {
-		name, path, create, replace string // the errors; "" if it is allowed
-		prepare                     func(dir string)
-	}{
+// prepared is what may be there when root writes to the path.
+type prepared struct {
+	name, path, create, replace string // the errors; "" if it is allowed
+	prepare                     func(dir string)
+}
+
+func prepareds(t *testing.T) []prepared {
+	return []prepared{
 		{"own file", "file", "", "", func(string) {}},
 		{"own file where others can write", "file", "", "", func(dir string) { chmod(t, dir, 0o1777) }},
 		{"their file in their folder", "file", "", "", func(dir string) { chown(t, dir, dir+"/file") }},
@@ -230,7 +231,13 @@ func TestWritingRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-	} {
+	}
+}
+
+// What other users may have prepared is refused by both ways to write, and stays as it is.
+func TestWritingRefuses(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, c := range prepareds(t) {
 		dir := t.TempDir()
 		tree(t, dir, map[string]string{"file": "x", "link": "->file"})
 		c.prepare(dir)

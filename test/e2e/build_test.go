@@ -159,7 +159,7 @@ func signalMask(t *testing.T, pid int, name string) uint64 {
 	return mask
 }
 
-// Who has no folder for a cache builds without one, and is told so.
+// A user whose cache folder cannot be used builds without a cache, and is told so.
 func TestBuildWithoutCache(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	root, err := os.MkdirTemp("", "gizmo-e2e-") // one of the test's would be for root only
