@@ -11,14 +11,26 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 const (
 	sourceName   = "program.bpf.c"
 	metadataName = "gadget.yaml"
-	// maxInput bounds the files that are read whole. The largest header in use has 3 MB.
-	maxInput = 64 << 20
 )
+
+// Bounds on the files that are read whole, in bytes.
+const (
+	maxProgram = 16 << 20
+	maxInput   = 64 << 20 // of what the program includes: the largest header in use has 3 MB
+	maxDeps    = 16 << 20 // of the list of files that the compiler read
+	maxOutput  = 64 << 20 // of the object, with its debug information
+)
+
+// MaxMetadata is how long gadget.yaml may be, in bytes.
+const MaxMetadata = 1 << 20
 
 // Options change how a gadget is built. The zero value is what most callers want.
 type Options struct {
@@ -26,8 +38,8 @@ type Options struct {
 	// the architecture of this program.
 	Arch string
 	// Cache is the folder that remembers builds. Empty means the folder gizmo in the user's cache
-	// folder or, where there is none that is surely this user's own, in a private temporary one. A
-	// folder that cannot be written makes builds slower, not fail.
+	// folder or, for root, where that is not safe for root, /var/cache/gizmo. A folder that cannot be
+	// used, or that another user could exchange or change, makes builds slower, not fail.
 	Cache string
 	// Verbose, if set, is told what is done, a line for each step.
 	Verbose io.Writer
@@ -45,8 +57,12 @@ type Result struct {
 	Object []byte
 	// Metadata is gadget.yaml as it is, not looked into; nil if the gadget has none.
 	Metadata []byte
-	// Warnings is what the compiler had to say about a gadget that it did compile.
+	// Warnings is what the compiler had to say about a gadget that it did compile, without characters
+	// that would do anything to a terminal.
 	Warnings string
+	// NoCache says why the build was neither looked up nor remembered, in words for the user. It is nil
+	// if there is a cache.
+	NoCache error
 	// Cached is true if no compiler was started for this result.
 	Cached bool
 	// Source is the path of the C file.
@@ -54,17 +70,30 @@ type Result struct {
 }
 
 // Dir compiles the gadget in the folder dir. If the compiler rejects the source, the error is a
-// [*CompileError] that holds the compiler's messages.
+// [*CompileError] that holds the compiler's messages. If ctx ends, so does the compiler, and nothing is left
+// behind.
+//
+// Names in errors are made safe to show on a terminal.
 func Dir(ctx context.Context, dir string, o *Options) (*Result, error) {
 	if o == nil {
 		o = &Options{}
 	}
+	r, err := buildDir(ctx, dir, o)
+	var compile *CompileError // takes care of that itself
+	if err != nil && !errors.As(err, &compile) {
+		err = plain.Error(err)
+	}
+	return r, err
+}
+
+func buildDir(ctx context.Context, dir string, o *Options) (*Result, error) {
 	g, err := readGadget(dir)
 	if err != nil {
 		return nil, err
 	}
 	say := logTo(o.Verbose)
-	store := openCache(o.Cache, say)
+	store, noCache := openCache(o.Cache, say)
+	defer store.close()
 	j := job{gadget: g, cache: store, say: say}
 	if j.arch, err = lookupArch(o.Arch); err != nil {
 		return nil, err
@@ -75,7 +104,11 @@ func Dir(ctx context.Context, dir string, o *Options) (*Result, error) {
 	if j.tools, err = findTools(ctx, o.Clang, store); err != nil {
 		return nil, err
 	}
-	return j.run(ctx)
+	r, err := j.run(ctx)
+	if err == nil {
+		r.NoCache = plain.Error(noCache)
+	}
+	return r, err
 }
 
 // logFunc tells the user what happens, if they asked for that.
@@ -85,7 +118,9 @@ func logTo(w io.Writer) logFunc {
 	if w == nil {
 		return func(string, ...any) {}
 	}
-	return func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+	return func(format string, args ...any) {
+		fmt.Fprintln(w, plain.Text(fmt.Sprintf(format, args...)))
+	}
 }
 
 // gadget is the folder that is built.
@@ -111,31 +146,16 @@ func readGadget(dir string) (*gadget, error) {
 	if g.dir[0] == '-' { // not to be taken for a flag
 		g.dir = "./" + g.dir
 	}
-	g.program, err = readRegular(filepath.Join(dir, sourceName))
+	g.program, err = safefile.Read(filepath.Join(dir, sourceName), sourceName, maxProgram)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s is not a gadget: it has no file %s: %w", dir, sourceName, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the gadget: %w", err)
 	}
-	g.metadata, err = readRegular(filepath.Join(dir, metadataName))
+	g.metadata, err = safefile.Read(filepath.Join(dir, metadataName), metadataName, MaxMetadata)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the gadget's metadata: %w", err)
 	}
 	return g, nil
-}
-
-// readRegular reads a file whole, and nothing that could block or never end. The result is not nil.
-func readRegular(path string) ([]byte, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	if st.Size() > maxInput {
-		return nil, fmt.Errorf("%s has %d bytes, more than the %d that gizmo takes", path, st.Size(), maxInput)
-	}
-	return os.ReadFile(path)
 }

@@ -266,9 +266,18 @@ func TestBadGadgets(t *testing.T) {
 		{"program is a folder", "not a regular file", func(dir string) error { return os.Mkdir(dir+"/program.bpf.c", 0o700) }},
 		{"program is a pipe", "not a regular file", func(dir string) error { return syscall.Mkfifo(dir+"/program.bpf.c", 0o600) }},
 		{"program never ends", "not a regular file", link("/dev/zero")},
-		{"program too large", "more than", func(dir string) error {
+		{"program too large", "program.bpf.c has 16777217 bytes; program.bpf.c may have at most 16777216", func(dir string) error {
 			os.WriteFile(dir+"/program.bpf.c", nil, 0o600)
-			return os.Truncate(dir+"/program.bpf.c", maxInput+1)
+			return os.Truncate(dir+"/program.bpf.c", maxProgram+1)
+		}},
+		{"metadata too large", "gadget.yaml has 1048577 bytes; gadget.yaml may have at most 1048576", func(dir string) error {
+			os.WriteFile(dir+"/program.bpf.c", nil, 0o600)
+			os.WriteFile(dir+"/gadget.yaml", nil, 0o600)
+			return os.Truncate(dir+"/gadget.yaml", MaxMetadata+1)
+		}},
+		{"metadata is a pipe", "gadget.yaml is not a regular file", func(dir string) error {
+			os.WriteFile(dir+"/program.bpf.c", nil, 0o600)
+			return syscall.Mkfifo(dir+"/gadget.yaml", 0o600)
 		}},
 		{"metadata is a folder", "metadata", func(dir string) error {
 			os.WriteFile(dir+"/program.bpf.c", nil, 0o600)

@@ -10,11 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sort"
 	"strings"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // The kinds of things in a cache, each a subfolder, and how many of each are kept.
@@ -22,9 +23,11 @@ const (
 	objectKind, maxObjects             = "objects", 200
 	clangKind, maxClangs               = "clang", 50
 	headerKind, maxHeaders             = "include", 4
+	workKind                           = "work" // the folders of builds that run
 	tempPrefix                         = ".tmp-"
-	tempAge                            = 24 * time.Hour // a file that is being written for longer was left by a crash
-	touchAfter                         = time.Hour      // how exact the time of last use is
+	tempAge                            = time.Hour // what is being written for longer was left by a crash
+	touchAfter                         = time.Hour // how exact the time of last use is
+	maxEntry                           = maxOutput + 16<<20
 	sealLabel                          = "gizmo-cache-1 "
 	sealSize                           = len(sealLabel) + 2*sha256.Size + 1
 	privateDir             fs.FileMode = 0o700
@@ -32,62 +35,80 @@ const (
 
 // cache is a folder of things that can be made again. Every file in it is sealed with a checksum,
 // appears by a rename, and is never changed after that, so that any number of processes can use a
-// cache at once. The zero value is a cache that forgets everything.
+// cache at once. The folder is opened once; its things are found from there, and not by their whole paths.
+// The zero value is a cache that forgets everything.
 type cache struct {
-	dir string
-	say logFunc
+	folder *safefile.Folder
+	say    logFunc
 }
 
 // openCache returns the cache in the folder dir, the default one if dir is empty. There is always
-// a cache, if only one that forgets.
-func openCache(dir string, say logFunc) cache {
-	if dir == "" {
-		var err error
-		if dir, err = defaultFolder(); err != nil {
-			say("building without a cache: %v", err)
-			return cache{say: say}
-		}
-	}
-	dir, err := filepath.Abs(dir)
-	for _, kind := range []string{objectKind, clangKind, headerKind} {
-		if err == nil {
-			err = os.MkdirAll(filepath.Join(dir, kind), privateDir)
-		}
-	}
+// a cache, if only one that forgets: then the error says why.
+func openCache(dir string, say logFunc) (cache, error) {
+	folder, err := openCacheFolder(dir, say)
 	if err != nil {
-		say("building without a cache: %v", err)
-		return cache{say: say}
+		return cache{say: say}, fmt.Errorf("building without a cache: %w", err)
 	}
-	return cache{dir: dir, say: say}
+	return cache{folder: folder, say: say}, nil
 }
 
-func (c cache) path(kind, key string) string { return filepath.Join(c.dir, kind, key) }
+func openCacheFolder(dir string, say logFunc) (folder *safefile.Folder, err error) {
+	if dir == "" {
+		folder, err = openDefault(systemFolder, say)
+	} else {
+		folder, err = safefile.PrivateFolder(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, kind := range []string{objectKind, clangKind, headerKind, workKind} {
+		sub, err := safefile.PrivateFolder(filepath.Join(folder.Path, kind))
+		if err != nil {
+			folder.Close()
+			return nil, err
+		}
+		sub.Close()
+	}
+	return folder, nil
+}
+
+func (c cache) close() {
+	if c.folder != nil {
+		c.folder.Close()
+	}
+}
+
+// namesFolders reports whether the compiler can be given paths of folders in the cache.
+func (c cache) namesFolders() bool { return c.folder != nil && !isOdd(c.folder.Path) }
 
 // load returns what was saved under the key, if it is there and intact.
 func (c cache) load(kind, key string) ([]byte, bool) {
-	if c.dir == "" {
+	if c.folder == nil {
 		return nil, false
 	}
-	path := c.path(kind, key)
-	sealed, err := os.ReadFile(path)
+	name := filepath.Join(kind, key)
+	sealed, err := c.folder.ReadFile(name, "a file of the cache", maxEntry)
 	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			c.say("cache: %v", err)
+		}
 		return nil, false
 	}
 	data, err := unseal(sealed)
 	if err != nil {
-		c.say("cache: %s: %v", path, err)
+		c.say("cache: %s: %v", filepath.Join(c.folder.Path, name), err)
 		return nil, false
 	}
-	touch(path)
+	touch(c.folder, name)
 	return data, true
 }
 
 // save remembers data under the key. It fails silently but for the log: a cache is no duty.
 func (c cache) save(kind, key string, data []byte, keep int) {
-	if c.dir == "" {
+	if c.folder == nil {
 		return
 	}
-	if err := writeFile(c.path(kind, key), seal(data)); err != nil {
+	if err := c.folder.WriteFile(filepath.Join(kind, key), tempPrefix, seal(data)); err != nil {
 		c.say("cache: %v", err)
 		return
 	}
@@ -115,37 +136,18 @@ func checksum(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// writeFile makes the file appear at path with all its contents, or not at all.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), tempPrefix)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
-}
-
 // touch notes that a thing was used, for prune.
-func touch(path string) {
+func touch(folder *safefile.Folder, name string) {
 	now := time.Now()
-	if st, err := os.Stat(path); err == nil && now.Sub(st.ModTime()) > touchAfter {
-		os.Chtimes(path, now, now)
+	if st, err := folder.Stat(name); err == nil && now.Sub(st.ModTime()) > touchAfter {
+		_ = folder.Chtimes(name, now, now) // it is then removed too early, at worst
 	}
 }
 
 // prune removes the things of a kind that were not used for longest, but for the number to keep,
 // and what crashed processes left behind.
 func (c cache) prune(kind string, keep int) {
-	entries, err := os.ReadDir(filepath.Join(c.dir, kind))
+	entries, err := fs.ReadDir(c.folder.FS(), kind)
 	if err != nil {
 		return
 	}
@@ -158,7 +160,7 @@ func (c cache) prune(kind string, keep int) {
 		}
 		if strings.HasPrefix(e.Name(), tempPrefix) {
 			if time.Since(info.ModTime()) > tempAge {
-				os.RemoveAll(c.path(kind, e.Name()))
+				c.remove(kind, e.Name())
 			}
 			continue
 		}
@@ -167,6 +169,12 @@ func (c cache) prune(kind string, keep int) {
 	}
 	sort.Slice(names, func(i, j int) bool { return used[names[i]].After(used[names[j]]) })
 	for i := keep; i < len(names); i++ {
-		os.RemoveAll(c.path(kind, names[i]))
+		c.remove(kind, names[i])
+	}
+}
+
+func (c cache) remove(kind, name string) {
+	if err := c.folder.RemoveAll(filepath.Join(kind, name)); err != nil {
+		c.say("cache: %v", err)
 	}
 }

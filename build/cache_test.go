@@ -8,23 +8,24 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
 func TestCachePrunes(t *testing.T) {
 	t.Parallel()
-	c := openCache(t.TempDir(), logTo(nil))
+	c := testCache(t)
+	path := func(name string) string { return filepath.Join(c.folder.Path, objectKind, name) }
 	then := time.Now().Add(-48 * time.Hour)
 	for i := range 8 {
 		key := fmt.Sprint("key", i)
 		c.save(objectKind, key, []byte(key), 100)
-		if err := os.Chtimes(c.path(objectKind, key), then, then.Add(time.Duration(i)*time.Minute)); err != nil {
+		if err := os.Chtimes(path(key), then, then.Add(time.Duration(i)*time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	crashed, running := c.path(objectKind, tempPrefix+"crashed"), c.path(objectKind, tempPrefix+"running")
+	crashed, running := path(tempPrefix+"crashed"), path(tempPrefix+"running")
 	for _, path := range []string{crashed, running} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -38,7 +39,7 @@ func TestCachePrunes(t *testing.T) {
 	}
 	c.save(objectKind, "new", []byte("new"), 4)
 	var left []string
-	entries, _ := os.ReadDir(filepath.Join(c.dir, objectKind))
+	entries, _ := os.ReadDir(path(""))
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
@@ -57,56 +58,58 @@ func TestZeroCacheForgets(t *testing.T) {
 }
 
 func TestDefaultFolder(t *testing.T) {
-	home, temp := t.TempDir(), t.TempDir()
-	private := temp + "/gizmo-" + strconv.Itoa(os.Geteuid())
-	t.Setenv("TMPDIR", temp)
+	home, system := t.TempDir(), filepath.Join(t.TempDir(), "system")
 	expect := func(what, want string) {
 		t.Helper()
-		if got, err := defaultFolder(); got != want || err != nil {
-			t.Errorf("%s: %q, %v; want %q", what, got, err, want)
+		folder, err := openDefault(system, logTo(nil))
+		if err != nil && want != "" {
+			t.Errorf("%s: %v; want %s", what, err, want)
 		}
+		if err != nil {
+			return
+		}
+		defer folder.Close()
+		if folder.Path != want {
+			t.Errorf("%s: %s; want %s", what, folder.Path, want)
+		}
+	}
+	private := "" // of users other than root, nothing but a home is known that is surely theirs
+	if os.Geteuid() == 0 {
+		private = system
 	}
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", home)
 	expect("with a home", home+"/.cache/gizmo")
+	t.Setenv("XDG_CACHE_HOME", home+"/xdg")
+	expect("with a cache folder", home+"/xdg/gizmo")
+	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "")
 	expect("without a home", private)
 	expect("again", private)
 	t.Setenv("HOME", "/proc/1/nowhere")
 	expect("a home that cannot be", private)
-	if os.Geteuid() == 0 {
-		theirs := t.TempDir()
-		if err := os.Chown(theirs, 12345, 12345); err != nil {
-			t.Fatal(err)
-		}
-		t.Setenv("HOME", theirs)
-		expect("somebody else's home", private)
-		if left, _ := os.ReadDir(theirs); len(left) > 0 {
-			t.Errorf("left in somebody else's home: %v", left)
-		}
+	open := t.TempDir()
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
 	}
-	t.Setenv("HOME", "")
-	for what, spoil := range map[string]func() error{
-		"others can write": func() error { return os.Chmod(private, 0o777) },
-		"a link": func() error {
-			os.RemoveAll(private)
-			return os.Symlink(home, private)
-		},
-		"a file": func() error {
-			os.RemoveAll(private)
-			return os.WriteFile(private, nil, 0o600)
-		},
-	} {
-		os.RemoveAll(private)
-		if err := os.Mkdir(private, 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := spoil(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := defaultFolder(); err == nil {
-			t.Errorf("%s: accepted", what)
-		}
+	t.Setenv("HOME", open)
+	expect("a home that others can write to", private)
+	if left, _ := os.ReadDir(open); len(left) > 0 {
+		t.Errorf("left in it: %v", left)
+	}
+	t.Setenv("HOME", home)
+	if err := os.Chmod(home+"/.cache/gizmo", 0o770); err != nil {
+		t.Fatal(err)
+	}
+	expect("a cache that others can write to", private)
+	if os.Geteuid() != 0 {
+		return
+	}
+	if err := os.Chmod(system, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if folder, err := openDefault(system, logTo(nil)); err == nil || !strings.Contains(err.Error(), home) || !strings.Contains(err.Error(), system) {
+		t.Errorf("both can be written to by others: %v, %v", folder, err)
 	}
 }
 

@@ -128,9 +128,13 @@ func probe(ctx context.Context, path string, c cache) (compiler, error) {
 	key := checksum([]byte(id))
 	text, ok := c.load(clangKind, key)
 	if !ok {
-		if text, err = exec.CommandContext(ctx, path, "--version").Output(); err != nil {
+		var out messages
+		cmd := exec.CommandContext(ctx, path, "--version")
+		cmd.Stdout = &out
+		if err = run(cmd, ""); err != nil {
 			return compiler{}, fmt.Errorf("%s --version: %w", path, err)
 		}
+		text = out.text
 	}
 	match := clangVersion.FindSubmatch(text)
 	if match == nil {

@@ -49,7 +49,7 @@ func TestFindTools(t *testing.T) {
 			}
 			t.Setenv("PATH", bin)
 			t.Setenv("CLANG", test.clang)
-			c := openCache(t.TempDir(), logTo(nil))
+			c := testCache(t)
 			for range 2 { // the second time from the cache
 				got, err := findTools(t.Context(), test.option, c)
 				if text, isErr := strings.CutPrefix(test.want, "!"); isErr {
@@ -79,7 +79,7 @@ func TestReplacedCompilerIsAskedAgain(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
 	t.Setenv("CLANG", "")
-	c := openCache(t.TempDir(), logTo(nil))
+	c := testCache(t)
 	for _, version := range []string{"14.0.6", "19.1.7.1"} {
 		fakeClang(t, bin, "clang", version)
 		got, err := findTools(t.Context(), "", c)

@@ -6,13 +6,16 @@ package build
 import (
 	"fmt"
 	"regexp"
+
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
 // CompileError says that the compiler rejected a gadget's source.
 type CompileError struct {
 	// Source is the path of the C file.
 	Source string
-	// Output is all that the compiler wrote, as it wrote it.
+	// Output is what the compiler wrote. Only characters that would do something to a terminal, or that
+	// do not show, are written in other ways.
 	Output string
 	// Hint says what to do, if that is known.
 	Hint string
@@ -29,7 +32,7 @@ func (e *CompileError) Error() string {
 	if e.Hint != "" {
 		what += ": " + e.Hint
 	}
-	return fmt.Sprintf("cannot compile %s: %s", e.Source, what)
+	return plain.Text(fmt.Sprintf("cannot compile %s: %s", e.Source, what))
 }
 
 // Unwrap returns how the compiler ended.

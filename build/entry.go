@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // entry is a build as the cache remembers it: the object, and what was found out about its inputs
@@ -57,7 +59,7 @@ func decodeEntry(data []byte) (*entry, error) {
 // have moved to the folder dir.
 func (e *entry) changed(dir string) string {
 	for _, d := range e.Deps {
-		data, err := readRegular(from(dir, d.Path))
+		data, err := readInput(from(dir, d.Path))
 		if err != nil || checksum(data) != d.Sum {
 			return d.Path
 		}
@@ -108,7 +110,7 @@ func (e *entry) note(files []string, start time.Time, s *search) error {
 // checksumSettled returns the checksum of a file that was not written to while the compiler ran:
 // of one that was, nobody knows what the compiler saw.
 func checksumSettled(path string, start, end time.Time) (string, error) {
-	data, err := readRegular(path)
+	data, err := readInput(path)
 	if err != nil {
 		return "", err
 	}
@@ -117,6 +119,11 @@ func checksumSettled(path string, start, end time.Time) (string, error) {
 		err = fmt.Errorf("%s was written meanwhile", path)
 	}
 	return checksum(data), err
+}
+
+// readInput reads a file that the compiler read, or might read.
+func readInput(path string) ([]byte, error) {
+	return safefile.Read(path, "a file that a gadget includes", maxInput)
 }
 
 func modTime(path string) (time.Time, error) {

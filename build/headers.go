@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/include"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // headers are <gadget/…> and <vmlinux.h>, for one architecture, and what the system's <bpf/…> may lack.
@@ -95,56 +96,66 @@ func hasTypes(fsys fs.FS, a arch) error {
 }
 
 // unpack sees to it that the headers are in a folder, which it returns: in the cache if possible,
-// else in temp.
-func (h *headers) unpack(c cache, temp string) (string, error) {
+// else in the build's own folder.
+func (h *headers) unpack(c cache, w *work) (string, error) {
 	if h.dir != "" {
 		return h.dir, nil
 	}
-	if c.dir != "" && !isOdd(c.dir) {
-		dir, err := h.unpackTo(c.path(headerKind, h.id))
+	if c.namesFolders() {
+		dir, err := h.unpackTo(c.folder, filepath.Join(headerKind, h.id))
 		if err == nil {
 			c.prune(headerKind, maxHeaders)
 			return dir, nil
 		}
 		c.say("cache: %v", err)
 	}
-	return h.unpackTo(filepath.Join(temp, "include"))
+	return h.unpackTo(w.Folder, "include")
 }
 
-// unpackTo writes the headers to the folder dir unless they are already there, byte for byte.
-func (h *headers) unpackTo(dir string) (string, error) {
-	if h.sameAs(dir) {
-		touch(dir)
-		return dir, nil
+// unpackTo writes the headers to a subfolder unless they are already there, byte for byte, and returns its
+// path.
+func (h *headers) unpackTo(f *safefile.Folder, name string) (string, error) {
+	if !h.sameAs(f, name) {
+		if err := h.write(f, name); err != nil {
+			return "", err
+		}
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dir), tempPrefix)
+	touch(f, name)
+	// The compiler goes by the path, so nobody else may be able to change what is there.
+	sub, err := safefile.PrivateFolder(filepath.Join(f.Path, name))
 	if err != nil {
 		return "", err
 	}
-	defer os.RemoveAll(temp)
+	return sub.Path, sub.Close()
+}
+
+// write lets the subfolder appear with all headers in it.
+func (h *headers) write(f *safefile.Folder, name string) error {
+	temp := filepath.Join(filepath.Dir(name), safefile.RandomName(tempPrefix))
+	defer f.RemoveAll(temp)
 	fresh := filepath.Join(temp, "fresh")
 	for path, data := range h.files {
 		file := filepath.Join(fresh, path)
-		if err := os.MkdirAll(filepath.Dir(file), privateDir); err != nil {
-			return "", err
+		if err := f.MkdirAll(filepath.Dir(file), privateDir); err != nil {
+			return err
 		}
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			return "", err
+		if err := f.Root.WriteFile(file, data, 0o600); err != nil {
+			return err
 		}
 	}
-	if err := os.Rename(fresh, dir); err == nil || h.sameAs(dir) {
-		return dir, nil // or another process was quicker
+	if err := f.Rename(fresh, name); err == nil || h.sameAs(f, name) {
+		return nil // or another process was quicker
 	}
 	// What is there is damaged. A folder cannot be replaced in one step.
-	if err := os.Rename(dir, filepath.Join(temp, "damaged")); err != nil {
-		return "", err
+	if err := f.Rename(name, filepath.Join(temp, "damaged")); err != nil {
+		return err
 	}
-	return dir, os.Rename(fresh, dir)
+	return f.Rename(fresh, name)
 }
 
-func (h *headers) sameAs(dir string) bool {
+func (h *headers) sameAs(f *safefile.Folder, name string) bool {
 	for path, data := range h.files {
-		there, err := os.ReadFile(filepath.Join(dir, path))
+		there, err := f.ReadFile(filepath.Join(name, path), "this header", int64(len(data)))
 		if err != nil || !bytes.Equal(there, data) {
 			return false
 		}

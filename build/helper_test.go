@@ -105,6 +105,17 @@ func (b *bench) countingClang(comment string) string {
 	return path
 }
 
+// testCache is an empty cache.
+func testCache(t testing.TB) cache {
+	t.Helper()
+	c, err := openCache(t.TempDir(), logTo(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.close)
+	return c
+}
+
 func (b *bench) build() *Result {
 	b.Helper()
 	r, err := Dir(context.Background(), b.gadget, &b.o)

@@ -10,8 +10,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // job is one build: all that has a say in the object.
@@ -90,7 +91,7 @@ func (j *job) key() string {
 // flags are those that do not depend on where the gadget and our headers lie.
 func (j *job) flags() []string {
 	f := []string{
-		"-target", "bpf", "-O2", "-Wall", "-D" + j.arch.macro,
+		"-target", "bpf", "-O2", "-Wall", "-D" + j.arch.macro, "-fno-color-diagnostics",
 		// The source goes into the debug information because clang copies its lines from there to
 		// BTF, for the verifier's log. It would look for them in the file otherwise, under the name
 		// that prefixMap gave it.
@@ -105,28 +106,28 @@ func (j *job) flags() []string {
 
 // compile runs the compiler. The entry has no Deps if it must not be remembered.
 func (j *job) compile(ctx context.Context) (*entry, error) {
-	temp, err := os.MkdirTemp("", "gizmo-build-")
+	w, err := newWork(j.cache)
 	if err != nil {
 		return nil, fmt.Errorf("cannot build: %w", err)
 	}
-	defer os.RemoveAll(temp)
-	start, err := modTime(temp) // by the clock that also dates the sources
+	defer w.remove()
+	start, err := modTime(w.Path) // by the clock that also dates the sources
 	if err != nil {
 		return nil, fmt.Errorf("cannot build: %w", err)
 	}
-	inc, err := j.headers.unpack(j.cache, temp)
+	inc, err := j.headers.unpack(j.cache, w)
 	if err != nil {
 		return nil, fmt.Errorf("cannot unpack the headers for gadgets: %w", err)
 	}
-	object, deps := filepath.Join(temp, "program.o"), filepath.Join(temp, "deps")
+	object, deps := w.path("program.o"), w.path("deps")
 	cmd, dir := j.command(ctx, inc)
 	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps, "-o", object)
-	warnings, err := j.start(ctx, cmd)
+	warnings, err := j.start(ctx, cmd, w)
 	if err != nil {
 		return nil, err
 	}
 	e := &entry{Warnings: warnings}
-	rule, err := os.ReadFile(deps)
+	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
 	if err == nil {
 		err = e.note(parseDeps(string(rule)), start, &search{
 			folder:  j.gadget.dir,
@@ -138,7 +139,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	if err != nil {
 		j.say("%s: this build will not be remembered: %v", j.gadget.source(), err)
 	}
-	e.object, err = j.stripped(ctx, object)
+	e.object, err = j.stripped(ctx, w, object)
 	return e, err
 }
 
@@ -175,34 +176,46 @@ func prefixMap(dir, name string) []string {
 func isOdd(dir string) bool { return strings.ContainsAny(dir, "=\\\n") }
 
 // start runs the compiler and returns its messages.
-func (j *job) start(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
-	var messages bytes.Buffer
-	cmd.Stderr = &messages
+func (j *job) start(ctx context.Context, cmd *exec.Cmd, w *work) ([]byte, error) {
+	var out messages
+	cmd.Stderr = &out
 	j.say("%s: %s", j.tools.clang.version, strings.Join(cmd.Args, " "))
-	err := cmd.Run()
+	err := run(cmd, w.Path)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return messages.Bytes(), nil
-	case errors.As(err, &exit) && exit.Exited():
-		return nil, newCompileError(j.gadget.source(), messages.Bytes(), err)
+		return out.show(), nil
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("building %s was interrupted: %w", j.gadget.source(), ctx.Err())
+		return nil, j.interrupted(ctx)
+	case errors.As(err, &exit) && exit.Exited():
+		return nil, newCompileError(j.gadget.source(), out.show(), err)
+	case errors.As(err, &exit):
+		return nil, fmt.Errorf("%s did not finish: %w: %s", cmd.Path, err, out.trimmed())
 	}
 	return nil, fmt.Errorf("cannot run %s: %w", cmd.Path, err)
 }
 
+func (j *job) interrupted(ctx context.Context) error {
+	return fmt.Errorf("building %s was interrupted: %w", j.gadget.source(), ctx.Err())
+}
+
 // stripped returns the object in the file without the debug information that only served to make
 // BTF. Without llvm-strip it stays in, which is harmless.
-func (j *job) stripped(ctx context.Context, object string) ([]byte, error) {
+func (j *job) stripped(ctx context.Context, w *work, object string) ([]byte, error) {
 	if j.tools.strip == "" {
 		j.say("the debug information stays in, for there is no llvm-strip: install llvm to get smaller objects")
-		return os.ReadFile(object)
+		return safefile.Read(object, "an object", maxOutput)
 	}
 	small := object + ".stripped"
-	out, err := exec.CommandContext(ctx, j.tools.strip, "-g", "-o", small, object).CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %s", j.tools.strip, err, bytes.TrimSpace(out))
+	cmd := exec.CommandContext(ctx, j.tools.strip, "-g", "-o", small, object)
+	var out messages
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := run(cmd, w.Path)
+	switch {
+	case ctx.Err() != nil:
+		return nil, j.interrupted(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w: %s", j.tools.strip, err, out.trimmed())
 	}
-	return os.ReadFile(small)
+	return safefile.Read(small, "an object", maxOutput)
 }

@@ -245,8 +245,8 @@ func TestCacheInPlaceOfFile(t *testing.T) {
 	if r := b.build(); r.Cached || len(r.Object) == 0 {
 		t.Error("a build without a cache was cached or empty")
 	}
-	if !strings.Contains(b.log.String(), "building without a cache") {
-		t.Errorf("the user was not told:\n%s", b.log.String())
+	if r := b.build(); r.NoCache == nil || !strings.Contains(r.NoCache.Error(), "building without a cache: ") || !strings.Contains(r.NoCache.Error(), b.o.Cache) {
+		t.Errorf("the user is told %v", r.NoCache)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"io"
 	"io/fs"
 	"os"
@@ -27,6 +28,8 @@ type Catalog struct {
 	Warn func(error)
 	// Messages takes what the compiler has to say about a gadget that it did compile. Nil: no one is told.
 	Messages io.Writer
+	// OnNoCache is told why a build is not remembered. Nil: no one is told.
+	OnNoCache func(error)
 	// Build are the options for compiling a folder.
 	Build build.Options
 }
@@ -82,17 +85,20 @@ func (c *Catalog) Compile(ctx context.Context, dir, arch string) (*build.Result,
 	if err == nil && c.Messages != nil {
 		fmt.Fprint(c.Messages, res.Warnings)
 	}
+	if err == nil && res.NoCache != nil && c.OnNoCache != nil {
+		c.OnNoCache(res.NoCache)
+	}
 	return res, err
 }
 
 // Object reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
 // there is one.
 func (c *Catalog) Object(path string) (*Gadget, error) {
-	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
+	yaml, err := safefile.Read(filepath.Join(filepath.Dir(path), "gadget.yaml"), "gadget.yaml", build.MaxMetadata)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	object, err := os.Open(path)
+	object, err := safefile.Open(path)
 	if err != nil {
 		return nil, err
 	}

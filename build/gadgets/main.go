@@ -25,15 +25,19 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stderr); err != nil {
-		fmt.Fprintf(os.Stderr, "gadgets: %v\n", err)
+	log := plain.Writer(os.Stderr) // names of files are in what it writes
+	if err := run(ctx, os.Args[1:], log); err != nil {
+		fmt.Fprintf(log, "gadgets: %v\n", err)
 		os.Exit(1)
 	}
 }
@@ -118,6 +122,9 @@ func (g *generator) report(r *build.Result, err error) {
 		io.WriteString(g.log, ce.Output)
 	case err == nil:
 		io.WriteString(g.log, r.Warnings)
+		if r.NoCache != nil {
+			fmt.Fprintf(g.log, "gadgets: warning: %v\n", r.NoCache)
+		}
 	}
 }
 
@@ -140,7 +147,7 @@ func (g *generator) write(name string, r *build.Result) error {
 
 // replace writes a file unless it already has these contents.
 func replace(path string, data []byte) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+	if old, err := safefile.Read(path, "an unchanged file", int64(len(data))); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
 	return os.WriteFile(path, data, 0o644)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 )
 
 // The limits keep a huge or hostile file from taking the memory. What lies beyond them has no name.
@@ -26,7 +27,7 @@ func read(path string) (map[uint32]string, os.FileInfo, error) {
 	if err := checkRegular(os.Stat(path)); err != nil {
 		return nil, nil, err // before opening, which would wait on a FIFO
 	}
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be another file by now
 	if err != nil {
 		return nil, nil, err
 	}

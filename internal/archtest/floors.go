@@ -49,11 +49,13 @@ func Gizmo() *Rules {
 			"internal/cpus":       0,
 			"internal/digits":     0,
 			"internal/int80":      0,
+			"internal/plain":      0,
+			"internal/safefile":   0,
 
 			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},
 		Families:     []string{"stage", "sink", "gadgets"},
-		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits"},
+		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits", "internal/plain"},
 		Sideways: map[string][]string{
 			"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
 			"run":                     {"gadget"},          // loads images

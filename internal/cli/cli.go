@@ -48,7 +48,7 @@ func Main(args []string, streams Streams) int {
 	a := &app{Streams: streams}
 	// A closed pipe is an error to handle, not a signal to die of: `| head` ends a run in good order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	defer stop()
 	// After the first Ctrl-C the default applies again, so that the second ends the program at once.
 	context.AfterFunc(ctx, stop)
@@ -56,6 +56,16 @@ func Main(args []string, streams Streams) int {
 	root := a.rootCommand()
 	root.SetArgs(args)
 	return a.report(root.ExecuteContext(ctx))
+}
+
+// endSignals are those that end a command in good order. The end of the terminal is among them, unless the
+// caller had it ignored, as nohup does.
+func endSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 func (a *app) rootCommand() *cobra.Command {

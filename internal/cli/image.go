@@ -6,12 +6,9 @@ package cli
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -21,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -84,8 +82,8 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		return err
 	}
 	if f.object != "" {
-		if err := os.WriteFile(f.object, res.Object, 0o644); err != nil {
-			return err
+		if err := safefile.Replace(f.object, res.Object, 0o644); err != nil {
+			return fmt.Errorf("--object: %w", err)
 		}
 	}
 	_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
@@ -164,7 +162,7 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 		_, err = fmt.Fprintf(a.Out, "%s: nothing to add\n", path)
 		return text, err
 	}
-	if err := replaceFile(path, text); err != nil {
+	if err := safefile.Replace(path, text, 0o644); err != nil {
 		return nil, fmt.Errorf("cannot update the metadata: %w", err)
 	}
 	_, err = fmt.Fprintf(a.Out, "%s: entries added: %d; fill in those marked \"describe me\"\n", path, added)
@@ -202,34 +200,9 @@ func objectOf(img *image.Image) (*metadata.Object, error) {
 	return o, nil
 }
 
-// replaceFile gives a file a new content, or leaves it as it is. Links and permissions stay.
-func replaceFile(path string, data []byte) (err error) {
-	mode := fs.FileMode(0o644)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if st, err := os.Stat(path); err == nil {
-		mode = st.Mode().Perm()
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".gadget.yaml-")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
 // catalog finds gadgets.
 func (a *app) catalog() *catalog.Catalog {
-	c := &catalog.Catalog{Warn: a.warnUnknown, Messages: a.Err}
+	c := &catalog.Catalog{Warn: a.warnUnknown, Messages: a.Err, OnNoCache: a.warn}
 	if a.verbose {
 		c.Build.Verbose = a.Err
 	}
@@ -242,3 +215,5 @@ func (a *app) warnUnknown(err error) {
 		fmt.Fprintf(a.Err, "gizmo: warning: left out: %s\n", strings.TrimSuffix(line, "\n"))
 	}
 }
+
+func (a *app) warn(err error) { fmt.Fprintf(a.Err, "gizmo: warning: %v\n", err) }

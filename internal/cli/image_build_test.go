@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -226,21 +227,56 @@ func TestEachCustomValue(t *testing.T) {
 	}
 }
 
-func TestReplaceFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := replaceFile(filepath.Join(dir, "none", "file"), nil); err == nil {
-		t.Error("no folder: no error")
-	}
-	folder := filepath.Join(dir, "folder")
-	if err := os.MkdirAll(filepath.Join(folder, "full"), 0o755); err != nil {
+// The object takes the place of what was there, but for devices and pipes, and not through links of others.
+func TestWriteObject(t *testing.T) {
+	dir := gadgetDir(t, "")
+	out := t.TempDir()
+	old, link := filepath.Join(out, "old.o"), filepath.Join(out, "link.o")
+	writeTest(t, old, "old")
+	if err := errors.Join(os.Chmod(old, 0o640), os.Symlink("old.o", link)); err != nil {
 		t.Fatal(err)
 	}
-	if err := replaceFile(folder, []byte("x")); err == nil {
-		t.Error("a folder in its place: no error")
+	for _, path := range []string{filepath.Join(out, "new.o"), link, "/dev/null"} {
+		if got := imageBuild(t, dir, "--object", path); got.code != 0 || got.err != "" {
+			t.Fatalf("%s: %+v", path, got)
+		}
 	}
-	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
-		t.Errorf("left behind: %v, %v", files, err)
+	for name, mode := range map[string]os.FileMode{"new.o": 0o644, "old.o": 0o640} {
+		st, err := os.Stat(filepath.Join(out, name))
+		if err != nil || st.Mode() != mode || !strings.HasPrefix(readTest(t, filepath.Join(out, name)), "\x7fELF") {
+			t.Errorf("%s: %v, %v", name, st.Mode(), err)
+		}
+	}
+	if files, err := os.ReadDir(out); err != nil || len(files) != 3 {
+		t.Errorf("the folder has %v, %v", files, err)
+	}
+	if got := imageBuild(t, dir, "--object", out); got.code != 1 || !strings.Contains(got.err, "gizmo: --object: open "+out) {
+		t.Errorf("a folder in its place: %+v", got)
+	}
+}
+
+// Root writes nothing through the links of another user.
+func TestLinksOfOthers(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	dir := gadgetDir(t, "")
+	target := filepath.Join(t.TempDir(), "target")
+	writeTest(t, target, "precious")
+	yaml, object := filepath.Join(dir, "gadget.yaml"), filepath.Join(dir, "out.o")
+	for _, link := range []string{yaml, object} {
+		if err := errors.Join(os.Symlink(target+"-new", link), os.Lchown(link, 65534, 65534)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := imageBuild(t, dir, "--update-metadata")
+	if got.code != 1 || !strings.Contains(got.err, "cannot update the metadata: the link DIR/gadget.yaml belongs to the user 65534") {
+		t.Errorf("%+v", got)
+	}
+	got = imageBuild(t, dir, "--object", object)
+	if got.code != 1 || !strings.Contains(got.err, "--object: the link DIR/out.o belongs to the user 65534") {
+		t.Errorf("%+v", got)
+	}
+	if _, err := os.Lstat(target + "-new"); err == nil {
+		t.Error("root made the file that the links point to")
 	}
 }
 

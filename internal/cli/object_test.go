@@ -4,11 +4,15 @@
 package cli
 
 import (
+	"errors"
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/build"
 )
 
 // newerYAML is of a version of gizmo that knows more.
@@ -118,6 +122,31 @@ func TestObjects(t *testing.T) {
 		got := invoke("", "run", c.path, "--help")
 		if got.code != 1 || got.out != "" || !strings.HasPrefix(got.err, c.want) {
 			t.Errorf("%+v\nwant %s", got, c.want)
+		}
+	}
+}
+
+// What stands beside an object is read only if it is a file, and not too large.
+func TestStrangeMetadataBesideObject(t *testing.T) {
+	path := builtElsewhere(t, "")
+	yaml := filepath.Join(filepath.Dir(path), "gadget.yaml")
+	for _, c := range []struct {
+		want string
+		make func() error
+	}{
+		{"gadget.yaml is not a regular file", func() error { return syscall.Mkfifo(yaml, 0o600) }},
+		{"gadget.yaml has 1048577 bytes; gadget.yaml may have at most 1048576", func() error {
+			return errors.Join(os.WriteFile(yaml, nil, 0o600), os.Truncate(yaml, build.MaxMetadata+1))
+		}},
+	} {
+		if err := c.make(); err != nil {
+			t.Fatal(err)
+		}
+		if got := invoke("", "run", path); got.code != 1 || got.out != "" || !strings.Contains(got.err, c.want) {
+			t.Errorf("%+v, want %q", got, c.want)
+		}
+		if err := os.Remove(yaml); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -321,7 +321,7 @@ func (events perfEvents) Close() error {
 }
 
 func readNumber(path string) (uint64, error) {
-	text, err := os.ReadFile(path)
+	text, err := safefile.Read(path, "a number", 4096)
 	if err != nil {
 		return 0, err
 	}

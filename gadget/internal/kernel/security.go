@@ -4,13 +4,17 @@
 package kernel
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
+
+// What is read of the kernel's security modules, and how much of it at most, in bytes.
+const securityFile, maxSecurityFile = "a file of the kernel's security modules", 1 << 16
 
 // SecurityModules returns the names of those that are active.
 func SecurityModules() ([]string, error) {
@@ -29,7 +33,7 @@ func HidesItsMemory() bool {
 
 // readSecurityFile reads a file of securityfs, which need not be mounted.
 func readSecurityFile(name string) (string, error) {
-	text, err := os.ReadFile(filepath.Join("/sys/kernel/security", name))
+	text, err := safefile.Read(filepath.Join("/sys/kernel/security", name), securityFile, maxSecurityFile)
 	if err != nil {
 		text, err = readUnmounted("securityfs", name)
 	}
@@ -57,5 +61,5 @@ func readUnmounted(fileSystem, name string) ([]byte, error) {
 	}
 	f := os.NewFile(uintptr(fd), name)
 	defer f.Close()
-	return io.ReadAll(f)
+	return safefile.ReadFrom(f, securityFile, maxSecurityFile)
 }

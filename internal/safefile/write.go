@@ -1,0 +1,219 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package safefile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is an open output file.
+type File struct {
+	*os.File
+	// Created: the file was not there before.
+	Created bool
+	// Regular: it is neither a pipe nor a device.
+	Regular bool
+	place   *place
+}
+
+// Create opens a file for output, and creates it with the given permissions if it is not there. What it
+// has stays until [File.Empty] is called. As by open(2), a pipe is waited for until somebody reads it.
+//
+// Links of other users are not followed. A file or a pipe of another user, in a folder that all can write to,
+// is refused, since it was put there for somebody to write to. So is, in a folder of others, a file that has
+// a second name, since that may be any. These errors are an [ErrUntrusted].
+func Create(path string, perm fs.FileMode) (*File, error) {
+	const attempts = 100 // of which more than one are needed if somebody else makes or removes the file
+	var err error
+	for range attempts {
+		var p *place
+		if p, err = lookUp(path); err != nil {
+			return nil, err
+		}
+		var f *File
+		if f, err = p.create(perm); err == nil {
+			return f, nil
+		}
+		p.Close()
+		if !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	return nil, err
+}
+
+func lookUp(path string) (*place, error) {
+	w, err := newWalker(path)
+	if err != nil {
+		return nil, err
+	}
+	return w.file()
+}
+
+// errMoved says that what was found is no longer there.
+var errMoved = errors.New("it changes while it is opened")
+
+func (p *place) create(perm fs.FileMode) (*File, error) {
+	st, err := p.stat()
+	if errors.Is(err, fs.ErrNotExist) {
+		fd, err := unix.Openat(fdOf(p.dir), p.name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm.Perm()))
+		if errors.Is(err, fs.ErrExist) {
+			return nil, p.fail(errMoved)
+		}
+		if err != nil {
+			return nil, p.fail(err)
+		}
+		return &File{File: os.NewFile(uintptr(fd), p.path), Created: true, Regular: true, place: p}, nil
+	}
+	if err != nil {
+		return nil, p.fail(err)
+	}
+	f, err := p.open(st)
+	if err != nil {
+		return nil, err
+	}
+	if kindOf(st) == unix.S_IFREG && p.magic == nil {
+		if err := p.checkNames(st); err != nil {
+			f.Close()
+			return nil, err
+		}
+	}
+	return &File{File: f, Regular: kindOf(st) == unix.S_IFREG, place: p}, nil
+}
+
+// stat tells what is at the place now.
+func (p *place) stat() (*unix.Stat_t, error) {
+	if p.magic != nil {
+		return stat(p.magic)
+	}
+	var st unix.Stat_t
+	return &st, unix.Fstatat(fdOf(p.dir), p.name, &st, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func (p *place) fail(err error) error { return &fs.PathError{Op: "open", Path: p.path, Err: err} }
+
+// open opens what is at the place for writing, and leaves its contents. It is checked before, so that
+// nothing notices that must not be opened, and after, so that it is what was checked.
+func (p *place) open(want *unix.Stat_t) (*os.File, error) {
+	if err := p.checkOwner(want); err != nil {
+		return nil, err
+	}
+	dir, name, flags := fdOf(p.dir), p.name, unix.O_WRONLY|unix.O_NOCTTY|unix.O_CLOEXEC
+	if p.magic == nil {
+		flags |= unix.O_NOFOLLOW
+	} else {
+		dir, name = unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fdOf(p.magic))
+	}
+	switch kindOf(want) {
+	case unix.S_IFREG:
+		flags |= unix.O_NONBLOCK // if it is a pipe by then, do not wait
+	case unix.S_IFDIR:
+		return nil, p.fail(unix.EISDIR)
+	case unix.S_IFLNK:
+		return nil, p.fail(errMoved)
+	}
+	fd, err := ignoringEINTR(func() (int, error) { return unix.Openat(dir, name, flags, 0) })
+	switch {
+	case p.magic == nil && (errors.Is(err, unix.ELOOP) || errors.Is(err, fs.ErrNotExist)):
+		return nil, p.fail(errMoved)
+	case err != nil:
+		return nil, p.fail(err)
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && !sameFile(&st, want) {
+		err = errMoved
+	}
+	if err == nil && kindOf(want) == unix.S_IFIFO {
+		err = unix.SetNonblock(fd, true) // for Go's poller, so that Close ends a write that waits
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, p.fail(err)
+	}
+	return os.NewFile(uintptr(fd), p.path), nil
+}
+
+func ignoringEINTR(open func() (int, error)) (int, error) {
+	for {
+		if fd, err := open(); !errors.Is(err, unix.EINTR) {
+			return fd, err
+		}
+	}
+}
+
+// checkOwner refuses what another user may have put in a folder that all can write to, as the kernel does
+// for O_CREAT if fs.protected_regular and fs.protected_fifos say so. Here they need not.
+func (p *place) checkOwner(st *unix.Stat_t) error {
+	if p.magic != nil || kindOf(st) != unix.S_IFREG && kindOf(st) != unix.S_IFIFO {
+		return nil
+	}
+	folder, err := stat(p.dir)
+	if err != nil {
+		return p.fail(err)
+	}
+	shared := folder.Mode&0o002 != 0 || folder.Mode&0o020 != 0 && folder.Mode&unix.S_ISVTX != 0
+	if !shared || int(st.Uid) == os.Geteuid() || st.Uid == folder.Uid {
+		return nil
+	}
+	return untrusted(fmt.Sprintf("%s belongs to the user %d, and is in a folder that others can write to: "+
+		"remove it, or give another name", p.path, st.Uid))
+}
+
+// checkNames refuses a file of this user that another user may have given a name in a folder of theirs.
+func (p *place) checkNames(st *unix.Stat_t) error {
+	folder, err := stat(p.dir)
+	if err != nil {
+		return p.fail(err)
+	}
+	if st.Nlink < 2 || isTrusted(folder) && folder.Mode&0o022 == 0 {
+		return nil
+	}
+	return untrusted(fmt.Sprintf("%s has other names, too, and is in a folder that others can write to: "+
+		"remove it, or give another name", p.path))
+}
+
+// Empty removes what a regular file has. Pipes and devices have nothing to remove.
+func (f *File) Empty() error {
+	if !f.Regular {
+		return nil
+	}
+	return f.Truncate(0)
+}
+
+// Close closes the file.
+func (f *File) Close() error {
+	f.place.Close()
+	return f.File.Close()
+}
+
+// Discard closes the file, and removes it if Create made it.
+func (f *File) Discard() error {
+	var err error
+	if f.Created {
+		err = f.place.remove(f.File)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// remove removes the file, unless its name is another's by now.
+func (p *place) remove(f *os.File) error {
+	mine, err := stat(f)
+	if err != nil {
+		return p.fail(err)
+	}
+	there, err := p.stat()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !sameFile(mine, there):
+		return nil
+	case err != nil:
+		return p.fail(err)
+	}
+	return ignoreMissing(unix.Unlinkat(fdOf(p.dir), p.name, 0))
+}
