@@ -8,9 +8,8 @@ import (
 	"math/bits"
 	"os"
 
-	"github.com/KimMachineGun/automemlimit/memlimit"
-
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
+	"github.com/gizmo-ebpf/gizmo/internal/memory"
 )
 
 // The bounds of the size in bytes of a buffer that nobody chose. A burst of all CPUs should fit until
@@ -31,7 +30,7 @@ const MaxBufferSize = 1 << 30
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each
 // CPU, but at most a 64th of the memory that this process may use, and from 1 to 256 MiB. The sizes
 // that gadgets declare were made for other readers; see docs/RATIONALE.md.
-func DefaultBufferSize() int { return defaultBufferSize(onlineCPUs(), memory()) }
+func DefaultBufferSize() int { return defaultBufferSize(onlineCPUs(), usableMemory()) }
 
 func onlineCPUs() int {
 	online, err := cpus.Online()
@@ -50,9 +49,9 @@ func defaultBufferSize(cpus int, memory uint64) int {
 // they share little memory.
 func (o *LoadOptions) bufferSize(buffers int) (int, error) {
 	if o.BufferSize == 0 {
-		return defaultBufferSize(onlineCPUs(), memory()/uint64(max(buffers, 1))), nil
+		return defaultBufferSize(onlineCPUs(), usableMemory()/uint64(max(buffers, 1))), nil
 	}
-	return o.BufferSize, checkBufferSize(o.BufferSize, buffers, memory())
+	return o.BufferSize, checkBufferSize(o.BufferSize, buffers, usableMemory())
 }
 
 // checkBufferSize refuses a size for which the machine, or the limit of this process's control group,
@@ -73,17 +72,11 @@ func checkBufferSize(size, buffers int, memory uint64) error {
 // roundDown returns the greatest power of two up to n.
 func roundDown(n uint64) int { return 1 << (bits.Len64(n) - 1) }
 
-// memory is how many bytes this process may use: what the machine has, or what its control group
-// allows it.
-func memory() uint64 {
-	total, err := memlimit.FromSystem()
-	if err != nil || total == 0 {
-		total = 1 << 62 // nobody knows: the kernel will tell
-	}
-	if limit, err := memlimit.FromCgroup(); err == nil && limit > 0 {
-		total = min(total, limit)
-	}
-	return total
+// usableMemory is how many bytes this process may use: what the machine has, or what its control group
+// allows it. What cannot be found out is no limit: the kernel will tell.
+func usableMemory() uint64 {
+	most, _ := memory.Usable()
+	return min(most, 1<<62)
 }
 
 // perfBufferSize is the size in bytes of each CPU's perf buffer that nobody chose.
