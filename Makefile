@@ -48,11 +48,12 @@ fmt: setup-lint ## format the Go and C code
 	@$(C_FILES) | xargs $(CLANG_FORMAT) -i
 
 .PHONY: lint
-lint: setup-lint vet ## check formats, the import floors, and for likely mistakes
+lint: setup-lint vet ## check formats, the rules of internal/archtest, modules, and for likely mistakes
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted, make fmt does it: $$files" >&2; exit 1; }
 	@$(C_FILES) | xargs $(CLANG_FORMAT) --dry-run --Werror
 	@"$$(go -C tools tool -n staticcheck)" ./...
-	@go test ./internal/archtest
+	@go test $(AGAIN) ./internal/archtest
+	@go mod tidy -diff && go -C tools mod tidy -diff
 	@for script in $(SCRIPTS); do bash -n "$$script"; done
 	@shellcheck $(SCRIPTS)
 

@@ -54,3 +54,8 @@ func Gizmo() *Rules {
 		},
 	}
 }
+
+// TooLarge returns the packages that are still larger than packages should be.
+func TooLarge() []string {
+	return []string{"gadget"}
+}
