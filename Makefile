@@ -12,7 +12,9 @@ export PATH := $(PATH):/usr/local/go/bin
 export CGO_ENABLED := 0
 
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
-LDFLAGS := -s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version=$(VERSION)
+SOURCE_TIME := $(shell git log -1 --format=%ct 2>/dev/null)
+CLI     := github.com/gizmo-ebpf/gizmo/internal/cli
+LDFLAGS := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).sourceTime=$(SOURCE_TIME)
 OBJECTS := catalog/objects
 
 # What "make run" runs, and for how long.
@@ -36,11 +38,20 @@ run: build setup-mounts ## run a gadget until Ctrl-C: make run GADGET=trace_exec
 .PHONY: test
 test: setup-test setup-mounts build vet ## all tests; as root those of the kernel, too
 	@go test $(AGAIN) ./...
+	@go -C tools test $(AGAIN) ./...
 	@CGO_ENABLED=1 go test $(AGAIN) -race $(RACE)
 
 .PHONY: test-vm
 test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
 	@go build -o bin/vm ./test/vm && bin/vm $(if $(value RUN),-run '$(value RUN)') $(KERNEL)
+
+.PHONY: release
+release: setup-release ## build what a release consists of, into dist/
+	@scripts/release.sh dist
+
+.PHONY: test-release
+test-release: setup-release ## build a release twice and compare the bytes
+	@scripts/test-release.sh
 
 .PHONY: fmt
 fmt: setup-lint ## format the Go and C code
@@ -48,13 +59,19 @@ fmt: setup-lint ## format the Go and C code
 	@$(C_FILES) | xargs $(CLANG_FORMAT) -i
 
 .PHONY: lint
-lint: setup-lint vet ## check formats, the import floors, and for likely mistakes
+lint: setup-lint vet ## check formats, the rules of internal/archtest, modules, and for likely mistakes
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted, make fmt does it: $$files" >&2; exit 1; }
 	@$(C_FILES) | xargs $(CLANG_FORMAT) --dry-run --Werror
-	@"$$(go -C tools tool -n staticcheck)" ./...
-	@go test ./internal/archtest
+	@staticcheck=$$(go -C tools tool -n staticcheck) && "$$staticcheck" ./... && cd tools && "$$staticcheck" ./...
+	@go test $(AGAIN) ./internal/archtest
+	@go mod tidy -diff && go -C tools mod tidy -diff
+	@go -C tools run ./licenses .. .
 	@for script in $(SCRIPTS); do bash -n "$$script"; done
 	@shellcheck $(SCRIPTS)
+
+.PHONY: outdated
+outdated: ## list newer versions of modules, and those that were withdrawn; needs the network
+	@for dir in . tools; do go -C $$dir list -m -u -retracted -f '$(OUTDATED)' all; done | sort -u
 
 .PHONY: generate
 generate: ## write generated code and pages anew
@@ -72,7 +89,7 @@ bench-parts: ## measure the parts by themselves
 
 .PHONY: clean
 clean: ## remove what was built
-	@rm -rf bin
+	@rm -rf bin dist
 	@find $(OBJECTS) -mindepth 1 -not -name .gitignore -delete
 
 .PHONY: help
@@ -87,6 +104,11 @@ AGAIN := $(if $(CI),-count=1)
 # The packages in which goroutines meet.
 RACE := ./pipeline/... ./stage/sort/... ./sink/... ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
 
+# What "go list" says of a module that is not as it should be.
+OUTDATED := {{if not .Main}}{{with .Retracted}}{{$$.Path}} {{$$.Version}} was withdrawn: {{.}}{{"\n"}}{{end -}}
+OUTDATED += {{with .Deprecated}}{{$$.Path}} {{$$.Version}} is deprecated: {{.}}{{"\n"}}{{end -}}
+OUTDATED += {{with .Update}}{{if not $$.Indirect}}{{$$.Path}} {{$$.Version}} has an update: {{.Version}}{{"\n"}}{{end}}{{end}}{{end -}}
+
 AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # The C code that is ours to format, and the program that does it.
@@ -95,7 +117,7 @@ CLANG_FORMAT  = $(shell command -v clang-format-19 || echo clang-format)
 
 CLANG = $(shell command -v clang-19 || echo clang)
 
-SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './bin/*')
+SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './bin/*' -not -path './dist/*')
 
 # The gadgets of the program. The command is run on this machine, whatever the program is built for.
 .PHONY: objects
@@ -105,8 +127,9 @@ objects:
 .PHONY: vet
 vet:
 	@go vet ./...
+	@go -C tools vet ./...
 
-.PHONY: setup-build setup-test setup-vm setup-lint setup-bench setup-mounts
+.PHONY: setup-build setup-test setup-vm setup-lint setup-bench setup-release setup-mounts
 setup-build:
 	@scripts/setup.sh go build
 setup-test:
@@ -115,8 +138,10 @@ setup-vm:
 	@scripts/setup.sh go build vm
 setup-lint:
 	@scripts/setup.sh go lint
+setup-release:
+	@scripts/setup.sh go build release
 setup-bench:
 	@scripts/setup.sh go build bench
 # Tests do not ask for root: without it, those of the kernel are skipped.
 setup-mounts:
-	@if [ -z "$(AS_ROOT)" ] || [ -n "$(filter-out lint test test-vm,$(MAKECMDGOALS))" ]; then scripts/setup.sh mounts; fi
+	@if [ -z "$(AS_ROOT)" ] || [ -n "$(filter-out lint test test-release test-vm,$(MAKECMDGOALS))" ]; then scripts/setup.sh mounts; fi

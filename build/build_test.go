@@ -148,6 +148,29 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
+// clang puts structs that are only declared into BTF in the order of their addresses in its memory, and the
+// lengths of paths change these. A gadget with many of them does not depend on that.
+func TestReproducibleOrderOfTypes(t *testing.T) {
+	t.Parallel()
+	needClang(t)
+	temp := t.TempDir()
+	var want []byte
+	for i := range 6 {
+		r, err := Dir(t.Context(), "../gadgets/snapshot_socket", &Options{
+			Arch: "amd64", Cache: filepath.Join(temp, strings.Repeat("x", 1+5*i)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = r.Object
+		}
+		if !bytes.Equal(r.Object, want) {
+			t.Errorf("another object with a cache in %d letters", 1+5*i)
+		}
+	}
+}
+
 // The same gadget is the same however its folder is named.
 func TestWaysToNameAFolder(t *testing.T) {
 	b := newBench(t)
@@ -211,6 +234,24 @@ func TestCompileError(t *testing.T) {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		t.Error("the cause is lost")
+	}
+}
+
+// What the compiler finds wrong only when it makes machine code is told with the line of the source, too.
+func TestCompileErrorOfMachineCode(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	files{"program.bpf.c": "int f(void)\n{\n\tvolatile char big[600];\n\n\tfor (int i = 0; i < 600; i++)\n\t\tbig[i] = i;\n\treturn big[7];\n}\n"}.write(t, b.gadget)
+	_, err := Dir(t.Context(), b.gadget, &b.o)
+	var ce *CompileError
+	if !errors.As(err, &ce) {
+		t.Fatalf("error %v", err)
+	}
+	if text := err.Error(); !strings.Contains(text, b.gadget+"/program.bpf.c:") || !strings.Contains(text, "stack limit") {
+		t.Errorf("error %q", text)
+	}
+	if !strings.Contains(ce.Output, "int f(void)") {
+		t.Errorf("the source is not shown:\n%s", ce.Output)
 	}
 }
 

@@ -89,7 +89,8 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// countingClang makes a compiler that notes each compilation and then does what the real one does.
+// countingClang makes a compiler that notes each source it compiles and then does what the real one
+// does.
 func (b *bench) countingClang(comment string) string {
 	b.Helper()
 	real, err := realTools()
@@ -97,7 +98,7 @@ func (b *bench) countingClang(comment string) string {
 		b.Fatal(err)
 	}
 	path := filepath.Join(b.TempDir(), "clang")
-	script := "#!/bin/sh\n#" + comment + "\n[ \"$1\" = --version ] || printf x >>'" + b.runs + "'\nexec " +
+	script := "#!/bin/sh\n#" + comment + "\ncase \"$*\" in *" + sourceName + "*) printf x >>'" + b.runs + "' ;; esac\nexec " +
 		real.clang.path + " \"$@\"\n"
 	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		b.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
@@ -79,7 +80,7 @@ func (j *job) key() string {
 	part("headers", j.headers.id)
 	part("clang", j.tools.clang.version)
 	part("strip", j.tools.stripID)
-	for _, f := range j.flags() {
+	for _, f := range slices.Concat(j.flags(), translateFlags()) {
 		part("flag", f)
 	}
 	for _, name := range steering {
@@ -119,14 +120,18 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot unpack the headers for gadgets: %w", err)
 	}
-	object, deps := w.path("program.o"), w.path("deps")
+	code, object, deps := w.path("program.bc"), w.path("program.o"), w.path("deps")
 	cmd, dir := j.command(ctx, inc)
-	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps, "-o", object)
+	cmd.Args = append(cmd.Args, "-emit-llvm", "-MD", "-MT", "object", "-MF", deps, "-o", code)
 	warnings, err := j.start(ctx, cmd, w)
 	if err != nil {
 		return nil, err
 	}
-	e := &entry{Warnings: warnings}
+	more, err := j.translate(ctx, code, object, w)
+	if err != nil {
+		return nil, j.explain(ctx, inc, object, w, err)
+	}
+	e := &entry{Warnings: append(warnings, more...)}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
 	if err == nil {
 		err = e.note(parseDeps(string(rule)), start, &search{
@@ -141,6 +146,44 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	}
 	e.object, err = j.stripped(ctx, w, object)
 	return e, err
+}
+
+// translateFlags make the compiler finish what "-emit-llvm" left: it was optimised already.
+func translateFlags() []string {
+	return []string{"-target", "bpf", "-O2", "-Xclang", "-disable-llvm-passes", "-x", "ir", "-c", "-", "-o", "-"}
+}
+
+// translate makes the object from the compiler's intermediate code, and returns the compiler's messages.
+// It is a process by itself because clang sorts some of the types in BTF by where they lie in its
+// memory. That depends on the lengths of all paths that it was given; this one is given none.
+func (j *job) translate(ctx context.Context, code, object string, w *work) ([]byte, error) {
+	in, err := os.Open(code)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build: %w", err)
+	}
+	defer in.Close()
+	out, err := os.Create(object)
+	if err != nil {
+		return nil, fmt.Errorf("cannot build: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, j.tools.clang.path, translateFlags()...)
+	cmd.Stdin, cmd.Stdout = in, out
+	messages, err := j.start(ctx, cmd, w)
+	if cerr := out.Close(); err == nil && cerr != nil {
+		err = fmt.Errorf("cannot build: %w", cerr)
+	}
+	return messages, err
+}
+
+// explain returns why the compiler cannot make an object. From its intermediate code it does not find the
+// lines of the source that it complains about; from the source it does.
+func (j *job) explain(ctx context.Context, inc, object string, w *work, why error) error {
+	cmd, _ := j.command(ctx, inc)
+	cmd.Args = append(cmd.Args, "-o", object)
+	if _, err := j.start(ctx, cmd, w); err != nil {
+		return err
+	}
+	return why
 }
 
 // command makes the compiler's command line but for its outputs. dir is the gadget's folder as

@@ -198,7 +198,7 @@ func TestKilledBuild(t *testing.T) {
 	}
 	_ = killed.Wait() // of course it was killed
 	awaitGone(t, "the compiler of the killed build", compiler[0])
-	if _, err := os.Stat(dead[0] + "/program.o"); err != nil {
+	if _, err := os.Stat(dead[0] + "/program.bc"); err != nil {
 		t.Fatalf("the killed build left nothing: %v", err)
 	}
 	b.o.Clang = good

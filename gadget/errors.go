@@ -52,6 +52,7 @@ func (e *VerifierError) Error() string {
 	return fmt.Sprintf("program %s: the kernel's verifier rejected it: %s", e.Program, e.Reason)
 }
 
+// Unwrap returns the kernel's error.
 func (e *VerifierError) Unwrap() error { return e.cause }
 
 // programOf returns the program that an error of loading is about, or nil. The library's errors begin with

@@ -2,13 +2,15 @@
 # Copyright The gizmo Authors
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing on this machine, by apt-get, and mounts what is not
-# mounted. What is there is left as it is; with nothing to do it takes no time.
+# Installs what is missing on this machine, with apt-get, and mounts what is not
+# mounted. It says what it installs, and what for. What is there is left as it
+# is; with nothing to do it says nothing and takes no time.
 #
 #   scripts/setup.sh WHAT...
 #
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
+#   release the one version of clang that releases are built with
 #   test    gcc and the C library, for the race detector
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
@@ -52,10 +54,15 @@ have_versioned() {
 }
 
 missing=()
+reasons=()
 
-# need PACKAGE: notes a package to install. A package NAME-19 gives way to
-# NAME where the distribution does not have that version.
-need() { missing+=("$1"); }
+# need PACKAGE REASON: notes a package to install. A package NAME-19 gives way
+# to NAME where the distribution does not have that version.
+need() {
+	case " ${missing[*]-} " in *" $1 "*) return 0 ;; esac
+	missing+=("$1")
+	reasons+=("$1 ($2)")
+}
 
 need_go() {
 	local want out
@@ -65,21 +72,26 @@ need_go() {
 }
 
 need_build() {
-	have_versioned clang || need "clang-$llvm"
-	have_versioned llvm-strip || need "llvm-$llvm"
-	[ -e /usr/include/bpf/bpf_helpers.h ] || [ -e /usr/local/include/bpf/bpf_helpers.h ] || need libbpf-dev
+	have_versioned clang || need "clang-$llvm" "compiles gadgets"
+	have_versioned llvm-strip || need "llvm-$llvm" "makes their objects small"
+	[ -e /usr/include/bpf/bpf_helpers.h ] || [ -e /usr/local/include/bpf/bpf_helpers.h ] ||
+		need libbpf-dev "headers for gadgets"
+}
+
+need_release() {
+	have "clang-$llvm" || need "clang-$llvm" "compiles gadgets"
 }
 
 need_test() {
-	have gcc || need gcc
-	[ -e /usr/include/stdlib.h ] || need libc6-dev
+	have gcc || need gcc "for the race detector"
+	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
 }
 
 need_vm() {
-	have qemu-system-x86_64 || need qemu-system-x86
-	have depmod || [ -x /usr/sbin/depmod ] || need kmod
-	have xz || need xz-utils
-	have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs # the workload of trace_fsslower
+	have qemu-system-x86_64 || need qemu-system-x86 "runs another kernel"
+	have depmod || [ -x /usr/sbin/depmod ] || need kmod "packs its modules"
+	have xz || need xz-utils "unpacks kernels"
+	have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs "a disk for the tests" # the workload of trace_fsslower
 	# Without a kernel here, one is downloaded, of those that apt knows.
 	if ! have_kernel && have apt-cache && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
 		as_root apt-get update -qq
@@ -95,21 +107,23 @@ have_kernel() {
 }
 
 need_lint() {
-	have "clang-format-$llvm" || have clang-format || need "clang-format-$llvm"
-	have shellcheck || need shellcheck
+	have "clang-format-$llvm" || have clang-format || need "clang-format-$llvm" "checks the format of C"
+	have shellcheck || need shellcheck "checks scripts"
 }
 
 need_bench() {
 	need_test
-	have bpftrace || need bpftrace
-	have opensnoop || [ -x /usr/sbin/opensnoop ] || need libbpf-tools
-	[ -e /usr/include/libelf.h ] || need libelf-dev
+	have bpftrace || need bpftrace "is measured"
+	have opensnoop || [ -x /usr/sbin/opensnoop ] || need libbpf-tools "is measured"
+	[ -e /usr/include/libelf.h ] || need libelf-dev "for what is measured"
 }
 
 install_missing() {
 	[ ${#missing[@]} -gt 0 ] || return 0
 	have apt-get || fail "please install, by the names your distribution has for them: ${missing[*]%-"$llvm"}"
-	say "installing ${missing[*]}"
+	local list
+	list=$(printf '%s, ' "${reasons[@]}")
+	say "installing ${list%, } with apt-get"
 	local names=() name
 	as_root apt-get update -qq
 	for name in "${missing[@]}"; do
@@ -136,9 +150,9 @@ mounts() {
 
 for what in "$@"; do
 	case $what in
-	go | build | test | vm | lint | bench) "need_$what" ;;
+	go | build | release | test | vm | lint | bench) "need_$what" ;;
 	mounts) ;;
-	*) fail "nothing is known about $what: use go, build, test, vm, lint, bench, mounts" ;;
+	*) fail "nothing is known about $what: use go, build, release, test, vm, lint, bench, mounts" ;;
 	esac
 done
 install_missing

@@ -88,6 +88,7 @@ type NothingToDoError struct {
 	Params []string
 }
 
+// Error says what the gadget needs.
 func (e *NothingToDoError) Error() string {
 	const some = 3
 	text := strings.Join(e.Params[:min(some, len(e.Params))], ", ")

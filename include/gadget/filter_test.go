@@ -47,7 +47,7 @@ func loadFilter(t *testing.T, want targets, s subject) *ebpf.Collection {
 		set["targ_gid"] = *want.GID
 	}
 	set["owner"] = struct {
-		Mntns, PidTgid, UidGid uint64
+		Mntns, PidTgid, UIDGID uint64
 		Task                   [16]byte
 	}{
 		s.mntns, uint64(s.pid)<<32 | uint64(s.tid), uint64(s.gid)<<32 | uint64(s.uid), cstring(s.comm),

@@ -30,7 +30,7 @@ type socketKey struct {
 
 // socketOwner is what struct gadget_socket_value begins with.
 type socketOwner struct {
-	Mntns, PidTgid, UidGid uint64
+	Mntns, PidTgid, UIDGID uint64
 	Task, Ptask            [16]byte
 	Sock, Deletion         uint64
 	PPID, PTID             uint32
@@ -210,7 +210,7 @@ const (
 )
 
 var owned = socketOwner{
-	Mntns: 4026531841, PidTgid: 100<<32 | 101, UidGid: 2000<<32 | 1000, Task: cstring("server"), Ptask: cstring("shell"),
+	Mntns: 4026531841, PidTgid: 100<<32 | 101, UIDGID: 2000<<32 | 1000, Task: cstring("server"), Ptask: cstring("shell"),
 	PPID: 50, PTID: 51,
 }
 

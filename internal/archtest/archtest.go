@@ -1,8 +1,9 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package archtest holds the rules that imports go down only, and that some packages keep away from others. [Gizmo] is the table of floors; the
-// package's test, which is part of "make lint", compares it with what the packages really import.
+// Package archtest holds the rules about our code that other tools do not check. Its tests, which are
+// part of "make lint", compare the code with them: imports go down only, some packages keep away from others, packages and
+// functions are small, exported names have comments, and files name their licenses. [Gizmo] is the table of floors.
 //
 // A package imports packages on lower floors, and its own parts. Tests may also import packages
 // on their own floor, but not on a higher one.

@@ -6,12 +6,19 @@ package cli
 import (
 	"fmt"
 	"runtime"
+	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 )
 
-// version is set when the program is linked: -X .../internal/cli.version=v1.2.3.
-var version = "unknown"
+// These are set when the program is linked, as in -X .../internal/cli.version=v1.2.3. They say nothing
+// of when and where that was, so that the same source gives the same program.
+var (
+	version    = "unknown"
+	sourceTime = "" // of the last change of the source, in seconds since 1970
+	release    = "" // "true" in a release
+)
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -19,8 +26,22 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version of gizmo",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.Out, "gizmo %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
+			_, err := fmt.Fprintf(a.Out, "gizmo %s %s/%s %s (%s)\n",
+				version, runtime.GOOS, runtime.GOARCH, runtime.Version(), describeBuild(release, sourceTime))
 			return err
 		},
 	}
+}
+
+// describeBuild says what kind of build this is, and how old its source.
+func describeBuild(release, sourceTime string) string {
+	kind := "development build"
+	if release == "true" {
+		kind = "release build"
+	}
+	seconds, err := strconv.ParseInt(sourceTime, 10, 64)
+	if err != nil {
+		return kind
+	}
+	return kind + ", source of " + time.Unix(seconds, 0).UTC().Format(time.RFC3339)
 }

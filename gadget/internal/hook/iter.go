@@ -133,5 +133,8 @@ func Iterate(l *Loaded, p *image.Program, prog *ebpf.Program) (*link.Iter, error
 // IterateError says why a map cannot be walked, and is complete.
 type IterateError struct{ cause error }
 
+// Error returns the message of the cause.
 func (e *IterateError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
 func (e *IterateError) Unwrap() error { return e.cause }

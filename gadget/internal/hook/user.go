@@ -90,5 +90,8 @@ func prepareUprobe(_ *image.Program, spec *ebpf.ProgramSpec) error {
 // MissingFileError says that there is no file to probe.
 type MissingFileError struct{ cause error }
 
+// Error returns the message of the cause.
 func (e *MissingFileError) Error() string { return e.cause.Error() }
+
+// Unwrap returns the cause.
 func (e *MissingFileError) Unwrap() error { return e.cause }

@@ -47,5 +47,8 @@ func explainMemlock(err error) error {
 // of it.
 type MemoryError struct{ Cause error }
 
+// Error returns the message of the cause.
 func (e *MemoryError) Error() string { return e.Cause.Error() }
+
+// Unwrap returns the cause.
 func (e *MemoryError) Unwrap() error { return e.Cause }
