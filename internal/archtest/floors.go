@@ -57,13 +57,8 @@ func Gizmo() *Rules {
 		},
 		Families:     []string{"stage", "sink", "gadgets"},
 		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits", "internal/plain"},
-		Sideways: map[string][]string{
-			"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
-			"run":                     {"gadget"},          // loads images
-			"pipeline/pipelinetest":   {"pipeline"},        // the suites run what it defines
-			"gadget/internal/fixture": {"build"},           // compiles the gadgets of tests
-		},
-		Forbidden: forbidden(),
+		Sideways:     sideways(),
+		Forbidden:    forbidden(),
 	}
 }
 
@@ -88,5 +83,15 @@ func forbidden() map[string][]string {
 		"gadget/internal/prepare": {"gadget/image", "gadget/internal/hook", "gadget/internal/source"},
 		"gadget/internal/source":  {"gadget/internal/choose", "gadget/internal/hook", "gadget/internal/prepare"},
 		"gadget/internal/hook":    {"gadget/internal/choose", "gadget/internal/prepare", "gadget/internal/source"},
+	}
+}
+
+// sideways lists the imports on one floor that are wanted.
+func sideways() map[string][]string {
+	return map[string][]string{
+		"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
+		"run":                     {"gadget"},          // loads images
+		"pipeline/pipelinetest":   {"pipeline"},        // the suites run what it defines
+		"gadget/internal/fixture": {"build"},           // compiles the gadgets of tests
 	}
 }
