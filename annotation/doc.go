@@ -10,6 +10,6 @@
 // to a field, it fills in the typed [event.Annotations].
 //
 // A key that is in no table is an error, so that a slip of the keyboard is found. Keys that belong
-// to somebody else are kept and not read: those that start with "x-", and those with a domain name
+// to other programs are kept and not read: those that start with "x-", and those with a domain name
 // and a slash, such as "example.org/team".
 package annotation

@@ -74,7 +74,7 @@ func columnKeys() []Key[ann] {
 	}
 }
 
-// metricKeys have no typed place yet; whoever makes metrics finds them, checked, in Other.
+// metricKeys have no typed place yet; code that makes metrics finds them, checked, in Other.
 func metricKeys() []Key[ann] {
 	types := Value{Kind: OneOf, Choices: []string{"counter", "gauge", "histogram", "key"}}
 	return []Key[ann]{

@@ -25,7 +25,7 @@ type Spec struct {
 
 // Annotate gives f its annotations: those of the named template first (an empty name means none),
 // then those that the spec has for it, of which a template is applied before the others. What
-// nobody mentions stays as it was, so annotating twice is the same as annotating once. On an error
+// neither mentions stays as it was, so annotating twice is the same as annotating once. On an error
 // f is unchanged.
 func (s *Spec) Annotate(f *event.Field, template string) error {
 	a := f.Ann
@@ -174,7 +174,7 @@ func (s Set) checkTargets() error {
 }
 
 // apply sets all annotations of the set in the order of the table; other takes those that belong
-// to somebody else.
+// to another program.
 func apply[T any](dst *T, set Set, keys []Key[T], other func(key, value string)) error {
 	var errs []error
 	known := make(map[string]bool, len(keys))
@@ -196,7 +196,7 @@ func apply[T any](dst *T, set Set, keys []Key[T], other func(key, value string))
 	return errors.Join(errs...)
 }
 
-// CheckKey reports whether one of keys, or somebody else, has an annotation of that name that
+// CheckKey reports whether one of keys, or another program, has an annotation of that name that
 // takes the value.
 func CheckKey[T any](keys []Key[T], name, value string) error {
 	for i := range keys {
@@ -218,7 +218,7 @@ func unknownKey[T any](name string, keys []Key[T]) error {
 	return &UnknownError{What: "annotation", Name: name, Known: names}
 }
 
-// Foreign reports whether an annotation belongs to somebody else by its name: "x-team", or
+// Foreign reports whether an annotation belongs to another program by its name: "x-team", or
 // "example.org/team".
 func Foreign(key string) bool {
 	if rest, ok := strings.CutPrefix(key, "x-"); ok {

@@ -108,7 +108,7 @@ func (e *entry) note(files []string, start time.Time, s *search) error {
 }
 
 // checksumSettled returns the checksum of a file that was not written to while the compiler ran:
-// of one that was, nobody knows what the compiler saw.
+// of one that was, gizmo does not know what the compiler saw.
 func checksumSettled(path string, start, end time.Time) (string, error) {
 	data, err := readInput(path)
 	if err != nil {

@@ -121,7 +121,7 @@ func (h *headers) unpackTo(f *safefile.Folder, name string) (string, error) {
 		}
 	}
 	touch(f, name)
-	// The compiler goes by the path, so nobody else may be able to change what is there.
+	// The compiler goes by the path, so no other user may be able to change what is there.
 	sub, err := safefile.PrivateFolder(filepath.Join(f.Path, name))
 	if err != nil {
 		return "", err

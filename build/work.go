@@ -23,7 +23,7 @@ import (
 const (
 	newPrefix  = "gizmo-new-"
 	workPrefix = "gizmo-work-"
-	// newAge is longer than anybody takes to lock a new folder.
+	// newAge is longer than a build takes to lock a new folder.
 	newAge = time.Hour
 	// unlockableAge is longer than any build takes, for file systems without locks.
 	unlockableAge = 24 * time.Hour
@@ -84,7 +84,7 @@ func makeWork(parent *safefile.Folder, say logFunc) (*work, error) {
 	}
 	var err error
 	if w.lock, err = parent.Open(w.name); err == nil {
-		// Others leave a new folder alone, so that nobody else has the lock. Where there are no locks it is
+		// Other builds leave a new folder alone, so none of them has the lock. Where there are no locks it is
 		// left alone for long enough.
 		_ = lock(w.lock)
 		final := workPrefix + strings.TrimPrefix(w.name, newPrefix)

@@ -129,8 +129,8 @@ func (s *memoSlot) is(reads []event.Span, rec []byte) bool {
 	return true
 }
 
-// hash chooses the slot of a record. What meets in a slot takes turns. It is a sum, of which a processor
-// can find all parts at once.
+// hash chooses the slot of a record. Of two records with the same slot the newer replaces the older. The hash is a sum, so
+// that a processor can compute its parts at once.
 func hash(reads []event.Span, rec []byte) uint64 {
 	var h uint64
 	factor := uint64(hashFactor)

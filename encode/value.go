@@ -246,7 +246,7 @@ func (v *value) appendColumnNumber(dst []byte, b *event.Batch, row int) []byte {
 }
 
 // appendToken appends a number or boolean that is no part of the record: what the field's Text writes, or a
-// column's table holds. What is none becomes null: a value that is not there, above all.
+// column's table holds. If there is no value, or the text is no number, it appends null.
 func (v *value) appendToken(dst []byte, b *event.Batch, row int) []byte {
 	start := len(dst)
 	switch v.op {

@@ -75,7 +75,7 @@ func isOtherYAML(p []byte) bool {
 	return len(p) <= 5 && isWordYAML(p)
 }
 
-// isWordYAML compares without regard to case: more spellings than YAML has, but none that anybody
+// isWordYAML compares without regard to case: more spellings than YAML has, but none that a reader
 // would miss the bare form of.
 func isWordYAML(p []byte) bool {
 	var lower [5]byte

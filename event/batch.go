@@ -9,7 +9,7 @@ type Batch struct {
 	// Schema describes the rows. A batch of a data source of arrays (Single is false) is one array.
 	Schema *Schema
 	// Rows are the records that are still in, each at least Schema.Size bytes long: a source pads a
-	// shorter record with zeros. What goes beyond that size is trailing data. Nobody writes to them:
+	// shorter record with zeros. What goes beyond that size is trailing data. No stage or sink writes to them:
 	// they may lie in memory that is shared with the kernel.
 	Rows [][]byte
 	// Lost is what was lost since the batch before.

@@ -48,7 +48,7 @@ func (h *Host) Groups() *userdb.File { return h.groups }
 // time, in nanoseconds. It is quick and allocates nothing. While there is a subscriber it follows the clock.
 func (h *Host) BootOffset() int64 { return h.offset.Load() }
 
-// OnClock has tell called with the new BootOffset whenever somebody sets the clock, until the returned
+// OnClock has tell called with the new BootOffset whenever the clock is set, until the returned
 // function is called. Between two such moments nothing runs.
 func (h *Host) OnClock(tell func(offset int64)) (stop func()) {
 	s := &subscriber{tell}

@@ -232,7 +232,7 @@ func (texts) write(src *[]string) *yaml.Node {
 	return n
 }
 
-// tree is a mapping whose content is somebody else's business.
+// tree is a mapping whose content is for other code to read.
 type tree struct{}
 
 func (tree) read(r *reader, path []string, n *yaml.Node, dst **yaml.Node) {

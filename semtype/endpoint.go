@@ -145,7 +145,7 @@ func extendProto(s *event.Schema, i int, env *Env) {
 	}
 }
 
-// appendProtocol writes nothing for 0, which means that nobody filled in the protocol.
+// appendProtocol writes nothing for 0, which means that the gadget left the protocol open.
 func appendProtocol(dst []byte, n uint64) []byte {
 	if n == 0 {
 		return dst

@@ -6,7 +6,7 @@
 // the table that [Types] returns; documentation and tests follow from that row.
 //
 // A meaning is rendered, not stored: a type adds fields to the schema whose Text is computed from
-// the record's bytes at the moment of output, so a field that nobody asked for costs nothing.
+// the record's bytes at the moment of output, so a field that no output shows costs nothing.
 package semtype
 
 //go:generate go run ./internal/gentables -o tables_generated.go
@@ -31,7 +31,7 @@ type Env struct {
 	BootOffset func() int64
 	// Users and Groups name the ids of the traced machine. Nil: ids have no names.
 	Users, Groups Names
-	// Log is told, at level debug, why a field of an enriched type gained nothing. Nil: nobody is.
+	// Log is told, at level debug, why a field of an enriched type gained nothing. Nil: no log.
 	Log *slog.Logger
 }
 

@@ -46,7 +46,7 @@ func Users() *File { return New("/etc/passwd") }
 // Groups names groups by the host's /etc/group.
 func Groups() *File { return New("/etc/group") }
 
-// New names ids by the file at path. A file that is missing or cannot be read names nobody, until
+// New names ids by the file at path. A file that is missing or cannot be read names no id, until
 // it appears; when it becomes so later, the names that were read before stay.
 func New(path string) *File {
 	f := &File{path: path, interval: checkInterval}
@@ -64,7 +64,7 @@ func (f *File) Append(dst []byte, id uint32) []byte {
 	return append(dst, (*f.names.Load())[id]...)
 }
 
-// Version returns a number that changes with the names, so that who has asked for one need not ask
+// Version returns a number that changes with the names, so that a caller that knows a name need not ask
 // again. It notices a change of the file as Append does.
 func (f *File) Version() uint64 {
 	if !f.fresh.Load() {
@@ -73,7 +73,7 @@ func (f *File) Version() uint64 {
 	return f.version.Load()
 }
 
-// refresh looks at the file and reads it if it changed. Whoever comes while another does that goes
+// refresh looks at the file and reads it if it changed. A caller that comes while another reads goes
 // on with the names at hand.
 func (f *File) refresh() {
 	if !f.mu.TryLock() {

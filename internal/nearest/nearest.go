@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package nearest finds the name that somebody meant who typed another one.
+// Package nearest finds the name that a user meant when they typed another one.
 package nearest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"unicode"
 )
 
-// longest is the length in characters beyond which nothing is compared: nobody mistypes such
+// longest is the length in characters beyond which nothing is compared: users do not mistype such
 // names, and what comes from outside must not cost time.
 const longest = 64
 

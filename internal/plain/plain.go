@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package plain makes text safe to show: file names, programs' messages and other text that somebody
+// Package plain makes text safe to show: file names, programs' messages and other text that someone
 // else chose. Such text could move a terminal's cursor, change its title, or look like other text than
 // it is.
 //

@@ -24,8 +24,8 @@ type Folder struct {
 
 // PrivateFolder opens a folder that only this user and root can change, and makes it and the folders above
 // it if they are not there. Each folder and each link on the way must belong to root or to this user, and
-// nobody else may write to the folders, unless they are sticky as /tmp is: an error that is an
-// [ErrUntrusted] says which one is not so. In that case nothing was made in a folder of somebody else.
+// no other user may write to the folders, unless they are sticky as /tmp is: an error that is an
+// [ErrUntrusted] says which one is not so. In that case nothing was made in a folder of another user.
 func PrivateFolder(path string) (*Folder, error) {
 	return openFolder(path, true, func(path string, st *unix.Stat_t) error {
 		switch {
@@ -38,7 +38,7 @@ func PrivateFolder(path string) (*Folder, error) {
 	})
 }
 
-// TempFolder opens a folder in which other users may have files, too, but in which nobody else can rename
+// TempFolder opens a folder in which other users may have files, too, but in which no other user can rename
 // or remove those of this user. It is not made.
 func TempFolder(path string) (*Folder, error) {
 	return openFolder(path, false, func(string, *unix.Stat_t) error { return nil })
@@ -76,7 +76,7 @@ func openFolder(path string, create bool, checkLast func(string, *unix.Stat_t) e
 	if err != nil {
 		return nil, err
 	}
-	// This looked the path up again. Nobody could exchange it; if it is another, that was wrong.
+	// This looked the path up again. No other user could exchange it; if it is another, that was wrong.
 	if err := isFolder(root, st); err != nil {
 		root.Close()
 		return nil, fmt.Errorf("%s: %w", w.name, err)

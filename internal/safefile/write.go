@@ -24,13 +24,13 @@ type File struct {
 }
 
 // Create opens a file for output, and creates it with the given permissions if it is not there. What it
-// has stays until [File.Empty] is called. As by open(2), a pipe is waited for until somebody reads it.
+// has stays until [File.Empty] is called. As by open(2), a pipe is waited for until a process reads it.
 //
 // Links of other users are not followed. A file or a pipe of another user, in a folder that all can write to,
-// is refused, since it was put there for somebody to write to. So is, in a folder of others, a file that has
+// is refused, since it was put there for the victim to write to. So is, in a folder of others, a file that has
 // a second name, since that may be any. These errors are an [ErrUntrusted].
 func Create(path string, perm fs.FileMode) (*File, error) {
-	const attempts = 100 // of which more than one are needed if somebody else makes or removes the file
+	const attempts = 100 // of which more than one are needed if another process makes or removes the file
 	var err error
 	for range attempts {
 		var p *place

@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Script is a source that plays prepared batches. Whoever keeps a row for longer than it is valid finds it
+// Script is a source that plays prepared batches. Code that keeps a row for longer than it is valid finds it
 // overwritten. The zero value of each field is the simplest source.
 type Script struct {
 	// DataSources are the schemas of the batches.

@@ -28,7 +28,7 @@ func (v view) find(name string) (int, bool) {
 }
 
 // isAround reports whether fields have names that begin with name and a dot. A name that does need
-// not be that of a field: nobody adds a struct for the fields of a stage.
+// not be that of a field: stages add fields without a struct around them.
 func (v view) isAround(name string) bool { return v.member(name) != "" }
 
 // member returns the name of a value within name, or "".

@@ -10,8 +10,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// reader calls a source's Next on a goroutine of its own, so that whoever waits for a batch can give
-// up waiting for a while. One batch is read at a time: it is nobody else's until it is asked for the
+// reader calls a source's Next on a separate goroutine, so that the caller who waits for a batch can give
+// up waiting for a while. One batch is read at a time: the caller owns it until it asks for the
 // next.
 type reader struct {
 	src    pipeline.Source

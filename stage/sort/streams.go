@@ -83,8 +83,8 @@ func (s *Streams) Close() error { return nil }
 // Wrap returns a source whose single events come in order. If no data source of src is to be sorted,
 // that is src itself.
 //
-// The Next of src is called on a goroutine of its own, also while a batch is on its way through the
-// stages: what those ask src for must be safe for that. It gets the context of the first call of Next.
+// The wrapper calls src.Next on a separate goroutine, also while the stages handle the batch before. If a stage calls a
+// method of src, that method must be safe for concurrent use. Next gets the context of the first call of the wrapper's Next.
 // Close waits for it and closes src.
 func (s *Streams) Wrap(src pipeline.Source) pipeline.Source {
 	for _, schema := range src.Schemas() {

@@ -7,7 +7,7 @@
 // A program that has looked up an entry of a map goes on to write to it, for as long as it runs. If
 // the entry is read and removed meanwhile, what it writes is lost unnoticed. So the
 // instructions of the program are there twice, once for each map, with a choice in front of them.
-// Whoever wants to read changes the choice, waits until no run of the program is left that began
+// The reader changes the choice, waits until no run of the program is left that began
 // before, and then has the other map to itself.
 package alternate
 

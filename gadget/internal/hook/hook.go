@@ -22,7 +22,7 @@ import (
 // reads but cannot run.
 var ErrNotYetSupported = errors.New("not yet supported")
 
-// hook is one kind of place that programs hang on. A nil function has nothing to do.
+// hook is one kind of place that programs are attached to. A nil function does nothing.
 type hook struct {
 	// sections are the first parts of the ELF sections of its programs: "kprobe" of "kprobe/vfs_read". A
 	// "*" at the end stands for any more letters.

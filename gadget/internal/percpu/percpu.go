@@ -110,7 +110,7 @@ func ruleOf(f *event.Field) rule {
 	return sum
 }
 
-// joinOverlapping makes one step of those for the members of a union, of which nobody knows which
+// joinOverlapping makes one step of those for the members of a union, of which the types do not say which
 // counts.
 func joinOverlapping(steps []step) []step {
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.off, b.off) })

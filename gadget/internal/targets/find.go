@@ -56,7 +56,7 @@ const (
 )
 
 // Find opens the files that name stands for: one for a path, all versions of a library for its short
-// name, since nobody knows which of them programs use. No file is in the result twice.
+// name, since programs may use any of them. No file is in the result twice.
 func (f *Finder) Find(name string) ([]*File, error) {
 	r, err := openRoot(f.Root)
 	if err != nil {

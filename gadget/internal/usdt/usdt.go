@@ -5,7 +5,7 @@
 // where the arguments of each are.
 //
 // A probe leaves one instruction that does nothing at each of its sites, and for each site a note in
-// the section .note.stapsdt: where it is, the semaphore that says whether anybody listens, and for
+// the section .note.stapsdt: where it is, the semaphore that says whether a tracer listens, and for
 // each argument the register or the memory that holds it at that moment. The format is SystemTap's:
 // https://sourceware.org/systemtap/wiki/UserSpaceProbeImplementation.
 package usdt
