@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/cilium/ebpf"
 
@@ -94,12 +95,15 @@ func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, e
 		return nil, err
 	}
 	sites := make([]userSite, len(found))
+	told := make(map[string]bool)
 	for i := range found {
 		sites[i] = userSite{offset: found[i].Offset, semaphore: found[i].Semaphore}
 		if s.specs == nil {
 			continue
 		}
-		id, err := s.id(found[i].Args)
+		description, missing := s.layout.Encode(&found[i].Args)
+		tellMissing(target, missing, told)
+		id, err := s.id(description)
 		switch {
 		case err != nil:
 			return nil, err
@@ -114,12 +118,20 @@ func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, e
 	return sites, nil
 }
 
-// id returns the place at which the programs find the description of arguments.
-func (s *usdtSpecs) id(args []usdt.Arg) (uint32, error) {
-	description, err := s.layout.Encode(args)
-	if err != nil {
-		return 0, err
+// tellMissing logs which arguments of a probe programs cannot have, each once for all sites. It is no
+// error: most programs read some of a probe's arguments only, and bpf_usdt_arg fails for the others.
+func tellMissing(target *targets.Probe, missing []error, told map[string]bool) {
+	for _, why := range missing {
+		if text := why.Error(); !told[text] {
+			told[text] = true
+			slog.Debug("an argument of a USDT probe cannot be had", "probe", target.Provider+":"+target.Name,
+				"file", target.File, "why", why)
+		}
 	}
+}
+
+// id returns the place at which the programs find a description of arguments.
+func (s *usdtSpecs) id(description []byte) (uint32, error) {
 	if id, ok := s.ids[string(description)]; ok {
 		return id, nil
 	}
