@@ -12,9 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,6 +32,7 @@ type role struct {
 	threads  int  // with the name, beside the first
 	zombie   bool // it has ended, and nobody has asked for its exit code
 	mounts   bool // it has a mount namespace of its own
+	headless bool // its first thread has ended, and the others go on
 }
 
 func roles() []role {
@@ -43,6 +42,7 @@ func roles() []role {
 		{name: "user", uid: 12345, gid: 23456, threads: 1},
 		{name: "mounts", mounts: true},
 		{name: "zombie", zombie: true},
+		{name: "headless", threads: 1, mounts: true, headless: true},
 	}
 }
 
@@ -78,30 +78,17 @@ func start(r role, name, dir string) (*child, error) {
 	if err == nil {
 		err = json.Unmarshal(line, &c.threads)
 	}
-	if err == nil && r.zombie {
-		err = c.waitEnded()
+	if r.zombie {
+		c.in.Close()
+	}
+	if err == nil && (r.zombie || r.headless) {
+		err = workload.WaitForZombie(c.cmd.Process.Pid)
 	}
 	if err != nil {
 		c.stop()
 		return nil, err
 	}
 	return c, nil
-}
-
-// waitEnded waits until the process is a zombie.
-func (c *child) waitEnded() error {
-	c.in.Close()
-	for range 1000 {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
-		if err != nil {
-			return err
-		}
-		if strings.Contains(string(stat), ") Z ") {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return errors.New("it does not end")
 }
 
 // rows are those of the process, which self has started.
@@ -112,7 +99,8 @@ func (c *child) rows(self workload.Proc) ([]workload.Proc, error) {
 	row.MntnsID = 0 // a zombie has given up its namespaces
 	if !c.role.zombie {
 		var err error
-		if row.MntnsID, err = workload.Namespace(fmt.Sprintf("/proc/%d/ns/mnt", row.PID)); err != nil {
+		alive := c.threads[len(c.threads)-1]
+		if row.MntnsID, err = workload.Namespace(fmt.Sprintf("/proc/%d/task/%d/ns/mnt", row.PID, alive)); err != nil {
 			return nil, err
 		}
 	}
@@ -157,6 +145,13 @@ func runChild(string) error {
 	}
 	if err := json.NewEncoder(os.Stdout).Encode(ids); err != nil {
 		return err
+	}
+	if r.headless {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
+		return workload.EndFirstThread()
 	}
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
