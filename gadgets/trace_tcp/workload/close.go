@@ -62,12 +62,76 @@ func closings(t *thread, n network) error {
 		},
 		t.shutDown,
 		t.closeDuplicate,
+		t.dissolveWhole,
+		t.dissolveHalf,
+		t.dissolveEnded,
 	} {
 		if err := t.withPair(n, end); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.connectAnew(n)
+}
+
+// dissolveWhole connects one end to nothing, which is the end of the connection. The socket forgets what
+// it was connected to; closing it is nothing new.
+func (t *thread) dissolveWhole(c *connection) error {
+	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+	return inTurn(
+		func() error { return disconnect(c.client) },
+		func() error { return wait(c.server, unix.POLLHUP) },
+		func() error { return t.closeServer(c) },
+	)
+}
+
+// dissolveHalf does the same to a connection of which one direction has ended.
+func (t *thread) dissolveHalf(c *connection) error {
+	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+	return inTurn(
+		func() error { return unix.Shutdown(c.client, unix.SHUT_WR) },
+		func() error { return waitUntilEndIsKnown(c.client) },
+		func() error { return disconnect(c.client) },
+		func() error { return t.closeServer(c) },
+	)
+}
+
+// dissolveEnded does the same to one that has ended: it is closed with the socket.
+func (t *thread) dissolveEnded(c *connection) error {
+	return inTurn(
+		func() error { return abortive(c.server) },
+		func() error { return t.closeServer(c) },
+		func() error { return wait(c.client, unix.POLLHUP) },
+		func() error { return dissolve(c.client) },
+		func() error { return t.closeClient(c) },
+	)
+}
+
+// connectAnew uses a socket for a second connection: only then the first, which the other side has ended,
+// is closed.
+func (t *thread) connectAnew(n network) error {
+	return n.withListener(1, func(l *listener) error {
+		c, err := t.pair(n, l)
+		if err != nil {
+			return err
+		}
+		if err := inTurn(
+			func() error { return abortive(c.server) },
+			func() error { return t.closeServer(&c) },
+			func() error { return wait(c.client, unix.POLLHUP) },
+			func() error { return dissolve(c.client) },
+		); err != nil {
+			return err
+		}
+		t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+		if c, err = t.connectFD(c.client, l); err != nil {
+			return err
+		}
+		return inTurn(
+			func() error { return t.accept(l, &c) },
+			func() error { return t.closeClient(&c) },
+			func() error { return t.closeServer(&c) },
+		)
+	})
 }
 
 // waitUntilEndIsKnown waits for the other side to say that it has got the end of what is sent, which

@@ -224,12 +224,17 @@ func givenUp(t *thread) error {
 
 // disconnect connects to nothing, which ends what there is, and closes.
 func disconnect(fd int) error {
-	nothing := unix.RawSockaddr{Family: unix.AF_UNSPEC}
-	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nothing)), unix.SizeofSockaddrInet4)
-	if errno != 0 {
-		return fmt.Errorf("connect to nothing: %w", errno)
+	if err := dissolve(fd); err != nil {
+		return err
 	}
 	return unix.Close(fd)
+}
+
+// dissolve connects to nothing, which ends what there is.
+func dissolve(fd int) error {
+	nothing := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nothing)), unix.SizeofSockaddrInet4)
+	return mustBe("connect to nothing", errno, 0)
 }
 
 // unanswered waits until the kernel gives up.
