@@ -43,10 +43,20 @@ func BenchmarkTraceOpen(b *testing.B) {
 
 // BenchmarkHostileText writes names that need escapes in every place.
 func BenchmarkHostileText(b *testing.B) {
+	benchmarkName(b, "\x1b[2J\"\\\xff\u202e/tmp/\u754c\t\x01\x02\x03")
+}
+
+// BenchmarkForeignText writes names of which every character needs a look, and none an escape.
+func BenchmarkForeignText(b *testing.B) {
+	benchmarkName(b, "/дом/Grüße/世界地図/안녕하세요/日本語のファイル/😀🚀")
+}
+
+// benchmarkName writes events with a file name.
+func benchmarkName(b *testing.B, name string) {
 	s := traceOpen()
 	batch := traceOpenBatch(s, 64)
 	for _, rec := range batch.Rows {
-		put(s, rec, "fname", "\x1b[2J\"\\\xff\u202e/tmp/\u754c\t\x01\x02\x03")
+		put(s, rec, "fname", name)
 	}
 	for _, f := range encode.Formats() {
 		b.Run(f.Name, func(b *testing.B) {

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	dot      = "·" // stands for a character that must not reach the terminal
 	ellipsis = "…" // marks where text was cut; takes one cell
 	blanks   = "                                                                "
 )
 
 // tidy makes dst[start:] fit to be seen on a terminal, in place, and returns how many cells it
-// takes. Control characters and what changes the direction of text become dots.
+// takes. Control characters and what isUnsafe is about become escapes, so that a person sees what they
+// were. A backslash stays one: columns are not for programs to read.
 func tidy(dst []byte, start int) ([]byte, int) {
 	plain := printableEnd(&dst, start)
 	if plain == len(dst) {
@@ -54,8 +54,9 @@ func appendTidy(dst, p []byte) ([]byte, int) {
 			dst = append(dst, replacement...)
 			cells++
 		case r < ' ' || r >= 0x7f && isUnsafe(r):
-			dst = append(dst, dot...)
-			cells++
+			before := len(dst)
+			dst = appendVisible(dst, r)
+			cells += len(dst) - before
 		default:
 			dst = append(dst, p[:size]...)
 			cells += runeCells(r)
@@ -65,13 +66,28 @@ func appendTidy(dst, p []byte) ([]byte, int) {
 	return dst, cells
 }
 
-// runeCells returns how many cells of a terminal r takes: none for marks that join the character
-// before them, two for the wide characters of East Asia and most emoji.
+// appendVisible appends the escape of a character that cannot be shown as it is.
+func appendVisible(dst []byte, r rune) []byte {
+	switch {
+	case r == '\n':
+		return append(dst, '\\', 'n')
+	case r == '\r':
+		return append(dst, '\\', 'r')
+	case r == '\t':
+		return append(dst, '\\', 't')
+	case r < utf8.RuneSelf:
+		return appendHexRune(append(dst, '\\', 'x'), r, 2)
+	}
+	return escapeRune(dst, r)
+}
+
+// runeCells returns how many cells of a terminal r takes, which is not unsafe: none for marks that join
+// the character before them, two for the wide characters of East Asia and most emoji.
 func runeCells(r rune) int {
 	switch {
 	case r < 0x300:
 		return 1
-	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf), r >= 0x1160 && r <= 0x11ff:
+	case unicode.In(r, unicode.Mn, unicode.Me), r > 0x1160 && r <= 0x11ff:
 		return 0
 	}
 	switch width.LookupRune(r).Kind() {

@@ -46,7 +46,7 @@ func TestColumnValues(t *testing.T) {
 		{"precision", event.Field{Kind: event.Float, Size: 4, Ann: event.Annotations{Columns: event.ColumnStyle{Precision: &two}}}, string(half), "0.12"},
 		{"bool", event.Field{Kind: event.Bool, Size: 1}, "\x02", "true"},
 		{"text", event.Field{Kind: event.String, Size: 4}, "ab\x00c", "ab"},
-		{"control characters", event.Field{Kind: event.String, Size: 4}, "\x1b[m\x7f", "·[m·"},
+		{"control characters", event.Field{Kind: event.String, Size: 4}, "\x1b[m\x7f", `\x1b[m\x7f`},
 		{"bytes", event.Field{Kind: event.Bytes, Size: 3}, "\x00\xff\x10", "00ff10"},
 		{"trailing data", event.Field{Kind: event.Bytes, Rest: true}, "\x01\x02", "0102"},
 		{"part of the trailing data", event.Field{Kind: event.Bytes, Rest: true, LenSize: 1}, "\x01\x02", "01"},
@@ -90,6 +90,9 @@ func TestColumnStyles(t *testing.T) {
 		{"wide at the end", event.ColumnStyle{Width: 6, Fixed: true, Ellipsis: event.EllipsisStart, Align: event.AlignRight}, "界面界面", 0, " …界面 |"},
 		{"marks join", event.ColumnStyle{Width: 3, Fixed: true}, "e\u0301e\u0301e\u0301e\u0301", 0, "e\u0301e\u0301… |"},
 		{"marks stay with what they join", event.ColumnStyle{Width: 3, Fixed: true, Ellipsis: event.EllipsisStart}, "e\u0301e\u0301e\u0301e\u0301", 0, "…e\u0301e\u0301 |"},
+		{"an escape takes its cells", event.ColumnStyle{Width: 8, Fixed: true}, "a\u200bb", 0, `a\u200bb |`},
+		{"an escape is cut", event.ColumnStyle{Width: 4, Fixed: true}, "a\u200bb", 0, `a\u… |`},
+		{"an escape to the right", event.ColumnStyle{Width: 8, Align: event.AlignRight}, "\x1b", 0, `    \x1b |`},
 		{"scaled down", event.ColumnStyle{}, "abcdefgh", 8, "abcde… |"},
 		{"scaled up", event.ColumnStyle{Width: 2}, "abcdefgh", 20, "abcdefgh           |"},
 		{"not above MaxWidth", event.ColumnStyle{MaxWidth: 5}, "abc", 20, "abc   |"},
@@ -122,7 +125,7 @@ func TestHeaders(t *testing.T) {
 		{"proc.comm", event.ColumnStyle{MaxWidth: 6}, 0, "PROC.…"},
 		{"proc.comm", event.ColumnStyle{}, 7, "PROC.C…"},
 		{"proc.comm", event.ColumnStyle{Align: event.AlignRight, Width: 12}, 0, "   PROC.COMM"},
-		{"x\x1b[m", event.ColumnStyle{}, 0, "X·[M"},
+		{"x\x1b[m", event.ColumnStyle{}, 0, `X\x1b[M`},
 	} {
 		s := &event.Schema{Fields: []event.Field{
 			{Name: c.name, Kind: event.String, Ann: event.Annotations{Columns: c.style}},

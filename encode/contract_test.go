@@ -99,14 +99,16 @@ func validNone(out []byte, _ bool, _ int) error {
 	return nil
 }
 
-// harmless holds for the output of every format: valid UTF-8 without control characters or such as
-// change the direction of text.
+// harmless holds for the output of every format: valid UTF-8 without control characters, such as change
+// the direction of text, or such as leave no mark.
 func harmless(out []byte) error {
 	if !utf8.Valid(out) {
 		return errors.New("invalid UTF-8")
 	}
 	for _, r := range string(out) {
-		if r != '\n' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029') {
+		if r != '\n' && unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp, unicode.Variation_Selector,
+			unicode.Other_Default_Ignorable_Code_Point, unicode.Noncharacter_Code_Point) ||
+			unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
 			return fmt.Errorf("raw %U", r)
 		}
 	}

@@ -9,10 +9,20 @@
 // event is a walk over a flat list of steps. An [Encoder] appends to a buffer of the caller's and
 // allocates nothing itself once that buffer is large enough.
 //
-// Text that comes from traced programs may hold any bytes. No format lets a control character
-// through raw (other than the ends of its own lines), nor a character that changes the direction of
-// the text around it: json, jsonpretty and yaml escape them, columns shows a dot. Bytes that are no
-// UTF-8 become U+FFFD.
+// Text that comes from traced programs may hold any bytes. No format lets through raw what would
+// deceive a person or a terminal:
+//
+//   - control characters (other than the ends of a format's own lines), ends of lines and paragraphs;
+//   - what changes the direction of the text around it;
+//   - what leaves no mark: characters of no width, format characters, fillers, tags, variation selectors;
+//   - what Unicode says is no character.
+//
+// They are written as escapes. Those of json, jsonpretty and yaml read back as the exact character,
+// which json writes as two surrogates if it is beyond U+FFFF. columns shows \n, \r, \t, \x1b, \u202e or
+// \U000e0041. A backslash of the text itself stays as it is there: columns is for people, and programs
+// should read another format. Letters, marks on letters, blanks of all widths and emoji stay as they
+// are; of an emoji that is made of several characters the invisible ones between are escaped, too.
+// Bytes that are no UTF-8 become U+FFFD.
 //
 // # json, jsonpretty, yaml
 //

@@ -133,7 +133,7 @@ func randomBatch(s *event.Schema, r *rand.Rand, rows int) *event.Batch {
 	return b
 }
 
-const hostileBytes = "\x00\x01\x1b\x7f\x80\xc2\x9b\xe2\x80\xae\xff\xfe\xed\xa0 \"\\:#-'\n\t0123a/\xe7\x95\x8c\xf0\x9f\x98\x80"
+const hostileBytes = "\x00\x01\x1b\x7f\x80\xc2\x9b\xe2\x80\xae\xff\xfe\xed\xa0 \"\\:#-'\n\t0123a/\xe7\x95\x8c\xf0\x9f\x98\x80\xf3\xa0\x81\x81"
 
 // hostileTexts are texts that try to break out of every format.
 var hostileTexts = []string{
@@ -143,6 +143,6 @@ var hostileTexts = []string{
 	"12:30:45", "2024-07-25", "2024-7-5 1:2:3", "2024-07-25T21:34:07Z", "192.168.0.1", "192.168.0.1:80", "::1", "[::1]:80",
 	"-", "- a", "-a", "?", "? a", "?a", ":", ": a", ":a", "a:", "a: b", "a:b", "a #b", "a#b", "#", "---", "--- a", "...", "&a", "*a",
 	"!t", "|", ">", "%", "@", "`", "'", "''", "{}", "[]", ",", "=", "<<", "-rw-r--r--", "O_RDONLY|O_CREAT", "/etc/passwd", "界面", "é",
-	"e\u0301\u0301", "\U0001F600", "\U000E0001", "1e999", "123456789012345678901234567890", "-1", "+1", "1e+5", "01", "1.5e", "--1", "NaN",
+	"e\u0301\u0301", "\U0001F600", "\U000E0001", "a\u200bb", "\u2764\ufe0f", "\u00ad\u034f\u3164\uffa0", "\U000e0041\U000e01ef\U0001fffe", "\u0600\u06dd", "1e999", "123456789012345678901234567890", "-1", "+1", "1e+5", "01", "1.5e", "--1", "NaN",
 	"a-name-of-more-than-sixty-four-bytes-that-goes-on-and-on-until-nobody-reads-it-any-more\x1b",
 }

@@ -292,7 +292,7 @@ func (s *jsonStep) appendOther(dst []byte, b *event.Batch, row int) []byte {
 	case opArray:
 		return s.appendArray(dst, rec, &jsonBrackets)
 	case opString, opColumnText:
-		return append(appendEscaped(append(dst, '"'), s.reader.Bytes(b, row)), '"')
+		return append(appendJSON(append(dst, '"'), s.reader.Bytes(b, row)), '"')
 	case opBytes, opColumnBytes:
 		return append(s.appendHex(append(dst, '"'), b, row), '"')
 	}
@@ -322,7 +322,7 @@ func (l jsonLayout) object(p *plan, n *node, depth int) {
 		if i > 0 {
 			p.text(",")
 		}
-		p.text(l.newline(depth+1), `"`, string(appendEscaped(nil, []byte(kid.name))), `":`, l.blank())
+		p.text(l.newline(depth+1), `"`, string(appendJSON(nil, []byte(kid.name))), `":`, l.blank())
 		if kid.field == object {
 			l.inner(p, kid, depth+1)
 		} else {

@@ -6,6 +6,8 @@ package encode
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -67,19 +69,60 @@ func plainPrefix(p []byte) int {
 	return i
 }
 
-// isUnsafe reports whether r, a character beyond ASCII, must not reach a terminal raw: the control
-// characters C1, line separators, what changes the direction of text (a file name can look like
-// another one by it), and what YAML does not allow.
+// unsafeRunes lists what isUnsafe is about, but for the characters C1 and those that are no characters in
+// every plane (U+nFFFE and U+nFFFF). It is the union of Unicode's properties Cf (less Prepended_Concatenation_Mark, which
+// are visible), Zl, Zp, Other_Default_Ignorable_Code_Point, Variation_Selector and
+// Noncharacter_Code_Point: a test compares.
+var unsafeRunes = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x00ad, Hi: 0x00ad, Stride: 1}, // soft hyphen
+		{Lo: 0x034f, Hi: 0x034f, Stride: 1}, // combining grapheme joiner
+		{Lo: 0x061c, Hi: 0x061c, Stride: 1}, // Arabic letter mark
+		{Lo: 0x115f, Hi: 0x1160, Stride: 1}, // Hangul fillers
+		{Lo: 0x17b4, Hi: 0x17b5, Stride: 1}, // Khmer inherent vowels
+		{Lo: 0x180b, Hi: 0x180f, Stride: 1}, // Mongolian variation selectors, vowel separator
+		{Lo: 0x200b, Hi: 0x200f, Stride: 1}, // zero-width characters, marks of direction
+		{Lo: 0x2028, Hi: 0x202e, Stride: 1}, // ends of lines and paragraphs, directions
+		{Lo: 0x2060, Hi: 0x206f, Stride: 1}, // invisible operators, isolated directions
+		{Lo: 0x3164, Hi: 0x3164, Stride: 1}, // Hangul filler
+		{Lo: 0xfdd0, Hi: 0xfdef, Stride: 1}, // no characters
+		{Lo: 0xfe00, Hi: 0xfe0f, Stride: 1}, // variation selectors
+		{Lo: 0xfeff, Hi: 0xfeff, Stride: 1}, // byte order mark
+		{Lo: 0xffa0, Hi: 0xffa0, Stride: 1}, // narrow Hangul filler
+		{Lo: 0xfff0, Hi: 0xfffb, Stride: 1}, // ignored, annotations
+	},
+	R32: []unicode.Range32{
+		{Lo: 0x13430, Hi: 0x1343f, Stride: 1}, // controls of hieroglyphs
+		{Lo: 0x1bca0, Hi: 0x1bca3, Stride: 1}, // controls of shorthand
+		{Lo: 0x1d173, Hi: 0x1d17a, Stride: 1}, // controls of musical scores
+		{Lo: 0xe0000, Hi: 0xe0fff, Stride: 1}, // tags, variation selectors
+	},
+	LatinOffset: 1,
+}
+
+// isUnsafe reports whether r, a character beyond ASCII, must not reach a person or a terminal raw:
+// the control characters C1, line separators, what changes the direction of text, what leaves no mark
+// (a file name can look like another one by either), and what is no character, which YAML does not
+// allow.
 func isUnsafe(r rune) bool {
-	switch {
-	case r < 0xa0:
-		return true
-	case r < 0x61c:
+	if r > 0xad && r < 0x34f || r > 0x3164 && r < 0xfdd0 { // the letters of Europe, the characters of East Asia
 		return false
-	case r == 0x61c, r == 0x200e, r == 0x200f, r >= 0x2028 && r <= 0x202e, r >= 0x2066 && r <= 0x2069:
-		return true
 	}
-	return r == 0xfeff || r == 0xfffe || r == 0xffff
+	return isUnsafeElsewhere(r)
+}
+
+// isUnsafeElsewhere decides about characters outside the ranges that isUnsafe looks at first. It is a
+// function of its own so that the compiler inlines isUnsafe.
+func isUnsafeElsewhere(r rune) bool {
+	switch {
+	case r <= 0xad:
+		return r < 0xa0 || r == 0xad
+	case r&0xfffe == 0xfffe:
+		return true
+	case r > 0x1d17a && r < 0xe0000: // nearly all emoji
+		return false
+	}
+	return unicode.Is(unsafeRunes, r)
 }
 
 // replacement stands for bytes that are not UTF-8.
@@ -87,9 +130,41 @@ const replacement = "\uFFFD"
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped appends p as it stands between the quotes of a JSON string. YAML reads such a string
-// in the same way, for which escapes stay within the first 65536 characters.
-func appendEscaped(dst, p []byte) []byte {
+// appendHexRune appends r as the last n hex digits of it.
+func appendHexRune(dst []byte, r rune, n int) []byte {
+	for n--; n >= 0; n-- {
+		dst = append(dst, hexDigits[r>>(4*n)&15])
+	}
+	return dst
+}
+
+// escape appends an escape of a character beyond ASCII.
+type escape func(dst []byte, r rune) []byte
+
+// escapeUTF16 is how JSON escapes: characters beyond the first 65536 as two surrogates.
+func escapeUTF16(dst []byte, r rune) []byte {
+	if high, low := utf16.EncodeRune(r); r > 0xffff {
+		dst = appendHexRune(append(dst, '\\', 'u'), high, 4)
+		r = low
+	}
+	return appendHexRune(append(dst, '\\', 'u'), r, 4)
+}
+
+// escapeRune is how YAML and columns escape.
+func escapeRune(dst []byte, r rune) []byte {
+	if r > 0xffff {
+		return appendHexRune(append(dst, '\\', 'U'), r, 8)
+	}
+	return appendHexRune(append(dst, '\\', 'u'), r, 4)
+}
+
+// appendJSON appends p as it stands between the quotes of a JSON string.
+func appendJSON(dst, p []byte) []byte { return appendEscaped(dst, p, escapeUTF16) }
+
+// appendYAML appends p as it stands between the double quotes of a YAML string.
+func appendYAML(dst, p []byte) []byte { return appendEscaped(dst, p, escapeRune) }
+
+func appendEscaped(dst, p []byte, beyond escape) []byte {
 	for {
 		n := plainPrefix(p)
 		dst = append(dst, p[:n]...)
@@ -106,7 +181,7 @@ func appendEscaped(dst, p []byte) []byte {
 		case r == utf8.RuneError && size == 1:
 			dst = append(dst, replacement...)
 		case isUnsafe(r):
-			dst = append(dst, '\\', 'u', hexDigits[r>>12], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+			dst = beyond(dst, r)
 		default:
 			dst = append(dst, p[:size]...)
 		}
@@ -128,7 +203,7 @@ func appendEscapedByte(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// escapeFrom escapes dst[start:] in place.
+// escapeFrom makes dst[start:] what appendJSON appends, in place.
 func escapeFrom(dst []byte, start int) []byte {
 	start += plainPrefix(dst[start:])
 	if start == len(dst) {
@@ -136,7 +211,7 @@ func escapeFrom(dst []byte, start int) []byte {
 	}
 	// The escaped text is longer: it is written behind the old one first.
 	end := len(dst)
-	dst = appendEscaped(dst, dst[start:end])
+	dst = appendJSON(dst, dst[start:end])
 	return dst[:start+copy(dst[start:], dst[end:])]
 }
 

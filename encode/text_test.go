@@ -94,13 +94,46 @@ func everyRune() [][]byte {
 	return out
 }
 
+// isInvisible says in Unicode's own words what isUnsafe is about.
+func isInvisible(r rune) bool {
+	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
+		return false
+	}
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point,
+		unicode.Variation_Selector, unicode.Noncharacter_Code_Point)
+}
+
 func TestUnsafeCharacters(t *testing.T) {
 	t.Parallel()
 	for r := rune(0x80); r <= unicode.MaxRune; r++ {
-		want := unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || unicode.In(r, unicode.Zl, unicode.Zp) ||
-			r == 0xfeff || r == 0xfffe || r == 0xffff
-		if isUnsafe(r) != want {
+		if want := isInvisible(r); isUnsafe(r) != want {
 			t.Errorf("%U: got %v, want %v", r, !want, want)
+		}
+	}
+}
+
+// Readers of JSON and YAML get what was escaped, and see ASCII.
+func TestEscapes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, json, yaml, columns string }{
+		{"\u009b", `\u009b`, `\u009b`, `\u009b`},
+		{"a\u00adb", `a\u00adb`, `a\u00adb`, `a\u00adb`},
+		{"\u200b\u2060\u3164", `\u200b\u2060\u3164`, `\u200b\u2060\u3164`, `\u200b\u2060\u3164`},
+		{"\ufe0f", `\ufe0f`, `\ufe0f`, `\ufe0f`},
+		{"\U000e0041", `\udb40\udc41`, `\U000e0041`, `\U000e0041`},
+		{"\U000e01ef", `\udb40\uddef`, `\U000e01ef`, `\U000e01ef`},
+		{"\U0010ffff", `\udbff\udfff`, `\U0010ffff`, `\U0010ffff`},
+		{"\U0001f600\u06dd", "\U0001f600\u06dd", "\U0001f600\u06dd", "\U0001f600\u06dd"},
+		{"\x01\x1f\x7f\n\r\t\\", `\u0001\u001f\u007f\n\r\t\\`, `\u0001\u001f\u007f\n\r\t\\`, `\x01\x1f\x7f\n\r\t\`},
+	} {
+		if got := string(appendJSON(nil, []byte(c.in))); got != c.json {
+			t.Errorf("json: %+q: got %s", c.in, got)
+		}
+		if got := string(appendYAML(nil, []byte(c.in))); got != c.yaml {
+			t.Errorf("yaml: %+q: got %s", c.in, got)
+		}
+		if got, _ := appendTidy(nil, []byte(c.in)); string(got) != c.columns {
+			t.Errorf("columns: %+q: got %s", c.in, got)
 		}
 	}
 }
@@ -113,17 +146,21 @@ func TestTidy(t *testing.T) {
 	}{
 		{"", "", 0},
 		{"plain text, longer than a word", "plain text, longer than a word", 30},
-		{"\x1b[31mred\x1b[0m", "·[31mred·[0m", 12},
-		{"a\tb\nc\x7f", "a·b·c·", 6},
-		{"\u009b1m", "·1m", 3},
+		{"\x1b[31mred\x1b[0m", `\x1b[31mred\x1b[0m`, 18},
+		{"a\tb\nc\x7f", `a\tb\nc\x7f`, 11},
+		{"\u009b1m", `\u009b1m`, 8},
 		{"\xff\xc2", "\uFFFD\uFFFD", 2},
-		{"\u202egpj.exe", "·gpj.exe", 8},
+		{"\u202egpj.exe", `\u202egpj.exe`, 13},
 		{"界面", "界面", 4},
 		{"e\u0301", "e\u0301", 1},
 		{"\U0001F600", "\U0001F600", 2},
 		{"ｆｕｌｌ", "ｆｕｌｌ", 8},
 		{"é", "é", 1},
-		{"a\u200db", "a\u200db", 2},
+		{"a\u200db", `a\u200db`, 8},
+		{"\u2764\ufe0f", "\u2764" + `\ufe0f`, 7},
+		{"\u0600\u06dd", "\u0600\u06dd", 2},
+		{"\U000e0041", `\U000e0041`, 10},
+		{`back\slash`, `back\slash`, 10},
 	} {
 		got, cells := tidy([]byte("before "+c.in), len("before "))
 		if string(got) != "before "+c.want || cells != c.cells {
@@ -138,7 +175,7 @@ func TestRuneCells(t *testing.T) {
 		kind := width.LookupRune(r).Kind()
 		wide := kind == width.EastAsianWide || kind == width.EastAsianFullwidth
 		switch got := runeCells(r); {
-		case got == 0 && !unicode.In(r, unicode.M, unicode.Cf) && (r < 0x1160 || r > 0x11ff),
+		case got == 0 && !unicode.In(r, unicode.M) && (r <= 0x1160 || r > 0x11ff),
 			got == 1 && wide, got == 2 && !wide:
 			t.Errorf("%U: %d cells", r, got)
 		}

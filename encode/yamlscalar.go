@@ -16,7 +16,7 @@ func quoteYAML(dst []byte, start int) []byte {
 		return dst
 	}
 	end := len(dst)
-	dst = append(appendEscaped(append(dst, '"'), dst[start:end]), '"')
+	dst = append(appendYAML(append(dst, '"'), dst[start:end]), '"')
 	return dst[:start+copy(dst[start:], dst[end:])]
 }
 

@@ -14,7 +14,7 @@ func TestYAMLQuotes(t *testing.T) {
 	t.Parallel()
 	bare := []string{
 		"a", "plain", "a b", "/etc/passwd", "-rw-r--r--", "-a", "?a", ":a", "::x", "a:b", "a#b", "O_RDONLY|O_CREAT", "192.168.0.1",
-		"10.0.0.1:80x", "界面", "é", "e5", "1a", "1.2.3", "v1", "0x", "0xg", "0b", "+", "-.x", ".", ".a", ".hidden", "1e5x", "yesterday",
+		"10.0.0.1:80x", "界面", "é", "e5", "\U0001f600", "1a", "1.2.3", "v1", "0x", "0xg", "0b", "+", "-.x", ".", ".a", ".hidden", "1e5x", "yesterday",
 		"nullify", "2024-07", "x=y", "=a", "a,b", "a]", "1:x", "2024-07-25x", "SYS_READ", "[::1]"[1:], "it's", `say "hi"`, `a\b`,
 	}
 	quoted := []string{
@@ -22,7 +22,7 @@ func TestYAMLQuotes(t *testing.T) {
 		">", "%a", "@a", "`a", "'a", `"a`, "{a", "}", "[a", "]", ",a", "y", "N", "yes", "No", "ON", "off", "true", "False", "null", "~",
 		"=", "<<", "0", "-1", "+1", "1_000", "007", "0x1F", "-0x1f", "0o17", "0b1", "1.", ".5", "1.5", "1e5", "1.5E-3", ".inf", "-.INF",
 		".NaN", "0_x1", "0x_1", "0b-1", "1_e_+5", "12:30", "12:30:45", "1:2.5", "2024-07-25", "2024-7-5", "2024-07-25T21:34:07Z", "2024-07-25 21:34", "\t", "a\nb", "\x1b",
-		"\x7f", "\u0085", "\u2028", "\ufeff", "\xff", "a\x00",
+		"\x7f", "\u0085", "\u2028", "\ufeff", "\xff", "a\x00", "a\u200bb", "\u00ad", "\ufe0f", "\U000e0041", "\U0001fffe",
 	}
 	for _, s := range bare {
 		if got := string(quoteYAML([]byte(s), 0)); got != s {

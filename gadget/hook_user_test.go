@@ -23,6 +23,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
@@ -92,7 +93,7 @@ func runApp(t testing.TB, kinds []string, env []string, path string, args ...str
 // userEvent is the record of the fixture.
 type userEvent struct {
 	Kind, Count int64
-	Args        [6]int64
+	Args, Errs  [6]int64
 	Result      int64
 }
 
@@ -129,8 +130,15 @@ func (e *userEvent) line(t testing.TB) string {
 		n = 2
 	}
 	line := fmt.Sprintf("probe %d", e.Count)
-	for _, a := range e.Args[:n] {
-		line += " " + strconv.FormatInt(a, 10)
+	for i, a := range e.Args[:min(n, int64(len(e.Args)))] {
+		switch e.Errs[i] {
+		case 0:
+			line += " " + strconv.FormatInt(a, 10)
+		case -int64(unix.EINVAL):
+			line += " ?"
+		default:
+			t.Errorf("argument %d: errno %d", i, -e.Errs[i])
+		}
 	}
 	return line
 }
@@ -419,7 +427,7 @@ func TestUserOldKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	old := &hook.Loaded{Spec: spec, Maps: coll.Maps}
+	old := &hook.Loaded{Spec: spec, Maps: coll.Maps, Log: slog.Default()}
 	attach := func(program, path, name string) (io.Closer, error) {
 		p := *img.Program(program)
 		p.Target = path + ":" + name

@@ -234,5 +234,9 @@ func (g *Gadget) alternating(o *LoadOptions) []string {
 
 // toAttach is what attaching needs to know.
 func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) *hook.Loaded {
-	return &hook.Loaded{Spec: spec, Maps: g.coll.Maps, Cookies: kernel.HasCookies(), UprobeMulti: kernel.HasUprobeMulti()}
+	return &hook.Loaded{
+		Spec: spec, Maps: g.coll.Maps,
+		Cookies: kernel.HasCookies(), UprobeMulti: kernel.HasUprobeMulti(),
+		Log: g.log,
+	}
 }

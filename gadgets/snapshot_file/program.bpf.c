@@ -198,11 +198,22 @@ static __always_inline void read_path(struct open_file *entry,
 					  name);
 }
 
-/* Before 5.10 the kernel came by a process' table once for each thread. */
+/*
+ * A process' table is that of its first thread, or if that has ended, of the first
+ * which has not.  The kernel comes by the table once for each thread if the first has
+ * ended, and before 5.10 in any case.
+ */
 static __always_inline bool is_seen(struct task_struct *task)
 {
-	return task->pid != task->tgid &&
-	       task->files == task->group_leader->files;
+	struct task_struct *first = task->group_leader;
+	struct files_struct *files = task->files;
+
+	if (!first->files) {
+		first = __gadget_live_thread(task);
+		return BPF_CORE_READ(first, pid) != task->pid &&
+		       BPF_CORE_READ(first, files) == files;
+	}
+	return task->pid != task->tgid && files == first->files;
 }
 
 SEC("iter/task_file")

@@ -85,6 +85,9 @@ struct pending {
 	struct gadget_process proc; /* who connects; who shut down, or zero */
 	enum pending_kind kind;
 	__s32 fd;
+	/* Of what is to be closed: the socket may forget them before. */
+	struct gadget_l4endpoint_t src;
+	struct gadget_l4endpoint_t dst;
 };
 
 struct {
@@ -182,30 +185,31 @@ static __always_inline __s32 current_fd(void)
 	return socket.kind == CALL_OTHER ? NO_FD : socket.fd;
 }
 
-static __always_inline void fill_endpoints(struct event *event,
+static __always_inline void fill_endpoints(struct gadget_l4endpoint_t *src,
+					   struct gadget_l4endpoint_t *dst,
 					   const struct sock *sk)
 {
 	const struct inet_sock *inet = (const struct inet_sock *)sk;
 
-	__builtin_memset(&event->src, 0, sizeof(event->src));
-	__builtin_memset(&event->dst, 0, sizeof(event->dst));
-	event->src.proto = IPPROTO_TCP;
-	event->dst.proto = IPPROTO_TCP;
-	event->src.port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
-	event->dst.port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	__builtin_memset(src, 0, sizeof(*src));
+	__builtin_memset(dst, 0, sizeof(*dst));
+	src->proto = IPPROTO_TCP;
+	dst->proto = IPPROTO_TCP;
+	src->port = bpf_ntohs(BPF_CORE_READ(inet, inet_sport));
+	dst->port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET) {
-		event->src.version = 4;
-		event->dst.version = 4;
-		BPF_CORE_READ_INTO(&event->src.addr_raw.v4, sk,
+		src->version = 4;
+		dst->version = 4;
+		BPF_CORE_READ_INTO(&src->addr_raw.v4, sk,
 				   __sk_common.skc_rcv_saddr);
-		BPF_CORE_READ_INTO(&event->dst.addr_raw.v4, sk,
+		BPF_CORE_READ_INTO(&dst->addr_raw.v4, sk,
 				   __sk_common.skc_daddr);
 	} else {
-		event->src.version = 6;
-		event->dst.version = 6;
-		BPF_CORE_READ_INTO(&event->src.addr_raw.v6, sk,
+		src->version = 6;
+		dst->version = 6;
+		BPF_CORE_READ_INTO(&src->addr_raw.v6, sk,
 				   __sk_common.skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO(&event->dst.addr_raw.v6, sk,
+		BPF_CORE_READ_INTO(&dst->addr_raw.v6, sk,
 				   __sk_common.skc_v6_daddr);
 	}
 }
@@ -246,7 +250,7 @@ begin_event(enum tcp_event_type type, const struct gadget_process *proc,
 	event->proc = *proc;
 	event->netns_id = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
 	event->type_raw = type;
-	fill_endpoints(event, sk);
+	fill_endpoints(&event->src, &event->dst, sk);
 	event->error_raw = 0;
 	event->fd = NO_FD;
 	event->accept_fd = NO_FD;
@@ -343,6 +347,50 @@ static __always_inline void report_close(void *ctx, const struct sock *sk,
 	end_event(ctx, event);
 }
 
+/* Reports the close of a connection that had ended before. */
+static __always_inline void
+report_pending_close(void *ctx, const struct sock *sk, const struct pending *p,
+		     const struct gadget_process *proc, __s32 fd)
+{
+	struct event *event;
+
+	if (gadget_should_discard_process(proc))
+		return;
+	event = begin_event(close, proc, sk);
+	if (!event)
+		return;
+	event->src = p->src;
+	event->dst = p->dst;
+	event->fd = fd;
+	end_event(ctx, event);
+}
+
+/*
+ * The same for the current process, which ends what is left of the connection, or
+ * uses the socket for something else.
+ */
+static __always_inline void end_pending_close(void *ctx, struct sock *sk)
+{
+	struct pending *p = get_pending(sk, 0);
+	struct gadget_process proc;
+
+	if (!p || p->kind != PENDING_CLOSE)
+		return;
+	fill_process(&proc);
+	report_pending_close(ctx, sk, p, &proc, current_fd());
+	bpf_sk_storage_delete(&pending, sk);
+}
+
+/*
+ * Whether a process dissolves a connection and keeps the socket: it connects it to
+ * nothing (AF_UNSPEC).  What else ends in this state leaves an error in the socket or
+ * has shut down both directions.  The socket forgets its endpoints right after this.
+ */
+static __always_inline bool is_dissolved(const struct sock *sk, int state)
+{
+	return state == TCP_CLOSE && sk->sk_lock.owned && !sk->sk_err;
+}
+
 /* A connection is no longer what it was. */
 static __always_inline void leave_established(void *ctx, struct sock *sk,
 					      int state)
@@ -350,7 +398,7 @@ static __always_inline void leave_established(void *ctx, struct sock *sk,
 	struct gadget_process proc;
 	struct pending *p;
 
-	if (sk->sk_shutdown == SHUTDOWN_MASK) {
+	if (sk->sk_shutdown == SHUTDOWN_MASK || is_dissolved(sk, state)) {
 		fill_process(&proc);
 		report_close(ctx, sk, &proc, current_fd());
 		return;
@@ -365,6 +413,7 @@ static __always_inline void leave_established(void *ctx, struct sock *sk,
 		__builtin_memset(&p->proc, 0, sizeof(p->proc));
 		p->fd = NO_FD;
 	}
+	fill_endpoints(&p->src, &p->dst, sk);
 	p->kind = PENDING_CLOSE;
 }
 
@@ -377,6 +426,8 @@ int BPF_PROG(trace_tcp_state, struct sock *sk, int oldstate, int newstate)
 		return 0;
 	switch (oldstate) {
 	case TCP_CLOSE:
+		if (is_wanted_type(close))
+			end_pending_close(ctx, sk);
 		if (newstate == TCP_SYN_SENT && is_wanted_type(connect))
 			start_connect(sk);
 		break;
@@ -392,6 +443,12 @@ int BPF_PROG(trace_tcp_state, struct sock *sk, int oldstate, int newstate)
 	case TCP_CLOSE_WAIT:
 		if (newstate != TCP_CLOSE_WAIT && is_wanted_type(close))
 			leave_established(ctx, sk, newstate);
+		break;
+	case TCP_FIN_WAIT1:
+	case TCP_FIN_WAIT2:
+		if (is_wanted_type(close) && is_dissolved(sk, newstate) &&
+		    sk->sk_shutdown != SHUTDOWN_MASK)
+			end_pending_close(ctx, sk);
 		break;
 	}
 	return 0;
@@ -415,10 +472,10 @@ int BPF_PROG(trace_tcp_destroy, struct sock *sk)
 		return 0;
 	if (sk->sk_lock.owned) {
 		fill_process(&proc);
-		report_close(ctx, sk, &proc, current_fd());
+		report_pending_close(ctx, sk, p, &proc, current_fd());
 	} else if (p->proc.pid) {
 		proc = p->proc;
-		report_close(ctx, sk, &proc, p->fd);
+		report_pending_close(ctx, sk, p, &proc, p->fd);
 	}
 	return 0;
 }

@@ -43,18 +43,11 @@ static __always_inline void __gadget_copy_comm(void *to, const void *from)
 }
 
 /*
- * gadget_process_populate_from_task: fills @p, every byte of it, with the process
- * of @task.
- * @task: a pointer whose type the kernel knows: of an iterator's context, of a
- *        tp_btf, fentry or lsm program's argument, or bpf_get_current_task_btf()
- *
  * Plain loads: see __gadget_has_task_btf().  Even the helpers for the current pid,
- * uid and name cost more than this, which they fetch from the same places.  A
- * task that has given up its namespaces (a zombie) has 0 for mntns_id.
+ * uid and name cost more than this, which they fetch from the same places.
  */
-static __always_inline void
-gadget_process_populate_from_task(struct task_struct *task,
-				  struct gadget_process *p)
+static __always_inline void __gadget_process_from_task(struct task_struct *task,
+						       struct gadget_process *p)
 {
 	struct task_struct *parent = task->real_parent;
 	const struct cred *cred = task->cred;
@@ -68,6 +61,26 @@ gadget_process_populate_from_task(struct task_struct *task,
 	__gadget_copy_comm(p->parent.comm, parent->comm);
 	p->parent.pid = parent->tgid;
 	p->parent.tid = parent->pid;
+}
+
+/*
+ * gadget_process_populate_from_task: fills @p, every byte of it, with the process
+ * of @task.
+ * @task: a pointer whose type the kernel knows: of an iterator's context, of a
+ *        tp_btf, fentry or lsm program's argument, or bpf_get_current_task_btf()
+ *
+ * The mount namespace of a thread that has ended before its process, as the first
+ * thread of some servers does, is that of a thread that has not.  If all have ended
+ * (a zombie), mntns_id is 0.
+ */
+static __always_inline void
+gadget_process_populate_from_task(struct task_struct *task,
+				  struct gadget_process *p)
+{
+	__gadget_process_from_task(task, p);
+	if (!p->mntns_id)
+		p->mntns_id = BPF_CORE_READ(__gadget_live_thread(task), nsproxy,
+					    mnt_ns, ns.inum);
 }
 
 /* For kernels before 5.11. */
@@ -105,7 +118,7 @@ __gadget_process_from_helpers(struct gadget_process *p)
 static __always_inline void gadget_process_populate(struct gadget_process *p)
 {
 	if (__gadget_has_task_btf())
-		gadget_process_populate_from_task(__gadget_current_task(), p);
+		__gadget_process_from_task(__gadget_current_task(), p);
 	else
 		__gadget_process_from_helpers(p);
 }

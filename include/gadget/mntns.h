@@ -68,6 +68,38 @@ static __always_inline gadget_mntns_id gadget_get_mntns_id(void)
 }
 
 /*
+ * So many threads of a process that have given up their namespaces are passed over to
+ * find one that has not.  There are seldom more than one: the first thread stays until
+ * all have ended, others only for as long as a debugger does not let them go.
+ */
+#define __GADGET_MAX_DEAD_THREADS 64
+
+/*
+ * A thread of @task's process that has not given up its namespaces, or NULL: the first
+ * that the kernel lists.  It is read with BPF_CORE_READ().  For programs that the kernel
+ * runs under RCU, which are all that do not sleep.
+ */
+static __always_inline struct task_struct *
+__gadget_live_thread(struct task_struct *task)
+{
+	struct signal_struct *signal = BPF_CORE_READ(task, signal);
+	void *end = (void *)signal +
+		    bpf_core_field_offset(struct signal_struct, thread_head);
+	struct list_head *node = end;
+
+	for (int i = 0; i < __GADGET_MAX_DEAD_THREADS; i++) {
+		node = BPF_CORE_READ(node, next);
+		if (!node || node == end)
+			return NULL;
+		task = (void *)node -
+		       bpf_core_field_offset(struct task_struct, thread_node);
+		if (BPF_CORE_READ(task, nsproxy))
+			return task;
+	}
+	return NULL;
+}
+
+/*
  * GADGET_EXITING_MAP: declares a map of the mount namespaces of threads that are
  * exiting, for gadgets with events of the time after they were given up: files are
  * closed, the parent is told.  Few exit at a time; those of threads that are gone

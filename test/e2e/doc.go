@@ -42,8 +42,8 @@
 // Where a gadget prints arrays, snapshot or not, their rows are compared in any order, and the rows
 // of all arrays together. A map iterator's workload gives arguments that make the interval long, so
 // that all it counts is in the one array that is flushed at the end. Rows of the workload's
-// processes that it does not list are too many. Where the gadget's rows have no proc.pid the
-// expected ones have none either, and then others may be there as well.
+// processes that it does not list are too many. Where the gadget's rows have neither proc.pid nor pid
+// the expected ones have none either, and then others may be there as well.
 //
 // # Hooks
 //

@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -104,21 +105,26 @@ func matches(whole, part any) bool {
 	return true
 }
 
+// pid is the process that the event is of, if it tells. A row of a snapshot of processes is one itself.
+func (e jsonEvent) pid() string { return cmp.Or(e.get("proc.pid"), e.get("pid")) }
+
+// parent is the parent of that process.
+func (e jsonEvent) parent() string { return cmp.Or(e.get("proc.parent.pid"), e.get("parent.pid")) }
+
 // ofProcesses returns the events of the processes with the given ids, and of their descendants, as
 // far as events tell who these are.
 func ofProcesses(events []jsonEvent, pids ...string) []jsonEvent {
 	for known := -1; known != len(pids); {
 		known = len(pids)
 		for _, e := range events {
-			pid := e.get("proc.pid")
-			if slices.Contains(pids, e.get("proc.parent.pid")) && !slices.Contains(pids, pid) {
-				pids = append(pids, pid)
+			if slices.Contains(pids, e.parent()) && !slices.Contains(pids, e.pid()) {
+				pids = append(pids, e.pid())
 			}
 		}
 	}
 	var own []jsonEvent
 	for _, e := range events {
-		if slices.Contains(pids, e.get("proc.pid")) {
+		if slices.Contains(pids, e.pid()) {
 			own = append(own, e)
 		}
 	}

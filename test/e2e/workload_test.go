@@ -131,7 +131,7 @@ func (w *workload) cause(t testing.TB) output {
 func (w *workload) of(got, want []jsonEvent) []jsonEvent {
 	pids := []string{w.PID.String()}
 	for _, e := range want {
-		pid := e.get("proc.pid")
+		pid := e.pid()
 		if pid == "" {
 			return got
 		}
@@ -147,7 +147,7 @@ func (r *watched) wantExpected(t testing.TB) {
 		wantEvents(t, r.events.rows, r.want.rows)
 		return
 	}
-	wantRows(t, r.events.rows, r.want.rows, r.want.rows[0].get("proc.pid") != "")
+	wantRows(t, r.events.rows, r.want.rows, r.want.rows[0].pid() != "")
 }
 
 // hooks returns the hooks that the run has taken.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -162,6 +163,8 @@ type Loaded struct {
 	Cookies bool
 	// UprobeMulti says whether one link can hold many probes in user space.
 	UprobeMulti bool
+	// Log takes what is worth knowing and no error.
+	Log *slog.Logger
 
 	probes *usdtSpecs // what static probes tell of their arguments; nil until there is one
 }

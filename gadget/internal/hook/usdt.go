@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 
 	"github.com/cilium/ebpf"
 
@@ -51,6 +52,7 @@ func usdtHook() *hook {
 
 // usdtSpecs tells the programs of a gadget where the arguments of static probes are.
 type usdtSpecs struct {
+	log     *slog.Logger
 	cookies bool // the kernel tells a program why it runs
 	// specs and addresses are libbpf's maps; nil if the programs do not look at arguments.
 	specs, addresses *ebpf.Map
@@ -74,6 +76,7 @@ func (l *Loaded) usdt() (*usdtSpecs, error) {
 
 func newUSDTSpecs(l *Loaded) (*usdtSpecs, error) {
 	s := &usdtSpecs{
+		log:     l.Log,
 		cookies: l.Cookies,
 		specs:   l.Maps[usdt.SpecMap], addresses: l.Maps[usdt.IPMap],
 		ids: make(map[string]uint32),
@@ -96,12 +99,15 @@ func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, e
 		return nil, err
 	}
 	sites := make([]userSite, len(found))
+	told := make(map[string]bool)
 	for i := range found {
 		sites[i] = userSite{offset: found[i].Offset, semaphore: found[i].Semaphore}
 		if s.specs == nil {
 			continue
 		}
-		id, err := s.id(found[i].Args)
+		description, missing := s.layout.Encode(&found[i].Args)
+		s.tellMissing(target, missing, told)
+		id, err := s.id(description)
 		switch {
 		case err != nil:
 			return nil, err
@@ -116,12 +122,20 @@ func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, e
 	return sites, nil
 }
 
-// id returns the place at which the programs find the description of arguments.
-func (s *usdtSpecs) id(args []usdt.Arg) (uint32, error) {
-	description, err := s.layout.Encode(args)
-	if err != nil {
-		return 0, err
+// tellMissing logs which arguments of a probe programs cannot have, each once for all sites. It is no
+// error: most programs read some of a probe's arguments only, and bpf_usdt_arg fails for the others.
+func (s *usdtSpecs) tellMissing(target *targets.Probe, missing []error, told map[string]bool) {
+	for _, why := range missing {
+		if text := why.Error(); !told[text] {
+			told[text] = true
+			s.log.Debug("an argument of a USDT probe cannot be had", "probe", target.Provider+":"+target.Name,
+				"file", target.File, "why", why)
+		}
 	}
+}
+
+// id returns the place at which the programs find a description of arguments.
+func (s *usdtSpecs) id(description []byte) (uint32, error) {
 	if id, ok := s.ids[string(description)]; ok {
 		return id, nil
 	}

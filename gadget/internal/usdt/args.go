@@ -7,12 +7,16 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
 
-// MaxArgs is the number of arguments that a probe may have.
+// MaxArgs is the number of arguments of a probe that programs can have. Others are only counted.
 const MaxArgs = 12
+
+// maxCount is the largest number of arguments that <bpf/usdt.bpf.h> can tell a program of.
+const maxCount = math.MaxInt16
 
 // Kind is how an argument is found.
 type Kind uint8
@@ -23,17 +27,29 @@ const (
 	Reg                 // it is in the register
 	Memory              // it is in memory, at the register's contents plus Value
 	Indexed             // as Memory, with the contents of another register shifted by Shift added
+
+	// Unreadable is for an argument that a program cannot have. <bpf/usdt.bpf.h> of no version knows this
+	// kind, and bpf_usdt_arg returns -EINVAL for kinds that it does not know.
+	Unreadable Kind = math.MaxUint8
 )
+
+// Args are the arguments of a probe.
+type Args struct {
+	First []Arg // the first MaxArgs of them
+	Count int   // of all, maxCount at most
+}
 
 // Arg says where an argument is when the probe fires.
 type Arg struct {
 	Kind   Kind
-	Size   uint8 // 1, 2, 4 or 8 bytes
+	Size   uint8 // 1, 2, 4 or 8 bytes; 0 if it is Unreadable and the size is unknown
 	Signed bool
 	Value  int64
 	// Reg and Index are offsets of registers in the kernel's struct pt_regs, in bytes.
 	Reg, Index int16
 	Shift      uint8
+	// Why is the reason for which the argument is Unreadable. It names the argument.
+	Why error
 }
 
 // machine is what the meaning of an argument's text depends on.
@@ -52,25 +68,27 @@ var (
 )
 
 // parseArgs reads the description of all arguments: "-4@%edi 8@-8(%rbp) 4@$5". A part in brackets may
-// have spaces.
-func parseArgs(text string, m *machine) ([]Arg, error) {
-	var args []Arg
-	for {
+// have spaces. What it does not understand is Unreadable, so that nothing that a probe's author writes
+// keeps a program from the probe.
+func parseArgs(text string, m *machine) Args {
+	var args Args
+	for args.Count < maxCount {
 		text = strings.TrimLeft(text, " ")
 		if text == "" {
-			return args, nil
-		}
-		if len(args) == MaxArgs {
-			return nil, fmt.Errorf("it has more than %d arguments", MaxArgs)
+			break
 		}
 		end := endOfArg(text)
-		a, err := parseArg(text[:end], m)
-		if err != nil {
-			return nil, fmt.Errorf("argument %d, %.64q: %w", len(args)+1, text[:end], err)
+		args.Count++
+		if args.Count <= MaxArgs {
+			a := parseArg(text[:end], m)
+			if a.Why != nil {
+				a.Why = fmt.Errorf("argument %d, %.64q: %w", args.Count, text[:end], a.Why)
+			}
+			args.First = append(args.First, a)
 		}
-		args = append(args, *a)
 		text = text[end:]
 	}
+	return args
 }
 
 func endOfArg(text string) int {
@@ -90,34 +108,60 @@ func endOfArg(text string) int {
 	return len(text)
 }
 
-// parseArg reads SIZE@OPERAND. The size is negative for signed numbers; without one it is a word.
-func parseArg(text string, m *machine) (*Arg, error) {
-	a := &Arg{Size: 8}
-	operand := text
-	if size, rest, ok := strings.Cut(text, "@"); ok {
-		if strings.HasSuffix(size, "f") {
-			return nil, errFloat
-		}
-		n, err := strconv.Atoi(size)
-		if err != nil {
-			return nil, errSize
-		}
-		a.Signed = n < 0
-		if a.Size = uint8(max(n, -n)); max(n, -n) > 8 || a.Size == 0 || a.Size&(a.Size-1) != 0 {
-			return nil, errSize
-		}
-		operand = rest
+// parseArg reads SIZE@OPERAND.
+func parseArg(text string, m *machine) Arg {
+	size, operand, ok := strings.Cut(text, "@")
+	if !ok {
+		size, operand = "", text
 	}
-	var err error
+	var a Arg
+	err := a.parseSize(size, m)
+	if err == nil {
+		err = a.parseOperand(operand, m)
+	}
+	if err != nil {
+		return Arg{Kind: Unreadable, Size: a.Size, Why: err}
+	}
+	return a
+}
+
+// parseSize reads a number of bytes, which is negative for signed numbers and followed by an f for
+// floating-point ones. Without one it is a word.
+func (a *Arg) parseSize(text string, m *machine) error {
+	if text == "" {
+		a.Size = m.word()
+		return nil
+	}
+	text, float := strings.CutSuffix(text, "f")
+	n, err := strconv.Atoi(text)
+	switch size := max(n, -n); {
+	case err != nil, size != 1 && size != 2 && size != 4 && size != 8:
+		err = errSize
+	default:
+		a.Size, a.Signed = uint8(size), n < 0
+	}
+	if float {
+		return errFloat
+	}
+	return err
+}
+
+// word is the number of bytes in one of the machine's registers.
+func (m *machine) word() uint8 {
+	if m.elf == elf.EM_386 {
+		return 4
+	}
+	return 8
+}
+
+func (a *Arg) parseOperand(text string, m *machine) error {
 	switch m.elf {
 	case elf.EM_X86_64, elf.EM_386:
-		err = a.parseX86(operand, m)
+		return a.parseX86(text, m)
 	case elf.EM_AARCH64:
-		err = a.parseARM64(operand)
-	default:
-		err = fmt.Errorf("arguments of programs for %s cannot be read", m.elf)
+		return a.parseARM64(text)
 	}
-	return a, err
+	return fmt.Errorf("arguments of programs for %s cannot be read", m.elf)
 }
 
 // parseNumber reads a decimal, octal or hexadecimal number of 64 bits, signed or not.

@@ -6,7 +6,7 @@ package usdt
 import (
 	"debug/elf"
 	"errors"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,6 +38,8 @@ func TestX86(t *testing.T) {
 		"1@%bpl":                  {Kind: Reg, Size: 1, Reg: x86BP},
 		"4@%r8d":                  {Kind: Reg, Size: 4, Reg: x86R8},
 		"1@%r15b":                 {Kind: Reg, Size: 1, Reg: x86R15},
+		"@%rax":                   {Kind: Reg, Size: 8, Reg: x86AX},
+		"8@$010":                  {Kind: Const, Size: 8, Value: 8},
 		"%rax":                    {Kind: Reg, Size: 8, Reg: x86AX},
 		"4@$5":                    {Kind: Const, Size: 4, Value: 5},
 		"-4@$-9":                  {Kind: Const, Size: 4, Signed: true, Value: -9},
@@ -60,9 +62,9 @@ func TestX86(t *testing.T) {
 		"4@a.b$c":                 {Kind: Memory, Size: 4, Reg: x86IP, Value: 0x3010},
 	}
 	for text, want := range tests {
-		got, err := parseArgs(text, testMachine(elf.EM_X86_64))
-		if err != nil || len(got) != 1 || got[0] != want {
-			t.Errorf("%s: %+v, %v, want %+v", text, got, err, want)
+		got := parseArgs(text, testMachine(elf.EM_X86_64))
+		if got.Count != 1 || got.First[0] != want {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
 }
@@ -83,9 +85,9 @@ func TestARM64(t *testing.T) {
 		"8@xzr":         {Kind: Const, Size: 8},
 	}
 	for text, want := range tests {
-		got, err := parseArgs(text, testMachine(elf.EM_AARCH64))
-		if err != nil || len(got) != 1 || got[0] != want {
-			t.Errorf("%s: %+v, %v, want %+v", text, got, err, want)
+		got := parseArgs(text, testMachine(elf.EM_AARCH64))
+		if got.Count != 1 || got.First[0] != want {
+			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
 }
@@ -107,29 +109,32 @@ func TestSeveral(t *testing.T) {
 		}},
 	}
 	for _, test := range tests {
-		got, err := parseArgs(test.text, testMachine(test.m))
-		if err != nil || !reflect.DeepEqual(got, test.want) {
-			t.Errorf("%s: %+v, %v, want %+v", test.text, got, err, test.want)
+		got := parseArgs(test.text, testMachine(test.m))
+		if got.Count != len(test.want) || !slices.Equal(got.First, test.want) {
+			t.Errorf("%s: %+v, want %+v", test.text, got, test.want)
 		}
 	}
 }
 
-func TestNotArgs(t *testing.T) {
+// What is not understood is Unreadable, with the reason, and what stands around it is read.
+func TestUnreadable(t *testing.T) {
 	t.Parallel()
-	many := strings.Repeat("8@%rax ", MaxArgs+1)
 	tests := []struct {
 		text string
 		m    elf.Machine
 		want string
 	}{
-		{many, elf.EM_X86_64, "more than 12"},
-		{"4@%eax @", elf.EM_X86_64, "argument 2"},
+		{"@", elf.EM_X86_64, "form"},
+		{"4@%eax4@%ebx", elf.EM_X86_64, "no register"},
 		{"3@%eax", elf.EM_X86_64, "size"},
 		{"16@%eax", elf.EM_X86_64, "size"},
 		{"0@%eax", elf.EM_X86_64, "size"},
 		{"264@%eax", elf.EM_X86_64, "size"},
 		{"-9223372036854775808@%eax", elf.EM_X86_64, "size"},
 		{"x@%eax", elf.EM_X86_64, "size"},
+		{"-@%eax", elf.EM_X86_64, "size"},
+		{"f@%eax", elf.EM_X86_64, "floating"},
+		{"16f@%xmm0", elf.EM_X86_64, "floating"},
 		{"8f@%xmm0", elf.EM_X86_64, "floating"},
 		{"8@%xmm1", elf.EM_X86_64, "floating"},
 		{"8@%st(0)", elf.EM_X86_64, "floating"},
@@ -166,9 +171,48 @@ func TestNotArgs(t *testing.T) {
 		{"8@%rax", elf.EM_S390, "cannot be read"},
 	}
 	for _, test := range tests {
-		got, err := parseArgs(test.text, testMachine(test.m))
-		if err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %+v, %v, want %q", test.text, got, err, test.want)
+		around := "8@$1"
+		if test.m == elf.EM_AARCH64 {
+			around = "8@1"
+		}
+		got := parseArgs(around+" "+test.text+" "+around, testMachine(test.m))
+		if test.text == "4@(%rax" || test.text == "8@[x0" { // brackets that stay open have all that follows
+			got.First, got.Count = append(got.First, got.First[0]), got.Count+1
+		}
+		switch a := got.First; {
+		case got.Count != 3 || len(a) != 3:
+			t.Errorf("%s: %+v", test.text, got)
+		case test.m != elf.EM_S390 && (a[0] != a[2] || a[0] != Arg{Kind: Const, Size: 8, Value: 1}):
+			t.Errorf("%s: what stands around it: %+v", test.text, got)
+		case a[1].Kind != Unreadable || a[1].Why == nil || a[1].Signed || a[1].Reg != 0 || a[1].Value != 0:
+			t.Errorf("%s: %+v", test.text, a[1])
+		case !strings.Contains(a[1].Why.Error(), test.want) || !strings.Contains(a[1].Why.Error(), "argument 2"):
+			t.Errorf("%s: %v, want %q", test.text, a[1].Why, test.want)
+		}
+	}
+}
+
+// The sizes of arguments are told to programs even if the arguments cannot be had.
+func TestSizes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]uint8{
+		"8f@%xmm0": 8, "-4@%fs:0": 4, "%fs:0": 8, "16@%rax": 0, "3@%rax": 0, "x@%rax": 0,
+	} {
+		if a := parseArgs(text, testMachine(elf.EM_X86_64)).First[0]; a.Size != want || a.Why == nil {
+			t.Errorf("%s: %+v, want size %d", text, a, want)
+		}
+	}
+	if a := parseArgs("%eax", testMachine(elf.EM_386)).First[0]; a.Size != 4 || a.Why != nil {
+		t.Errorf("a word of a 32-bit program: %+v", a)
+	}
+}
+
+func TestManyArgs(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{MaxArgs, MaxArgs + 1, 1000, maxCount, maxCount + 1} {
+		got := parseArgs(strings.Repeat("4@%eax ", n), testMachine(elf.EM_X86_64))
+		if got.Count != min(n, maxCount) || len(got.First) != MaxArgs {
+			t.Errorf("%d arguments: %d and %d", n, got.Count, len(got.First))
 		}
 	}
 }
@@ -176,28 +220,33 @@ func TestNotArgs(t *testing.T) {
 func FuzzArgs(f *testing.F) {
 	f.Add("-4@%edi 8@-8(%rbp) 4@$5 8@(%rax,%rbx,4) -4@counter+4(%rip)", false)
 	f.Add("8@x0 -4@[sp, 12] 8@xzr", true)
+	f.Add("8f@%xmm0 8@%fs:0 @%r9 no (at all", false)
 	f.Fuzz(func(t *testing.T, text string, arm bool) {
 		m := elf.EM_X86_64
 		if arm {
 			m = elf.EM_AARCH64
 		}
-		args, err := parseArgs(text, testMachine(m))
-		if err != nil {
-			return
-		}
-		for _, a := range args {
+		args := parseArgs(text, testMachine(m))
+		for _, a := range args.First {
+			if (a.Kind == Unreadable) != (a.Why != nil) {
+				t.Errorf("%q: %+v", text, a)
+			}
 			// The program reads eight bytes of the registers there, which are 168 bytes at least.
-			if a.Reg < 0 || a.Reg > 31*8 || a.Index < 0 || a.Index > 31*8 || a.Shift > 3 || a.Kind > Indexed {
+			if a.Reg < 0 || a.Reg > 31*8 || a.Index < 0 || a.Index > 31*8 || a.Shift > 3 || a.Kind > Indexed && a.Kind != Unreadable {
 				t.Errorf("%q: %+v", text, a)
 			}
 			switch a.Size {
 			case 1, 2, 4, 8:
+			case 0:
+				if a.Kind != Unreadable {
+					t.Errorf("%q: no size: %+v", text, a)
+				}
 			default:
 				t.Errorf("%q: size %d", text, a.Size)
 			}
 		}
-		if len(args) > MaxArgs {
-			t.Errorf("%d arguments", len(args))
+		if len(args.First) != min(args.Count, MaxArgs) || args.Count > maxCount {
+			t.Errorf("%d and %d arguments", len(args.First), args.Count)
 		}
 	})
 }

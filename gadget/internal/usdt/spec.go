@@ -29,7 +29,7 @@ const (
 //	};
 //	struct __bpf_usdt_arg_spec {
 //		__u64 val_off;                     // Value
-//		enum __bpf_usdt_arg_type arg_type; // Kind
+//		enum __bpf_usdt_arg_type arg_type; // Kind; a bit field of 8 bits, since libbpf 1.7
 //		__u16 idx_reg_off, scale_bitshift; // Index, Shift; bit fields, since libbpf 1.7
 //		short reg_off;                     // Reg
 //		bool arg_signed;
@@ -125,34 +125,42 @@ func (f *field) find(s *btf.Struct, name string) error {
 	return nil
 }
 
-// Encode returns the element of SpecMap for arguments.
-func (l *Layout) Encode(args []Arg) ([]byte, error) {
-	if len(args) > int(l.maxArgs) {
-		return nil, fmt.Errorf("it has %d arguments, and the program's <bpf/usdt.bpf.h> takes %d", len(args), l.maxArgs)
+// Encode returns the element of SpecMap for arguments, and for each that a program cannot have the
+// reason.
+func (l *Layout) Encode(args *Args) (spec []byte, missing []error) {
+	spec = make([]byte, l.size)
+	l.count.put(spec, uint64(args.Count))
+	had := min(len(args.First), int(l.maxArgs))
+	for i := range had {
+		a := args.First[i]
+		if a.Kind == Indexed && l.index.size == 0 {
+			a = Arg{Kind: Unreadable, Size: a.Size, Why: fmt.Errorf("argument %d is in an array (BASE,INDEX,SCALE), "+
+				"which only the <bpf/usdt.bpf.h> of libbpf 1.7 and newer can find", i+1)}
+		}
+		if a.Why != nil {
+			missing = append(missing, a.Why)
+		}
+		l.putArg(spec[l.args+uint32(i)*l.argSize:][:l.argSize], &a)
 	}
-	spec := make([]byte, l.size)
-	l.count.put(spec, uint64(len(args)))
-	for i := range args {
-		a := &args[i]
-		b := spec[l.args+uint32(i)*l.argSize:][:l.argSize]
-		l.value.put(b, uint64(a.Value))
-		l.kind.put(b, uint64(a.Kind))
-		l.reg.put(b, uint64(a.Reg))
-		l.bitshift.put(b, uint64(wordBits-8*int(a.Size)))
-		if a.Signed {
-			l.signed.put(b, 1)
-		}
-		if a.Kind != Indexed {
-			continue
-		}
-		if l.index.size == 0 {
-			return nil, fmt.Errorf("argument %d is in an array (BASE,INDEX,SCALE), which the program's <bpf/usdt.bpf.h> cannot find: "+
-				"it takes that of libbpf 1.7", i+1)
-		}
+	if args.Count > had {
+		missing = append(missing, fmt.Errorf("it has %d arguments, and the program's <bpf/usdt.bpf.h> takes %d", args.Count, had))
+	}
+	return spec, missing
+}
+
+// putArg describes one argument.
+func (l *Layout) putArg(b []byte, a *Arg) {
+	l.value.put(b, uint64(a.Value))
+	l.kind.put(b, uint64(a.Kind))
+	l.reg.put(b, uint64(a.Reg))
+	l.bitshift.put(b, uint64(wordBits-8*int(a.Size)))
+	if a.Signed {
+		l.signed.put(b, 1)
+	}
+	if a.Kind == Indexed {
 		l.index.put(b, uint64(a.Index))
 		l.shift.put(b, uint64(a.Shift))
 	}
-	return spec, nil
 }
 
 // put writes the low bits of v, of which other fields may share the bytes.

@@ -5,6 +5,8 @@ package usdt
 
 import (
 	"bytes"
+	"encoding/binary"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -62,19 +64,22 @@ func TestEncode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Encode([]Arg{
+	why := errors.New("why")
+	got, missing := l.Encode(&Args{Count: 4, First: []Arg{
 		{Kind: Const, Size: 4, Signed: true, Value: -9},
+		{Kind: Unreadable, Size: 8, Why: why},
 		{Kind: Reg, Size: 1, Reg: 81},
 		{Kind: Memory, Size: 8, Reg: 152, Value: -8},
-	})
-	if err != nil {
-		t.Fatal(err)
+	}})
+	if len(missing) != 1 || missing[0] != why {
+		t.Error(missing)
 	}
 	want := elftest.Pack(
 		int64(-9), int32(0), int16(0), int8(1), int8(32),
+		int64(0), int32(255), int16(0), int8(0), int8(0),
 		int64(0), int32(1), int16(81), int8(0), int8(56),
 		int64(-8), int32(2), int16(152), int8(0), int8(0),
-		make([]byte, 9*16), uint64(0), int16(3), make([]byte, 6))
+		make([]byte, 8*16), uint64(0), int16(4), make([]byte, 6))
 	if !bytes.Equal(got, want) {
 		t.Errorf("\n got %x\nwant %x", got, want)
 	}
@@ -87,31 +92,63 @@ func TestEncodeIndexed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := old.Encode([]Arg{arg}); err == nil || !strings.Contains(err.Error(), "libbpf 1.7") {
-		t.Errorf("with an old header: %v", err)
+	got, missing := old.Encode(&Args{Count: 1, First: []Arg{arg}})
+	if len(missing) != 1 || !strings.Contains(missing[0].Error(), "argument 1") || !strings.Contains(missing[0].Error(), "libbpf 1.7") {
+		t.Errorf("with an old header: %v", missing)
+	}
+	want := elftest.Pack(int64(0), int32(255), int16(0), int8(0), int8(48))
+	if !bytes.Equal(got[:len(want)], want) {
+		t.Errorf("with an old header:\n got %x\nwant %x", got[:len(want)], want)
 	}
 	l, err := LayoutOf(specType(newArgType()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := l.Encode([]Arg{arg})
-	if err != nil {
-		t.Fatal(err)
+	if got, missing = l.Encode(&Args{Count: 1, First: []Arg{arg}}); len(missing) > 0 {
+		t.Error(missing)
 	}
-	want := elftest.Pack(int64(0x55), uint8(3), uint8(0), uint16(152|3<<12), int16(0), int16(80), int8(1), int8(48))
+	want = elftest.Pack(int64(0x55), uint8(3), uint8(0), uint16(152|3<<12), int16(0), int16(80), int8(1), int8(48))
 	if !bytes.Equal(got[:len(want)], want) {
 		t.Errorf("\n got %x\nwant %x", got[:len(want)], want)
 	}
 }
 
+// The kind and the size that an argument has none of fit where newer headers have them.
+func TestEncodeUnreadable(t *testing.T) {
+	t.Parallel()
+	l, err := LayoutOf(specType(newArgType()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, _ := l.Encode(&Args{Count: 1, First: []Arg{{Kind: Unreadable, Why: errForm}}})
+	want := elftest.Pack(int64(0), uint8(255), uint8(0), uint16(0), int16(0), int16(0), int8(0), int8(64))
+	if !bytes.Equal(got[:len(want)], want) {
+		t.Errorf("\n got %x\nwant %x", got[:len(want)], want)
+	}
+}
+
+// A program is told how many there are, and that it cannot have them all.
 func TestTooManyArgs(t *testing.T) {
 	t.Parallel()
 	l, err := LayoutOf(specType(argType()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Encode(make([]Arg, MaxArgs+1)); err == nil {
-		t.Error("no error")
+	got, missing := l.Encode(&Args{Count: 300, First: make([]Arg, MaxArgs)})
+	if len(missing) != 1 || !strings.Contains(missing[0].Error(), "300 arguments") {
+		t.Error(missing)
+	}
+	if n := binary.LittleEndian.Uint16(got[MaxArgs*16+8:]); n != 300 {
+		t.Errorf("the program sees %d", n)
+	}
+	short := specType(argType())
+	short.Members[0].Type.(*btf.Array).Nelems = 2
+	if l, err = LayoutOf(short); err != nil {
+		t.Fatal(err)
+	}
+	got, missing = l.Encode(&Args{Count: 3, First: []Arg{{Size: 8}, {Size: 8}, {Size: 8, Value: 1}}})
+	if len(missing) != 1 || bytes.Contains(got[:MaxArgs*16], []byte{1}) {
+		t.Errorf("%v, %x", missing, got)
 	}
 }
 

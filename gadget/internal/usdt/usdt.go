@@ -47,7 +47,7 @@ type Site struct {
 	Offset, Semaphore uint64
 	// Address is the instruction's address in the file's own counting.
 	Address uint64
-	Args    []Arg
+	Args    Args
 }
 
 // Find returns all sites of a probe.
@@ -181,12 +181,12 @@ func siteOf(f *elffile.File, n *note) (*Site, error) {
 			return nil, fmt.Errorf("its semaphore: %w", err)
 		}
 	}
-	s.Args, err = parseArgs(n.args, &machine{
+	s.Args = parseArgs(n.args, &machine{
 		elf:   f.Machine,
 		where: s.Address,
 		variable: func(name string) (uint64, error) {
 			return symbols.Variable(f, name)
 		},
 	})
-	return s, err
+	return s, nil
 }

@@ -80,10 +80,10 @@ func TestFind(t *testing.T) {
 	if len(sites) != 2 {
 		t.Fatalf("%d sites: %+v", len(sites), sites)
 	}
-	if s := sites[0]; s.Offset != 0x10 || s.Semaphore != 0 || s.Address != elftest.Base+0x10 || len(s.Args) != 1 || s.Args[0].Kind != Reg {
+	if s := sites[0]; s.Offset != 0x10 || s.Semaphore != 0 || s.Address != elftest.Base+0x10 || s.Args.Count != 1 || s.Args.First[0].Kind != Reg {
 		t.Errorf("first: %+v", s)
 	}
-	if s := sites[1]; s.Offset != 0x30 || s.Semaphore != codeSize+8 || len(s.Args) != 1 || s.Args[0].Value != 7 {
+	if s := sites[1]; s.Offset != 0x30 || s.Semaphore != codeSize+8 || s.Args.Count != 1 || s.Args.First[0].Value != 7 {
 		t.Errorf("second: %+v", s)
 	}
 }
@@ -111,15 +111,11 @@ func TestLies(t *testing.T) {
 		change func(n *note)
 		want   string
 	}{
-		"nowhere":              {func(n *note) { n.location = 0x10 }, "no part of the file"},
-		"in data":              {func(n *note) { n.location = elftest.Base + codeSize }, "not executable"},
-		"far away":             {func(n *note) { n.base = 1 << 63 }, "no part of the file"},
-		"semaphore nowhere":    {func(n *note) { n.semaphore = 8 }, "semaphore"},
-		"semaphore in code":    {func(n *note) { n.semaphore = elftest.Base }, "not writable"},
-		"arguments":            {func(n *note) { n.args = "no arguments" }, `argument 1, "no"`},
-		"too many arguments":   {func(n *note) { n.args = strings.Repeat("1@%al ", 100) }, "more than 12"},
-		"very long argument":   {func(n *note) { n.args = strings.Repeat("(", 1<<16) }, "argument 1"},
-		"variable without any": {func(n *note) { n.args = "4@nothing(%rip)" }, "no symbol"},
+		"nowhere":           {func(n *note) { n.location = 0x10 }, "no part of the file"},
+		"in data":           {func(n *note) { n.location = elftest.Base + codeSize }, "not executable"},
+		"far away":          {func(n *note) { n.base = 1 << 63 }, "no part of the file"},
+		"semaphore nowhere": {func(n *note) { n.semaphore = 8 }, "semaphore"},
+		"semaphore in code": {func(n *note) { n.semaphore = elftest.Base }, "not writable"},
 	}
 	for name, test := range tests {
 		n := good
@@ -127,6 +123,30 @@ func TestLies(t *testing.T) {
 		_, err := find(t, "start", pack(n))
 		if err == nil || !strings.Contains(err.Error(), test.want) || len(err.Error()) > 500 {
 			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
+// Whatever is written about arguments, the site is found.
+func TestLiesAboutArguments(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]struct {
+		count int
+		why   string
+	}{
+		"no arguments":             {2, `argument 1, "no"`},
+		strings.Repeat("(", 1<<16): {1, "argument 1"},
+		"4@nothing(%rip)":          {1, "no symbol"},
+		"8f@%xmm0 8@%rax":          {2, "floating"},
+	} {
+		sites, err := find(t, "start", pack(note{elftest.Base + 0x10, base, 0, "app", "start", args}))
+		if err != nil {
+			t.Errorf("%.64s: %v", args, err)
+			continue
+		}
+		got := sites[0].Args
+		if why := got.First[0].Why; got.Count != want.count || why == nil || !strings.Contains(why.Error(), want.why) || len(why.Error()) > 500 {
+			t.Errorf("%.64s: %d, %v, want %q", args, got.Count, why, want.why)
 		}
 	}
 }
@@ -206,7 +226,7 @@ func TestCompiled(t *testing.T) {
 			t.Errorf("site %d: no semaphore at %#x but %#x", i, s.Semaphore, got)
 		}
 	}
-	if len(sites) != 2 || len(sites[0].Args) != 3 || sites[0].Args[2] != (Arg{Kind: Const, Size: 4, Signed: true, Value: -77}) {
+	if len(sites) != 2 || sites[0].Args.Count != 3 || sites[0].Args.First[2] != (Arg{Kind: Const, Size: 4, Signed: true, Value: -77}) {
 		t.Errorf("%+v", sites)
 	}
 }

@@ -21,7 +21,8 @@ struct event {
 	__u64 kind;
 	__s64 count; /* of arguments, of a probe */
 	__s64 args[6];
-	__s64 result; /* of asking for one argument more than there are */
+	__s64 errors[6]; /* of asking for each argument of a probe */
+	__s64 result;	 /* of asking for one argument more than there are */
 };
 
 const volatile __u32 parent = 0;
@@ -80,12 +81,16 @@ int on_probe(struct pt_regs *ctx)
 	if (!e)
 		return 0;
 	e->count = bpf_usdt_arg_cnt(ctx);
-#define ARG(i)                             \
-	if (bpf_usdt_arg(ctx, i, &v) == 0) \
-		e->args[i] = v;
+#define ARG(i)                                   \
+	e->errors[i] = bpf_usdt_arg(ctx, i, &v); \
+	e->args[i] = v;
 	ARG(0)
 	ARG(1)
-	ARG(2) ARG(3) ARG(4) ARG(5) e->result = bpf_usdt_arg(ctx, e->count, &v);
+	ARG(2)
+	ARG(3)
+	ARG(4)
+	ARG(5)
+	e->result = bpf_usdt_arg(ctx, e->count, &v);
 	gadget_submit_buf(ctx, &events, e, sizeof(*e));
 	return 0;
 }

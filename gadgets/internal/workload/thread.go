@@ -4,8 +4,12 @@
 package workload
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
+	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -63,6 +67,31 @@ func SetName(comm string) error {
 		return fmt.Errorf("name the thread: %w", err)
 	}
 	return nil
+}
+
+// EndFirstThread ends the calling thread, which must be the first of the process. The process goes on
+// without it. It returns only if that fails.
+func EndFirstThread() error {
+	if unix.Gettid() != os.Getpid() {
+		return errors.New("this is not the first thread")
+	}
+	_, _, errno := unix.Syscall(unix.SYS_EXIT, 0, 0, 0)
+	return fmt.Errorf("end the first thread: %w", errno)
+}
+
+// WaitForZombie waits until the first thread of a process has ended, with the others or without them.
+func WaitForZombie(pid int) error {
+	for range 1000 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return err
+		}
+		if strings.Contains(string(stat), ") Z ") {
+			return nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return fmt.Errorf("the first thread of process %d does not end", pid)
 }
 
 // BecomeNobody gives up the rights of root for this thread only.

@@ -6,20 +6,30 @@
 //	workload DIR
 //
 // It opens files in DIR and all else that the kernel offers. Its rows are of all descriptors that it
-// has then.
+// has then, and of those of a process whose first thread has ended.
 package main
 
 import (
+	"fmt"
 	"os"
-	"strconv"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-func main() { workload.Main(run) }
+func main() {
+	do := run
+	if os.Getenv(nameVar) != "" {
+		do = beHeadless
+	}
+	workload.Main(do)
+}
 
 func run(dir string) error {
 	o := &opener{dir: workload.Must(workload.EnterDir(dir)), rows: make(map[int]Row)}
 	o.openAll()
-	return workload.Show([]string{"--paths", "--pid", strconv.Itoa(os.Getpid())}, o.describe())
+	name := fmt.Sprintf("files-%d", os.Getpid())
+	nameThreads(name)
+	stop, headless := startHeadless(name, dir)
+	defer stop()
+	return workload.Show([]string{"--paths", "--comm", name}, append(o.describe(), headless...))
 }

@@ -20,7 +20,7 @@ import (
 type Row struct {
 	Comm    string `json:"comm"`
 	PID     int    `json:"pid"`
-	TID     int    `json:"tid"`
+	TID     int    `json:"tid,omitempty"`
 	MntnsID uint64 `json:"mntns_id"`
 	FD      int    `json:"fd"`
 	Flags   uint64 `json:"flags_raw"`

@@ -13,9 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -35,6 +33,7 @@ type role struct {
 	threads  int  // with the name, beside the first
 	zombie   bool // it has ended, and nobody has asked for its exit code
 	mounts   bool // it has a mount namespace of its own
+	headless bool // its first thread has ended, and the others go on
 }
 
 func roles() []role {
@@ -44,6 +43,7 @@ func roles() []role {
 		{name: "user", uid: 12345, gid: 23456, threads: 1},
 		{name: "mounts", mounts: true},
 		{name: "zombie", zombie: true},
+		{name: "headless", threads: 1, mounts: true, headless: true},
 	}
 }
 
@@ -71,20 +71,11 @@ func start(r role, name, dir string) *child {
 	workload.Check("listen to a process", json.Unmarshal(line, &c.threads))
 	if r.zombie {
 		c.in.Close()
-		workload.Check("wait for a process", c.waitEnded())
+	}
+	if r.zombie || r.headless {
+		workload.Check("wait for a process", workload.WaitForZombie(c.cmd.Process.Pid))
 	}
 	return c
-}
-
-// waitEnded waits until the process is a zombie.
-func (c *child) waitEnded() error {
-	for range 1000 {
-		if strings.Contains(string(workload.Must(os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid)))), ") Z ") {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return errors.New("it does not end")
 }
 
 // rows are those of the process, which self has started.
@@ -94,7 +85,8 @@ func (c *child) rows(self workload.Proc) (rows []workload.Proc) {
 	row.Parent.Comm = self.Comm
 	row.MntnsID = 0 // a zombie has given up its namespaces
 	if !c.role.zombie {
-		row.MntnsID = workload.Must(workload.Namespace(fmt.Sprintf("/proc/%d/ns/mnt", row.PID)))
+		alive := c.threads[len(c.threads)-1]
+		row.MntnsID = workload.Must(workload.Namespace(fmt.Sprintf("/proc/%d/task/%d/ns/mnt", row.PID, alive)))
 	}
 	for _, row.TID = range c.threads {
 		rows = append(rows, row)
@@ -123,6 +115,13 @@ func runChild(string) error {
 		ids = append(ids, startThread())
 	}
 	workload.Check("tell the threads", json.NewEncoder(os.Stdout).Encode(ids))
+	if r.headless {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			os.Exit(0)
+		}()
+		return workload.EndFirstThread()
+	}
 	_, err := io.Copy(io.Discard, os.Stdin)
 	return err
 }

@@ -52,9 +52,61 @@ func closings(t *thread, n network) {
 		},
 		t.shutDown,
 		t.closeDuplicate,
+		t.dissolveWhole,
+		t.dissolveHalf,
+		t.dissolveEnded,
 	} {
 		t.withPair(n, end)
 	}
+	t.connectAnew(n)
+}
+
+// dissolveWhole connects one end to nothing, which is the end of the connection. The socket forgets what
+// it was connected to; closing it is nothing new.
+func (t *thread) dissolveWhole(c *connection) {
+	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+	disconnect(c.client)
+	wait(c.server, unix.POLLHUP)
+	t.closeServer(c)
+}
+
+// dissolveHalf does the same to a connection of which one direction has ended.
+func (t *thread) dissolveHalf(c *connection) {
+	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+	shut(c.client, unix.SHUT_WR)
+	waitUntilEndIsKnown(c.client)
+	disconnect(c.client)
+	t.closeServer(c)
+}
+
+// dissolveEnded does the same to one that has ended: it is closed with the socket.
+func (t *thread) dissolveEnded(c *connection) {
+	t.resetByServer(c)
+	dissolve(c.client)
+	t.closeClient(c)
+}
+
+// connectAnew uses a socket for a second connection: only then the first, which the other side has ended,
+// is closed.
+func (t *thread) connectAnew(n network) {
+	n.withListener(1, func(l *listener) {
+		c := t.connect(n, l)
+		t.accept(l, c)
+		t.resetByServer(c)
+		dissolve(c.client)
+		t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
+		c = t.connectFD(c.client, l)
+		t.accept(l, c)
+		t.closeClient(c)
+		t.closeServer(c)
+	})
+}
+
+// resetByServer closes the server's socket with a reset and waits until the client has got it.
+func (t *thread) resetByServer(c *connection) {
+	abortive(c.server)
+	t.closeServer(c)
+	wait(c.client, unix.POLLHUP)
 }
 
 func shut(fd, how int) { workload.Check("shut down", unix.Shutdown(fd, how)) }

@@ -144,10 +144,15 @@ func givenUp(t *thread) {
 
 // disconnect connects to nothing, which ends what there is, and closes.
 func disconnect(fd int) {
+	dissolve(fd)
+	closeFD(fd)
+}
+
+// dissolve connects to nothing, which ends what there is.
+func dissolve(fd int) {
 	nothing := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nothing)), unix.SizeofSockaddrInet4)
 	workload.Want("connect to nothing", errno, 0)
-	closeFD(fd)
 }
 
 // unanswered waits until the kernel gives up.
