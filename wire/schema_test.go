@@ -182,9 +182,12 @@ func TestStoredLen(t *testing.T) {
 // What the limits allow to a batch fits into a frame.
 func TestLimitsFit(t *testing.T) {
 	t.Parallel()
-	const lens, losses = maxBatchRows * 4, maxLosses * (3 + 1 + 10)
-	if maxBatchData+lens+losses+100 > maxFrame {
+	const lens, losses, handles = maxBatchRows * 4, maxLosses * (3 + 1 + 10), maxHandles * 5
+	if maxBatchData+lens+losses+handles+100 > maxFrame {
 		t.Error("the largest batch does not fit the largest frame")
+	}
+	if maxColumns*maxEntry > maxValues {
+		t.Error("the values of a row do not fit between two restarts")
 	}
 	if maxRow > maxBatchData {
 		t.Error("the longest row does not fit a batch")

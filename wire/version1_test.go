@@ -80,4 +80,10 @@ func valuesOf(t *testing.T, b *event.Batch, row int) (values []string) {
 	return values
 }
 
-func gadgetOf(h *wire.Header) string { return h.Gadget }
+// gadgetOf returns the gadget's reference, which is all that version 1 has.
+func gadgetOf(h *wire.Header) string {
+	if len(h.Gadgets) != 1 || h.Gadgets[0].Name != "" || h.Gadgets[0].Metadata != nil {
+		return "unexpected"
+	}
+	return h.Gadgets[0].Reference
+}
