@@ -137,6 +137,56 @@ func TestMemoryOfDictionaries(t *testing.T) {
 	runtime.KeepAlive(r)
 }
 
+// same gives every handle the value 5.
+type same struct{}
+
+func (same) Bytes(event.Handle) []byte { return nil }
+func (same) Bits(event.Handle) uint64  { return 5 }
+
+// However many handles a long run meets, the memory of the writer and of the reader stays bounded.
+func TestMemoryOfManyHandles(t *testing.T) {
+	s := countSchema()
+	s.Single = true
+	s.AddColumn(event.Field{Name: "n", Kind: event.Uint, Parent: event.NoParent, Table: same{}})
+	in, out := io.Pipe()
+	defer in.Close()
+	w := make(chan *wire.Writer, 1)
+	const batches, rows = 2000, 1000
+	go func() {
+		rec, err := wire.NewWriter(out, wire.Header{DataSources: []wire.DataSource{{Schema: s}}})
+		for i := 0; i < batches && err == nil; i++ {
+			err = rec.Write(handleBatch(s, event.Handle(1+i*rows), rows))
+		}
+		out.CloseWithError(errors.Join(err, rec.Flush(), io.EOF))
+		w <- rec
+	}()
+	r, err := wire.NewReader(in)
+	check(t, err)
+	field := mustReader(t, r.Schemas()[0], "n")
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	var b event.Batch
+	for range batches {
+		check(t, r.Next(t.Context(), &b))
+		for row := range b.Rows {
+			if v, ok := field.Uint(&b, row); v != 5 || !ok {
+				t.Fatalf("a row has %d, %v", v, ok)
+			}
+		}
+	}
+	rec := <-w
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20; grown > 40 {
+		t.Errorf("%d MiB are in use after %d handles", grown, batches*rows)
+	} else {
+		t.Logf("%d MiB are in use after %d handles", grown, batches*rows)
+	}
+	runtime.KeepAlive(r)
+	runtime.KeepAlive(rec)
+}
+
 func TestHostileAddedFields(t *testing.T) {
 	t.Parallel()
 	many := ""

@@ -69,13 +69,18 @@ func TestDocumentedExample(t *testing.T) {
 		{Name: "pid", Kind: event.Uint, Types: []string{"gadget_pid", "__u32"}, Size: 4, Parent: event.NoParent},
 		{Name: "ret", Kind: event.Int, Types: []string{"__s32"}, Off: 4, Size: 4, Parent: event.NoParent},
 	}}
+	var names event.Texts
+	s.AddColumn(event.Field{Name: "container", Kind: event.String, Parent: event.NoParent, Table: &names})
+	b := &event.Batch{Schema: s,
+		Rows: [][]byte{{0x39, 5, 0, 0, 0, 0, 0, 0}, {0x3a, 5, 0, 0, 0xfe, 0xff, 0xff, 0xff}, {0x3b, 5, 0, 0, 0, 0, 0, 0, 'h', 'i'}},
+		Lost: []event.Loss{{CPU: 2, Cause: event.BufferFull, Count: 300}}}
+	setHandles(b, 0, names.Handle("db"), names.Handle("db"), 0)
 	var out writeBuffer
 	w, err := wire.NewWriter(&out, wire.Header{Machine: wire.Machine{BootOffset: 1000}, DataSources: []wire.DataSource{{Schema: s}}})
 	check(t, err)
-	check(t, w.Write(&event.Batch{Schema: s,
-		Rows: [][]byte{{0x39, 5, 0, 0, 0, 0, 0, 0}, {0x3a, 5, 0, 0, 0xfe, 0xff, 0xff, 0xff}, {0x3b, 5, 0, 0, 0, 0, 0, 0, 'h', 'i'}},
-		Lost: []event.Loss{{CPU: 2, Cause: event.BufferFull, Count: 300}}}))
+	check(t, w.Write(b))
 	check(t, w.SetBootOffset(2000))
+	check(t, w.SetFact("users", []byte(`{"7":"x"}`)))
 	check(t, w.Close())
 	page, err := os.ReadFile(filepath.Join("..", "docs", "recording-format.md"))
 	check(t, err)

@@ -140,7 +140,7 @@ func TestNumbersOfTheFormat(t *testing.T) {
 			t.Errorf("kind %d is %s, want %s", kind, kind, name)
 		}
 	}
-	causes := map[event.Cause]event.Cause{0: event.BufferFull, 1: event.Malformed, 2: event.OutputFailed, 3: event.Damaged}
+	causes := map[event.Cause]event.Cause{0: event.BufferFull, 1: event.Malformed, 2: event.OutputFailed, 3: event.Damaged, 4: event.OutputSlow}
 	for want, cause := range causes {
 		if cause != want {
 			t.Errorf("cause %q is %d, want %d", cause, cause, want)

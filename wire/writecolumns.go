@@ -192,7 +192,15 @@ func (w *Writer) appendDictionaries(source int) {
 		w.buf = binary.AppendUvarint(w.buf, uint64(c.pendingN))
 		w.buf = append(w.buf, c.pending...)
 		w.finish(start)
-		c.pending, c.pendingN = c.pending[:0], 0
+		c.dropPending()
+	}
+}
+
+// dropPending forgets the values that are pending. Much memory is for a moment with many new values, and not kept.
+func (c *writtenColumn) dropPending() {
+	c.pending, c.pendingN = c.pending[:0], 0
+	if cap(c.pending) > flushSize {
+		c.pending = nil
 	}
 }
 
@@ -203,8 +211,8 @@ func (w *Writer) restart() {
 		for j := range w.sources[i].columns {
 			c := &w.sources[i].columns[j]
 			clear(c.known)
-			c.n, c.pendingN, c.pending = 0, 0, c.pending[:0]
-			c.last, c.lastWritten = 0, 0
+			c.dropPending()
+			c.n, c.last, c.lastWritten = 0, 0, 0
 		}
 	}
 	w.finish(w.begin(frameRestart, 0))
