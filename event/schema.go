@@ -3,7 +3,10 @@
 
 package event
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // SourceID identifies a data source within a run.
 type SourceID struct {
@@ -91,6 +94,28 @@ func (s *Schema) Clone() *Schema {
 	c := *s
 	c.Fields = append([]Field(nil), s.Fields...)
 	return &c
+}
+
+// SameLayout reports whether the fields of s and other are the same ones, in the same order: their names, kinds, types and
+// places. How they are shown, and where the values of added fields come from, may differ, and so may the names of
+// the data sources.
+func (s *Schema) SameLayout(other *Schema) bool {
+	return s.Single == other.Single && s.Size == other.Size && slices.EqualFunc(s.Fields, other.Fields, sameField)
+}
+
+func sameField(a, b Field) bool {
+	return a.Name == b.Name && a.Kind == b.Kind && a.Parent == b.Parent &&
+		a.Off == b.Off && a.Size == b.Size && a.Count == b.Count && a.BitOff == b.BitOff && a.BitSize == b.BitSize &&
+		a.Rest == b.Rest && a.LenOff == b.LenOff && a.LenSize == b.LenSize &&
+		a.Added == b.Added && a.column == b.column &&
+		slices.Equal(a.Types, b.Types) && sameEnum(a.Enum, b.Enum)
+}
+
+func sameEnum(a, b *Enum) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Name == b.Name && a.Signed == b.Signed && slices.Equal(a.Values, b.Values)
 }
 
 // FieldSet is a set of indices into Schema.Fields. The zero value is empty.

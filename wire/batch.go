@@ -16,20 +16,30 @@ import (
 // those that need their zeros back.
 func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
 	c := cursor{rest: payload}
-	source := c.uvarint()
-	if c.bad || source >= uint64(len(r.schemas)) {
-		return fmt.Errorf("it is of data source %d, and there are %d", source, len(r.schemas))
+	number := c.uvarint()
+	if c.bad || number >= uint64(len(r.sources)) {
+		return fmt.Errorf("it is of data source %d, and there are %d", number, len(r.sources))
 	}
-	b.Reset(r.schemas[source])
+	source := &r.sources[number]
+	b.Reset(r.schemas[number])
 	if err := decodeLosses(&c, b); err != nil {
 		return err
 	}
-	padding, err := r.decodeLens(&c, r.sizes[source])
+	stored, padding, err := r.decodeLens(&c, source.size)
 	if err != nil {
 		return err
 	}
-	r.fillRows(c.rest, padding, r.sizes[source], b)
-	r.totals[source].add(len(b.Rows), b.Lost)
+	if len(source.columns) == 0 && stored < len(c.rest) {
+		return rowsDiffer(stored, len(c.rest))
+	}
+	r.fillRows(c.rest[:stored], padding, source.size, b)
+	if len(source.columns) > 0 {
+		c.rest = c.rest[stored:]
+		if err := r.decodeColumns(&c, source, b); err != nil {
+			return err
+		}
+	}
+	source.total.add(len(b.Rows), b.Lost)
 	r.current = b.Schema
 	return nil
 }
@@ -52,19 +62,19 @@ func decodeLosses(c *cursor, b *event.Batch) error {
 	return nil
 }
 
-// decodeLens fills r.lens with the stored lengths of the rows, whose bytes are then what is left
-// of c. It returns how many bytes the rows have that need padding to size.
-func (r *Reader) decodeLens(c *cursor, size int) (padded int, err error) {
+// decodeLens fills r.lens with the stored lengths of the rows, whose bytes then come next in c. It returns how
+// many these are, and how many bytes the rows have that need padding to size.
+func (r *Reader) decodeLens(c *cursor, size int) (stored, padded int, err error) {
 	n := c.uvarint()
 	if n > maxBatchRows || n > uint64(len(c.rest)) {
-		return 0, fmt.Errorf("it has %d rows, which is too many", n)
+		return 0, 0, fmt.Errorf("it has %d rows, which is too many", n)
 	}
 	r.lens = slices.Grow(r.lens[:0], int(n))[:n]
-	stored, full := 0, 0
+	full := 0
 	for i := range r.lens {
 		l := c.uvarint()
 		if l > maxRow {
-			return 0, fmt.Errorf("a row of %d bytes, and %d is the most", l, maxRow)
+			return 0, 0, fmt.Errorf("a row of %d bytes, and %d is the most", l, maxRow)
 		}
 		r.lens[i] = int(l)
 		stored += int(l)
@@ -73,13 +83,17 @@ func (r *Reader) decodeLens(c *cursor, size int) (padded int, err error) {
 			padded += size
 		}
 		if full > maxBatchData {
-			return 0, fmt.Errorf("its rows have more than %d bytes, which is the most", maxBatchData)
+			return 0, 0, fmt.Errorf("its rows have more than %d bytes, which is the most", maxBatchData)
 		}
 	}
-	if c.bad || stored != len(c.rest) {
-		return 0, fmt.Errorf("its rows take %d bytes, and it has %d", stored, len(c.rest))
+	if c.bad || stored > len(c.rest) {
+		return 0, 0, rowsDiffer(stored, len(c.rest))
 	}
-	return padded, nil
+	return stored, padded, nil
+}
+
+func rowsDiffer(stored, there int) error {
+	return fmt.Errorf("its rows take %d bytes, and it has %d", stored, there)
 }
 
 // fillRows cuts data into the rows of b. padded is how many bytes those rows take that are stored

@@ -122,12 +122,12 @@ func TestNewerRecordings(t *testing.T) {
 	recording := writeExample(t)
 	frames, _ := split(recording)
 	newer := bytes.Clone(recording)
-	newer[len(preamble)-1] = 2
+	newer[len(preamble)-1] = 3
 	_, _, err := read(newer)
 	if !errors.Is(err, wire.ErrNewer) {
-		t.Errorf("version 2: %v", err)
+		t.Errorf("version 3: %v", err)
 	}
-	wantError(t, err, "format version 2, and this gizmo reads up to 1")
+	wantError(t, err, "format version 3, and this gizmo reads up to 2")
 
 	got, _, err := read(join(slices.Insert(slices.Clone(frames), 2, rawFrame{kind: 'X', payload: []byte("?")})))
 	if !errors.Is(err, wire.ErrNewer) || len(got) != 1 {
@@ -155,17 +155,21 @@ func TestSkippedFrames(t *testing.T) {
 // Unknown keys of the header are ignored.
 func TestUnknownHeaderKeys(t *testing.T) {
 	t.Parallel()
-	h := `{"users":{"0":"root"},"machine":{"cpus":2,"moon":1},"dataSources":[{"colour":[],"schema":{"name":"a","single":true,"size":1,"more":{},"fields":[{"name":"b","kind":1,"off":0,"size":1,"parent":-1,"z":0}]}}]}`
-	r := wiretest.Reader(t, join([]rawFrame{{'H', []byte(h)}}))
-	if r.Header().Machine.CPUs != 2 || r.Schemas()[0].Fields[0].Name != "b" {
-		t.Errorf("header %+v", r.Header())
+	for preamble, h := range map[string]string{
+		preamble1: `{"users":{"0":"root"},"machine":{"cpus":2,"moon":1},"gadgets":1,"dataSources":[{"colour":[],"schema":{"name":"a","single":true,"size":1,"more":{},"fields":[{"name":"b","kind":1,"off":0,"size":1,"parent":-1,"z":0}]}}]}`,
+		preamble:  `{"users":{"0":"root"},"machine":{"cpus":2,"moon":1},"gadget":1,"schemas":[{"single":true,"size":1,"more":{},"fields":[{"name":"b","kind":1,"off":0,"size":1,"parent":-1,"z":0}]}],"dataSources":[{"name":"a","colour":[],"schema":0}]}`,
+	} {
+		r := wiretest.Reader(t, joinAfter(preamble, []rawFrame{{'H', []byte(h)}}))
+		if r.Header().Machine.CPUs != 2 || r.Schemas()[0].Name != "a" || r.Schemas()[0].Fields[0].Name != "b" {
+			t.Errorf("header %+v", r.Header())
+		}
 	}
 }
 
 // Frames with good checksums and bad contents, as a hostile or broken writer may make them.
 func TestHostileFrames(t *testing.T) {
 	t.Parallel()
-	header := rawFrame{'H', []byte(`{"dataSources":[{"schema":{"name":"a","single":true,"size":16777216,"fields":[]}},{"schema":{"name":"b","size":1,"fields":[]}}]}`)}
+	header := rawFrame{'H', []byte(`{"schemas":[{"single":true,"size":16777216},{"size":1}],"dataSources":[{"name":"a","schema":0},{"name":"b","schema":1}]}`)}
 	num := func(v ...uint64) (p []byte) {
 		for _, v := range v {
 			p = binary.AppendUvarint(p, v)
@@ -217,7 +221,33 @@ func TestHostileHeaders(t *testing.T) {
 		{`{"machine":{"cpus":-1}}`, "a machine of -1 CPUs"},
 		{`{"machine":{"bootOffset":1e30}}`, "cannot unmarshal number"},
 		{`{"dataSources":[null]}`, "data source 0 has no schema"},
+		{`{"dataSources":[{"name":"a","schema":0}]}`, "data source 0 has schema 0, and there are 0"},
+		{`{"schemas":[{}],"dataSources":[{"name":"a","schema":-1}]}`, "cannot unmarshal number"},
+		{`{"schemas":[{}],"dataSources":[{"schema":0}]}`, "it has no name"},
+		{`{"schemas":[{}],"dataSources":[{"name":"a","schema":0},{"name":"a","schema":0}]}`, `"a" appears twice`},
+		{`{"schemas":[{}],"dataSources":[{"name":"a\u001b[2J","schema":0}]}`, "unprintable"},
+		{`{"schemas":[{}],"dataSources":[{"gadget":"g","name":"a","schema":0}]}`, `"g/a": its gadget is not in the list`},
+		{`{"gadgets":[{"name":"a"},{"name":"a"}]}`, `gadget "a" appears twice`},
+		{`{"gadgets":[{"name":"\u202e"}]}`, "unprintable"},
+		{`{"gadgets":[` + strings.Repeat("{},", 1024) + `{}]}`, "1025 gadgets"},
+		{`{"schemas":[{"size":4294967295}],"dataSources":[{"name":"a","schema":0}]}`, "rows of 4294967295 bytes"},
+		{`{"schemas":[{"fields":[{"name":"b","kind":300}]}]}`, "field 0"},
+		{`{"schemas":[{"fields":[` + strings.Repeat("{},", 4096) + `{}]}]}`, "4097 fields"},
+		{`{"schemas":[{"added":[` + strings.Repeat("{},", 4096) + `{}]}]}`, "4097 fields"},
+		{`{"schemas":[` + strings.Repeat("{},", 1024) + `{}]}`, "1025 schemas"},
+		{`{"dataSources":[` + strings.Repeat("{},", 1024) + `{}]}`, "1025 data sources"},
+		{`{"schemas":[{"fields":[` + strings.Repeat("{},", 999) + `{}]}],"dataSources":[` + strings.Repeat(`{"name":"a","schema":0},`, 131) + `{"name":"b","schema":0}]}`, "132000 fields in all data sources"},
+	} {
+		wantCorruptHeader(t, preamble, c.header, c.want)
+	}
+}
+
+func TestHostileHeadersOfVersion1(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ header, want string }{
+		{`{"dataSources":[null]}`, "data source 0 has no schema"},
 		{`{"dataSources":[{"schema":{}}]}`, "it has no name"},
+		{`{"dataSources":[{"schema":1}]}`, "cannot unmarshal number"},
 		{`{"dataSources":[{"schema":{"name":"a"}},{"schema":{"name":"a"}}]}`, `"a" appears twice`},
 		{`{"dataSources":[{"schema":{"name":"a\u001b[2J"}}]}`, "unprintable"},
 		{`{"dataSources":[{"schema":{"name":"a","size":4294967295}}]}`, "rows of 4294967295 bytes"},
@@ -225,17 +255,22 @@ func TestHostileHeaders(t *testing.T) {
 		{`{"dataSources":[{"schema":{"name":"a","fields":[` + strings.Repeat("{},", 4096) + `{}]}}]}`, "4097 fields"},
 		{`{"dataSources":[` + strings.Repeat("{},", 1024) + `{}]}`, "1025 data sources"},
 	} {
-		_, err := wire.NewReader(bytes.NewReader(join([]rawFrame{{'H', []byte(c.header)}})))
-		if !errors.Is(err, wire.ErrCorrupt) {
-			t.Errorf("%.80s: %v, want ErrCorrupt", c.header, err)
-		}
-		wantError(t, err, c.want)
+		wantCorruptHeader(t, preamble1, c.header, c.want)
 	}
+}
+
+func wantCorruptHeader(t *testing.T, preamble, header, want string) {
+	t.Helper()
+	_, err := wire.NewReader(bytes.NewReader(joinAfter(preamble, []rawFrame{{'H', []byte(header)}})))
+	if !errors.Is(err, wire.ErrCorrupt) {
+		t.Errorf("%.80s: %v, want ErrCorrupt", header, err)
+	}
+	wantError(t, err, want)
 }
 
 func TestFirstFrameIsTheHeader(t *testing.T) {
 	t.Parallel()
-	for _, kind := range "BCE" {
+	for _, kind := range "BCDREf" {
 		_, err := wire.NewReader(bytes.NewReader(join([]rawFrame{{byte(kind), make([]byte, 8)}})))
 		if !errors.Is(err, wire.ErrCorrupt) {
 			t.Errorf("%c: %v, want ErrCorrupt", kind, err)
@@ -280,14 +315,20 @@ func TestMemoryFollowsTheBytes(t *testing.T) {
 
 // The largest header costs a bounded amount, whatever it is made of.
 func TestMemoryOfHeaders(t *testing.T) {
-	for _, c := range []struct{ unit, where string }{
-		{"{},", `{"dataSources":[%s{}]}`},
-		{"1,", `{"dataSources":[%s{}]}`},
-		{"{},", `{"dataSources":[{"schema":{"name":"a","fields":[%s{}]}}]}`},
-		{"1,", `{"dataSources":[{"schema":{"name":"a","fields":[{"enum":{"values":[%s{}]}}]}}]}`},
+	for _, c := range []struct{ preamble, unit, where string }{
+		{preamble1, "{},", `{"dataSources":[%s{}]}`},
+		{preamble1, "1,", `{"dataSources":[%s{}]}`},
+		{preamble1, "{},", `{"dataSources":[{"schema":{"name":"a","fields":[%s{}]}}]}`},
+		{preamble1, "1,", `{"dataSources":[{"schema":{"name":"a","fields":[{"enum":{"values":[%s{}]}}]}}]}`},
+		{preamble, "1,", `{"dataSources":[%s{}]}`},
+		{preamble, "1,", `{"schemas":[%s{}]}`},
+		{preamble, "{},", `{"gadgets":[%s{}]}`},
+		{preamble, "1,", `{"schemas":[{"fields":[%s{}]}]}`},
+		{preamble, "1,", `{"schemas":[{"added":[%s{}]}]}`},
+		{preamble, "1,", `{"schemas":[{"fields":[{"enum":{"values":[%s{}]}}]}]}`},
 	} {
 		header := fmt.Sprintf(c.where, strings.Repeat(c.unit, (2<<20-200)/len(c.unit)))
-		recording := join([]rawFrame{{'H', []byte(header)}})
+		recording := joinAfter(c.preamble, []rawFrame{{'H', []byte(header)}})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := wire.NewReader(bytes.NewReader(recording))

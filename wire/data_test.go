@@ -42,9 +42,9 @@ func countSchema() *event.Schema {
 
 func exampleHeader() wire.Header {
 	return wire.Header{
-		Gadget: "trace_open",
-		Gizmo:  "v1.2.3",
-		Start:  time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC),
+		Gadgets: []wire.Gadget{{Reference: "trace_open"}},
+		Gizmo:   "v1.2.3",
+		Start:   time.Date(2026, 2, 3, 4, 5, 6, 789, time.UTC),
 		Machine: wire.Machine{
 			Arch: "amd64", Kernel: "6.12.0", CPUs: 4, BootOffset: 1770000000123456789,
 		},
@@ -114,8 +114,11 @@ func full(n int) []byte {
 	return p
 }
 
-// preamble begins a recording of version 1.
-const preamble = "\x89GIZMO\r\n\x01"
+// preamble begins a recording of the present version, preamble1 one of version 1.
+const (
+	preamble  = "\x89GIZMO\r\n\x02"
+	preamble1 = "\x89GIZMO\r\n\x01"
+)
 
 // rawFrame is a frame as docs/recording-format.md has it, without the checksum.
 type rawFrame struct {
@@ -140,7 +143,9 @@ func split(recording []byte) (frames []rawFrame, rest []byte) {
 }
 
 // join makes a recording with good checksums of frames.
-func join(frames []rawFrame) []byte {
+func join(frames []rawFrame) []byte { return joinAfter(preamble, frames) }
+
+func joinAfter(preamble string, frames []rawFrame) []byte {
 	out := []byte(preamble)
 	crc := crc32.Checksum(out, crc32.MakeTable(crc32.Castagnoli))
 	for _, f := range frames {

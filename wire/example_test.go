@@ -20,7 +20,7 @@ func Example() {
 	}}
 	var file bytes.Buffer
 	w, err := wire.NewWriter(&file, wire.Header{
-		Gadget:      "trace_open",
+		Gadgets:     []wire.Gadget{{Reference: "trace_open"}},
 		DataSources: []wire.DataSource{{Schema: schema}},
 	})
 	if err != nil {
@@ -42,7 +42,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("recorded by", r.Header().Gadget)
+	fmt.Println("recorded by", r.Header().Gadgets[0].Reference)
 	for {
 		err := r.Next(context.Background(), &batch)
 		if errors.Is(err, io.EOF) {

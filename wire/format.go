@@ -9,8 +9,9 @@ import (
 	"hash/crc32"
 )
 
-// Version is the version of the format that a Writer writes, and the newest that a Reader reads.
-const Version = 1
+// Version is the version of the format that a Writer writes, and the newest that a Reader reads. A Reader
+// reads all versions from 1 on.
+const Version = 2
 
 // magic begins every recording. Its first byte is not ASCII and its last two are a line's end, so
 // that neither text nor a recording that went through a conversion of text is taken for one.
@@ -29,15 +30,29 @@ const (
 	maxLosses    = 1 << 16 // of one batch
 	maxCPUs      = 1 << 16
 	maxSources   = 1 << 10
-	maxFields    = 1 << 12 // of one schema
+	maxFields    = 1 << 12 // of one data source, added ones included
+	maxAllFields = 1 << 17 // of all data sources
+	maxGadgets   = 1 << 10
+	maxColumns   = 32        // of one data source
+	maxHandles   = 2 << 20   // of one batch
+	maxEntry     = 256 << 10 // cost of the values of one handle: see costOf
+	maxValues    = 16 << 20  // cost of all values between two restarts
+	maxFacts     = 16        // that have different names
+	maxFact      = 1 << 20   // bytes of a fact's value
 )
+
+// keptGenerations is how many restarts a value outlives in a Reader.
+const keptGenerations = 2
 
 // The types of frames. A reader skips a frame of a type that it does not know if skippable is set.
 const (
-	frameHeader = 'H'
-	frameBatch  = 'B'
-	frameClock  = 'C'
-	frameEnd    = 'E'
+	frameHeader     = 'H'
+	frameBatch      = 'B'
+	frameClock      = 'C'
+	frameDictionary = 'D'
+	frameRestart    = 'R'
+	frameFact       = 'f'
+	frameEnd        = 'E'
 
 	skippable = 0x20
 )
@@ -70,6 +85,12 @@ func frameName(kind byte) string {
 		return "a batch"
 	case frameClock:
 		return "a change of the clock"
+	case frameDictionary:
+		return "a dictionary"
+	case frameRestart:
+		return "a restart of the dictionaries"
+	case frameFact:
+		return "a fact"
 	case frameEnd:
 		return "the end frame"
 	}

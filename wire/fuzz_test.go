@@ -5,8 +5,11 @@ package wire_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -23,10 +26,20 @@ func FuzzReader(f *testing.F) {
 	f.Add(join(append(frames[:2:2], rawFrame{'x', nil}, rawFrame{'C', make([]byte, 8)})))
 	f.Add(join([]rawFrame{{'H', []byte(`{}`)}, {'E', []byte{0}}}))
 	f.Add([]byte(preamble))
+	columns := writeColumns(f)
+	f.Add(columns)
+	frames, _ = split(columns)
+	f.Add(join(append(frames[:3:3], rawFrame{'R', nil}, rawFrame{'f', []byte("\x05users{}")})))
+	for _, name := range []string{"v1", "v1-sources", "v1-clock"} {
+		recording, err := os.ReadFile(filepath.Join("testdata", name+".gizmo"))
+		check(f, err)
+		f.Add(recording)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		readAnything(t, data)
 		frames, _ := split(data)
 		readAnything(t, join(frames))
+		readAnything(t, joinAfter(preamble1, frames))
 	})
 }
 
@@ -56,6 +69,7 @@ func readAnything(t *testing.T, data []byte) {
 
 // copyAll writes all that r has to w, and returns it as text, with the error that ended it.
 func copyAll(t *testing.T, r *wire.Reader, w *wire.Writer) (text []byte, err error) {
+	r.OnFact(func(name string, value json.RawMessage) { check(t, w.SetFact(name, value)) })
 	var b event.Batch
 	for {
 		if err := r.Next(t.Context(), &b); err != nil {
@@ -68,7 +82,22 @@ func copyAll(t *testing.T, r *wire.Reader, w *wire.Writer) (text []byte, err err
 		}
 		if len(text) < 1<<20 && (!b.Schema.Single || len(b.Rows)+len(b.Lost) > 0) {
 			text = append(text, describe([]event.Batch{b})...)
+			text = append(text, spellBatches(t, []event.Batch{b}, namesOfColumns(b.Schema)...)...)
 		}
 		check(t, w.Write(&b))
 	}
+}
+
+// namesOfColumns returns the names of the fields that columns give values to. Where several have a name, the last one is meant.
+func namesOfColumns(s *event.Schema) (names []string) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if last, _ := s.Lookup(f.Name); last != i || f.Kind == event.Struct {
+			continue
+		}
+		if _, ok := f.Column(); ok {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }

@@ -4,7 +4,6 @@
 package wire
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -14,19 +13,31 @@ import (
 
 // Header says where a recording comes from and what is in it.
 type Header struct {
-	// Gadget is the name or reference of the gadget as it was run.
-	Gadget string `json:"gadget,omitempty"`
+	// Gadgets are those that were run. Their names differ.
+	Gadgets []Gadget `json:"gadgets,omitempty"`
 	// Gizmo is the version of the gizmo that recorded.
 	Gizmo string `json:"gizmo,omitempty"`
 	// Start is when the recording began; it is kept in UTC. The zero time stands for unknown.
 	Start   time.Time `json:"start,omitzero"`
 	Machine Machine   `json:"machine"`
 	// DataSources are those whose batches the recording may have. Their IDs differ.
-	DataSources []DataSource `json:"dataSources"`
+	DataSources []DataSource `json:"-"`
+}
+
+// Gadget is one gadget of a recorded run.
+type Gadget struct {
+	// Name is the name of the instance, which the gadget's data sources refer to (event.Schema.Gadget). It may be
+	// empty, as it is in a run of one gadget.
+	Name string `json:"name,omitempty"`
+	// Reference is the name or the image reference of the gadget as it was run. It is not fit for a terminal
+	// as it is.
+	Reference string `json:"reference,omitempty"`
+	// Metadata is what was known about the gadget: JSON that this package does not look into. Nil for none.
+	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
 // Machine is what has to be known of the machine that the events come from to understand them.
-// Zero values stand for unknown.
+// Zero values stand for unknown. What changes while the recording goes on comes as facts: see Writer.SetFact.
 type Machine struct {
 	// Arch is the architecture as Go spells it: "amd64", "arm64".
 	Arch string `json:"arch,omitempty"`
@@ -44,142 +55,101 @@ type Machine struct {
 
 // DataSource is one data source of a recording.
 type DataSource struct {
-	// Schema describes the rows. Added fields are not recorded.
-	Schema *event.Schema `json:"schema"`
+	// Schema describes the rows. Its columns are recorded, with their fields; added fields that have a Text are not.
+	Schema *event.Schema
 	// Annotations are the annotations of the data source and its fields, as they were written: JSON
 	// that this package does not look into. White space in it is not kept. Nil for none.
-	Annotations json.RawMessage `json:"annotations,omitempty"`
+	Annotations json.RawMessage
 }
 
-// encode returns the header as the payload of its frame.
-func (h *Header) encode() ([]byte, error) {
-	recorded, err := h.recorded()
-	if err != nil {
-		return nil, err
-	}
-	if err := recorded.check(); err != nil {
-		return nil, err
-	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(recorded); err != nil {
-		return nil, err
-	}
-	if buf.Len() > maxHeader {
-		return nil, fmt.Errorf("it takes %d bytes, and %d is the most", buf.Len(), maxHeader)
-	}
-	return buf.Bytes(), nil
-}
-
-// recorded returns the header as it is recorded: without the fields that stages added.
-func (h *Header) recorded() (*Header, error) {
-	c := *h
-	c.Start = h.Start.UTC()
-	c.DataSources = make([]DataSource, len(h.DataSources))
-	for i, ds := range h.DataSources {
-		if ds.Schema == nil {
-			return nil, fmt.Errorf("data source %d has no schema", i)
-		}
-		n := recordFields(ds.Schema)
-		for _, f := range ds.Schema.Fields[n:] {
-			// Leaving out a field in the midst would move the others away from under their members.
-			if !f.Added {
-				return nil, fmt.Errorf("data source %q: field %q of the record comes after added fields", ds.Schema.Name, f.Name)
-			}
-		}
-		schema := *ds.Schema
-		schema.Fields = append([]event.Field{}, ds.Schema.Fields[:n]...)
-		c.DataSources[i] = DataSource{Schema: &schema, Annotations: ds.Annotations}
-	}
-	return &c, nil
-}
-
-// recordFields returns the number of fields before the first added one.
-func recordFields(s *event.Schema) int {
-	for i := range s.Fields {
-		if s.Fields[i].Added {
-			return i
-		}
-	}
-	return len(s.Fields)
-}
-
-// headerJSON is Header for reading: Fields stay text until it is known that there are not too many.
-type headerJSON struct {
-	Header
-	DataSources []dataSourceJSON `json:"dataSources"`
-}
-
-type dataSourceJSON struct {
-	Schema      *schemaJSON     `json:"schema"`
-	Annotations json.RawMessage `json:"annotations"`
-}
-
-type schemaJSON struct {
-	event.Schema
-	Fields []json.RawMessage `json:"fields"`
-}
-
-// decodeHeader reads the payload of a header's frame.
-func decodeHeader(payload []byte) (*Header, error) {
-	var raw headerJSON
-	if err := json.Unmarshal(payload, &raw); err != nil {
-		return nil, err
-	}
-	if len(raw.DataSources) > maxSources {
-		return nil, fmt.Errorf("%d data sources, and %d is the most", len(raw.DataSources), maxSources)
-	}
-	h := &raw.Header
-	h.DataSources = make([]DataSource, len(raw.DataSources))
-	for i, ds := range raw.DataSources {
-		if ds.Schema == nil {
-			return nil, fmt.Errorf("data source %d has no schema", i)
-		}
-		schema, err := ds.Schema.decode()
-		if err != nil {
-			return nil, fmt.Errorf("data source %q: %w", ds.Schema.Name, err)
-		}
-		h.DataSources[i] = DataSource{Schema: schema, Annotations: ds.Annotations}
-	}
-	return h, h.check()
-}
-
-func (s *schemaJSON) decode() (*event.Schema, error) {
-	if len(s.Fields) > maxFields {
-		return nil, tooManyFields(len(s.Fields))
-	}
-	schema := s.Schema
-	schema.Fields = make([]event.Field, len(s.Fields))
-	for i, text := range s.Fields {
-		if err := json.Unmarshal(text, &schema.Fields[i]); err != nil {
-			return nil, fmt.Errorf("field %d: %w", i, err)
-		}
-	}
-	return &schema, nil
+// description is what a header says about a data source.
+type description struct {
+	schema      *event.Schema // without added fields
+	added       []addedField
+	annotations json.RawMessage
 }
 
 // check says whether a reader can rely on the header. Writers check too, so that they write nothing
 // that no reader takes.
-func (h *Header) check() error {
+func (h *Header) check(sources []description) error {
 	if h.Machine.CPUs < 0 || h.Machine.CPUs > maxCPUs {
 		return fmt.Errorf("a machine of %d CPUs", h.Machine.CPUs)
 	}
-	if len(h.DataSources) > maxSources {
-		return fmt.Errorf("%d data sources, and %d is the most", len(h.DataSources), maxSources)
+	gadgets, err := h.checkGadgets()
+	if err != nil {
+		return err
 	}
-	seen := make(map[event.SourceID]bool, len(h.DataSources))
-	for _, ds := range h.DataSources {
-		if err := validateSchema(ds.Schema); err != nil {
-			return fmt.Errorf("data source %q: %w", ds.Schema.Name, err)
+	if err := checkCounts(sources); err != nil {
+		return err
+	}
+	seen := make(map[event.SourceID]bool, len(sources))
+	for i := range sources {
+		id := sources[i].schema.ID()
+		if err := sources[i].check(); err != nil {
+			return fmt.Errorf("data source %q: %w", id, err)
 		}
-		if seen[ds.Schema.ID()] {
-			return fmt.Errorf("data source %q appears twice", ds.Schema.ID())
+		if seen[id] {
+			return fmt.Errorf("data source %q appears twice", id)
 		}
-		seen[ds.Schema.ID()] = true
-		if len(ds.Annotations) > 0 && !json.Valid(ds.Annotations) {
-			return fmt.Errorf("data source %q: its annotations are not JSON", ds.Schema.Name)
+		seen[id] = true
+		if id.Gadget != "" && !gadgets[id.Gadget] {
+			return fmt.Errorf("data source %q: its gadget is not in the list of gadgets", id)
 		}
 	}
 	return nil
+}
+
+// checkGadgets returns the names of the gadgets.
+func (h *Header) checkGadgets() (map[string]bool, error) {
+	if len(h.Gadgets) > maxGadgets {
+		return nil, tooMany(len(h.Gadgets), "gadgets", maxGadgets)
+	}
+	names := make(map[string]bool, len(h.Gadgets))
+	for i := range h.Gadgets {
+		g := &h.Gadgets[i]
+		if err := checkText(g.Name); err != nil {
+			return nil, fmt.Errorf("gadget %d: %w", i, err)
+		}
+		if names[g.Name] {
+			return nil, fmt.Errorf("gadget %q appears twice", g.Name)
+		}
+		names[g.Name] = true
+		if len(g.Metadata) > 0 && !json.Valid(g.Metadata) {
+			return nil, fmt.Errorf("gadget %q: its metadata is not JSON", g.Name)
+		}
+	}
+	return names, nil
+}
+
+// checkCounts bounds the memory that the schemas of all data sources take together. They may be many times
+// what the header takes, since data sources share what is the same.
+func checkCounts(sources []description) error {
+	if len(sources) > maxSources {
+		return tooMany(len(sources), "data sources", maxSources)
+	}
+	fields := 0
+	for i := range sources {
+		fields += len(sources[i].schema.Fields) + len(sources[i].added)
+	}
+	if fields > maxAllFields {
+		return tooMany(fields, "fields in all data sources", maxAllFields)
+	}
+	return nil
+}
+
+func (d *description) check() error {
+	if err := validateSchema(d.schema); err != nil {
+		return err
+	}
+	if err := checkAdded(d.schema, d.added); err != nil {
+		return err
+	}
+	if len(d.annotations) > 0 && !json.Valid(d.annotations) {
+		return fmt.Errorf("its annotations are not JSON")
+	}
+	return nil
+}
+
+func tooMany(n int, what string, most int) error {
+	return fmt.Errorf("%d %s, and %d is the most", n, what, most)
 }

@@ -22,15 +22,24 @@ var _ pipeline.Source = (*Reader)(nil)
 type Reader struct {
 	in         input
 	crc        uint32 // of everything so far but the checksums
+	version    byte
 	header     *Header
 	schemas    []*event.Schema
-	sizes      []int         // of the schemas
-	totals     []total       // what was read of each data source
+	sources    []readSource
+	values     dictionaries
+	facts      facts
 	bootOffset atomic.Int64  // read while Next runs, by those who write the times of earlier batches
 	current    *event.Schema // of the batch before
 	lens       []int         // the stored lengths of the present batch's rows
 	padded     []byte        // the rows of the present batch that were stored without their zeros
 	err        error         // why nothing more can be read
+}
+
+// readSource is the Reader's side of a data source.
+type readSource struct {
+	size    int // of its rows at least
+	columns []readColumn
+	total   total // what was read of it
 }
 
 // NewReader reads the header of a recording from r, and waits for it if need be. It does not close
@@ -59,6 +68,7 @@ func (r *Reader) readPreamble() error {
 	} else if v == 0 {
 		return r.corrupt(0, "its first bytes", errors.New("format version 0"))
 	}
+	r.version = p[len(magic)]
 	r.crc = crc32.Checksum(p, castagnoli)
 	r.in.use(len(p))
 	return nil
@@ -72,15 +82,19 @@ func (r *Reader) readHeader() error {
 	if f.kind != frameHeader {
 		return r.unexpected(f)
 	}
-	if r.header, err = decodeHeader(f.payload); err != nil {
+	header, descriptions, err := decodeHeader(r.version, f.payload)
+	if err != nil {
 		return r.corrupt(f.off, frameName(f.kind), err)
 	}
-	r.bootOffset.Store(r.header.Machine.BootOffset)
-	for _, ds := range r.header.DataSources {
+	r.header = header
+	r.bootOffset.Store(header.Machine.BootOffset)
+	r.values.touched = make([][]*table, 1)
+	for i := range descriptions {
+		ds, source := descriptions[i].open()
+		header.DataSources = append(header.DataSources, ds)
 		r.schemas = append(r.schemas, ds.Schema)
-		r.sizes = append(r.sizes, int(ds.Schema.Size))
+		r.sources = append(r.sources, source)
 	}
-	r.totals = make([]total, len(r.schemas))
 	if len(r.schemas) > 0 {
 		r.current = r.schemas[0]
 	}
@@ -94,6 +108,11 @@ func (r *Reader) Header() *Header { return r.header }
 // BootOffset returns what makes Unix time of the time since boot, in nanoseconds, for the batch that
 // Next returned last.
 func (r *Reader) BootOffset() int64 { return r.bootOffset.Load() }
+
+// KeepValues makes the Reader keep the values of columns for as long as it is there, however much memory they take. It is
+// called before the first Next. Otherwise a recording with very many values has the Reader forget the oldest: the
+// handles of a batch that is kept back while 16 MiB of other values come may then have no values any more.
+func (r *Reader) KeepValues() { r.values.keepAll = true }
 
 // Schemas returns the schemas of the recording's data sources, in the header's order.
 func (r *Reader) Schemas() []*event.Schema { return r.schemas }
@@ -142,6 +161,12 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 		err = r.decodeBatch(f.payload, b)
 	case f.kind == frameClock:
 		err = r.decodeClock(f.payload)
+	case f.kind == frameDictionary:
+		err = r.decodeDictionary(f.payload)
+	case f.kind == frameRestart:
+		err = r.decodeRestart(f.payload)
+	case f.kind == frameFact:
+		err = r.facts.decode(f.payload)
 	case f.kind == frameEnd:
 		if err = r.checkTotals(f.payload); err == nil {
 			return io.EOF
@@ -168,14 +193,15 @@ func (r *Reader) decodeClock(payload []byte) error {
 // checkTotals compares what the end frame says with what was read.
 func (r *Reader) checkTotals(payload []byte) error {
 	c := cursor{rest: payload}
-	if n := c.uvarint(); c.bad || n != uint64(len(r.totals)) {
-		return fmt.Errorf("totals of %d data sources instead of %d", n, len(r.totals))
+	if n := c.uvarint(); c.bad || n != uint64(len(r.sources)) {
+		return fmt.Errorf("totals of %d data sources instead of %d", n, len(r.sources))
 	}
-	for i, got := range r.totals {
+	for i := range r.sources {
+		got := r.sources[i].total
 		want := total{rows: c.uvarint(), lost: c.uvarint()}
 		if got != want && !c.bad {
 			return fmt.Errorf("data source %q should have %d rows and %d losses, but %d and %d were read",
-				r.schemas[i].Name, want.rows, want.lost, got.rows, got.lost)
+				r.schemas[i].ID(), want.rows, want.lost, got.rows, got.lost)
 		}
 	}
 	return c.finish()
@@ -184,7 +210,7 @@ func (r *Reader) checkTotals(payload []byte) error {
 // unexpected says why a frame cannot be where it is.
 func (r *Reader) unexpected(f frame) error {
 	switch f.kind {
-	case frameHeader, frameBatch, frameClock, frameEnd:
+	case frameHeader, frameBatch, frameClock, frameDictionary, frameRestart, frameFact, frameEnd:
 		return r.corrupt(f.off, frameName(f.kind), errors.New("it cannot be here"))
 	}
 	return fmt.Errorf("%w: %s at byte %d is not known to this one", ErrNewer, frameName(f.kind), f.off)

@@ -123,7 +123,7 @@ func expected(batches []*event.Batch) []*event.Batch {
 }
 
 func randomHeader(rng *rand.Rand) wire.Header {
-	h := wire.Header{Gadget: "random", Machine: wire.Machine{BootOffset: rng.Int64() - rng.Int64()}}
+	h := wire.Header{Gadgets: []wire.Gadget{{Reference: "random"}}, Machine: wire.Machine{BootOffset: rng.Int64() - rng.Int64()}}
 	for i := range 1 + rng.IntN(4) {
 		s := &event.Schema{Name: fmt.Sprint("source", i), Single: rng.IntN(2) == 0, Fields: []event.Field{}}
 		for range rng.IntN(20) {

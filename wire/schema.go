@@ -25,7 +25,7 @@ func validateSchema(s *event.Schema) error {
 		return fmt.Errorf("rows of %d bytes, and %d is the most", s.Size, maxRow)
 	}
 	if len(s.Fields) > maxFields {
-		return tooManyFields(len(s.Fields))
+		return tooMany(len(s.Fields), "fields", maxFields)
 	}
 	for i := range s.Fields {
 		if err := validateField(s, i); err != nil {
@@ -33,10 +33,6 @@ func validateSchema(s *event.Schema) error {
 		}
 	}
 	return nil
-}
-
-func tooManyFields(n int) error {
-	return fmt.Errorf("%d fields, and %d is the most", n, maxFields)
 }
 
 func validateField(s *event.Schema, i int) error {

@@ -140,7 +140,7 @@ func TestNumbersOfTheFormat(t *testing.T) {
 			t.Errorf("kind %d is %s, want %s", kind, kind, name)
 		}
 	}
-	causes := map[event.Cause]event.Cause{0: event.BufferFull, 1: event.Malformed, 2: event.OutputFailed, 3: event.Damaged}
+	causes := map[event.Cause]event.Cause{0: event.BufferFull, 1: event.Malformed, 2: event.OutputFailed, 3: event.Damaged, 4: event.OutputSlow}
 	for want, cause := range causes {
 		if cause != want {
 			t.Errorf("cause %q is %d, want %d", cause, cause, want)
@@ -182,9 +182,12 @@ func TestStoredLen(t *testing.T) {
 // What the limits allow to a batch fits into a frame.
 func TestLimitsFit(t *testing.T) {
 	t.Parallel()
-	const lens, losses = maxBatchRows * 4, maxLosses * (3 + 1 + 10)
-	if maxBatchData+lens+losses+100 > maxFrame {
+	const lens, losses, handles = maxBatchRows * 4, maxLosses * (3 + 1 + 10), maxHandles * 5
+	if maxBatchData+lens+losses+handles+100 > maxFrame {
 		t.Error("the largest batch does not fit the largest frame")
+	}
+	if maxColumns*maxEntry > maxValues {
+		t.Error("the values of a row do not fit between two restarts")
 	}
 	if maxRow > maxBatchData {
 		t.Error("the longest row does not fit a batch")

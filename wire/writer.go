@@ -35,17 +35,21 @@ type Writer struct {
 	buf        []byte // frames that out has not got yet
 	crc        uint32 // of everything so far but the checksums
 	sources    []writtenSource
-	lens       []int // how many bytes of each row of the present batch are stored
+	lens       []int  // how many bytes of each row of the present batch are stored
+	columns    []byte // the handles of the present batch
+	cost       int    // of the values since the last restart
 	bootOffset int64
+	factNames  map[string]bool
 	closed     bool
 	err        error // why nothing more can be written
 }
 
 // writtenSource is the writer's side of a data source.
 type writtenSource struct {
-	schema *event.Schema // as in the header
-	seen   *event.Schema // the last that a batch came with: the same or a copy with more added fields
-	total  total
+	schema  *event.Schema // as in the header
+	seen    *event.Schema // the last that a batch came with: the same or a copy with more added fields
+	columns []writtenColumn
+	total   total
 }
 
 // total counts what a recording holds of a data source.
@@ -59,6 +63,9 @@ func (t *total) add(rows int, lost []event.Loss) {
 }
 
 // NewWriter begins a recording and writes its header to w. It does not close w.
+//
+// The columns that the header's schemas have by then are recorded. To record rows as they came, before stages
+// found out more, give it schemas without columns.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	payload, err := h.encode()
 	if err != nil {
@@ -71,7 +78,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		bootOffset: h.Machine.BootOffset,
 	}
 	for i, ds := range h.DataSources {
-		rec.sources[i] = writtenSource{schema: ds.Schema, seen: ds.Schema}
+		rec.sources[i] = writtenSource{schema: ds.Schema, seen: ds.Schema, columns: newWrittenColumns(ds.Schema)}
 	}
 	rec.buf = append(rec.buf, Version)
 	rec.crc = crc32.Checksum(rec.buf, castagnoli)
@@ -81,12 +88,19 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	return rec, rec.flush()
 }
 
-// Bind implements pipeline.Sink. A recording holds rows as they are; fields that stages fill are not read.
+// Reads returns the fields of s that a Writer reads whose header has s: those of its columns. It is what Bind
+// returns, for callers that have to know it before there is a Writer.
+func Reads(s *event.Schema) event.FieldSet { return columnFields(s, recordedColumns(s)) }
+
+// Bind implements pipeline.Sink. A Writer reads the fields of the columns that it records.
 func (w *Writer) Bind(s *event.Schema) (event.FieldSet, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := w.sourceOf(s)
-	return event.FieldSet{}, err
+	i, err := w.sourceOf(s)
+	if err != nil {
+		return event.FieldSet{}, err
+	}
+	return columnFields(s, recordedColumns(w.sources[i].schema)), nil
 }
 
 // Write records the rows of b and what was lost. It is a pipeline.Sink's method and fits as a
@@ -94,10 +108,10 @@ func (w *Writer) Bind(s *event.Schema) (event.FieldSet, error) {
 // It keeps nothing of b.
 //
 // The schema of b must be one of the header's, or a
-// copy of one that may have other added fields.
+// copy of one that may have other added fields and further columns, which are not recorded.
 //
-// An array that is too large for a frame (48 MiB or 1048576 rows) is refused, and the recording can
-// go on without it.
+// An array that is too large for a frame (48 MiB, 1048576 rows, 2097152 handles) is refused, and the recording can
+// go on without it. So is a batch with a handle whose values take more than 256 KiB.
 func (w *Writer) Write(b *event.Batch) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -125,141 +139,13 @@ func (w *Writer) sourceOf(s *event.Schema) (int, error) {
 		if w.sources[i].schema.ID() != s.ID() {
 			continue
 		}
-		if !sameRecord(w.sources[i].schema, s) {
+		if !sameRecord(w.sources[i].schema, s) || !sameColumns(w.sources[i].schema, s) {
 			return 0, fmt.Errorf("recording %q: its schema is not the one in the header", s.Name)
 		}
 		w.sources[i].seen = s
 		return i, nil
 	}
 	return 0, fmt.Errorf("recording %q: no such data source in the header", s.Name)
-}
-
-// sameRecord says whether the records of a and b look alike.
-func sameRecord(a, b *event.Schema) bool {
-	n := recordFields(a)
-	if a.Single != b.Single || a.Size != b.Size || n != recordFields(b) {
-		return false
-	}
-	for i := range n {
-		x, y := &a.Fields[i], &b.Fields[i]
-		if x.Name != y.Name || x.Kind != y.Kind || x.Off != y.Off || x.Size != y.Size {
-			return false
-		}
-	}
-	return true
-}
-
-// measure fills w.lens and refuses what no reader would take.
-func (w *Writer) measure(b *event.Batch) error {
-	w.lens = slices.Grow(w.lens[:0], len(b.Rows))[:len(b.Rows)]
-	for i, row := range b.Rows {
-		if len(row) > maxRow {
-			return fmt.Errorf("a row of %d bytes, and %d is the most", len(row), maxRow)
-		}
-		w.lens[i] = storedLen(row, int(b.Schema.Size))
-	}
-	if len(b.Lost) > maxLosses {
-		return fmt.Errorf("a batch with %d losses, and %d is the most", len(b.Lost), maxLosses)
-	}
-	for _, l := range b.Lost {
-		if l.CPU < event.NoCPU || l.CPU >= maxCPUs {
-			return fmt.Errorf("a loss on CPU %d", l.CPU)
-		}
-	}
-	if b.Schema.Single {
-		return nil
-	}
-	if n, _ := fit(w.lens, int(b.Schema.Size)); n < len(b.Rows) {
-		return fmt.Errorf("an array of %d rows is too large for a frame", len(b.Rows))
-	}
-	return nil
-}
-
-// storedLen returns how many bytes of row are stored: all of a row that is longer than its struct,
-// of any other those before the zeros at its end.
-func storedLen(row []byte, size int) int {
-	n := len(row)
-	if n > size {
-		return n
-	}
-	for n >= 32 && isZero32(row[n-32:n]) {
-		n -= 32
-	}
-	for n >= 8 && binary.LittleEndian.Uint64(row[n-8:n]) == 0 {
-		n -= 8
-	}
-	for n > 0 && row[n-1] == 0 {
-		n--
-	}
-	return n
-}
-
-func isZero32(p []byte) bool {
-	_ = p[31]
-	return binary.LittleEndian.Uint64(p)|binary.LittleEndian.Uint64(p[8:])|
-		binary.LittleEndian.Uint64(p[16:])|binary.LittleEndian.Uint64(p[24:]) == 0
-}
-
-// fit returns how many of the rows with the stored lengths lens go into one frame, and how many
-// bytes the lengths and the rows take there.
-func fit(lens []int, size int) (n, encoded int) {
-	restored := 0
-	for _, stored := range lens {
-		restored += max(stored, size)
-		if restored > maxBatchData || n == maxBatchRows {
-			break
-		}
-		encoded += uvarintLen(uint64(stored)) + stored
-		n++
-	}
-	return n, encoded
-}
-
-// writeBatch writes b, whose rows are measured: as one frame, or as several if it is too large and
-// its rows are events of their own.
-func (w *Writer) writeBatch(source int, b *event.Batch) error {
-	rows, lens, lost := b.Rows, w.lens, b.Lost
-	if b.Schema.Single && len(rows) == 0 && len(lost) == 0 {
-		return nil
-	}
-	for {
-		n, encoded := fit(lens, int(b.Schema.Size))
-		w.appendBatch(source, rows[:n], lens[:n], encoded, lost)
-		w.sources[source].total.add(n, lost)
-		if len(w.buf) >= flushSize {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-		rows, lens, lost = rows[n:], lens[n:], nil
-		if len(rows) == 0 {
-			return nil
-		}
-	}
-}
-
-func (w *Writer) appendBatch(source int, rows [][]byte, lens []int, encoded int, lost []event.Loss) {
-	size := uvarintLen(uint64(source)) + uvarintLen(uint64(len(lost))) + uvarintLen(uint64(len(rows))) + encoded
-	for _, l := range lost {
-		size += uvarintLen(uint64(l.CPU+1)) + 1 + uvarintLen(l.Count)
-	}
-	start := w.begin(frameBatch, size)
-	buf := binary.AppendUvarint(w.buf, uint64(source))
-	buf = binary.AppendUvarint(buf, uint64(len(lost)))
-	for _, l := range lost {
-		buf = binary.AppendUvarint(buf, uint64(l.CPU+1))
-		buf = append(buf, byte(l.Cause))
-		buf = binary.AppendUvarint(buf, l.Count)
-	}
-	buf = binary.AppendUvarint(buf, uint64(len(rows)))
-	for _, n := range lens {
-		buf = binary.AppendUvarint(buf, uint64(n))
-	}
-	for i, row := range rows {
-		buf = append(buf, row[:lens[i]]...)
-	}
-	w.buf = buf
-	w.finish(start)
 }
 
 // SetBootOffset records that from now on Unix time is boot time + ns.
@@ -303,7 +189,10 @@ func (w *Writer) Close() error {
 	if err == nil {
 		w.err = errClosed
 	}
-	w.buf, w.lens = nil, nil
+	w.buf, w.lens, w.columns = nil, nil, nil
+	for i := range w.sources {
+		w.sources[i].columns = nil
+	}
 	return err
 }
 

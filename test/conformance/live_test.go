@@ -233,7 +233,7 @@ func TestKernelKnowsItsEnums(t *testing.T) {
 // writeRecording makes the recording that all other tests read.
 func writeRecording(t testing.TB, l *live, k taken) {
 	t.Helper()
-	h := wire.Header{Gadget: "conformance", Machine: wire.Machine{
+	h := wire.Header{Gadgets: []wire.Gadget{{Reference: "conformance"}}, Machine: wire.Machine{
 		Arch: "amd64", Kernel: "6.18.0", CPUs: 2, BootOffset: bootOffset, Users: userNames, Groups: groupNames}}
 	for _, src := range l.Sources() {
 		d, _ := l.img.DataSource(src.Schemas()[0].Name)

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -73,9 +72,10 @@ func ReadAll(src pipeline.Source) ([]event.Batch, error) {
 }
 
 func clone(b *event.Batch) event.Batch {
-	c := event.Batch{Schema: b.Schema, Lost: slices.Clone(b.Lost)}
-	for _, row := range b.Rows {
-		c.Rows = append(c.Rows, bytes.Clone(row))
+	var c event.Batch
+	c.Copy(b)
+	for i, row := range c.Rows {
+		c.Rows[i] = bytes.Clone(row)
 	}
 	return c
 }

@@ -1,0 +1,110 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// open returns the data source as the header of a recording shows it, with columns whose values the Reader will
+// have, and the Reader's side of it. Data sources that share a description have nothing else in common.
+func (d *description) open() (DataSource, readSource) {
+	s := *d.schema
+	s.Fields = slices.Clone(s.Fields)
+	source := readSource{size: int(s.Size)}
+	for i := 0; i < len(d.added); {
+		n := 1
+		for i+n < len(d.added) && d.added[i+n].Column == d.added[i].Column {
+			n++
+		}
+		group := d.added[i : i+n]
+		i += n
+		if group[0].Column > 0 {
+			source.columns = append(source.columns, addColumn(&s, group))
+			continue
+		}
+		for j := range group {
+			s.Add(group[j].field())
+		}
+	}
+	return DataSource{Schema: &s, Annotations: d.annotations}, source
+}
+
+// addColumn adds a column with the given fields to s.
+func addColumn(s *event.Schema, added []addedField) readColumn {
+	var c readColumn
+	fields := make([]event.Field, len(added))
+	for i := range added {
+		fields[i] = added[i].field()
+		if added[i].hasValue() {
+			t := &table{isText: isText(added[i].Kind)}
+			c.tables = append(c.tables, t)
+			fields[i].Table = t
+		}
+	}
+	c.column = s.AddColumn(fields...)
+	return c
+}
+
+func (f *addedField) field() event.Field {
+	return event.Field{Name: f.Name, Kind: f.Kind, Types: f.Types, Parent: f.Parent, Enum: f.Enum}
+}
+
+// decodeColumns fills the columns of b, whose rows are there, from the end of a batch's payload.
+func (r *Reader) decodeColumns(c *cursor, source *readSource, b *event.Batch) error {
+	set := c.uvarint()
+	if bits.Len64(set) > len(source.columns) {
+		return fmt.Errorf("it has handles of column %d, and there are %d", bits.Len64(set)-1, len(source.columns))
+	}
+	if n := bits.OnesCount64(set) * len(b.Rows); n > maxHandles {
+		return tooMany(n, "handles", maxHandles)
+	}
+	for i := range source.columns {
+		if set&(1<<i) == 0 {
+			continue
+		}
+		col := &source.columns[i]
+		col.enter(r.values.generation)
+		if err := col.decode(c, col.column.Fill(b)); err != nil {
+			return fmt.Errorf("column %d: %w", i, err)
+		}
+	}
+	return c.finish()
+}
+
+// decode reads the runs of equal handles that a batch has of a column, and fills handles, which are 0.
+func (col *readColumn) decode(c *cursor, handles []event.Handle) error {
+	for i := 0; i < len(handles); {
+		v := c.uvarint()
+		length := uint64(1)
+		if v&1 != 0 { // a run
+			length = c.uvarint() + 1
+			if length == 1 {
+				length = uint64(len(handles) - i)
+			}
+		}
+		if c.bad {
+			return errShort
+		}
+		if length == 0 || length > uint64(len(handles)-i) {
+			return fmt.Errorf("a run that goes beyond the last row")
+		}
+		h := v >> 1
+		if h > uint64(col.n) {
+			return fmt.Errorf("the handle %d, and there are values up to %d", h, col.n)
+		}
+		if h > 0 {
+			run := handles[i : i+int(length)]
+			for j := range run {
+				run[j] = col.base + event.Handle(h)
+			}
+		}
+		i += int(length)
+	}
+	return nil
+}
