@@ -4,6 +4,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -45,17 +46,19 @@ func recordError(err error) error {
 // flushInterval bounds what a recording lacks if the program is killed.
 const flushInterval = time.Second
 
-// openRecording prepares a recording of the run's sources, whose schemas are as yet without
-// added fields. What the file has stays until the recording begins, since a gadget may yet be refused.
+// openRecording prepares a recording of the run's sources, whose schemas may still get fields. What the file has stays until the recording begins, since a gadget may yet be refused.
 func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recording, error) {
-	header := wire.Header{Gadget: o.Gadget, Gizmo: o.Version, Machine: machine(r.host)}
+	header := wire.Header{Gizmo: o.Version, Machine: machine(r.host)}
+	for _, g := range p.gadgets {
+		header.Gadgets = append(header.Gadgets, wire.Gadget{Name: g.name, Reference: cmp.Or(o.Gadget, g.name)})
+	}
 	for _, src := range r.sources {
 		for _, schema := range src.Schemas() {
 			annotations, err := json.Marshal(p.specs[schema.ID()])
 			if err != nil {
 				return nil, recordError(err)
 			}
-			header.DataSources = append(header.DataSources, wire.DataSource{Schema: schema.Clone(), Annotations: annotations})
+			header.DataSources = append(header.DataSources, wire.DataSource{Schema: schema, Annotations: annotations})
 		}
 	}
 	_, statErr := os.Lstat(o.Path)
@@ -144,7 +147,8 @@ func machine(h *host.Host) wire.Machine {
 
 func (r *recording) Extend(*event.Schema) error { return nil }
 
-func (r *recording) Reads(*event.Schema) (event.FieldSet, error) { return event.FieldSet{}, nil }
+// Reads names the fields that stages fill: their values are recorded, so that a replay elsewhere shows them, too.
+func (r *recording) Reads(s *event.Schema) (event.FieldSet, error) { return wire.Reads(s), nil }
 
 func (r *recording) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
 	return func(b *event.Batch) error { return recordError(r.w.Write(b)) }, nil

@@ -34,7 +34,7 @@ func record(t *testing.T, path string) (*recording, *host.Host) {
 	t.Helper()
 	machine := host.New()
 	r := &Run{host: machine, sources: []pipeline.Source{&noEvents{&event.Schema{Name: "none", Single: true, Size: 8}}}}
-	rec, err := openRecording(t.Context(), &Recording{Path: path, Gadget: "quiet"}, &Plan{}, r)
+	rec, err := openRecording(t.Context(), &Recording{Path: path, Gadget: "quiet"}, &Plan{gadgets: make([]plannedGadget, 1)}, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func readRecording(t *testing.T, data []byte) {
 	if err := r.Next(t.Context(), &b); !errors.Is(err, io.EOF) {
 		t.Errorf("got %v, want the end of a recording without events", err)
 	}
-	if h := r.Header(); h.Gadget != "quiet" || h.Start.IsZero() || h.Machine.BootOffset == 0 {
+	if h := r.Header(); len(h.Gadgets) != 1 || h.Gadgets[0].Reference != "quiet" || h.Start.IsZero() || h.Machine.BootOffset == 0 {
 		t.Errorf("the header is %+v", h)
 	}
 }

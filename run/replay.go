@@ -21,6 +21,9 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Events.Sort != "" {
+		recording.KeepValues() // sorting holds events back
+	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}
 	machine := &recording.Header().Machine
 	err = r.assemble(specs, &semtype.Env{

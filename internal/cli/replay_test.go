@@ -30,7 +30,7 @@ func makeTape(t *testing.T, batches int) *tape {
 		{Name: "n", Kind: event.Uint, Types: []string{"__u64"}, Size: 8, Parent: -1},
 	}}
 	var out bytes.Buffer
-	w, err := wire.NewWriter(&out, wire.Header{Gadget: "counter", DataSources: []wire.DataSource{{Schema: schema}}})
+	w, err := wire.NewWriter(&out, wire.Header{Gadgets: []wire.Gadget{{Reference: "counter"}}, DataSources: []wire.DataSource{{Schema: schema}}})
 	if err != nil {
 		t.Fatal(err)
 	}
