@@ -47,6 +47,8 @@ func Gizmo() *Rules {
 			"internal/cpus":       0,
 			"internal/digits":     0,
 			"internal/int80":      0,
+			"internal/memory":     0,
+			"internal/outlet":     0,
 
 			"gadgets/internal/workload": 0, // for the workloads of all gadgets
 		},
