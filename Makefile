@@ -12,7 +12,8 @@ export PATH := $(PATH):/usr/local/go/bin
 export CGO_ENABLED := 0
 
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
-LDFLAGS := -s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version=$(VERSION)
+# -E: the program begins where it finds out whether it has a standard output (internal/stdstreams).
+LDFLAGS := -s -w -E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin -X github.com/gizmo-ebpf/gizmo/internal/cli.version=$(VERSION)
 OBJECTS := catalog/objects
 
 # What "make run" runs, and for how long.

@@ -21,6 +21,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/stdstreams"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -55,7 +56,7 @@ type app struct {
 func Main(args []string, streams Streams) int {
 	a := &app{Streams: streams, began: time.Now(), talks: isTerminal(streams.Out) && isTerminal(streams.Err)}
 	a.Err, a.hurry = newMessages(streams.Err)
-	if f, ok := a.Out.(*os.File); ok && wasClosed(f) {
+	if a.Out == io.Writer(os.Stdout) && stdstreams.OutputClosed() {
 		return a.report(errClosed)
 	}
 	// A closed pipe is an error to handle, not a signal to die of: `| head` ends a run in good order.

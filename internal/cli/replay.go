@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -39,6 +40,9 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	}
 	defer closeInput()
 	recording, err := wire.NewReader(in)
+	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
+		return nil // it had not begun to come
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

@@ -50,37 +50,6 @@ func (m *messages) Write(p []byte) (int, error) {
 // errClosed is what is wrong with a program that was started without a standard output, as in "gizmo run trace_open >&-".
 var errClosed = errors.New("standard output is closed; for no output use -o none")
 
-// wasClosed reports whether a standard stream was closed when the program began. The Go runtime then opens /dev/null in its
-// place, for reading and writing; so do others on purpose, but they share it with another stream, or open it in other ways.
-func wasClosed(f *os.File) bool {
-	fd := int(f.Fd())
-	var st unix.Stat_t
-	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
-		return false
-	}
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	if err != nil || flags&^largeFile != unix.O_RDWR {
-		return false
-	}
-	for other := range 3 {
-		if other != fd && !differ(fd, other) {
-			return false
-		}
-	}
-	return true
-}
-
-// largeFile is O_LARGEFILE, which the kernel sets by itself for programs of 64 bits: 0100000, on arm64 0400000.
-const largeFile = 0o100000 | 0o400000
-
-// differ reports whether two descriptors are surely of files that were opened apart.
-func differ(a, b int) bool {
-	const kcmpFile = 0
-	pid := uintptr(os.Getpid())
-	order, _, errno := unix.Syscall6(unix.SYS_KCMP, pid, pid, kcmpFile, uintptr(a), uintptr(b), 0)
-	return errno == 0 && order != 0
-}
-
 // isTerminal reports whether a stream is a terminal.
 func isTerminal(s any) bool {
 	f, ok := s.(*os.File)

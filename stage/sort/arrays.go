@@ -82,7 +82,7 @@ func (s *arraySorter) sort(b *event.Batch) error {
 	if len(b.Rows) < 2 {
 		return nil
 	}
-	const beside = 24 + 4 // of rows and order
+	const beside = 2*24 + 4 // twice what refers to it, and its place
 	fixed := len(b.Rows) * (rowBytes(s.keys) + beside)
 	if fixed > s.limit {
 		return tooLarge(b.Schema, s.limit)

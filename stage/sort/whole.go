@@ -57,7 +57,7 @@ func (w *whole) Next(ctx context.Context, b *event.Batch) error {
 
 func (p *parted) add(b *event.Batch, limit int) error {
 	for _, row := range b.Rows {
-		const beside = 8 + 24 // of its end and of what refers to it
+		const beside = 8 + 2*24 + 4 + 28 // its end, twice what refers to it, its place, and its key at least
 		if len(p.data)+len(row)+beside*(len(p.ends)+1) > limit {
 			return tooLarge(b.Schema, limit)
 		}

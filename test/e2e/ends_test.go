@@ -335,3 +335,57 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	}
 	wantGone(t, held)
 }
+
+// A program that was started without a standard output says so and does nothing; /dev/null is one, however it was opened.
+func TestClosedOutputIsAnError(t *testing.T) {
+	for script, closed := range map[string]bool{
+		`exec "$0" version >&-`: true, `exec "$0" version >&- <&-`: true,
+		`exec "$0" version >/dev/null`: false, `exec "$0" version 1<>/dev/null`: false, `exec "$0" version 2>&-`: false,
+	} {
+		p := startProgram(t, setup{}, []string{"sh", "-c", script, gizmoPath})
+		if !closed {
+			p.wantExit(t, 0)
+			continue
+		}
+		p.wantExit(t, 1)
+		if got, want := p.err.String(), "gizmo: standard output is closed; for no output use -o none\n"; got != want {
+			t.Errorf("%s: %q, want %q", script, got, want)
+		}
+	}
+}
+
+func TestRecordingIsNotTheOutput(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	path := filepath.Join(t.TempDir(), "file")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	g := run(t, setup{out: file}, "run", "trace_open", "-t", "1", "--record", path)
+	g.wantExit(t, 1)
+	if got, want := g.err.String(), "gizmo: --record: "+path+" is where the output goes; name another file, or have no output (-o none)\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	g = run(t, setup{out: file}, "run", "trace_open", "-t", "1", "--record", path, "-o", "none")
+	g.wantExit(t, 0)
+	g = run(t, setup{}, "run", "trace_open", "--record", "-")
+	g.wantExit(t, 1)
+	g.wantErr(t, "--record /dev/stdout -o none")
+}
+
+// Ctrl-C ends a replay that waits for what no one writes.
+func TestInterruptEndsAReplayThatWaits(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	g := start(t, setup{in: r}, "replay", "-")
+	r.Close()
+	time.Sleep(200 * time.Millisecond)
+	g.interrupt(t)
+	if text := g.err.String(); text != "" {
+		t.Errorf("on standard error: %s", text)
+	}
+}
