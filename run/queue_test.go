@@ -249,10 +249,10 @@ func TestQueueIsGivenUp(t *testing.T) {
 		q := newQueue(out, c.block, func() {})
 		q.patience = 10 * time.Millisecond
 		books := &tally{}
+		start := time.Now()
 		time.AfterFunc(50*time.Millisecond, out.Hurry)
 		text := []byte(strings.Repeat("line\n", 10_000))
 		const puts = 40 // twice what the queue holds
-		start := time.Now()
 		for range puts {
 			if err := q.put(text, mark{rows: 10_000, lines: c.lines, books: books}); err != nil {
 				books.Lost(10_000, causeOf(err))
