@@ -14,7 +14,8 @@ export CGO_ENABLED := 0
 VERSION := $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
 SOURCE_TIME := $(shell git log -1 --format=%ct 2>/dev/null)
 CLI     := github.com/gizmo-ebpf/gizmo/internal/cli
-LDFLAGS := -s -w -X $(CLI).version=$(VERSION) -X $(CLI).sourceTime=$(SOURCE_TIME)
+# -E: the program begins where it finds out whether it has a standard output (internal/stdstreams).
+LDFLAGS := -s -w -E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin -X $(CLI).version=$(VERSION) -X $(CLI).sourceTime=$(SOURCE_TIME)
 OBJECTS := catalog/objects
 
 # What "make run" runs, and for how long.

@@ -11,9 +11,10 @@ import (
 
 func columnsFormat() Format {
 	return Format{
-		Name: "columns",
-		Doc:  "A table for people: a line an event, the visible fields as columns.",
-		Bind: bindColumns,
+		Name:  "columns",
+		Doc:   "A table for people: a line an event, the visible fields as columns.",
+		Lines: true,
+		Bind:  bindColumns,
 	}
 }
 

@@ -31,7 +31,7 @@ type Encoder interface {
 	// Head appends what comes before the first event, or before each array.
 	Head(dst []byte) []byte
 	// Append appends all rows of b: each is an event, or, where the schema is not Single, the batch
-	// is one array. It keeps nothing of b.
+	// is one array, or the next part of one (see event.Batch.Continues). It keeps nothing of b.
 	Append(dst []byte, b *event.Batch) []byte
 }
 
@@ -42,6 +42,8 @@ type Format struct {
 	Doc string
 	// AllFields says that the format writes every field by default, rather than the visible ones.
 	AllFields bool
+	// Lines says that each event is a line, and no line anything else but a head.
+	Lines bool
 	// NoFields says that the format writes no field at all.
 	NoFields bool
 	// Bind prepares for the events of a schema, which must not change from then on.

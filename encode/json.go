@@ -19,6 +19,7 @@ func jsonFormat() Format {
 		Name:      "json",
 		Doc:       "JSON: an object a line, or an array a line for data sources of arrays.",
 		AllFields: true,
+		Lines:     true,
 		Bind: func(s *event.Schema, o Options) (Encoder, error) {
 			return bindJSON(s, o, jsonLayout{})
 		},
@@ -28,6 +29,7 @@ func jsonFormat() Format {
 // jsonEncoder writes json and jsonpretty, which differ in nothing but the text between values.
 type jsonEncoder struct {
 	frame
+	array
 	steps []jsonStep
 	tail  string
 	need  int // room that the first steps take
@@ -124,18 +126,17 @@ func (e *jsonEncoder) Head(dst []byte) []byte { return dst }
 
 // Append implements Encoder.
 func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
-	if len(b.Rows) == 0 {
-		return append(dst, e.none...)
+	if len(b.Rows) > 0 {
+		e.forgetInTime()
+		dst = e.before(dst, &e.frame)
 	}
-	e.forgetInTime()
-	dst = append(dst, e.open...)
 	for i := range b.Rows {
 		if i > 0 {
 			dst = append(dst, e.between...)
 		}
 		dst = e.appendRow(dst, b, i)
 	}
-	return append(dst, e.end...)
+	return e.after(dst, &e.frame, b)
 }
 
 // memory is for how long texts are remembered, which may depend on what changes seldom.

@@ -58,3 +58,30 @@ type frame struct {
 	end     string // after the last
 	none    string // for a batch without events
 }
+
+// array is where an encoder is in an array that comes in parts.
+type array struct {
+	begun bool // rows of it were written
+}
+
+// before appends what comes before the rows of b, of which there are some.
+func (a *array) before(dst []byte, f *frame) []byte {
+	if a.begun {
+		return append(dst, f.between...)
+	}
+	a.begun = true
+	return append(dst, f.open...)
+}
+
+// after appends what comes after the rows of b: the array's end, if b is its last part.
+func (a *array) after(dst []byte, f *frame, b *event.Batch) []byte {
+	if b.Continues {
+		return dst
+	}
+	end := f.end
+	if !a.begun {
+		end = f.none
+	}
+	a.begun = false
+	return append(dst, end...)
+}

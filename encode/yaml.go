@@ -19,6 +19,7 @@ var yamlWords = nonFinite{".nan", ".inf", "-.inf", true}
 // yamlEncoder writes yaml in block style.
 type yamlEncoder struct {
 	frame
+	array
 	steps []step
 	tail  string
 }
@@ -68,17 +69,16 @@ func (e *yamlEncoder) Head(dst []byte) []byte { return dst }
 
 // Append implements Encoder.
 func (e *yamlEncoder) Append(dst []byte, b *event.Batch) []byte {
-	if len(b.Rows) == 0 {
-		return append(dst, e.none...)
+	if len(b.Rows) > 0 {
+		dst = e.before(dst, &e.frame)
 	}
-	dst = append(dst, e.open...)
 	for i := range b.Rows {
 		for k := range e.steps {
 			dst = e.steps[k].appendYAML(dst, b, i)
 		}
 		dst = append(dst, e.tail...)
 	}
-	return dst
+	return e.after(dst, &e.frame, b)
 }
 
 func (s *step) appendYAML(dst []byte, b *event.Batch, row int) []byte {

@@ -16,6 +16,9 @@ type Batch struct {
 	Lost []Loss
 	// More says that the source has more rows at hand: it won't wait before its next batch.
 	More bool
+	// Continues says that this is not the end of the array: the source hands out a large array in parts, and the next batch
+	// of the schema is the next part. It is never set for single events.
+	Continues bool
 
 	// columns are those that stages filled, each as long as Rows; empty if its stage has nothing to say
 	// about these rows. Column is the way to them.
@@ -33,7 +36,22 @@ func (b *Batch) Reset(s *Schema) {
 		b.columns[i] = b.columns[i][:0]
 	}
 	b.Lost = b.Lost[:0]
-	b.More = false
+	b.More, b.Continues = false, false
+}
+
+// Part makes b the rows of other from one index up to another, as a part of what other is. Both share rows and columns: b is only
+// read, and no longer than other is valid.
+func (b *Batch) Part(other *Batch, from, to int) {
+	b.Schema, b.Rows, b.Lost = other.Schema, other.Rows[from:to:to], nil
+	b.More = other.More || to < len(other.Rows)
+	b.Continues = !other.Schema.Single && (other.Continues || to < len(other.Rows))
+	b.columns = b.columns[:0]
+	for _, col := range other.columns {
+		if len(col) > 0 {
+			col = col[from:to:to]
+		}
+		b.columns = append(b.columns, col)
+	}
 }
 
 // Copy makes b say the same as other: the rows themselves are shared and stay valid as long as those of
@@ -46,7 +64,7 @@ func (b *Batch) Copy(other *Batch) {
 		b.columns[i] = append(b.columns[i], col...)
 	}
 	b.Lost = append(b.Lost, other.Lost...)
-	b.More = other.More
+	b.More, b.Continues = other.More, other.Continues
 }
 
 func (b *Batch) growColumns(n int) {

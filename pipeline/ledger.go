@@ -96,6 +96,12 @@ func (a *Account) Losses() []event.Loss {
 	return losses
 }
 
+// Deliver books events that were delivered. Runner does that for its sinks; it is for accounts of other ways out.
+func (a *Account) Deliver(n uint64) { a.delivered.Add(n) }
+
+// Lose books events that were lost; see Deliver.
+func (a *Account) Lose(losses ...event.Loss) { a.lose(losses...) }
+
 func (a *Account) deliver(n int) { a.delivered.Add(uint64(n)) }
 func (a *Account) filter(n int)  { a.filtered.Add(uint64(n)) }
 

@@ -73,6 +73,26 @@ type Sink interface {
 	Write(b *event.Batch) error
 }
 
+// Late is a sink whose output takes the text or the bytes of rows after Write has returned. It books all rows that it is given,
+// those that it drops included; the runner books none of them.
+type Late interface {
+	Sink
+	// Book says where the rows of s are booked. It is called once for each schema, before the first Write.
+	Book(s *event.Schema, books Books)
+}
+
+// Books is where a Late sink books rows of one schema. Both methods may be called by any goroutine.
+type Books interface {
+	// Delivered books rows that the output has taken.
+	Delivered(rows int)
+	// Lost books rows that it will not take.
+	Lost(rows int, cause event.Cause)
+}
+
+// ErrGivenUp is wrapped by the error of a sink whose output has taken nothing for too long after the run was told to end.
+// What it had not delivered is lost as event.OutputSlow, and the run has not failed.
+var ErrGivenUp = errors.New("the output takes nothing")
+
 // ErrDropped is returned by a sink that has taken nothing of a batch because its output is slower
 // than the events come. They are lost, and the run goes on.
 var ErrDropped = errors.New("the output is too slow")

@@ -123,7 +123,8 @@ func (r *Runner) bind() ([]*way, error) {
 func (r *Runner) bindSource(src Source, stages []Stage) (*way, error) {
 	w := &way{source: src, onLoss: r.OnLoss}
 	for _, sink := range r.Sinks {
-		w.ends = append(w.ends, &end{sink: sink.Sink})
+		_, late := sink.Sink.(Late)
+		w.ends = append(w.ends, &end{sink: sink.Sink, late: late})
 	}
 	for _, s := range src.Schemas() {
 		sw, err := r.bindSchema(s, stages)
@@ -151,7 +152,11 @@ func (r *Runner) bindSchema(s *event.Schema, stages []Stage) (*schemaWay, error)
 		}
 	}
 	for _, sink := range r.Sinks {
-		sw.accounts = append(sw.accounts, r.Ledger.Account(s.ID(), sink.Name))
+		account := r.Ledger.Account(s.ID(), sink.Name)
+		sw.accounts = append(sw.accounts, account)
+		if late, ok := sink.Sink.(Late); ok {
+			late.Book(s, books{account, s, r.OnLoss})
+		}
 	}
 	return sw, nil
 }

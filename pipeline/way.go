@@ -30,7 +30,29 @@ type schemaWay struct {
 // end is a sink as one source sees it.
 type end struct {
 	sink   Sink
-	failed bool // it must not be called again
+	late   bool        // it books its rows itself
+	failed bool        // it must not be called again
+	cause  event.Cause // why what comes then is lost
+}
+
+// books are those of a sink that is Late.
+type books struct {
+	account *Account
+	schema  *event.Schema
+	onLoss  func(s *event.Schema, losses []event.Loss)
+}
+
+func (b books) Delivered(rows int) { b.account.deliver(rows) }
+
+func (b books) Lost(rows int, cause event.Cause) {
+	if rows == 0 {
+		return
+	}
+	loss := lossBy(cause, rows)
+	b.account.lose(loss...)
+	if b.onLoss != nil && cause == event.OutputSlow {
+		b.onLoss(b.schema, loss)
+	}
 }
 
 func (w *way) of(s *event.Schema) *schemaWay {
@@ -67,27 +89,41 @@ func (w *way) pass(b *event.Batch, putOff bool) error {
 
 // write hands the batch to a sink. Rows are booked when the sink has nothing left to do for them.
 func (w *way) write(i int, sw *schemaWay, b *event.Batch) error {
-	if w.ends[i].failed {
-		sw.accounts[i].lose(failure(len(b.Rows))...)
+	e := w.ends[i]
+	if e.failed {
+		sw.accounts[i].lose(lossBy(e.cause, len(b.Rows))...)
 		return nil
 	}
-	switch err := w.ends[i].sink.Write(b); {
+	err := e.sink.Write(b)
+	switch {
 	case errors.Is(err, ErrDropped):
-		loss := []event.Loss{{CPU: event.NoCPU, Cause: event.OutputSlow, Count: uint64(len(b.Rows))}}
+		loss := lossBy(event.OutputSlow, len(b.Rows))
 		sw.accounts[i].lose(loss...)
 		w.tell(sw.schema, loss)
 	case err != nil:
-		w.ends[i].failed = true
-		sw.taken[i] += len(b.Rows)
-		w.settle(i, func(a *Account, rows int) { a.lose(failure(rows)...) })
-		return err
-	default:
+		return w.end(i, sw, len(b.Rows), err)
+	case !e.late:
 		sw.taken[i] += len(b.Rows)
 	}
 	if !b.More {
 		w.settle(i, (*Account).deliver)
 	}
 	return nil
+}
+
+// end books what a sink has not delivered that takes no more, of its last batch that many rows, and returns its error if
+// that is one of the run.
+func (w *way) end(i int, sw *schemaWay, rows int, err error) error {
+	e := w.ends[i]
+	e.failed, e.cause = true, event.OutputFailed
+	if errors.Is(err, ErrGivenUp) {
+		e.cause, err = event.OutputSlow, nil
+	}
+	if !e.late {
+		sw.taken[i] += rows
+	}
+	w.settle(i, func(a *Account, rows int) { a.lose(lossBy(e.cause, rows)...) })
+	return err
 }
 
 // settle books what a sink has taken of all schemas.
@@ -110,7 +146,7 @@ func (w *way) lose(sw *schemaWay, losses []event.Loss) {
 }
 
 func (w *way) tell(s *event.Schema, losses []event.Loss) {
-	if w.onLoss != nil {
+	if w.onLoss != nil && len(losses) > 0 {
 		w.onLoss(s, losses)
 	}
 }
@@ -136,14 +172,14 @@ func (sw *schemaWay) runStages(b *event.Batch) error {
 // fail books rows that got through to no sink.
 func (sw *schemaWay) fail(rows int) {
 	for _, a := range sw.accounts {
-		a.lose(failure(rows)...)
+		a.lose(lossBy(event.OutputFailed, rows)...)
 	}
 }
 
-// failure is the loss of rows by an error.
-func failure(rows int) []event.Loss {
+// lossBy is the loss of rows by a cause that no CPU has to do with.
+func lossBy(cause event.Cause, rows int) []event.Loss {
 	if rows == 0 {
 		return nil
 	}
-	return []event.Loss{{CPU: event.NoCPU, Cause: event.OutputFailed, Count: uint64(rows)}}
+	return []event.Loss{{CPU: event.NoCPU, Cause: cause, Count: uint64(rows)}}
 }

@@ -37,13 +37,21 @@ type Options struct {
 	Text *Text
 	// Record writes the raw events to a file, before any is filtered. Nil: no recording.
 	Record *Recording
-	// Sinks get the events as well, each with an account of its own. Their names must differ, and "text" is taken.
+	// DrainTimeout is how long, once the run is told to end, an output may take nothing before it is given up; what it has not
+	// taken by then is lost. 0: DefaultDrainTimeout; less: it is given up as soon as it would have to be waited for.
+	DrainTimeout time.Duration
+	// Sinks get the events as well, each with an account of its own. Their names must differ, "text" and "record" are taken.
 	Sinks []pipeline.NamedSink
 	// OnLoss, if set, is told of lost events while the run goes on, at most once a second.
 	OnLoss func(Loss)
 	// Logger takes what is worth a warning or helps in the search for a mistake. Nil: slog.Default().
 	Logger *slog.Logger
 }
+
+// DefaultDrainTimeout is how long an output may take nothing at the end of a run.
+const DefaultDrainTimeout = time.Second
+
+func (o *Options) drainTimeout() time.Duration { return cmp.Or(o.DrainTimeout, DefaultDrainTimeout) }
 
 // Gadget is one gadget of a run.
 type Gadget struct {
@@ -87,7 +95,7 @@ type Text struct {
 
 // Recording is a file that a run writes its raw events to, for Replay.
 type Recording struct {
-	// Path is the file. A pipe waits for its reader.
+	// Path is the file. A pipe waits for its reader. It must not be the file that the text is written to.
 	Path string
 	// Gadget and Version are noted in the recording: the gadget as the user named it, and the version of the program.
 	Gadget, Version string

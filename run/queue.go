@@ -4,15 +4,13 @@
 package run
 
 import (
-	"fmt"
-	"io"
-	"os"
+	"bytes"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
@@ -25,12 +23,12 @@ const (
 
 // queue writes to an output whose reader may be slow, from a goroutine of its own. When the reader
 // rests for long it refuses what comes, so that events are taken out of the kernel's buffer and
-// counted one by one.
+// counted one by one; or, if it blocks, it waits.
 type queue struct {
-	w        io.Writer
-	pipe     pipe
+	out      waitingOutput
 	limit    int
 	patience time.Duration
+	block    bool
 	// failed is called when the output takes no more: no event may ever come to notice it.
 	failed func()
 
@@ -40,60 +38,87 @@ type queue struct {
 
 	mu      sync.Mutex // guards what follows
 	pending []byte
-	writing bool // drain does, what was pending before
-	stalled bool // the reader has had its time
+	marks   []mark // of pending, in its order
+	writing bool   // drain does, what was pending before
+	stalled bool   // the reader has had its time
 	err     error
 }
 
-// directLimit is how long a text may be that is written at once if the output is a pipe with room. Texts
+// waitingOutput is an outlet.Outlet.
+type waitingOutput interface {
+	Write(text []byte) (int, error)
+	TryWrite(text []byte) (int, error)
+}
+
+// mark says which rows a text is of.
+type mark struct {
+	end   int // of the text, among all that is pending
+	rows  int
+	lines bool // each row is a line, and there are no others
+	books pipeline.Books
+}
+
+// directLimit is how long a text may be that is written at once if the output has room. Texts
 // are short if events are few, or are not to wait: then handing them to another goroutine takes longer than
 // to write them, by far if there is but one CPU. Longer ones come from storms.
 const directLimit = 8 << 10
 
-func newQueue(w io.Writer, failed func()) *queue {
+func newQueue(out waitingOutput, block bool, failed func()) *queue {
 	q := &queue{
-		w: w, pipe: pipeOf(w), limit: queueLimit, patience: queuePatience, failed: failed,
+		out: out, limit: queueLimit, patience: queuePatience, block: block, failed: failed,
 		more: make(chan struct{}, 1), progress: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	go q.drain()
 	return q
 }
 
-// isSlow reports whether w is something that may make a writer wait for long: a pipe, a socket, a
-// terminal. A file is none.
-func isSlow(w io.Writer) bool {
-	f, mode := fileOf(w)
-	return f != nil && (mode&(os.ModeNamedPipe|os.ModeSocket) != 0 || isTerminal(f))
-}
-
-// Write takes all of the text, or nothing and returns pipeline.ErrDropped.
-func (q *queue) Write(text []byte) (int, error) {
-	waits, err := q.put(text)
+// put takes all of the text and books its rows in time, or nothing. Then it returns pipeline.ErrDropped, or why the output
+// takes no more.
+func (q *queue) put(text []byte, m mark) error {
+	waits, err := q.take(text, m)
 	if waits {
 		// With one processor the other goroutine would not run before the next batch is done.
 		runtime.Gosched()
 	}
-	if err != nil {
-		return 0, err
-	}
-	return len(text), nil
+	return err
 }
 
-// put writes the text or makes it pending, and reports whether some of it waits for drain.
-func (q *queue) put(text []byte) (waits bool, err error) {
+// take writes the text or makes it pending, and reports whether some of it waits for drain.
+func (q *queue) take(text []byte, m mark) (waits bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err := q.makeRoom(len(text)); err != nil {
 		return false, err
 	}
 	if len(q.pending) == 0 && !q.writing && len(text) <= directLimit {
-		if text, err = q.writeAtOnce(text); err != nil || len(text) == 0 {
-			return false, err
+		n, err := q.out.TryWrite(text)
+		if q.fail(err); q.err != nil {
+			return false, q.err
 		}
+		if n == len(text) {
+			m.delivered(m.rows)
+			return false, nil
+		}
+		if m.lines {
+			gone := bytes.Count(text[:n], newline)
+			m.delivered(gone)
+			m.rows -= gone
+		}
+		text = text[n:]
 	}
 	q.pending = append(q.pending, text...)
+	m.end = len(q.pending)
+	q.marks = append(q.marks, m)
 	notify(q.more)
 	return true, nil
+}
+
+var newline = []byte{'\n'}
+
+func (m *mark) delivered(rows int) {
+	if rows > 0 {
+		m.books.Delivered(rows)
+	}
 }
 
 // makeRoom waits until there is room for n more bytes, if the reader has not had its time.
@@ -110,28 +135,19 @@ func (q *queue) makeRoom(n int) error {
 	return q.err
 }
 
-// writeAtOnce writes as much as the pipe takes without waiting, and returns the rest.
-func (q *queue) writeAtOnce(text []byte) ([]byte, error) {
-	for len(text) > 0 && q.pipe.hasRoom() {
-		n, err := q.w.Write(text[:min(len(text), pipeBuf)])
-		text = text[n:]
-		if err != nil {
-			q.fail(err)
-			return nil, q.err
-		}
-	}
-	return text, nil
-}
-
 // fail notes the first error of writing.
 func (q *queue) fail(err error) {
 	if q.err == nil && err != nil {
-		q.err = fmt.Errorf("write the output: %w", err)
+		q.err = writeError(err)
 		q.failed()
 	}
 }
 
 func (q *queue) waitForProgress() bool {
+	if q.block {
+		<-q.progress // which comes when the output fails or is given up, too
+		return true
+	}
 	timer := time.NewTimer(q.patience)
 	defer timer.Stop()
 	select {
@@ -146,29 +162,66 @@ func (q *queue) waitForProgress() bool {
 func (q *queue) drain() {
 	defer close(q.ended)
 	var text []byte
+	var marks []mark
 	for range q.more {
 		for {
 			q.mu.Lock()
 			text, q.pending = q.pending, text[:0]
+			marks, q.marks = q.marks, marks[:0]
 			q.writing = len(text) > 0
+			err := q.err
 			q.mu.Unlock()
 			if len(text) == 0 {
 				break
 			}
-			_, err := q.w.Write(text)
+			n := 0
+			if err == nil {
+				n, err = q.out.Write(text)
+			}
 			q.mu.Lock()
 			q.writing, q.stalled = false, false
 			q.fail(err)
+			err = q.err
 			q.mu.Unlock()
+			settle(text, marks, n, err)
+			if errors.Is(err, outlet.ErrGivenUp) {
+				text = nil // it may be written yet
+			}
 			notify(q.progress)
 		}
 	}
 }
 
-// close writes what is still pending, however long that takes.
+// settle books the rows of a text of which the output took n bytes. Where each row is a line, whole lines count as delivered,
+// otherwise whole batches.
+func settle(text []byte, marks []mark, n int, err error) {
+	start := 0
+	for i := range marks {
+		m := &marks[i]
+		delivered := 0
+		switch {
+		case m.rows == 0:
+		case m.end <= n:
+			delivered = m.rows
+		case m.lines && start < n:
+			delivered = bytes.Count(text[start:n], newline)
+		}
+		m.delivered(delivered)
+		if lost := m.rows - delivered; lost > 0 {
+			m.books.Lost(lost, causeOf(err))
+		}
+		start = m.end
+	}
+	clear(marks)
+}
+
+// close writes what is still pending, as long as the output lets it.
 func (q *queue) close() error {
 	close(q.more)
 	<-q.ended
+	if errors.Is(q.err, pipeline.ErrGivenUp) {
+		return nil // what was lost by that is booked
+	}
 	return q.err
 }
 
@@ -178,37 +231,4 @@ func notify(c chan<- struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// pipe is an output of which can be known whether it has room; the zero value is none.
-type pipe struct {
-	fd int32
-	ok bool
-}
-
-// pipeBuf is what a pipe takes at once for which poll(2) says that it can be written to (PIPE_BUF).
-const pipeBuf = 4096
-
-// pipeOf returns the pipe that w is, if it is one. It is used as long as w is open.
-func pipeOf(w io.Writer) (p pipe) {
-	f, mode := fileOf(w)
-	if mode&os.ModeNamedPipe == 0 {
-		return p
-	}
-	conn, err := f.SyscallConn()
-	if err != nil {
-		return p
-	}
-	err = conn.Control(func(fd uintptr) { p.fd = int32(fd) })
-	p.ok = err == nil
-	return p
-}
-
-// hasRoom reports whether pipeBuf bytes can be written without waiting, or nobody will ever read them.
-func (p pipe) hasRoom() bool {
-	if !p.ok {
-		return false
-	}
-	n, err := unix.Poll([]unix.PollFd{{Fd: p.fd, Events: unix.POLLOUT}}, 0)
-	return err == nil && n > 0
 }

@@ -10,19 +10,67 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// testQueue is a queue with small limits.
-func testQueue(w io.Writer) *queue { return testQueueFailing(w, func() {}) }
+// plainOutput is an output that cannot be asked whether it has room.
+type plainOutput struct{ io.Writer }
 
-func testQueueFailing(w io.Writer, failed func()) *queue {
-	q := newQueue(w, failed)
+func (plainOutput) TryWrite([]byte) (int, error) { return 0, nil }
+
+// tally is where a test books rows.
+type tally struct {
+	mu        sync.Mutex
+	delivered int
+	lost      map[event.Cause]int
+}
+
+func (b *tally) Delivered(rows int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.delivered += rows
+}
+
+func (b *tally) Lost(rows int, cause event.Cause) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lost == nil {
+		b.lost = make(map[event.Cause]int)
+	}
+	b.lost[cause] += rows
+}
+
+// testQueue is a queue with small limits.
+func testQueue(w io.Writer) *queue { return testQueueFailing(plainOutput{w}, func() {}) }
+
+func testQueueFailing(out waitingOutput, failed func()) *queue {
+	q := newQueue(out, false, failed)
 	q.limit, q.patience = 64, 20*time.Millisecond
 	return q
+}
+
+// pipeOutlet returns a pipe's end to read from, and an outlet to its other end, which is closed with the test.
+func pipeOutlet(t *testing.T, timeout time.Duration) (*os.File, *outlet.Outlet) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := outlet.New(w, timeout)
+	t.Cleanup(func() {
+		r.Close()
+		out.Close()
+		w.Close()
+	})
+	return r, out
 }
 
 func TestQueuePassesAllOn(t *testing.T) {
@@ -38,8 +86,8 @@ func TestQueuePassesAllOn(t *testing.T) {
 	for i := range 1000 {
 		text := strings.Repeat(string(rune('a'+i%26)), i%100) + "\n"
 		want.WriteString(text)
-		if n, err := q.Write([]byte(text)); n != len(text) || err != nil {
-			t.Fatal(n, err)
+		if err := q.put([]byte(text), mark{}); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if err := q.close(); err != nil {
@@ -60,7 +108,7 @@ func TestQueueGivesUpOnRestingReader(t *testing.T) {
 	taken, dropped := 0, 0
 	start := time.Now()
 	for range 100 {
-		switch _, err := q.Write(line); {
+		switch err := q.put(line, mark{}); {
 		case errors.Is(err, pipeline.ErrDropped):
 			dropped++
 		case err != nil:
@@ -81,7 +129,7 @@ func TestQueueGivesUpOnRestingReader(t *testing.T) {
 		lines <- bytes.Count(data, []byte("\n"))
 	}()
 	for { // the reader goes on, so room comes
-		if _, err := q.Write(line); err == nil {
+		if err := q.put(line, mark{}); err == nil {
 			taken++
 			break
 		}
@@ -98,42 +146,38 @@ func TestQueueGivesUpOnRestingReader(t *testing.T) {
 
 func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
 	t.Parallel()
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer w.Close()
+	r, out := pipeOutlet(t, time.Second)
 	r.Close()
 	failed := make(chan struct{})
-	q := testQueueFailing(w, func() { close(failed) })
-	if _, err := q.Write(make([]byte, directLimit+1)); err != nil {
+	q := testQueueFailing(out, func() { close(failed) })
+	books := &tally{}
+	if err := q.put(make([]byte, directLimit+1), mark{rows: 7, books: books}); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-failed: // without another write, which may never come
 	case <-time.After(10 * time.Second):
-		t.Fatal("nobody noticed")
+		t.Fatal("it was not noticed")
 	}
-	if _, err := q.Write([]byte("x")); !IsReaderGone(err) {
+	if err := q.put([]byte("x"), mark{}); !IsReaderGone(err) {
 		t.Errorf("the next write: got %v", err)
 	}
 	if err := q.close(); !IsReaderGone(err) {
 		t.Errorf("got %v", err)
 	}
+	if books.delivered != 0 || books.lost[event.OutputFailed] != 7 {
+		t.Errorf("booked %+v, want that all 7 rows are lost", books)
+	}
 }
 
-// What a pipe has room for is there when Write returns, and costs no allocation.
+// What a pipe has room for is there when put returns, and costs no allocation.
 func TestQueueWritesToPipesAtOnce(t *testing.T) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	defer w.Close()
-	q := newQueue(w, func() {})
+	r, out := pipeOutlet(t, time.Second)
+	q := newQueue(out, false, func() {})
+	books := &tally{}
 	line, got := []byte("an event\n"), make([]byte, 100)
 	if n := testing.AllocsPerRun(10, func() {
-		if _, err := q.Write(line); err != nil {
+		if err := q.put(line, mark{rows: 1, lines: true, books: books}); err != nil {
 			t.Fatal(err)
 		}
 		if len(q.pending) > 0 || q.writing {
@@ -145,8 +189,11 @@ func TestQueueWritesToPipesAtOnce(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+	if books.delivered != 11 || books.lost != nil {
+		t.Errorf("booked %+v, want 11 rows delivered", books)
+	}
 	r.Close()
-	if _, err := q.Write(line); !IsReaderGone(err) {
+	if err := q.put(line, mark{}); !IsReaderGone(err) {
 		t.Errorf("the reader has gone: got %v", err)
 	}
 	if err := q.close(); !IsReaderGone(err) {
@@ -172,22 +219,65 @@ func TestQueueKeepsTheOrder(t *testing.T) {
 		}
 		got <- all
 	}()
-	q := newQueue(w, func() {})
-	q.patience = time.Minute // nothing is to be dropped, on a busy machine neither
+	out, books := outlet.New(w, time.Second), &tally{}
+	q := newQueue(out, true, func() {}) // nothing is to be dropped
 	var want bytes.Buffer
 	for i := range 500 {
 		text := strings.Repeat(fmt.Sprintf("%04d\n", i), 1+i*37%2500) // up to 12,500 bytes
 		want.WriteString(text)
-		if _, err := q.Write([]byte(text)); err != nil {
+		if err := q.put([]byte(text), mark{rows: len(text) / 5, lines: true, books: books}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := q.close(); err != nil {
+	if err := errors.Join(q.close(), out.Close(), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
 	if data := <-got; !bytes.Equal(data, want.Bytes()) {
 		t.Errorf("%d bytes came through, not those %d that were written", len(data), want.Len())
+	}
+	if n := want.Len() / 5; books.delivered != n || books.lost != nil {
+		t.Errorf("booked %+v, want %d rows delivered", books, n)
+	}
+}
+
+// A pipe that no one reads is given up in time after the run was told to end. What the kernel took counts as delivered, to the
+// line; where events are no lines, to the batch.
+func TestQueueIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ block, lines bool }{{false, false}, {false, true}, {true, false}, {true, true}} {
+		r, out := pipeOutlet(t, 100*time.Millisecond)
+		q := newQueue(out, c.block, func() {})
+		q.patience = 10 * time.Millisecond
+		books := &tally{}
+		start := time.Now()
+		time.AfterFunc(50*time.Millisecond, out.Hurry)
+		text := []byte(strings.Repeat("line\n", 10_000))
+		const puts = 40 // twice what the queue holds
+		for range puts {
+			if err := q.put(text, mark{rows: 10_000, lines: c.lines, books: books}); err != nil {
+				books.Lost(10_000, causeOf(err))
+			}
+		}
+		if err := q.close(); err != nil {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if took := time.Since(start); took < 150*time.Millisecond || took > 2*time.Second {
+			t.Errorf("%+v: it took %v, want 150 ms", c, took)
+		}
+		if err := out.Close(); err != nil {
+			t.Error(err)
+		}
+		inPipe, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := inPipe / len("line\n")
+		if !c.lines {
+			want -= want % 10_000
+		}
+		if lost := books.lost[event.OutputSlow]; books.delivered != want || want == 0 || books.delivered+lost != puts*10_000 || len(books.lost) != 1 {
+			t.Errorf("%+v: booked %d delivered, lost %v; the pipe has %d bytes", c, books.delivered, books.lost, inPipe)
+		}
 	}
 }
 

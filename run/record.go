@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -28,9 +30,21 @@ type recording struct {
 	// created: the file was not there before.
 	created bool
 	header  wire.Header
-	w       *wire.Writer // nil until begin
-	done    chan struct{}
+	out     *outlet.Outlet
+	done    chan struct{} // closed by end
+
+	mu     sync.Mutex   // guards what follows
+	w      *wire.Writer // nil until begin
+	ledger pipeline.Ledger
+	// waiting are the rows of each account that the writer has and the file has not.
+	waiting map[*pipeline.Account]uint64
+	// left: the file took nothing for too long, and gets no more.
+	left  bool
+	ended bool
 }
+
+// RecordName is the name of the accounts of a recording, which there are if it was given up.
+const RecordName = "record"
 
 // ErrRecord is wrapped by all errors about the recording.
 var ErrRecord = errors.New("record")
@@ -67,7 +81,27 @@ func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recordi
 		return nil, recordError(err)
 	}
 	created := errors.Is(statErr, fs.ErrNotExist)
-	return &recording{file: file, created: created, header: header, done: make(chan struct{})}, nil
+	return &recording{
+		file: file, created: created, header: header, done: make(chan struct{}),
+		out: outlet.New(file, p.options.drainTimeout()), waiting: make(map[*pipeline.Account]uint64),
+	}, nil
+}
+
+// checkApart returns an error if text would go to the file of the recording. Devices such as /dev/null take both.
+func (r *recording) checkApart(text *textSink) error {
+	if text == nil || text.isSilent() {
+		return nil
+	}
+	out, _ := fileOf(text.w)
+	if out == nil {
+		return nil
+	}
+	a, errA := r.file.Stat()
+	b, errB := out.Stat()
+	if errA != nil || errB != nil || a.Mode()&os.ModeCharDevice != 0 || !os.SameFile(a, b) {
+		return nil
+	}
+	return recordError(fmt.Errorf("%s is where the output goes; name another file, or have no output (-o none)", r.file.Name()))
 }
 
 // openWaiting opens a file for writing. A pipe waits for somebody to read it, as long as ctx lets it.
@@ -93,11 +127,13 @@ func (r *recording) begin(h *host.Host) error {
 		return recordError(err)
 	}
 	r.header.Start, r.header.Machine.BootOffset = time.Now(), h.BootOffset()
-	w, err := wire.NewWriter(r.file, r.header)
+	w, err := wire.NewWriter(recordFile{r}, r.header)
 	if err != nil {
 		return recordError(err)
 	}
+	r.mu.Lock()
 	r.w = w
+	r.mu.Unlock()
 	go r.flushAtIntervals()
 	return nil
 }
@@ -120,7 +156,11 @@ func (r *recording) flushAtIntervals() {
 		case <-r.done:
 			return
 		case <-tick.C:
-			_ = r.w.Flush()
+			r.mu.Lock()
+			if !r.ended {
+				_ = r.took(r.w.Flush())
+			}
+			r.mu.Unlock()
 		}
 	}
 }
@@ -150,19 +190,80 @@ func (r *recording) Extend(*event.Schema) error { return nil }
 // Reads names the fields that stages fill: their values are recorded, so that a replay elsewhere shows them, too.
 func (r *recording) Reads(s *event.Schema) (event.FieldSet, error) { return wire.Reads(s), nil }
 
-func (r *recording) Bind(*event.Schema, event.FieldSet) (pipeline.Func, error) {
-	return func(b *event.Batch) error { return recordError(r.w.Write(b)) }, nil
+// Bind implements pipeline.Stage. A recording that was given up lets all pass.
+func (r *recording) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) {
+	account := r.ledger.Account(s.ID(), RecordName)
+	return func(b *event.Batch) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		account.Lose(b.Lost...)
+		r.waiting[account] += uint64(len(b.Rows))
+		if r.left {
+			r.bookWaiting()
+			return nil
+		}
+		return r.took(r.w.Write(b))
+	}, nil
 }
 
-// Close ends the recording. One that has not begun leaves things as they were.
-func (r *recording) Close() error {
+// recordFile is the file of a recording. What it took whole is delivered.
+type recordFile struct{ r *recording }
+
+// Write implements io.Writer. It is called with r.mu held, but for the header.
+func (f recordFile) Write(p []byte) (int, error) {
+	n, err := f.r.out.Write(p)
+	if err == nil {
+		f.r.bookWaiting()
+	}
+	return n, err
+}
+
+// took takes note of what a call of the writer returned.
+func (r *recording) took(err error) error {
+	if errors.Is(err, outlet.ErrGivenUp) {
+		r.left = true
+		r.bookWaiting()
+		return nil
+	}
+	return recordError(err)
+}
+
+// bookWaiting books the rows that wait: as delivered, or as lost in a recording that was given up.
+func (r *recording) bookWaiting() {
+	for account, rows := range r.waiting {
+		switch {
+		case rows == 0:
+			continue
+		case r.left:
+			account.Lose(event.Loss{CPU: event.NoCPU, Cause: event.OutputSlow, Count: rows})
+		default:
+			account.Deliver(rows)
+		}
+		r.waiting[account] = 0
+	}
+}
+
+// end writes what comes last, once. A recording that has not begun leaves things as they were.
+func (r *recording) end() error {
 	close(r.done)
-	var errs []error
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
 	switch {
 	case r.w != nil:
-		errs = append(errs, r.w.Close())
+		return r.took(r.w.Close())
 	case r.created:
-		errs = append(errs, os.Remove(r.file.Name()))
+		return recordError(os.Remove(r.file.Name()))
 	}
-	return recordError(errors.Join(append(errs, r.file.Close())...))
+	return nil
+}
+
+// Close releases the file, after it has ended the recording if need be.
+func (r *recording) Close() error {
+	var err error
+	if !r.ended {
+		r.out.Hurry()
+		err = r.end()
+	}
+	return errors.Join(err, recordError(errors.Join(r.out.Close(), r.file.Close())))
 }

@@ -24,6 +24,11 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	if o.Events.Sort != "" {
 		recording.KeepValues() // sorting holds events back
 	}
+	for _, s := range recording.Schemas() {
+		if n := textOf(s); n > maxText {
+			return nil, fmt.Errorf("data source %q: an event may have %d bytes of text, and %d is the most that gizmo writes", s.ID(), n, maxText)
+		}
+	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}
 	machine := &recording.Header().Machine
 	err = r.assemble(specs, &semtype.Env{
@@ -35,6 +40,10 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	}
 	return r, nil
 }
+
+// maxText bounds the text of an event, as textOf estimates it: a small recording can say of many fields that each shows the
+// whole of a large record.
+const maxText = 24 << 20
 
 // recordedSpecs returns the annotations that the recording was made with.
 func recordedSpecs(h *wire.Header) (specs, error) {

@@ -8,10 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/host"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -67,9 +69,13 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			return err
 		}
 	}
-	return r.assemble(p.specs, &semtype.Env{
+	err := r.assemble(p.specs, &semtype.Env{
 		Arch: r.host.Arch(), BootOffset: r.host.BootOffset, Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
 	})
+	if err == nil && r.record != nil {
+		err = r.record.checkApart(r.assembly.text)
+	}
+	return err
 }
 
 // inGadget says which of several gadgets an error is about.
@@ -97,18 +103,15 @@ func (r *Run) assemble(specs specs, env *semtype.Env) error {
 }
 
 // Run attaches the gadgets and moves their events until ctx is done or the sources end. What is in the buffers then
-// still comes. The ledger is complete when it returns.
-func (r *Run) Run(ctx context.Context) (err error) {
-	if text := r.assembly.text; text != nil && !r.options.Text.Block && isSlow(text.w) {
-		var stop context.CancelFunc
-		ctx, stop = context.WithCancel(ctx)
-		defer stop()
-		q := newQueue(text.w, stop)
-		text.w = q
-		defer func() { err = cmp.Or(err, q.close()) }()
-	}
+// still comes, as long as the outputs take it (see Options.DrainTimeout). The ledger is complete when it returns.
+func (r *Run) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancel(ctx)
+	defer fail()
 	losses := newLossTeller(r.options.OnLoss)
 	defer losses.stop()
+	out := r.openText(fail)
+	defer out.release()
+	defer context.AfterFunc(ctx, r.hurry)()
 	runner := pipeline.Runner{
 		Sources: r.sources,
 		Stages:  r.assembly.list.stages,
@@ -118,7 +121,85 @@ func (r *Run) Run(ctx context.Context) (err error) {
 		Start:   r.begin,
 		Stop:    r.detach,
 	}
-	return runner.Run(ctx)
+	err := runner.Run(ctx)
+	// Both outputs may have to be given up: the time for that runs for both at once.
+	recorded := make(chan error, 1)
+	go func() { recorded <- r.endRecording() }()
+	err = cmp.Or(err, out.finish())
+	return errors.Join(err, <-recorded)
+}
+
+// hurry has outputs that take nothing be given up in time.
+func (r *Run) hurry() {
+	if text := r.assembly.text; text != nil && text.out != nil {
+		text.out.Hurry()
+	}
+	if r.record != nil {
+		r.record.out.Hurry()
+	}
+}
+
+// textOutput is what the text goes through while the run goes on.
+type textOutput struct {
+	out *outlet.Outlet // nil: the text goes to what is no file
+	q   *queue         // nil: the output is never slow
+}
+
+// openText prepares the text output; failed is called when it takes no more.
+func (r *Run) openText(failed func()) (o textOutput) {
+	text := r.assembly.text
+	if text == nil {
+		return o
+	}
+	f, _ := fileOf(text.w)
+	if f == nil {
+		return o
+	}
+	o.out = outlet.New(f, r.options.drainTimeout())
+	text.out = o.out
+	if !isSlow(f) {
+		text.w = o.out
+		return o
+	}
+	o.q = newQueue(o.out, r.options.Text.Block, failed)
+	text.q = o.q
+	for i := range r.assembly.sinks {
+		if r.assembly.sinks[i].Sink == pipeline.Sink(text) {
+			r.assembly.sinks[i].Sink = lateText{text}
+		}
+	}
+	return o
+}
+
+// finish writes what still waits.
+func (o *textOutput) finish() error {
+	if o.q == nil {
+		return nil
+	}
+	return o.q.close()
+}
+
+func (o *textOutput) release() {
+	if o.out != nil {
+		_ = o.out.Close()
+	}
+}
+
+// endRecording ends the recording and books what it lacks, which has an account only if there is such.
+func (r *Run) endRecording() error {
+	if r.record == nil {
+		return nil
+	}
+	err := r.record.end()
+	for _, a := range r.record.ledger.Accounts() {
+		losses := a.Losses()
+		if slices.ContainsFunc(losses, func(l event.Loss) bool { return l.Cause == event.OutputSlow }) {
+			account := r.ledger.Account(a.Source(), RecordName)
+			account.Deliver(a.Totals().Delivered)
+			account.Lose(losses...)
+		}
+	}
+	return err
 }
 
 // begin attaches the gadgets and writes what comes before the first event. Only when all are attached an older recording is
@@ -151,6 +232,7 @@ func (r *Run) clockSet(offset int64) {
 }
 
 func (r *Run) detach() {
+	r.hurry()
 	for _, g := range r.gadgets {
 		_ = g.Detach() // Close tells
 	}

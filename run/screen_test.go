@@ -70,7 +70,7 @@ func show(t *testing.T, w io.Writer, mode string, single bool, settings *annotat
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := textSink{w: w, formats: map[event.SourceID]textFormat{s.ID(): {Format: format, settings: *settings}}}
+	o := textSink{w: w, width: terminalWidth(w), formats: map[event.SourceID]textFormat{s.ID(): {Format: format, settings: *settings}}}
 	if _, err := o.Bind(s); err != nil {
 		t.Fatal(err)
 	}

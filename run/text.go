@@ -20,6 +20,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
@@ -29,11 +30,15 @@ const defaultMode = "columns"
 // textSink writes events as text.
 type textSink struct {
 	formats map[event.SourceID]textFormat
+	width   int // of the terminal; 0: the output is none
 
 	mu       sync.Mutex
 	w        io.Writer
+	q        *queue         // takes the text in place of w; nil: the output is never slow
+	out      *outlet.Outlet // what is below both; nil: w is no file
 	encoders []boundEncoder
 	buf      []byte
+	part     event.Batch // what of a batch is being written
 	// gathers: text waits for more if there is more, to be written in large pieces, as suits a file.
 	gathers bool
 	written int
@@ -50,7 +55,7 @@ type textFormat struct {
 
 // newTextSink decides how the events of each data source are written.
 func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) {
-	o := &textSink{w: t.W, gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat)}
+	o := &textSink{w: t.W, width: terminalWidth(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat)}
 	modes, modesErr := perSource(t.Modes, ",", all)
 	fields, fieldsErr := perSource(t.Fields, ";", all)
 	errs := []error{about("output", modesErr), about("fields", fieldsErr)}
@@ -81,6 +86,16 @@ func formatOf(id event.SourceID, mode string, chosen bool, settings *annotation.
 	return encode.Lookup(mode)
 }
 
+// isSilent reports whether nothing is ever written.
+func (o *textSink) isSilent() bool {
+	for _, f := range o.formats {
+		if !f.NoFields {
+			return false
+		}
+	}
+	return true
+}
+
 // pieceSize is what a file gets at least at once, and of what the end is a multiple: the kernel works on
 // pages, and on several at once if they begin at such places.
 const pieceSize = 256 << 10
@@ -92,6 +107,36 @@ type boundEncoder struct {
 	head []byte
 	// clear: each array takes the place of the one before on the screen.
 	clear bool
+	// lines: each event is a line.
+	lines bool
+	// rowText is about how long the text of a row gets, without that of trailing data.
+	rowText int
+	// inArray: a part of an array was written, and not its end.
+	inArray bool
+	// books is where rows are booked that a queue has taken.
+	books pipeline.Books
+}
+
+// textOf estimates how much text a row becomes: names, and values in which a byte takes three.
+func textOf(s *event.Schema) int {
+	const aroundValue = 16
+	n := 0
+	for i := range s.Fields {
+		n += len(s.Fields[i].Name) + aroundValue + 3*int(s.Fields[i].Size)
+	}
+	return n
+}
+
+// rowsAtOnce bounds how many rows are encoded before a look at how long the text has become.
+const rowsAtOnce = 64
+
+// some returns how many rows of b from one on are encoded together, so that the text stays about a piece long.
+func (e *boundEncoder) some(b *event.Batch, from int) (to int) {
+	text := 0
+	for to = from; to < len(b.Rows) && to < from+rowsAtOnce && text < pieceSize; to++ {
+		text += e.rowText + 3*max(len(b.Rows[to])-int(e.schema.Size), 0)
+	}
+	return to
 }
 
 // clearScreen empties a terminal, from the upper left corner on. What has scrolled out of it stays.
@@ -107,13 +152,12 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 			return event.FieldSet{}, about("fields", err)
 		}
 	}
-	width := terminalWidth(o.w)
-	enc, err := f.Bind(s, encode.Options{Fields: fields, Width: width})
+	enc, err := f.Bind(s, encode.Options{Fields: fields, Width: o.width})
 	if err != nil {
 		return event.FieldSet{}, fmt.Errorf("data source %q: %w", s.ID(), err)
 	}
-	e := boundEncoder{schema: s, Encoder: enc, head: enc.Head(nil)}
-	if f.settings.ClearScreen && !s.Single && width > 0 && len(e.head) > 0 { // a table for people
+	e := boundEncoder{schema: s, Encoder: enc, head: enc.Head(nil), lines: f.Lines && s.Single, rowText: textOf(s)}
+	if f.settings.ClearScreen && !s.Single && o.width > 0 && len(e.head) > 0 { // a table for people
 		e.clear = true
 		e.head = append([]byte(clearScreen), e.head...)
 	}
@@ -137,38 +181,102 @@ func (o *textSink) begin() error {
 	return nil
 }
 
-// Write implements pipeline.Sink.
+// Write implements pipeline.Sink. A batch of which the text is long is written in pieces.
 func (o *textSink) Write(b *event.Batch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for i := range o.encoders {
-		e := &o.encoders[i]
-		if e.schema != b.Schema {
+	e := o.encoderOf(b.Schema)
+	if e == nil {
+		return o.writeOut(b.More)
+	}
+	rows := 0 // in o.buf and not booked yet, if there is a queue
+	for from := 0; ; {
+		to := e.some(b, from)
+		o.part.Part(b, from, to)
+		o.encode(e, &o.part)
+		rows += to - from
+		from = to
+		if from == len(b.Rows) {
+			break
+		}
+		if len(o.buf) < pieceSize {
 			continue
 		}
-		if !b.Schema.Single {
-			o.buf = append(o.buf, e.head...)
+		if err := o.hand(e, rows, true); err != nil {
+			o.lose(e, len(b.Rows)-from, err)
+			return err
 		}
-		o.buf = e.Append(o.buf, b)
-		break
+		rows = 0
 	}
+	return o.hand(e, rows, b.More)
+}
+
+func (o *textSink) encoderOf(s *event.Schema) *boundEncoder {
+	for i := range o.encoders {
+		if o.encoders[i].schema == s {
+			return &o.encoders[i]
+		}
+	}
+	return nil
+}
+
+// encode appends the text of a part of a batch, which may be a part of an array.
+func (o *textSink) encode(e *boundEncoder, b *event.Batch) {
+	if !b.Schema.Single && !e.inArray {
+		o.buf = append(o.buf, e.head...)
+	}
+	o.buf = e.Append(o.buf, b)
+	e.inArray = b.Continues
+}
+
+// hand gives the text to the queue, which books its rows, or writes it.
+func (o *textSink) hand(e *boundEncoder, rows int, more bool) error {
+	if o.q == nil {
+		return o.writeOut(more)
+	}
+	err := o.q.put(o.buf, mark{rows: rows, lines: e.lines, books: e.books})
+	o.buf = o.buf[:0]
+	if err != nil {
+		o.lose(e, rows, err)
+	}
+	if errors.Is(err, pipeline.ErrDropped) {
+		return nil
+	}
+	return err
+}
+
+// lose books rows that the queue did not take.
+func (o *textSink) lose(e *boundEncoder, rows int, err error) {
+	if o.q != nil {
+		e.books.Lost(rows, causeOf(err))
+	}
+}
+
+// causeOf returns the cause of losses by an error of writing.
+func causeOf(err error) event.Cause {
+	if errors.Is(err, pipeline.ErrDropped) || errors.Is(err, pipeline.ErrGivenUp) {
+		return event.OutputSlow
+	}
+	return event.OutputFailed
+}
+
+// writeOut writes what has been gathered; if there is more to come, no more than a file likes.
+func (o *textSink) writeOut(more bool) error {
 	n := len(o.buf)
-	if b.More && o.gathers {
+	if more && o.gathers {
 		if n < pieceSize {
 			return nil
 		}
 		n -= (o.written + n) % pieceSize
 	}
-	return o.writeOut(n)
-}
-
-// writeOut writes the first n bytes of what has been gathered.
-func (o *textSink) writeOut(n int) error {
 	if n == 0 || o.err != nil {
 		return o.err
 	}
 	err := o.write(o.buf[:n])
-	o.buf = o.buf[:copy(o.buf, o.buf[n:])]
+	if errors.Is(err, pipeline.ErrGivenUp) {
+		o.buf = nil // it may be written yet
+	}
+	o.buf = o.buf[:copy(o.buf, o.buf[min(n, len(o.buf)):])]
 	if !errors.Is(err, pipeline.ErrDropped) {
 		o.err = err
 	}
@@ -177,16 +285,33 @@ func (o *textSink) writeOut(n int) error {
 
 func (o *textSink) write(text []byte) error {
 	o.written += len(text)
+	if o.q != nil {
+		return o.q.put(text, mark{})
+	}
 	if _, err := o.w.Write(text); err != nil {
-		return fmt.Errorf("write the output: %w", err)
+		return writeError(err)
 	}
 	return nil
 }
 
+// writeError says what could not be done.
+func writeError(err error) error {
+	if errors.Is(err, outlet.ErrGivenUp) {
+		return fmt.Errorf("write the output: %w: %w", pipeline.ErrGivenUp, err)
+	}
+	return fmt.Errorf("write the output: %w", err)
+}
+
+// lateText is text for a pipe, a socket or a terminal: its rows count as delivered once the kernel has their text.
+type lateText struct{ *textSink }
+
+// Book implements pipeline.Late.
+func (l lateText) Book(s *event.Schema, books pipeline.Books) { l.encoderOf(s).books = books }
+
 // IsReaderGone reports whether a run ended because whoever read its text wanted no more of it, as head does after
-// some lines. A recording whose reader has gone is a failure.
+// some lines, or because the terminal has gone. A recording whose reader has gone is a failure.
 func IsReaderGone(err error) bool {
-	return errors.Is(err, syscall.EPIPE) && !errors.Is(err, ErrRecord)
+	return (errors.Is(err, syscall.EPIPE) || errors.Is(err, outlet.ErrReaderGone)) && !errors.Is(err, ErrRecord)
 }
 
 // terminalWidth returns the number of cells in a line of the terminal w, or 0 if it is none.
@@ -200,6 +325,13 @@ func terminalWidth(w io.Writer) int {
 		return 0
 	}
 	return width
+}
+
+// isSlow reports whether w is something that may make a writer wait for long: a pipe, a socket, a
+// terminal. A file is none.
+func isSlow(w io.Writer) bool {
+	f, mode := fileOf(w)
+	return f != nil && (mode&(os.ModeNamedPipe|os.ModeSocket) != 0 || isTerminal(f))
 }
 
 // isFile reports whether w is a file that the kernel keeps in pages.

@@ -12,8 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// decodeBatch fills b from the payload of a batch's frame. The rows lie in the payload, except for
-// those that need their zeros back.
+// decodeBatch fills b with the first part of what the payload of a batch's frame holds.
 func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
 	c := cursor{rest: payload}
 	number := c.uvarint()
@@ -25,22 +24,25 @@ func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
 	if err := decodeLosses(&c, b); err != nil {
 		return err
 	}
-	stored, padding, err := r.decodeLens(&c, source.size)
+	lens := c
+	n, stored, err := checkLens(&c, source.size)
 	if err != nil {
 		return err
 	}
 	if len(source.columns) == 0 && stored < len(c.rest) {
 		return rowsDiffer(stored, len(c.rest))
 	}
-	r.fillRows(c.rest[:stored], padding, source.size, b)
+	all := rest{source: source, lens: lens, data: c.rest[:stored], rows: n}
+	all.lens.uvarint() // the number of rows
 	if len(source.columns) > 0 {
 		c.rest = c.rest[stored:]
-		if err := r.decodeColumns(&c, source, b); err != nil {
+		if err := r.decodeColumns(&c, source, n); err != nil {
 			return err
 		}
 	}
-	source.total.add(len(b.Rows), b.Lost)
-	r.current = b.Schema
+	source.total.add(n, b.Lost)
+	r.current, r.rest = b.Schema, all
+	r.nextPart(b)
 	return nil
 }
 
@@ -62,26 +64,21 @@ func decodeLosses(c *cursor, b *event.Batch) error {
 	return nil
 }
 
-// decodeLens fills r.lens with the stored lengths of the rows, whose bytes then come next in c. It returns how
-// many these are, and how many bytes the rows have that need padding to size.
-func (r *Reader) decodeLens(c *cursor, size int) (stored, padded int, err error) {
+// checkLens reads the stored lengths of the rows, whose bytes then come next in c. It returns how many rows there are, and
+// how many bytes are stored of them.
+func checkLens(c *cursor, size int) (rows, stored int, err error) {
 	n := c.uvarint()
 	if n > maxBatchRows || n > uint64(len(c.rest)) {
 		return 0, 0, fmt.Errorf("it has %d rows, which is too many", n)
 	}
-	r.lens = slices.Grow(r.lens[:0], int(n))[:n]
 	full := 0
-	for i := range r.lens {
+	for range n {
 		l := c.uvarint()
 		if l > maxRow {
 			return 0, 0, fmt.Errorf("a row of %d bytes, and %d is the most", l, maxRow)
 		}
-		r.lens[i] = int(l)
 		stored += int(l)
 		full += max(int(l), size)
-		if int(l) < size {
-			padded += size
-		}
 		if full > maxBatchData {
 			return 0, 0, fmt.Errorf("its rows have more than %d bytes, which is the most", maxBatchData)
 		}
@@ -89,28 +86,67 @@ func (r *Reader) decodeLens(c *cursor, size int) (stored, padded int, err error)
 	if c.bad || stored > len(c.rest) {
 		return 0, 0, rowsDiffer(stored, len(c.rest))
 	}
-	return stored, padded, nil
+	return int(n), stored, nil
 }
 
 func rowsDiffer(stored, there int) error {
 	return fmt.Errorf("its rows take %d bytes, and it has %d", stored, there)
 }
 
-// fillRows cuts data into the rows of b. padded is how many bytes those rows take that are stored
-// short.
-func (r *Reader) fillRows(data []byte, padded, size int, b *event.Batch) {
+// rest is what of a batch Next has not returned yet.
+type rest struct {
+	source *readSource
+	lens   cursor // the stored lengths of the rows
+	data   []byte // their stored bytes
+	rows   int
+	taken  int // rows that Next has returned
+}
+
+// What a part of a batch has at most: a small file can stand for many and large rows, most of which are zeros.
+const (
+	partRows = 4096
+	partSize = 1 << 20 // bytes, or one row
+)
+
+// nextPart adds the next rows of the batch to b. They lie in the payload, except for those that need their zeros back.
+func (r *Reader) nextPart(b *event.Batch) {
+	n, padded := r.rest.measure()
 	r.padded = slices.Grow(r.padded[:0], padded)
-	b.Rows = slices.Grow(b.Rows, len(r.lens))
-	pad := r.padded[:padded]
-	for _, n := range r.lens {
-		row := data[:n:n]
-		data = data[n:]
-		if n < size {
+	b.Rows = slices.Grow(b.Rows, n)
+	pad, size := r.padded[:padded], r.rest.source.size
+	for range n {
+		l := int(r.rest.lens.uvarint())
+		row := r.rest.data[:l:l]
+		r.rest.data = r.rest.data[l:]
+		if l < size {
 			clear(pad[copy(pad[:size], row):size])
 			row, pad = pad[:size:size], pad[size:]
 		}
 		b.Rows = append(b.Rows, row)
 	}
+	for i := range r.rest.source.columns {
+		r.rest.source.columns[i].fill(b, r.rest.taken)
+	}
+	r.rest.rows -= n
+	r.rest.taken += n
+	b.More = r.rest.rows > 0
+	b.Continues = b.More && !b.Schema.Single
+}
+
+// measure returns how many rows the next part has, and how many bytes those of them take that are stored short.
+func (r *rest) measure() (rows, padded int) {
+	lens := r.lens
+	for full := 0; rows < min(r.rows, partRows); rows++ {
+		l := int(lens.uvarint())
+		full += max(l, r.source.size)
+		if full > partSize && rows > 0 {
+			break
+		}
+		if l < r.source.size {
+			padded += r.source.size
+		}
+	}
+	return rows, padded
 }
 
 var errShort = errors.New("it is shorter than what it should hold")

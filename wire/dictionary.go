@@ -31,6 +31,8 @@ type readColumn struct {
 	generation uint64
 	base       event.Handle
 	n          uint32 // handles of this generation
+	// handles are those of the rows of the present batch; empty if it has none of this column.
+	handles []event.Handle
 }
 
 // enter begins a generation.

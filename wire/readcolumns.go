@@ -55,26 +55,36 @@ func (f *addedField) field() event.Field {
 	return event.Field{Name: f.Name, Kind: f.Kind, Types: f.Types, Parent: f.Parent, Enum: f.Enum}
 }
 
-// decodeColumns fills the columns of b, whose rows are there, from the end of a batch's payload.
-func (r *Reader) decodeColumns(c *cursor, source *readSource, b *event.Batch) error {
+// decodeColumns reads the handles of a batch of so many rows from the end of its payload.
+func (r *Reader) decodeColumns(c *cursor, source *readSource, rows int) error {
 	set := c.uvarint()
 	if bits.Len64(set) > len(source.columns) {
 		return fmt.Errorf("it has handles of column %d, and there are %d", bits.Len64(set)-1, len(source.columns))
 	}
-	if n := bits.OnesCount64(set) * len(b.Rows); n > maxHandles {
+	if n := bits.OnesCount64(set) * rows; n > maxHandles {
 		return tooMany(n, "handles", maxHandles)
 	}
 	for i := range source.columns {
+		col := &source.columns[i]
+		col.handles = col.handles[:0]
 		if set&(1<<i) == 0 {
 			continue
 		}
-		col := &source.columns[i]
 		col.enter(r.values.generation)
-		if err := col.decode(c, col.column.Fill(b)); err != nil {
+		col.handles = slices.Grow(col.handles, rows)[:rows]
+		clear(col.handles)
+		if err := col.decode(c, col.handles); err != nil {
 			return fmt.Errorf("column %d: %w", i, err)
 		}
 	}
 	return c.finish()
+}
+
+// fill gives the rows of b, which are those of the batch from the given index on, their handles.
+func (col *readColumn) fill(b *event.Batch, from int) {
+	if len(col.handles) > 0 {
+		copy(col.column.Fill(b), col.handles[from:])
+	}
 }
 
 // decode reads the runs of equal handles that a batch has of a column, and fills handles, which are 0.

@@ -30,8 +30,8 @@ type Reader struct {
 	facts      facts
 	bootOffset atomic.Int64  // read while Next runs, by those who write the times of earlier batches
 	current    *event.Schema // of the batch before
-	lens       []int         // the stored lengths of the present batch's rows
-	padded     []byte        // the rows of the present batch that were stored without their zeros
+	rest       rest          // of the present batch
+	padded     []byte        // the rows of the present part that were stored without their zeros
 	err        error         // why nothing more can be read
 }
 
@@ -117,7 +117,8 @@ func (r *Reader) KeepValues() { r.values.keepAll = true }
 // Schemas returns the schemas of the recording's data sources, in the header's order.
 func (r *Reader) Schemas() []*event.Schema { return r.schemas }
 
-// Next fills b with the next batch, as it was recorded. At the end of a whole recording it returns
+// Next fills b with the next batch, as it was recorded; of one with many or large rows with the next part, so that the memory
+// that it takes is bounded. At the end of a whole recording it returns
 // io.EOF; an error that wraps ErrTruncated, ErrCorrupt or ErrNewer when it comes to where the
 // recording cannot be read further.
 //
@@ -126,6 +127,10 @@ func (r *Reader) Schemas() []*event.Schema { return r.schemas }
 // stream, and Next returns io.EOF.
 func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
 	b.Reset(r.current)
+	if r.rest.rows > 0 && r.err == nil {
+		r.nextPart(b)
+		return nil
+	}
 	for r.err == nil {
 		if ctx.Err() != nil && !r.frameArrived() {
 			return io.EOF
@@ -149,7 +154,7 @@ func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
 func (r *Reader) Close() error {
 	r.err = errClosed
 	r.in.buf, r.in.pos, r.in.end = nil, 0, 0
-	r.lens, r.padded = nil, nil
+	r.rest, r.padded = rest{}, nil
 	return nil
 }
 

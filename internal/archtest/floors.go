@@ -52,6 +52,8 @@ func Gizmo() *Rules {
 			"internal/plain":      0,
 			"internal/safefile":   0,
 			"internal/memory":     0,
+			"internal/outlet":     0,
+			"internal/stdstreams": 0,
 
 			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},

@@ -13,12 +13,15 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/stdstreams"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -41,31 +44,30 @@ type app struct {
 	Streams
 	verbose bool
 	logger  *slog.Logger
+	began   time.Time
+	work    atomic.Pointer[atWork]
+	// hurry has messages given up for which there is no room.
+	hurry func()
+	// talks: standard output and standard error are terminals.
+	talks bool
 }
 
 // Main runs the program with the given arguments and returns its exit code.
 func Main(args []string, streams Streams) int {
-	a := &app{Streams: streams}
+	a := &app{Streams: streams, began: time.Now(), talks: isTerminal(streams.Out) && isTerminal(streams.Err)}
+	a.Err, a.hurry = newMessages(streams.Err)
+	if a.Out == io.Writer(os.Stdout) && stdstreams.OutputClosed() {
+		return a.report(errClosed)
+	}
 	// A closed pipe is an error to handle, not a signal to die of: `| head` ends a run in good order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
+	ctx, stop := a.listen()
 	defer stop()
-	// After the first Ctrl-C the default applies again, so that the second ends the program at once.
-	context.AfterFunc(ctx, stop)
+	defer context.AfterFunc(ctx, a.hurry)()
 
 	root := a.rootCommand()
 	root.SetArgs(args)
 	return a.report(root.ExecuteContext(ctx))
-}
-
-// endSignals are those that end a command in good order. The end of the terminal is among them, unless the
-// caller had it ignored, as nohup does.
-func endSignals() []os.Signal {
-	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
-		signals = append(signals, syscall.SIGHUP)
-	}
-	return signals
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -116,8 +118,12 @@ func (a *app) report(err error) int {
 	case errors.As(err, &compile):
 		fmt.Fprint(a.Err, compile.Output)
 	}
+	told := make(map[string]bool)
 	for _, e := range parts(err) {
-		fmt.Fprintf(a.Err, "gizmo: %s\n", inFlags(e))
+		if message := inFlags(e); !told[message] {
+			told[message] = true
+			fmt.Fprintf(a.Err, "gizmo: %s\n", message)
+		}
 	}
 	if errors.As(err, &verifier) {
 		a.printVerifierLog(verifier)

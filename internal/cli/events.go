@@ -22,6 +22,7 @@ type eventFlags struct {
 	sortBy         string
 	sortWindow     time.Duration
 	maxEntries     int
+	drainTimeout   time.Duration
 }
 
 // wholeRecording is the window in which a replay sorts: as long as it takes. How fast a recording
@@ -41,6 +42,7 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")
 	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long single events are held to be sorted")
+	fs.DurationVar(&f.drainTimeout, "drain-timeout", run.DefaultDrainTimeout, "how long, at the end of the run, a pipe or a terminal may take nothing before it is given up; what it lacks is counted as lost")
 	fs.IntVar(&f.maxEntries, "max-entries", 0, "rows of an array to show at most; 0: all")
 }
 
@@ -60,7 +62,12 @@ func (a *app) options(f *eventFlags) run.Options {
 	if window == 0 {
 		window = -1 // which is said to be too short; 0 would be the default
 	}
+	drain := f.drainTimeout
+	if drain == 0 {
+		drain = -1 // not at all; 0 would be the default
+	}
 	return run.Options{
+		DrainTimeout: drain,
 		Events: run.Events{
 			Filters: given(f.filters), Expressions: given(f.exprs),
 			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,

@@ -25,14 +25,18 @@ func printLedger(w io.Writer, ledger *pipeline.Ledger, all bool) {
 		if t.Lost == 0 && !all {
 			continue
 		}
+		name := a.Source().String()
+		if a.Sink() == run.RecordName {
+			name = "recording of " + name
+		}
 		fmt.Fprintf(w, "gizmo: %s: %d events produced, %d delivered, %d filtered, %d lost\n",
-			a.Source(), t.Produced(), t.Delivered, t.Filtered, t.Lost)
+			name, t.Produced(), t.Delivered, t.Filtered, t.Lost)
 		for _, l := range a.Losses() {
 			if l.CPU == event.NoCPU {
-				fmt.Fprintf(w, "gizmo: %s:   %d lost: %s\n", a.Source(), l.Count, l.Cause)
+				fmt.Fprintf(w, "gizmo: %s:   %d lost: %s\n", name, l.Count, l.Cause)
 				continue
 			}
-			fmt.Fprintf(w, "gizmo: %s:   %d lost on CPU %d: %s\n", a.Source(), l.Count, l.CPU, l.Cause)
+			fmt.Fprintf(w, "gizmo: %s:   %d lost on CPU %d: %s\n", name, l.Count, l.CPU, l.Cause)
 		}
 	}
 }

@@ -34,16 +34,15 @@ func (a *app) replayCommand() *cobra.Command {
 }
 
 func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOnLoss bool) (err error) {
-	in := a.In
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		in = file
+	in, closeInput, err := a.openInput(ctx, path)
+	if err != nil {
+		return err
 	}
+	defer closeInput()
 	recording, err := wire.NewReader(in)
+	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
+		return nil // it had not begun to come
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -55,6 +54,7 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	a.work.Store(&atWork{"replay " + path, r})
 	if err := a.finish(r, r.Run(ctx), failOnLoss); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

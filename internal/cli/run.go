@@ -188,6 +188,9 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 	if err := f.buffers.check(); err != nil {
 		return err
 	}
+	if f.record == "-" {
+		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
+	}
 	plan, err := run.NewPlan(a.runOptions(name, img, params, f))
 	if err != nil {
 		return err
@@ -197,7 +200,8 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	return a.runLoaded(ctx, r, f)
+	a.work.Store(&atWork{"run " + name, r})
+	return a.runLoaded(ctx, r, img, f)
 }
 
 // runOptions returns what all flags say.
@@ -230,7 +234,7 @@ func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 
 // runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
 // counted.
-func (a *app) runLoaded(ctx context.Context, r *run.Run, f *runFlags) error {
+func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags) error {
 	if f.buffers.stats {
 		counting, err := gadget.CountRuns()
 		if err != nil {
@@ -242,7 +246,9 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, f *runFlags) error {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
 		defer cancel()
+		defer context.AfterFunc(ctx, a.hurry)()
 	}
+	defer a.sayWhatIsWaitedFor(r, img, &f.events)()
 	err := a.finish(r, withFlags(r.Run(ctx)), f.failOnLoss)
 	if run.IsReaderGone(err) {
 		return err

@@ -5,6 +5,7 @@ package sort
 
 import (
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/memory"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
@@ -14,6 +15,7 @@ func NewArrays(o Options) (pipeline.Stage, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	o.MaxHeld = o.maxHeld(memory.Available())
 	return &arrays{o}, nil
 }
 
@@ -36,43 +38,61 @@ func (a *arrays) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) 
 		return nil, nil
 	}
 	if len(wanted) == 0 {
-		return func(b *event.Batch) error { return keepFirst(b, a.o.MaxEntries) }, nil
+		return firstOf(a.o.MaxEntries), nil
 	}
 	ks, err := bindKeys(s, wanted)
 	if err != nil {
 		return nil, err
 	}
-	sorter := arraySorter{keys: ks}
+	sorter := arraySorter{keys: ks, limit: a.o.MaxHeld}
+	first := firstOf(a.o.MaxEntries)
 	return func(b *event.Batch) error {
-		sorter.sort(b)
-		return keepFirst(b, a.o.MaxEntries)
+		if err := sorter.sort(b); err != nil {
+			return err
+		}
+		return first(b)
 	}, nil
 }
 
-// keepFirst removes all rows but the first n; 0 keeps all.
-func keepFirst(b *event.Batch, n int) error {
-	if n == 0 || len(b.Rows) <= n {
+// firstOf returns what removes all rows of an array but the first n; 0 keeps all.
+func firstOf(n int) pipeline.Func {
+	kept := 0 // of the array's parts so far
+	return func(b *event.Batch) error {
+		if n > 0 && kept+len(b.Rows) > n {
+			b.Truncate(n - kept)
+		}
+		kept += len(b.Rows)
+		if !b.Continues {
+			kept = 0
+		}
 		return nil
 	}
-	b.Truncate(n)
-	return nil
 }
 
 // arraySorter sorts the arrays of one data source, one at a time.
 type arraySorter struct {
 	keys  *keys
+	limit int // of what the keys take up, in bytes
 	table table
 	rows  [][]byte
 	order []uint32
 }
 
-func (s *arraySorter) sort(b *event.Batch) {
+func (s *arraySorter) sort(b *event.Batch) error {
 	if len(b.Rows) < 2 {
-		return
+		return nil
+	}
+	const beside = 2*24 + 4 // twice what refers to it, and its place
+	fixed := len(b.Rows) * (rowBytes(s.keys) + beside)
+	if fixed > s.limit {
+		return tooLarge(b.Schema, s.limit)
 	}
 	s.table.reset()
 	for row := range b.Rows {
 		s.keys.add(&s.table, b, row)
+		if fixed+len(s.table.texts) > s.limit {
+			return tooLarge(b.Schema, s.limit)
+		}
 	}
 	s.keys.sort(&s.table)
 	s.rows, s.order = append(s.rows[:0], b.Rows...), s.order[:0]
@@ -82,4 +102,5 @@ func (s *arraySorter) sort(b *event.Batch) {
 	}
 	clear(s.rows) // they are not ours to keep
 	b.PermuteColumns(s.order)
+	return nil
 }

@@ -29,7 +29,8 @@ type Options struct {
 	// Window is how long a single event is held. 0: [DefaultWindow].
 	Window time.Duration
 	// MaxHeld is the number of bytes that the held events of a data source may take up, with what is
-	// known of them. Beyond it events are let out before their time. 0: [DefaultMaxHeld].
+	// known of them. Beyond it events are let out before their time; an array that needs more is refused. 0: a 16th of the
+	// memory that this process may use, but from [MinMaxHeld] to [DefaultMaxHeld].
 	MaxHeld int
 }
 
@@ -40,7 +41,19 @@ const (
 	MinWindow = time.Millisecond
 	// DefaultMaxHeld is the number of bytes that held events may take up.
 	DefaultMaxHeld = 64 << 20
+	// MinMaxHeld is what they may take up where there is little memory.
+	MinMaxHeld = 1 << 20
+	// memoryShare is the part of the memory that they take: one of so many.
+	memoryShare = 16
 )
+
+// maxHeld returns MaxHeld, or what stands for 0.
+func (o *Options) maxHeld(available uint64) int {
+	if o.MaxHeld > 0 {
+		return o.MaxHeld
+	}
+	return int(min(max(available/memoryShare, MinMaxHeld), DefaultMaxHeld))
+}
 
 func (o *Options) check() error {
 	switch {

@@ -567,7 +567,7 @@ func TestWrapOnlyWhatIsSorted(t *testing.T) {
 	t.Parallel()
 	streams, err := sort.NewStreams(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}}})
 	check(t, err)
-	for _, s := range []*event.Schema{pairSchema("other", true), pairSchema("ds", false)} {
+	for _, s := range []*event.Schema{pairSchema("other", true), pairSchema("other", false)} {
 		src := &live{schemas: []*event.Schema{s}}
 		if streams.Wrap(src) != pipeline.Source(src) {
 			t.Errorf("%s, single %v, was wrapped", s.Name, s.Single)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/memory"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -30,9 +31,7 @@ func NewStreams(o Options) (*Streams, error) {
 	if o.Window == 0 {
 		o.Window = DefaultWindow
 	}
-	if o.MaxHeld == 0 {
-		o.MaxHeld = DefaultMaxHeld
-	}
+	o.MaxHeld = o.maxHeld(memory.Available())
 	return &Streams{o: o, known: make(map[*event.Schema]int), bound: make(map[*event.Schema]*keys)}, nil
 }
 
@@ -80,7 +79,7 @@ func (s *Streams) tooLate(schema *event.Schema, name string) error {
 // Close implements pipeline.Stage.
 func (s *Streams) Close() error { return nil }
 
-// Wrap returns a source whose single events come in order. If no data source of src is to be sorted,
+// Wrap returns a source whose single events come in order, and whose arrays come whole if they are to be sorted. If no data source of src is to be sorted,
 // that is src itself.
 //
 // The wrapper calls src.Next on a separate goroutine, also while the stages handle the batch before. If a stage calls a
@@ -88,11 +87,22 @@ func (s *Streams) Close() error { return nil }
 // Close waits for it and closes src.
 func (s *Streams) Wrap(src pipeline.Source) pipeline.Source {
 	for _, schema := range src.Schemas() {
+		if s.sortsArray(schema) {
+			src = &whole{Source: src, streams: s, parts: make(map[*event.Schema]*parted)}
+			break
+		}
+	}
+	for _, schema := range src.Schemas() {
 		if s.sorts(schema) {
 			return &source{streams: s, inner: src, reader: newReader(src)}
 		}
 	}
 	return src
+}
+
+// sortsArray reports whether the arrays of a data source are to be sorted.
+func (s *Streams) sortsArray(schema *event.Schema) bool {
+	return schema != nil && !schema.Single && len(s.o.Keys[schema.ID()]) > 0
 }
 
 func (s *Streams) sorts(schema *event.Schema) bool {

@@ -66,7 +66,7 @@ func buildGizmo(dir string) error {
 	}
 	errGadgets = goCommand("run", "./build/gadgets", "-o", "catalog/objects", "gadgets")
 	return goCommand("build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -X github.com/gizmo-ebpf/gizmo/internal/cli.version="+buildVersion,
+		"-ldflags", "-s -w -E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin -X github.com/gizmo-ebpf/gizmo/internal/cli.version="+buildVersion,
 		"-o", gizmoPath, "./cmd/gizmo")
 }
 

@@ -66,11 +66,13 @@ func gadgetNames() ([]string, error) {
 // buildGizmo does what "make build" does.
 func buildGizmo(ctx context.Context, programs string) error {
 	objects := goCommand(ctx, "run", "./build/gadgets", "-o", "catalog/objects", "gadgets")
-	return errors.Join(objects, buildMain(ctx, "./cmd/gizmo", filepath.Join(programs, "gizmo")))
+	const begin = "-E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin"
+	return errors.Join(objects, buildMain(ctx, "./cmd/gizmo", filepath.Join(programs, "gizmo"), begin))
 }
 
-func buildMain(ctx context.Context, pkg, to string) error {
-	return goCommand(ctx, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", to, pkg)
+func buildMain(ctx context.Context, pkg, to string, linkerFlags ...string) error {
+	flags := strings.Join(append([]string{"-ldflags=-s -w"}, linkerFlags...), " ")
+	return goCommand(ctx, "build", "-trimpath", "-buildvcs=false", flags, "-o", to, pkg)
 }
 
 func goCommand(ctx context.Context, args ...string) error {

@@ -30,7 +30,7 @@ const MaxBufferSize = 1 << 30
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each
 // CPU, but at most a 64th of the memory that this process may use, and from 1 to 256 MiB. The sizes
 // that gadgets declare were made for other readers; see docs/RATIONALE.md.
-func DefaultBufferSize() int { return defaultBufferSize(onlineCPUs(), usableMemory()) }
+func DefaultBufferSize() int { return defaultBufferSize(onlineCPUs(), memory.Available()) }
 
 func onlineCPUs() int {
 	online, err := cpus.Online()
@@ -50,9 +50,9 @@ func defaultBufferSize(cpus int, memory uint64) int {
 func (b *Buffers) size() (int, error) {
 	buffers := len(b.Names)
 	if b.Size == 0 {
-		return defaultBufferSize(onlineCPUs(), usableMemory()/uint64(max(buffers, 1))), nil
+		return defaultBufferSize(onlineCPUs(), memory.Available()/uint64(max(buffers, 1))), nil
 	}
-	return b.Size, checkBufferSize(b.Size, buffers, usableMemory())
+	return b.Size, checkBufferSize(b.Size, buffers, memory.Available())
 }
 
 // checkBufferSize refuses a size for which the machine, or the limit of this process's control group,
@@ -72,13 +72,6 @@ func checkBufferSize(size, buffers int, memory uint64) error {
 
 // roundDown returns the greatest power of two up to n.
 func roundDown(n uint64) int { return 1 << (bits.Len64(n) - 1) }
-
-// usableMemory is how many bytes this process may use: what the machine has, or what its control group
-// allows it. What cannot be found out is no limit: the kernel will tell.
-func usableMemory() uint64 {
-	most, _ := memory.Usable()
-	return min(most, 1<<62)
-}
 
 // PerfBufferSize is the size in bytes of each CPU's perf buffer where the caller chose none.
 const PerfBufferSize = 1 << 20

@@ -1,0 +1,99 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
+	"github.com/gizmo-ebpf/gizmo/run"
+)
+
+// messages is standard error. Once the program is told to end, messages for which there is no room for long are left out.
+type messages struct {
+	mu   sync.Mutex
+	out  *outlet.Outlet
+	left bool // the reader has had its time
+}
+
+// newMessages returns what messages are written to, and what is called when the program is told to end.
+func newMessages(w io.Writer) (io.Writer, func()) {
+	f, ok := w.(*os.File)
+	if !ok {
+		return w, func() {}
+	}
+	m := &messages{out: outlet.New(f, run.DefaultDrainTimeout)}
+	return m, m.out.Hurry
+}
+
+// Write implements io.Writer.
+func (m *messages) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.left {
+		return m.out.TryWrite(p)
+	}
+	n, err := m.out.Write(p)
+	m.left = errors.Is(err, outlet.ErrGivenUp)
+	return n, err
+}
+
+// errClosed is what is wrong with a program that was started without a standard output, as in "gizmo run trace_open >&-".
+var errClosed = errors.New("standard output is closed; for no output use -o none")
+
+// isTerminal reports whether a stream is a terminal.
+func isTerminal(s any) bool {
+	f, ok := s.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// openInput opens a recording, or standard input if the path is "-". The end of ctx ends the waiting for a pipe's writer, and for
+// what it writes.
+func (a *app) openInput(ctx context.Context, path string) (io.Reader, func(), error) {
+	flags := os.O_RDONLY
+	if path == "-" {
+		f, ok := a.In.(*os.File)
+		if !ok || !waits(f) {
+			return a.In, func() {}, nil
+		}
+		path, flags = fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDONLY|unix.O_NONBLOCK
+	}
+	type opened struct {
+		f   *os.File
+		err error
+	}
+	c := make(chan opened, 1)
+	go func() { // which ends with the program, if no writer ever comes
+		f, err := os.OpenFile(path, flags, 0)
+		c <- opened{f, err}
+	}()
+	select {
+	case o := <-c:
+		if o.err != nil {
+			return nil, nil, o.err
+		}
+		stop := context.AfterFunc(ctx, func() {
+			if waits(o.f) {
+				o.f.Close()
+			}
+		})
+		return o.f, func() { stop(); o.f.Close() }, nil
+	case <-ctx.Done():
+		return nil, nil, fmt.Errorf("open %s: interrupted", path)
+	}
+}
+
+// waits reports whether a file is a pipe or a terminal, which a reader may have to wait for, and which can be opened again.
+func waits(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && (info.Mode()&os.ModeNamedPipe != 0 || isTerminal(f))
+}

@@ -1,0 +1,61 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/run"
+)
+
+// quiet is how long a run may show nothing before a person wonders.
+const quiet = 3 * time.Second
+
+// sayWhatIsWaitedFor tells, once, a person before a terminal that shows nothing what would be an event. The function that it
+// returns ends the waiting.
+func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (stop func()) {
+	if !a.talks || !waitsForEvents(img) {
+		return func() {}
+	}
+	timer := time.AfterFunc(quiet, func() {
+		var filtered uint64
+		for _, account := range r.Ledger().Accounts() {
+			totals := account.Totals()
+			if totals.Delivered > 0 {
+				return
+			}
+			filtered += totals.Filtered
+		}
+		fmt.Fprintln(a.Err, waitingText(img, filtered, len(given(f.filters))+len(given(f.exprs)) > 0))
+	})
+	return func() { timer.Stop() }
+}
+
+// waitsForEvents reports whether some data source has events when something happens, rather than at intervals.
+func waitsForEvents(img *image.Image) bool {
+	for i := range img.DataSources {
+		if img.DataSources[i].Kind == image.Tracer {
+			return true
+		}
+	}
+	return false
+}
+
+// waitingText says what would be an event.
+func waitingText(img *image.Image, filtered uint64, filters bool) string {
+	text := "gizmo: waiting for events of " + img.Metadata.Name
+	if d := strings.TrimRight(strings.TrimSpace(img.Metadata.Description), "."); d != "" {
+		text += ": " + d
+	}
+	switch {
+	case filtered > 0:
+		text += fmt.Sprintf("; the filter has let none of %d through", filtered)
+	case filters:
+		text += "; only those that the filter lets through are shown"
+	}
+	return text + "; Ctrl-C ends"
+}

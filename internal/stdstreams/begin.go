@@ -1,0 +1,11 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build amd64 || arm64
+
+package stdstreams
+
+// begin is where the program begins.
+//
+//lint:ignore U1000 the linker is told of it by name
+func begin()
