@@ -102,6 +102,17 @@ func TestHostileColumns(t *testing.T) {
 	}
 }
 
+func TestTooManyHandlesOfOneBatch(t *testing.T) {
+	t.Parallel()
+	header := rawFrame{'H', []byte(`{"schemas":[{"single":true,"added":[{"name":"a","kind":1,"parent":-1,"column":1},{"name":"b","kind":1,"parent":-1,"column":2},{"name":"c","kind":1,"parent":-1,"column":3}]}],"dataSources":[{"name":"a","schema":0}]}`)}
+	batch := append([]byte{0, 0, 0x80, 0x80, 0x40}, make([]byte, 1<<20)...) // 1048576 rows
+	_, _, err := read(join([]rawFrame{header, {'B', append(batch, 7, 1, 0, 1, 0, 1, 0)}}))
+	if !errors.Is(err, wire.ErrCorrupt) {
+		t.Errorf("%v, want ErrCorrupt", err)
+	}
+	wantError(t, err, "3145728 handles, and 2097152 is the most")
+}
+
 // Values without a restart are refused where they would take too much memory.
 func TestMemoryOfDictionaries(t *testing.T) {
 	header := rawFrame{'H', []byte(`{"schemas":[{"single":true,"size":1,"added":[{"name":"t","kind":5,"parent":-1,"column":1}]}],"dataSources":[{"name":"a","schema":0}]}`)}
