@@ -102,6 +102,17 @@ func TestHostileColumns(t *testing.T) {
 	}
 }
 
+func TestTooManyHandlesOfOneBatch(t *testing.T) {
+	t.Parallel()
+	header := rawFrame{'H', []byte(`{"schemas":[{"single":true,"added":[{"name":"a","kind":1,"parent":-1,"column":1},{"name":"b","kind":1,"parent":-1,"column":2},{"name":"c","kind":1,"parent":-1,"column":3}]}],"dataSources":[{"name":"a","schema":0}]}`)}
+	batch := append([]byte{0, 0, 0x80, 0x80, 0x40}, make([]byte, 1<<20)...) // 1048576 rows
+	_, _, err := read(join([]rawFrame{header, {'B', append(batch, 7, 1, 0, 1, 0, 1, 0)}}))
+	if !errors.Is(err, wire.ErrCorrupt) {
+		t.Errorf("%v, want ErrCorrupt", err)
+	}
+	wantError(t, err, "3145728 handles, and 2097152 is the most")
+}
+
 // Values without a restart are refused where they would take too much memory.
 func TestMemoryOfDictionaries(t *testing.T) {
 	header := rawFrame{'H', []byte(`{"schemas":[{"single":true,"size":1,"added":[{"name":"t","kind":5,"parent":-1,"column":1}]}],"dataSources":[{"name":"a","schema":0}]}`)}
@@ -118,7 +129,7 @@ func TestMemoryOfDictionaries(t *testing.T) {
 		t.Errorf("%d MiB were allocated", used)
 	}
 	frames := []rawFrame{header}
-	for range 100 {
+	for range 25 {
 		frames = append(frames, rawFrame{'D', append([]byte{0, 0, 0x80, 0x80, 0x08}, make([]byte, 1<<17)...)}, rawFrame{'R', nil})
 	}
 	r, err := wire.NewReader(bytes.NewReader(join(frames)))
@@ -132,7 +143,7 @@ func TestMemoryOfDictionaries(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	if grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20; grown > 40 {
-		t.Errorf("%d MiB are in use after 100 restarts", grown)
+		t.Errorf("%d MiB are in use after 25 restarts", grown)
 	}
 	runtime.KeepAlive(r)
 }
@@ -157,7 +168,7 @@ func TestMemoryOfManyHandles(t *testing.T) {
 		for i := 0; i < batches && err == nil; i++ {
 			err = rec.Write(handleBatch(s, event.Handle(1+i*rows), rows))
 		}
-		out.CloseWithError(errors.Join(err, rec.Flush(), io.EOF))
+		out.CloseWithError(errors.Join(err, rec.Flush()))
 		w <- rec
 	}()
 	r, err := wire.NewReader(in)
@@ -175,6 +186,10 @@ func TestMemoryOfManyHandles(t *testing.T) {
 			}
 		}
 	}
+	if err := r.Next(t.Context(), &b); !errors.Is(err, wire.ErrTruncated) {
+		t.Errorf("after all batches: %v", err)
+	}
+	in.Close()
 	rec := <-w
 	runtime.GC()
 	runtime.ReadMemStats(&after)

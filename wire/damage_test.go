@@ -323,9 +323,7 @@ func TestMemoryOfHeaders(t *testing.T) {
 		{preamble, "1,", `{"dataSources":[%s{}]}`},
 		{preamble, "1,", `{"schemas":[%s{}]}`},
 		{preamble, "{},", `{"gadgets":[%s{}]}`},
-		{preamble, "1,", `{"schemas":[{"fields":[%s{}]}]}`},
 		{preamble, "1,", `{"schemas":[{"added":[%s{}]}]}`},
-		{preamble, "1,", `{"schemas":[{"fields":[{"enum":{"values":[%s{}]}}]}]}`},
 	} {
 		header := fmt.Sprintf(c.where, strings.Repeat(c.unit, (2<<20-200)/len(c.unit)))
 		recording := joinAfter(c.preamble, []rawFrame{{'H', []byte(header)}})
