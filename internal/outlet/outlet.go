@@ -30,8 +30,9 @@ type Outlet struct {
 	terminal bool
 	hurry    chan struct{} // closed by Hurry
 	once     sync.Once
-	port     *port   // nil: the file cannot be asked whether it has room
-	worker   *worker // writes where there is no port
+	port     *port    // nil: the file cannot be asked whether it has room
+	file     *os.File // is written to directly; nil: port or worker does
+	worker   *worker  // writes where there is no port
 }
 
 // New returns an outlet to f, which stays the caller's and must stay open. Until Hurry is called a write waits as long as
@@ -43,10 +44,25 @@ func New(f *os.File, timeout time.Duration) *Outlet {
 		_ = conn.Control(func(n uintptr) { fd = int(n) })
 	}
 	o.terminal = fd >= 0 && isTerminal(fd)
-	if o.port = openPort(fd); o.port == nil {
+	switch o.port = openPort(fd); {
+	case o.port != nil:
+	case neverWaits(f):
+		o.file = f
+	default:
 		o.worker = newWorker(f)
 	}
 	return o
+}
+
+// neverWaits reports whether f is a file that the kernel keeps in pages, or the device that takes everything. Handing a write to
+// another goroutine would take as long as the write.
+func neverWaits(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return info.Mode().IsRegular() || err == nil && os.SameFile(info, null)
 }
 
 // Hurry has writes give up, those that are waiting now included, when the file has taken nothing for the timeout.
@@ -63,9 +79,12 @@ func (o *Outlet) Hurry() {
 // that was given up it is 0, though the file may take the bytes yet. After such a write p must not be changed, and
 // there is no other.
 func (o *Outlet) Write(p []byte) (n int, err error) {
-	if o.port != nil {
+	switch {
+	case o.port != nil:
 		n, err = o.port.write(p, o.hurry, o.timeout)
-	} else {
+	case o.file != nil:
+		n, err = o.file.Write(p)
+	default:
 		n, err = o.worker.write(p, o.hurry, o.timeout)
 	}
 	return n, o.explain(err)
@@ -100,7 +119,9 @@ func (o *Outlet) Close() error {
 	if o.port != nil {
 		return o.port.close()
 	}
-	close(o.worker.jobs)
+	if o.worker != nil {
+		close(o.worker.jobs)
+	}
 	return nil
 }
 
