@@ -81,37 +81,37 @@ func (r *Reader) decodeColumns(c *cursor, source *readSource, rows int) error {
 }
 
 // fill gives the rows of b, which are those of the batch from the given index on, their handles.
-func (col *readColumn) fill(b *event.Batch, from int) {
-	if len(col.handles) > 0 {
-		copy(col.column.Fill(b), col.handles[from:])
+func (c *readColumn) fill(b *event.Batch, from int) {
+	if len(c.handles) > 0 {
+		copy(c.column.Fill(b), c.handles[from:])
 	}
 }
 
 // decode reads the runs of equal handles that a batch has of a column, and fills handles, which are 0.
-func (col *readColumn) decode(c *cursor, handles []event.Handle) error {
+func (c *readColumn) decode(in *cursor, handles []event.Handle) error {
 	for i := 0; i < len(handles); {
-		v := c.uvarint()
+		v := in.uvarint()
 		length := uint64(1)
 		if v&1 != 0 { // a run
-			length = c.uvarint() + 1
+			length = in.uvarint() + 1
 			if length == 1 {
 				length = uint64(len(handles) - i)
 			}
 		}
-		if c.bad {
+		if in.bad {
 			return errShort
 		}
 		if length == 0 || length > uint64(len(handles)-i) {
 			return fmt.Errorf("a run that goes beyond the last row")
 		}
 		h := v >> 1
-		if h > uint64(col.n) {
-			return fmt.Errorf("the handle %d, and there are values up to %d", h, col.n)
+		if h > uint64(c.n) {
+			return fmt.Errorf("the handle %d, and there are values up to %d", h, c.n)
 		}
 		if h > 0 {
 			run := handles[i : i+int(length)]
 			for j := range run {
-				run[j] = col.base + event.Handle(h)
+				run[j] = c.base + event.Handle(h)
 			}
 		}
 		i += int(length)
