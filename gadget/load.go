@@ -230,6 +230,7 @@ func (img *Image) prepare(o *LoadOptions, k *kernel, chosen []*Program) (*ebpf.C
 		return nil, err
 	}
 	setCookieFlag(spec, hasCookies)
+	dropUnusedLosses(spec)
 	if err := img.prepareBuffers(spec, o); err != nil {
 		return nil, err
 	}

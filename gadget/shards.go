@@ -52,6 +52,9 @@ func (img *Image) shardCount(spec *ebpf.CollectionSpec, o *LoadOptions, perf boo
 	if perf || spec.Variables[varShardMask] == nil {
 		return 1, nil
 	}
+	if spec.Maps[lostByMap] != nil { // some program knows a buffer by its address only
+		return 1, nil
+	}
 	return 1 << bits.Len32(uint32(cmp.Or(o.Shards, DefaultShards()))-1), nil
 }
 

@@ -9,7 +9,7 @@
 #
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
-#   test    gcc and the C library, for the race detector
+#   test    clang 14, 16 and 19; gcc and the C library, for the race detector
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
 #   bench   the programs that gizmo is measured beside, gcc
@@ -21,6 +21,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # distribution has it.
 llvm=19
 oldest=14
+# The compilers that the tests build gadgets of others with.
+clangs=(14 16 19)
 
 say() { echo "setup: $*" >&2; }
 
@@ -71,6 +73,10 @@ need_build() {
 }
 
 need_test() {
+	local v
+	for v in "${clangs[@]}"; do
+		have "clang-$v" || need "clang-$v"
+	done
 	have gcc || need gcc
 	[ -e /usr/include/stdlib.h ] || need libc6-dev
 }
