@@ -11,9 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// Warn is told what is wrong with the metadata of an image that was built elsewhere, perhaps for another
-// version of gizmo, if that is only names that do not exist here: what they say is left out. A nil Warn is
-// for images that are built here. For these, such names are errors.
+// Warn is told what a gadget.yaml names that does not exist, or that gizmo does not do yet; it is left
+// out. A nil Warn stands for a strict check: names that do not exist are errors.
 type Warn func(error)
 
 // settle returns an error of package metadata unless it came with metadata that can be used, and w wants
@@ -26,14 +25,18 @@ func (w Warn) settle(meta *metadata.Metadata, err error) error {
 	return nil
 }
 
-// ParseForeign analyses and checks an object that was built elsewhere, with the text of its gadget.yaml,
-// which may be empty.
+// ParseForeign analyses and checks an object, with the text of its gadget.yaml, which may be empty.
 func ParseForeign(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gadget.Image, error) {
-	img, err := parse(name, object, yaml, warn)
+	img, err := ParseUnchecked(name, object, yaml, warn)
 	if err != nil {
 		return nil, err
 	}
-	return fit(img, warn)
+	return Fit(img, warn)
+}
+
+// ParseUnchecked analyses an object without comparing it with its gadget.yaml.
+func ParseUnchecked(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gadget.Image, error) {
+	return parse(name, object, yaml, warn)
 }
 
 // WithCustom returns the image with the metadata that the values of its custom params make, checked.
@@ -45,21 +48,26 @@ func WithCustom(img *gadget.Image, values map[string]string, warn Warn) (*gadget
 	if img, err = img.WithMetadata(meta); err != nil {
 		return nil, err
 	}
-	return fit(img, warn)
+	return Fit(img, warn)
 }
 
-// fit returns the image without what its metadata says about things that it does not have.
-func fit(img *gadget.Image, warn Warn) (*gadget.Image, error) {
+// Fit returns the image without what its metadata says about things that it does not have.
+func Fit(img *gadget.Image, warn Warn) (*gadget.Image, error) {
 	known, err := knownOf(img)
 	if err != nil {
 		return nil, err
 	}
 	meta, err := img.Metadata.Fit(known)
-	if err == nil {
-		return img, nil
-	}
 	if err := warn.settle(meta, err); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	if warn != nil {
+		for _, p := range img.Metadata.Pending(known) {
+			warn(p)
+		}
+	}
+	if meta == img.Metadata {
+		return img, nil
 	}
 	return img.WithMetadata(meta)
 }

@@ -38,6 +38,7 @@ const (
 type app struct {
 	Streams
 	verbose bool
+	clang   string // the compiler that the user wants
 }
 
 // Main runs the program with the given arguments and returns its exit code.

@@ -42,6 +42,7 @@ type imageFlags struct {
 	object   string
 	update   bool
 	validate bool
+	strict   bool
 }
 
 func (a *app) imageBuildCommand() *cobra.Command {
@@ -57,7 +58,9 @@ func (a *app) imageBuildCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture that the gadget is for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
 	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml what it does not mention of the object: data sources, fields, params")
-	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "fail if gadget.yaml names what the object does not have")
+	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "compare gadget.yaml with what the object has")
+	cmd.Flags().BoolVar(&f.strict, flagStrict, false, strictUsage)
+	cmd.Flags().StringVar(&a.clang, flagClang, "", clangUsage)
 	return cmd
 }
 
@@ -71,12 +74,13 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 			return err
 		}
 	}
-	img, err := parseDir(dir, res)
+	warn := a.warnUnless(f.strict)
+	img, err := parseDir(dir, res, warn)
 	if err != nil {
 		return err
 	}
 	if f.validate {
-		err = checkImage(img, res.Object)
+		err = checkImage(img, warn)
 	} else {
 		fmt.Fprintln(a.Err, "gizmo: gadget.yaml was not checked against the object")
 	}
@@ -94,23 +98,20 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 }
 
 // buildDir compiles, analyses and checks the gadget in a directory.
-func (a *app) buildDir(ctx context.Context, dir string) (*gadget.Image, error) {
+func (a *app) buildDir(ctx context.Context, dir string, warn builtin.Warn) (*gadget.Image, error) {
 	res, err := a.compileDir(ctx, dir, "")
 	if err != nil {
 		return nil, err
 	}
-	img, err := parseDir(dir, res)
+	img, err := parseDir(dir, res, warn)
 	if err != nil {
 		return nil, err
 	}
-	if err := builtin.Check(img); err != nil {
-		return nil, err
-	}
-	return img, nil
+	return builtin.Fit(img, warn)
 }
 
 func (a *app) compileDir(ctx context.Context, dir, arch string) (*build.Result, error) {
-	o := build.Options{Arch: arch}
+	o := build.Options{Arch: arch, Clang: a.clang}
 	if a.verbose {
 		o.Verbose = a.Err
 	}
@@ -123,31 +124,29 @@ func (a *app) compileDir(ctx context.Context, dir, arch string) (*build.Result, 
 
 // parseDir analyses what came out of a directory, whose name the gadget has unless gadget.yaml gives
 // another.
-func parseDir(dir string, res *build.Result) (*gadget.Image, error) {
+func parseDir(dir string, res *build.Result, warn builtin.Warn) (*gadget.Image, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
-	return builtin.Parse(filepath.Base(abs), res.Object, res.Metadata)
+	return builtin.ParseUnchecked(filepath.Base(abs), bytes.NewReader(res.Object), res.Metadata, warn)
 }
 
 // checkImage checks the metadata of an image, and what each value of its custom params makes of it.
-func checkImage(img *gadget.Image, object []byte) error {
-	if err := builtin.Check(img); err != nil {
+func checkImage(img *gadget.Image, warn builtin.Warn) error {
+	img, err := builtin.Fit(img, warn)
+	if err != nil {
 		return err
 	}
-	return eachCustomValue(img.Metadata, func(meta *metadata.Metadata) error {
-		patched, err := gadget.Parse(bytes.NewReader(object), meta)
-		if err != nil {
-			return err
-		}
-		return builtin.Check(patched)
+	return eachCustomValue(img.Metadata, func(values map[string]string) error {
+		_, err := builtin.WithCustom(img, values, warn)
+		return err
 	})
 }
 
-// eachCustomValue calls check with the metadata that each value listed of a custom param makes, the
-// other params having their defaults. Values that only the user knows are left to the run.
-func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) error) error {
+// eachCustomValue calls check with each value listed of a custom param, the other params having their
+// defaults. Values that only the user knows are left to the run.
+func eachCustomValue(meta *metadata.Metadata, check func(values map[string]string) error) error {
 	params := meta.CustomParams()
 	if len(params) == 0 {
 		return nil
@@ -161,21 +160,14 @@ func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) err
 			values[p.Name] = p.Values[0]
 		}
 	}
-	try := func(values map[string]string) error {
-		patched, err := meta.WithCustom(values)
-		if err == nil {
-			err = check(patched)
-		}
-		return err
-	}
-	if err := try(values); err != nil {
+	if err := check(values); err != nil {
 		return err
 	}
 	for _, p := range params {
 		for _, v := range p.Values {
 			one := maps.Clone(values)
 			one[p.Name] = v
-			if err := try(one); err != nil {
+			if err := check(one); err != nil {
 				return fmt.Errorf("with %s=%s: %w", p.Key, v, err)
 			}
 		}
@@ -185,7 +177,7 @@ func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) err
 
 // updateMetadata writes to gadget.yaml what it does not mention of the object, and returns its text.
 func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
-	img, err := parseDir(dir, res)
+	img, err := parseDir(dir, res, func(error) {}) // the check that follows tells of what is not known
 	if err != nil {
 		return nil, err
 	}
@@ -267,8 +259,8 @@ func replaceFile(path string, data []byte) (err error) {
 
 // findGadget returns the image that a name on the command line stands for: a built-in gadget, a
 // directory or an object. A name with a slash, or that of a folder with a program or of a file, is one of
-// the latter. What is not known of the metadata is an error, unless there is somebody to warn.
-func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, builtin.Warn, error) {
+// the latter. What is not known of the metadata is told to warn, unless the gadget is built in.
+func (a *app) findGadget(ctx context.Context, name string, warn builtin.Warn) (*gadget.Image, builtin.Warn, error) {
 	if !strings.ContainsRune(name, filepath.Separator) {
 		img, err := builtin.Gadget(name)
 		if err == nil || !errors.Is(err, builtin.ErrUnknownGadget) {
@@ -279,16 +271,16 @@ func (a *app) findGadget(ctx context.Context, name string) (*gadget.Image, built
 		}
 	}
 	if st, err := os.Stat(name); err == nil && st.Mode().IsRegular() {
-		img, err := a.openObject(name)
-		return img, a.warnUnknown, err
+		img, err := a.openObject(name, warn)
+		return img, warn, err
 	}
-	img, err := a.buildDir(ctx, name)
-	return img, nil, err
+	img, err := a.buildDir(ctx, name, warn)
+	return img, warn, err
 }
 
 // openObject reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
 // there is one.
-func (a *app) openObject(path string) (*gadget.Image, error) {
+func (a *app) openObject(path string, warn builtin.Warn) (*gadget.Image, error) {
 	yaml, err := os.ReadFile(filepath.Join(filepath.Dir(path), "gadget.yaml"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -299,12 +291,5 @@ func (a *app) openObject(path string) (*gadget.Image, error) {
 	}
 	defer object.Close()
 	name := strings.TrimSuffix(filepath.Base(path), ".o")
-	return builtin.ParseForeign(name, object, yaml, a.warnUnknown)
-}
-
-// warnUnknown tells of names in the metadata that this version does not know, a line for each.
-func (a *app) warnUnknown(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(a.Err, "gizmo: warning: left out: %s\n", strings.TrimSuffix(line, "\n"))
-	}
+	return builtin.ParseForeign(name, object, yaml, warn)
 }

@@ -40,6 +40,8 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.VarP(&f.timeout, "timeout", "t", "end the run after this many seconds, or a duration like 1m30s; 0: when interrupted")
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
+	fs.Bool(flagStrict, false, strictUsage)
+	fs.String(flagClang, "", clangUsage)
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
 	f.buffers.register(fs)
@@ -72,17 +74,22 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	cmd.InitDefaultHelpFlag()
 	// Building the gadget comes before the flags are parsed and should be told of, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
+	a.clang = valueOf(args, flagClang)
 	a.setUpLogging()
 	name, found := firstArgument(cmd, args)
 	if !found {
 		return a.withoutGadget(cmd, args)
 	}
-	img, warn, err := a.findGadget(cmd.Context(), name)
+	warn := a.warnUnless(slices.Contains(args, "--"+flagStrict))
+	img, warn, err := a.findGadget(cmd.Context(), name, warn)
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
 	}
 	params, custom, err := registerGadget(cmd.Flags(), img, f)
 	if err != nil {
+		return err
+	}
+	if err := setParamDefaults(cmd.Flags(), img.Metadata.ParamDefaults, warn); err != nil {
 		return err
 	}
 	if err := cmd.ParseFlags(args); err != nil {

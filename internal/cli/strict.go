@@ -1,0 +1,85 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/internal/builtin"
+	"github.com/gizmo-ebpf/gizmo/metadata"
+)
+
+// What says how a gadget is built comes before its flags are parsed, since these depend on the gadget.
+const (
+	flagClang   = "clang"
+	clangUsage  = "compiler for a gadget in a directory, a path or a name in PATH; without it $CLANG, or else the newest clang in PATH"
+	flagStrict  = "strict"
+	strictUsage = "fail if gadget.yaml has a name that is not known, instead of leaving it out with a warning"
+)
+
+// warnUnless returns what tells of names in a gadget.yaml that are not known, a line for each and each
+// once; nothing does in a strict run.
+func (a *app) warnUnless(strict bool) builtin.Warn {
+	if strict {
+		return nil
+	}
+	told := make(map[string]bool)
+	return func(err error) {
+		prefix := "gizmo: warning: left out: "
+		if pending := (*metadata.PendingError)(nil); errors.As(err, &pending) {
+			prefix = "gizmo: warning: "
+		}
+		for line := range strings.Lines(err.Error()) {
+			line = prefix + strings.TrimSuffix(line, "\n")
+			if !told[line] {
+				told[line] = true
+				fmt.Fprintln(a.Err, line)
+			}
+		}
+	}
+}
+
+// valueOf returns the value of a long flag among arguments that have not been parsed; empty if it is not
+// there.
+func valueOf(args []string, flag string) string {
+	value := ""
+	for i, arg := range args {
+		switch text, ok := strings.CutPrefix(arg, "--"+flag); {
+		case !ok:
+		case text == "" && i+1 < len(args):
+			value = args[i+1]
+		case strings.HasPrefix(text, "="):
+			value = text[1:]
+		}
+	}
+	return value
+}
+
+// setParamDefaults gives flags the values that the gadget wants for them. It comes before those of the
+// command line, which prevail. Flags have longer names there: operator.oci.ebpf.map-fetch-interval.
+func setParamDefaults(fs *pflag.FlagSet, defaults map[string]string, warn builtin.Warn) error {
+	for _, name := range slices.Sorted(maps.Keys(defaults)) {
+		last := name[strings.LastIndex(name, ".")+1:]
+		flag := fs.Lookup(last)
+		if flag == nil {
+			err := fmt.Errorf("paramDefaults: gizmo has no flag for %q", name)
+			if warn == nil {
+				return err
+			}
+			warn(err)
+			continue
+		}
+		if err := fs.Set(last, defaults[name]); err != nil {
+			return fmt.Errorf("paramDefaults: %s: %w", name, err)
+		}
+		flag.DefValue = defaults[name]
+	}
+	return nil
+}
