@@ -18,7 +18,7 @@ NAME: x
 dataSources:
   Open:
     Annotations: {Fetch-Interval: 2s}
-    FIELDS: {PID: {annotations: {columns.maxWidth: 3, Template: pid, X-Mine: a}}}
+    FIELDS: {PID: {annotations: {columns.maxWidth: 3, Template: pid, x-Mine: a}}}
 params: {EBPF: {Var: {KEY: k, defaultvalue: "1"}}, custom: {c: {patch: {dataSources: {Open: {fields: {PID: {annotations: {COLUMNS.MAXWIDTH: 4}}}}}}}}}
 programs: {Tick: {PERF.Type: software, Sampler: {Frequency: 9}}}
 `))
@@ -26,7 +26,7 @@ programs: {Tick: {PERF.Type: software, Sampler: {Frequency: 9}}}
 		t.Fatal(err)
 	}
 	open := m.Source("Open")
-	if m.Name != "x" || open.Source["fetch-interval"] != "2s" || fmt.Sprint(open.Fields["PID"]) != "map[X-Mine:a columns.maxwidth:3 template:pid]" {
+	if m.Name != "x" || open.Source["fetch-interval"] != "2s" || fmt.Sprint(open.Fields["PID"]) != "map[x-Mine:a columns.maxwidth:3 template:pid]" {
 		t.Errorf("got %+v", m)
 	}
 	if p := m.Params.EBPF["Var"]; p.Key != "k" || *p.DefaultValue != "1" {
@@ -96,7 +96,7 @@ datasources:
 		features = append(features, p.Error())
 	}
 	want := `gadget.yaml:3:19: "runtime.containerName": gizmo does not have containers yet, so what is said about it has no effect
-gadget.yaml:3:43: "ustack.symbols": gizmo does not have symbols of stacks yet, so what is said about it has no effect`
+gadget.yaml:3:44: "ustack.symbols": gizmo does not have symbols of stacks yet, so what is said about it has no effect`
 	if got := strings.Join(features, "\n"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
