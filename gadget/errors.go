@@ -59,7 +59,9 @@ func (g *Gadget) blamed(err error) *Program {
 func explainLoad(p *Program, err error) error {
 	var ve *ebpf.VerifierError
 	switch {
-	case errors.As(err, &ve) && len(ve.Log) > 0:
+	case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE):
+		return fmt.Errorf("load the gadget: too many open files: each map and program takes one; a higher limit allows more (ulimit -n): %w", err)
+	case errors.As(err, &ve) && len(ve.Log) > 0 && !(errors.Is(err, unix.EPERM) && lastWord(ve.Log) == noReason):
 		reason := lastWord(ve.Log)
 		if strings.Contains(reason, "unknown func bpf_probe_read") && hidesItsMemory() {
 			reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
@@ -89,7 +91,7 @@ func (g *Gadget) explainHooks(k *kernel, refused *Program, err error) error {
 	if refused == nil {
 		return explainLoad(nil, err)
 	}
-	return g.refused(refused, explainLoad(refused, err), err)
+	return g.refused(refused, g.nameType(refused, explainLoad(refused, err)), err)
 }
 
 // explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
@@ -134,6 +136,9 @@ func (g *Gadget) others(p *Program) string {
 	return text
 }
 
+// noReason stands for the reason of a log that has none: the verifier had nothing to say against the program.
+const noReason = "no reason given"
+
 // lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of
 // the instructions.
 func lastWord(log []string) string {
@@ -143,7 +148,7 @@ func lastWord(log []string) string {
 			return line
 		}
 	}
-	return "no reason given"
+	return noReason
 }
 
 // checkPrivileges fails early, and in plain words, where loading could only fail.

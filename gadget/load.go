@@ -40,6 +40,9 @@ type LoadOptions struct {
 	// among them.
 	// Objects that were built against other headers have one.
 	Shards int
+	// Strict makes it an error if a function or a probe in user space that a program is for is not there.
+	// Otherwise it is one only if none of the gadget's is.
+	Strict bool
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
 	PerfBuffer bool
 	// Fetch says how often data sources of arrays are read, by their names. Others do as their
@@ -77,6 +80,7 @@ type Gadget struct {
 	programs []*Program
 	choices  []Choice
 	iface    string
+	strict   bool
 
 	sources []pipeline.Source
 
@@ -109,7 +113,7 @@ func (img *Image) Load(o *LoadOptions) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gadget{image: img, iface: o.Interface}
+	g := &Gadget{image: img, iface: o.Interface, strict: o.Strict}
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {
@@ -190,6 +194,9 @@ func (img *Image) newCollection(spec *ebpf.CollectionSpec, k *kernel, pins *pins
 		Programs:        ebpf.ProgramOptions{KernelTypes: k.types},
 		MapReplacements: pins.found,
 		Cache:           k.cache,
+	}
+	if err := standInForSockets(spec, &options.Programs); err != nil {
+		return nil, err
 	}
 	if doubled, ok := img.doubleMaps(spec, o); ok {
 		coll, err := ebpf.NewCollectionWithOptions(doubled, options)
@@ -338,7 +345,7 @@ func (g *Gadget) Attach() error {
 			continue
 		}
 		l, err := p.hook.attach(g, p, prog)
-		if absent.has(p, err) {
+		if absent.has(p, err) && !g.strict {
 			continue
 		}
 		if err != nil {

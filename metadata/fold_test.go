@@ -26,7 +26,7 @@ programs: {Tick: {PERF.Type: software, Sampler: {Frequency: 9}}}
 		t.Fatal(err)
 	}
 	open := m.Source("Open")
-	if m.Name != "x" || open.Source["fetch-interval"] != "2s" || fmt.Sprint(open.Fields["PID"]) != "map[x-Mine:a columns.maxwidth:3 template:pid]" {
+	if m.Name != "x" || open.Source["fetch-interval"] != "2s" || fmt.Sprint(open.Fields["PID"]) != "map[columns.maxwidth:3 template:pid x-Mine:a]" {
 		t.Errorf("got %+v", m)
 	}
 	if p := m.Params.EBPF["Var"]; p.Key != "k" || *p.DefaultValue != "1" {

@@ -22,7 +22,7 @@ func Check(img *gadget.Image) error {
 	if err := img.Metadata.Validate(known); err != nil {
 		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
-	return nil
+	return checkContainers(img)
 }
 
 // knownOf lists what there is in an image to be named.

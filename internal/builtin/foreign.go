@@ -25,6 +25,15 @@ func (w Warn) settle(meta *metadata.Metadata, err error) error {
 	return nil
 }
 
+// orReturn returns an error unless w wants to know of it.
+func (w Warn) orReturn(err error) error {
+	if err == nil || w == nil {
+		return err
+	}
+	w(err)
+	return nil
+}
+
 // ParseForeign analyses and checks an object, with the text of its gadget.yaml, which may be empty.
 func ParseForeign(name string, object io.ReaderAt, yaml []byte, warn Warn) (*gadget.Image, error) {
 	img, err := ParseUnchecked(name, object, yaml, warn)
@@ -59,6 +68,9 @@ func Fit(img *gadget.Image, warn Warn) (*gadget.Image, error) {
 	}
 	meta, err := img.Metadata.Fit(known)
 	if err := warn.settle(meta, err); err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	if err := warn.orReturn(checkContainers(img)); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
 	if warn != nil {

@@ -166,7 +166,7 @@ func TestWildMetadata(t *testing.T) {
 	if got := imageBuild(t, dir, "--strict"); got.code != 0 || got.err != "" {
 		t.Errorf("strict: %+v", got)
 	}
-	want += "gizmo: warning: left out: paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
+	want += "gizmo: warning: paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
 	got := invoke("", "run", dir, "--help")
 	if got.code != 0 || got.err != want || !strings.HasPrefix(got.out, "wild: ") || !strings.Contains(got.out, "0: when interrupted (default 3)") {
 		t.Errorf("run: %+v\nwant %s", got, want)

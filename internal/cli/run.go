@@ -30,6 +30,7 @@ type runFlags struct {
 	iface      string
 	failOnLoss bool
 	host       bool
+	strict     bool
 	buffers    bufferFlags
 	fetch      *fetchFlags // of the gadget
 }
@@ -40,7 +41,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.VarP(&f.timeout, "timeout", "t", "end the run after this many seconds, or a duration like 1m30s; 0: when interrupted")
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
-	fs.Bool(flagStrict, false, strictUsage)
+	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
 	fs.String(flagClang, "", clangUsage)
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
@@ -262,7 +263,7 @@ func (f *runFlags) loadOptions(img *gadget.Image, s *session, values map[string]
 	if err != nil {
 		return nil, err
 	}
-	options := &gadget.LoadOptions{Params: values, Fetch: fetches, Interface: f.iface, ReturnMemory: true}
+	options := &gadget.LoadOptions{Params: values, Fetch: fetches, Interface: f.iface, Strict: f.strict, ReturnMemory: true}
 	f.buffers.apply(options)
 	return options, nil
 }

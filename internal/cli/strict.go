@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/internal/builtin"
-	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
 // What says how a gadget is built comes before its flags are parsed, since these depend on the gadget.
@@ -21,7 +21,7 @@ const (
 	flagClang   = "clang"
 	clangUsage  = "compiler for a gadget in a directory, a path or a name in PATH; without it $CLANG, or else the newest clang in PATH"
 	flagStrict  = "strict"
-	strictUsage = "fail if gadget.yaml has a name that is not known, instead of leaving it out with a warning"
+	strictUsage = "fail where gizmo would only warn: names in gadget.yaml that are not known, functions to probe that are not there"
 )
 
 // warnUnless returns what tells of names in a gadget.yaml that are not known, a line for each and each
@@ -32,9 +32,9 @@ func (a *app) warnUnless(strict bool) builtin.Warn {
 	}
 	told := make(map[string]bool)
 	return func(err error) {
-		prefix := "gizmo: warning: left out: "
-		if pending := (*metadata.PendingError)(nil); errors.As(err, &pending) {
-			prefix = "gizmo: warning: "
+		prefix := "gizmo: warning: "
+		if unknown := (*annotation.UnknownError)(nil); errors.As(err, &unknown) {
+			prefix += "left out: "
 		}
 		for line := range strings.Lines(err.Error()) {
 			line = prefix + strings.TrimSuffix(line, "\n")
