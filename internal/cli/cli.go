@@ -41,6 +41,7 @@ type app struct {
 	Streams
 	verbose bool
 	logger  *slog.Logger
+	clang   string // the compiler that the user wants
 }
 
 // Main runs the program with the given arguments and returns its exit code.
