@@ -377,7 +377,7 @@ func TestUserAbsent(t *testing.T) {
 	}
 	// So it is with a function that this build of a library lacks.
 	warnings.Reset()
-	g = startUser(t, map[string]string{"on_call": app + ":work", "on_return": app + ":wrok", "on_probe": "libnone:fixture:many"})
+	g = start(t, userImage(t, map[string]string{"on_call": app + ":work", "on_return": app + ":wrok", "on_probe": "libnone:fixture:many"}), o)
 	g.expectUser(t, runApp(t, []string{"call"}, nil, app, "1"))
 	if !strings.Contains(warnings.String(), "wrok") || !strings.Contains(warnings.String(), "did you mean") {
 		t.Errorf("got %s", &warnings)
