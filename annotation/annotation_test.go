@@ -31,7 +31,7 @@ func TestFieldKeys(t *testing.T) {
 		want  event.Annotations
 		bad   []string // values that are refused
 	}{
-		"template":              {"ppid", columns(event.ColumnStyle{Width: 16, MinWidth: 7, Align: event.AlignRight, Hidden: true}), []string{"", "PID", "process"}},
+		"template":              {"ppid", event.Annotations{Description: "Parent process ID", Columns: event.ColumnStyle{Width: 16, MinWidth: 7, Align: event.AlignRight, Hidden: true}}, []string{"", "PID", "process"}},
 		"description":           {"a\n\tb", event.Annotations{Description: "a\n\tb"}, []string{"\x1b[31m", "\x00", "\u009b", "\xff"}},
 		"value.one-of":          {"a, b ,c d", event.Annotations{OneOf: []string{"a", "b", "c d"}}, []string{"", ",", "a,", "a,\x1b"}},
 		"json.skip":             {"true", event.Annotations{SkipJSON: true}, []string{"", "1", "yes", "tRUE", " true"}},
@@ -206,7 +206,10 @@ func TestTemplates(t *testing.T) {
 		"duration":             {Width: 20, Align: right},
 		"user_stack":           {Width: 16, Hidden: true},
 	}
-	descriptions := map[string]string{"comm": "Process name", "pcomm": "Parent process name"}
+	descriptions := map[string]string{
+		"comm": "Process name", "pcomm": "Parent process name", "pid": "Process ID", "tid": "Thread ID",
+		"ppid": "Parent process ID", "ptid": "Parent thread ID", "uid": "User ID", "gid": "Group ID",
+	}
 	list := annotation.Templates()
 	if len(list) != len(want) {
 		t.Errorf("got %d templates, want %d", len(list), len(want))
@@ -240,8 +243,9 @@ func TestAnnotate(t *testing.T) {
 	f.Ann.Columns.Header = "PID" // what was there stays
 	// The template of the type, then the author's, then what the author says one by one.
 	want := event.Annotations{
-		Columns: event.ColumnStyle{Header: "PID", Width: 9, MinWidth: 7, MaxWidth: 28, Align: event.AlignRight},
-		Other:   map[string]string{"x-level": "3", "metrics.type": "key"},
+		Description: "Parent process ID",
+		Columns:     event.ColumnStyle{Header: "PID", Width: 9, MinWidth: 7, MaxWidth: 28, Align: event.AlignRight},
+		Other:       map[string]string{"x-level": "3", "metrics.type": "key"},
 	}
 	for range 2 { // idempotent
 		if err := spec.Annotate(&f, "syscall"); err != nil || !reflect.DeepEqual(f.Ann, want) {

@@ -187,7 +187,7 @@ func apply[T any](dst *T, set Set, keys []Key[T], other func(key, value string))
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		switch {
 		case known[name]:
-		case Foreign(name):
+		case isKept(name):
 			other(name, set[name])
 		default:
 			errs = append(errs, unknownKey(name, keys))
@@ -204,10 +204,16 @@ func CheckKey[T any](keys []Key[T], name, value string) error {
 			return keys[i].Check(value)
 		}
 	}
-	if Foreign(name) {
+	if isKept(name) {
 		return nil
 	}
 	return unknownKey(name, keys)
+}
+
+// isKept tells of annotations that are kept for others, or for what is still to come.
+func isKept(name string) bool {
+	_, pending := Pending(name)
+	return pending || Foreign(name)
 }
 
 func unknownKey[T any](name string, keys []Key[T]) error {

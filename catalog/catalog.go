@@ -6,6 +6,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,8 @@ import (
 
 // Catalog says how gadgets are looked for. The zero value is useful.
 type Catalog struct {
-	// Warn is told what is wrong with the metadata of an object that was built elsewhere, perhaps for another version
-	// of gizmo, if that is only names that do not exist here: what they say is left out. Nil: it is an error, as it is
-	// for gadgets that are built here.
+	// Warn is told what a gadget.yaml names that does not exist, or that gizmo does not do yet; that is left out. Nil
+	// stands for a strict check: names that do not exist are errors. Built-in gadgets are always strict.
 	Warn func(error)
 	// Messages takes what the compiler has to say about a gadget that it did compile. Nil: no one is told.
 	Messages io.Writer
@@ -70,11 +70,11 @@ func (c *Catalog) Folder(ctx context.Context, dir string) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := ParseBuilt(dir, res)
+	g, err := c.ParseBuilt(dir, res)
 	if err != nil {
 		return nil, err
 	}
-	return &Gadget{Image: img}, Check(img)
+	return g.Fit()
 }
 
 // Compile compiles the gadget in a folder for an architecture; an empty one is this machine's.
@@ -107,8 +107,25 @@ func (c *Catalog) Object(path string) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err = withoutUnknown(img, c.Warn)
+	return (&Gadget{img, c.Warn}).Fit()
+}
+
+// ParseBuilt analyses what came out of a folder, whose name the gadget has unless gadget.yaml gives
+// another. It does not compare the object with its gadget.yaml; see Fit.
+func (c *Catalog) ParseBuilt(dir string, res *build.Result) (*Gadget, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	img, err := parse(filepath.Base(abs), bytes.NewReader(res.Object), res.Metadata, c.Warn)
 	return &Gadget{img, c.Warn}, err
+}
+
+// Fit returns the gadget without what its metadata says about things that it does not have. These are warnings,
+// or errors in a strict check.
+func (g *Gadget) Fit() (*Gadget, error) {
+	img, err := fit(g.Image, g.warn)
+	return &Gadget{img, g.warn}, err
 }
 
 // WithCustom returns the gadget with the metadata that the values of its custom params make, by the params' names.
@@ -121,6 +138,5 @@ func (g *Gadget) WithCustom(values map[string]string) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err = withoutUnknown(img, g.warn)
-	return &Gadget{img, g.warn}, err
+	return (&Gadget{img, g.warn}).Fit()
 }

@@ -4,14 +4,11 @@
 package catalog
 
 import (
-	"bytes"
 	"fmt"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
-	"path/filepath"
 	"runtime"
 
-	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -20,16 +17,6 @@ import (
 // called name unless the text gives another.
 func Parse(name string, object io.ReaderAt, yaml []byte) (*image.Image, error) {
 	return parse(name, object, yaml, nil)
-}
-
-// ParseBuilt analyses what came out of a folder, whose name the gadget has unless gadget.yaml gives
-// another.
-func ParseBuilt(dir string, res *build.Result) (*image.Image, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	return parse(filepath.Base(abs), bytes.NewReader(res.Object), res.Metadata, nil)
 }
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
@@ -42,7 +29,7 @@ func Check(img *image.Image) error {
 	if err := img.Metadata.Validate(known); err != nil {
 		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
-	return nil
+	return checkContainers(img)
 }
 
 // knownOf lists what there is in an image to be named.

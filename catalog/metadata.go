@@ -28,8 +28,8 @@ func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*ima
 	return img, nil
 }
 
-// warnInstead returns an error of package metadata, unless it came with metadata that can be used without what is
-// wrong, and warn wants to know of it.
+// warnInstead returns an error about metadata, unless there is metadata that can be used without what is wrong, and
+// warn wants to know of it.
 func warnInstead(warn func(error), meta *metadata.Metadata, err error) error {
 	if err == nil || meta == nil || warn == nil {
 		return err
@@ -38,18 +38,26 @@ func warnInstead(warn func(error), meta *metadata.Metadata, err error) error {
 	return nil
 }
 
-// withoutUnknown returns the image without what its metadata says about things that it does not have.
-func withoutUnknown(img *image.Image, warn func(error)) (*image.Image, error) {
+// fit returns the image without what its metadata says about things that it does not have.
+func fit(img *image.Image, warn func(error)) (*image.Image, error) {
 	known, err := knownOf(img)
 	if err != nil {
 		return nil, err
 	}
 	meta, err := img.Metadata.Fit(known)
-	if err == nil {
-		return img, nil
-	}
 	if err := warnInstead(warn, meta, err); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	if err := warnInstead(warn, meta, checkContainers(img)); err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	if warn != nil {
+		for _, p := range img.Metadata.Pending(known) {
+			warn(p)
+		}
+	}
+	if meta == img.Metadata {
+		return img, nil
 	}
 	return img.WithMetadata(meta)
 }

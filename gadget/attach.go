@@ -51,7 +51,7 @@ func (g *Gadget) Attach() error {
 			continue
 		}
 		err := g.attach(p)
-		if missing.note(p, err) {
+		if !g.strict && missing.note(p, err) {
 			continue
 		}
 		if err != nil {

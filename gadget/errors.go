@@ -129,7 +129,7 @@ func (g *Gadget) explainHooks(k *kernel.Kernel, refused *image.Program, err erro
 	if refused == nil {
 		return explainLoad(nil, err)
 	}
-	return g.refused(refused, explainLoad(refused, err), err)
+	return g.refused(refused, g.nameType(refused, explainLoad(refused, err)), err)
 }
 
 // explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where

@@ -29,6 +29,7 @@ type Gadget struct {
 	choices  []Choice
 	iface    string
 	manual   []string
+	strict   bool
 	log      *slog.Logger
 
 	sources []pipeline.Source

@@ -375,9 +375,19 @@ func TestUserAbsent(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "libnone") || !strings.Contains(err.Error(), "libnothing") {
 		t.Errorf("nothing is there: %v", err)
 	}
-	// That a function is not there is a mistake.
-	if err := attachUser(t, map[string]string{"on_call": app + ":work", "on_return": app + ":wrok"}); err == nil {
-		t.Error("a function that is not there was passed over")
+	// So it is with a function that this build of a library lacks.
+	warnings.Reset()
+	g = start(t, userImage(t, map[string]string{"on_call": app + ":work", "on_return": app + ":wrok", "on_probe": "libnone:fixture:many"}), o)
+	g.expectUser(t, runApp(t, []string{"call"}, nil, app, "1"))
+	if !strings.Contains(warnings.String(), "wrok") || !strings.Contains(warnings.String(), "did you mean") {
+		t.Errorf("got %s", &warnings)
+	}
+	if err := attachUser(t, map[string]string{"on_call": app + ":wrok", "on_return": "libnone:work"}); err == nil || !strings.Contains(err.Error(), "wrok") {
+		t.Errorf("nothing is there: %v", err)
+	}
+	strict := load(t, userImage(t, map[string]string{"on_call": app + ":work", "on_return": app + ":wrok"}), LoadOptions{Strict: true})
+	if err := strict.Attach(); err == nil || !strings.Contains(err.Error(), "wrok") {
+		t.Errorf("strict: %v", err)
 	}
 }
 

@@ -41,7 +41,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gadget{image: img, iface: o.Interface, manual: o.ManualAttach, log: o.Logger, attached: make(map[attachment]*attached)}
+	g := &Gadget{image: img, iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, log: o.Logger, attached: make(map[attachment]*attached)}
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {
@@ -174,6 +174,7 @@ func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 		return nil, err
 	}
 	image.SetCookieFlag(spec, kernel.HasCookies)
+	prepare.DropUnusedLosses(spec)
 	if err := share(spec, g.image, o.Maps); err != nil {
 		return nil, err
 	}
@@ -205,6 +206,9 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 		MapReplacements: replaced, // which are cloned
 		Cache:           k.Cache,
 	}
+	if err := g.standInForSockets(spec, o, &options.Programs); err != nil {
+		return nil, err
+	}
 	if alternating, ok := prepare.Alternate(spec, g.alternating(o)); ok {
 		coll, err := ebpf.NewCollectionWithOptions(alternating, options)
 		if err == nil {
@@ -214,6 +218,20 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 		g.log.Debug("the programs do not load with two maps that they use alternately", "error", err)
 	}
 	return ebpf.NewCollectionWithOptions(spec, options)
+}
+
+// standInForSockets gives programs that ask whose a socket is an empty map, unless the caller has one.
+func (g *Gadget) standInForSockets(spec *ebpf.CollectionSpec, o *LoadOptions, programs *ebpf.ProgramOptions) error {
+	if o.Maps[prepare.SocketsMap] != nil {
+		return nil
+	}
+	types, err := prepare.StandInForSockets(spec)
+	if types == nil {
+		return err
+	}
+	g.log.Warn("the gadget asks which process a socket belongs to, which this version cannot tell: its events have no process of a socket")
+	programs.ExtraRelocationTargets = append(slices.Clip(programs.ExtraRelocationTargets), types)
+	return nil
 }
 
 // alternating lists the maps that are emptied while programs write to them, and into which nothing but

@@ -41,9 +41,18 @@ func (s *byCPU) Write(b *event.Batch) error {
 // What a Go program gets under overload: for each CPU, what was delivered and what the ledger says was
 // lost there are what happened there, and the cause is named.
 func TestLedgerClosesForEachCPU(t *testing.T) {
+	testLedgerCloses(t, "times")
+}
+
+// The same for a gadget whose functions pass buffers on by their addresses.
+func TestLedgerClosesForBuffersPassedOn(t *testing.T) {
+	testLedgerCloses(t, "passed")
+}
+
+func testLedgerCloses(t *testing.T, fixture string) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		o.BufferSize = 16 << 10
-		g := start(t, parse(t, "times"), o)
+		g := start(t, parse(t, fixture), o)
 		sink := &byCPU{cpu: field(t, g.source(t).Schemas()[0], "cpu"), rows: make(map[int]uint64)}
 		ledger := &pipeline.Ledger{}
 		made := runUnderStorm(t, g, &pipeline.Runner{Sources: g.Sources(), Sinks: []pipeline.NamedSink{{Sink: sink}}, Ledger: ledger})

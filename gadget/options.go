@@ -63,6 +63,9 @@ type LoadOptions struct {
 	// out among them.
 	// Objects that were built against other headers have one.
 	Shards int
+	// Strict makes it an error if a function or a probe in user space that a program is for is not there.
+	// Otherwise it is one only if none of the gadget's is.
+	Strict bool
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
 	PerfBuffer bool
 	// Fetch says how often data sources of arrays are read, by their names. Others do as their

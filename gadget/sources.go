@@ -54,15 +54,16 @@ func (g *Gadget) openSource(d *image.DataSource, schema *event.Schema, o *LoadOp
 
 // openBuffer makes a source of a ring or perf buffer.
 func (g *Gadget) openBuffer(d *image.DataSource, schema *event.Schema, o *LoadOptions) (pipeline.Source, error) {
-	m, lost := g.coll.Maps[d.Map], g.coll.Maps[d.Map+image.LostSuffix]
+	m := g.coll.Maps[d.Map]
+	losses := source.Losses{Counts: g.coll.Maps[d.Map+image.LostSuffix], ByMap: g.coll.Maps[prepare.LostByMap]}
 	if m.Type() == ebpf.PerfEventArray {
-		return source.OpenPerf(m, o.buffersOf(g.image).PerfSize(int(m.MaxEntries())), schema, lost)
+		return source.OpenPerf(m, o.buffersOf(g.image).PerfSize(int(m.MaxEntries())), schema, losses)
 	}
-	if lost == nil {
+	if losses.Counts == nil && losses.ByMap == nil {
 		g.log.Warn("the gadget does not count the events that its buffer has no room for, so none of them will be told of; "+
 			"it was built against other headers", "data source", schema.Name)
 	}
-	r := source.Ring{Buffers: []*ebpf.Map{m}, Lost: lost, Schema: schema, Latency: o.Latency}
+	r := source.Ring{Buffers: []*ebpf.Map{m}, Losses: losses, Schema: schema, Latency: o.Latency}
 	if shards := g.shardsOf(d.Map); len(shards) > 0 {
 		r.Buffers = shards
 	}

@@ -143,6 +143,7 @@ func (c *customizer) apply(name, value string) error {
 		changed = true
 		r := &reader{}
 		patch = c.expander.expand(r, patch)
+		metadataShape().fold(patch)
 		r.preparePatch(patch)
 		if err := r.blame(name, c.from.file); err != nil {
 			return err

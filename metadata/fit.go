@@ -6,40 +6,86 @@ package metadata
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
 // Fit returns m without what it says about things that the gadget does not have, beside the problems that
-// Validate reports about these. m itself stays as it is.
+// Validate reports about these. Names that differ from those of the gadget in capitals only become
+// these. m itself stays as it is; it is returned if there is nothing to change.
 func (m *Metadata) Fit(known Known) (*Metadata, error) {
 	out := *m
-	out.DataSources = only(m.DataSources, slices.Collect(maps.Keys(known.DataSources)))
+	sources := slices.Collect(maps.Keys(known.DataSources))
+	changed := false
+	out.DataSources = fitNames(m.DataSources, sources, &changed)
 	for name, spec := range out.DataSources {
-		spec.Fields = fitFields(spec.Fields, known.DataSources[name])
+		spec.Fields = fitFields(spec.Fields, known.DataSources[name], &changed)
 		out.DataSources[name] = spec
 	}
-	out.Params.EBPF = only(m.Params.EBPF, known.Params)
-	out.Programs = only(m.Programs, known.Programs)
-	return &out, m.Validate(known)
+	out.Params.EBPF = fitNames(m.Params.EBPF, known.Params, &changed)
+	out.Programs = fitNames(m.Programs, known.Programs, &changed)
+	err := m.Validate(known)
+	if !changed {
+		return m, err
+	}
+	return &out, err
 }
 
 // fitFields leaves out fields that are not known, and their names as the fields that take another's place.
-func fitFields(fields map[string]annotation.Set, known []string) map[string]annotation.Set {
-	fields = only(fields, known)
+func fitFields(fields map[string]annotation.Set, known []string, changed *bool) map[string]annotation.Set {
+	fields = fitNames(fields, known, changed)
 	for name, set := range fields {
-		if other, ok := set[annotation.ReplaceKey]; ok && !slices.Contains(known, other) {
-			set = maps.Clone(set)
-			delete(set, annotation.ReplaceKey)
-			fields[name] = set
+		other, ok := set[annotation.ReplaceKey]
+		if !ok {
+			continue
 		}
+		now, ok := knownName(other, known)
+		if ok && now == other {
+			continue
+		}
+		*changed = true
+		set = maps.Clone(set)
+		delete(set, annotation.ReplaceKey)
+		if ok {
+			set[annotation.ReplaceKey] = now
+		}
+		fields[name] = set
 	}
 	return fields
 }
 
-// only returns the entries of m that have one of the names.
-func only[V any](m map[string]V, names []string) map[string]V {
-	out := maps.Clone(m)
-	maps.DeleteFunc(out, func(name string, _ V) bool { return !slices.Contains(names, name) })
+// fitNames returns the entries of m that are known, under the names by which they are.
+func fitNames[V any](m map[string]V, known []string, changed *bool) map[string]V {
+	if m == nil {
+		return nil
+	}
+	out := make(map[string]V, len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		now, ok := knownName(name, known)
+		*changed = *changed || !ok || now != name
+		if _, twice := out[now]; ok && (!twice || now == name) {
+			out[now] = m[name]
+		}
+	}
 	return out
+}
+
+// knownName returns the one of the known names that is meant: the same, or else the only one that
+// differs in capitals only.
+func knownName(name string, known []string) (string, bool) {
+	if slices.Contains(known, name) {
+		return name, true
+	}
+	found := ""
+	for _, k := range known {
+		switch {
+		case !strings.EqualFold(k, name):
+		case found != "":
+			return "", false
+		default:
+			found = k
+		}
+	}
+	return found, found != ""
 }

@@ -44,8 +44,10 @@ func thing(key string) string {
 		return "VARIABLE"
 	case keyPrograms:
 		return "PROGRAM"
-	case keyCustom:
+	case keyCustom, keyWasm:
 		return "PARAM"
+	case "paramDefaults":
+		return "FLAG"
 	case "values":
 		return "VALUE"
 	}

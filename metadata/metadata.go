@@ -25,6 +25,11 @@ type Metadata struct {
 	Programs map[string]Program
 	// Operator is a tree of settings whose meaning is none of this package's business; nil for none.
 	Operator *yaml.Node
+	// ParamDefaults gives flags other values for this gadget, by their full names:
+	// "operator.oci.ebpf.map-fetch-interval".
+	ParamDefaults map[string]string
+	// GadgetParams is a tree that is kept but not read; nil for none.
+	GadgetParams *yaml.Node
 
 	file      string
 	positions map[string]Pos
@@ -34,6 +39,8 @@ type Metadata struct {
 type Params struct {
 	// EBPF describes the params that the object has, by their C variables.
 	EBPF map[string]Param
+	// Wasm describes the params of a Wasm module.
+	Wasm map[string]Param
 	// Custom are further params, which stand for changes to this file.
 	Custom map[string]CustomParam
 }

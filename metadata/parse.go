@@ -40,6 +40,7 @@ func readMetadata(file string, root *yaml.Node) (*Metadata, *reader) {
 	if root == nil {
 		return m, r
 	}
+	metadataShape().fold(root)
 	var c cleaner
 	c.clean(root, 1)
 	r.problems = c.problems

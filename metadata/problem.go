@@ -63,11 +63,13 @@ func Problems(err error) []*Problem {
 	return nil
 }
 
+func comparePlaces(a, b *Problem) int {
+	return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
+}
+
 // join makes one error of the problems, in the order of their places.
 func join(problems []*Problem) error {
-	slices.SortStableFunc(problems, func(a, b *Problem) int {
-		return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
-	})
+	slices.SortStableFunc(problems, comparePlaces)
 	errs := make([]error, len(problems))
 	for i, p := range problems {
 		errs[i] = p

@@ -18,6 +18,8 @@ import (
 type shape[T any] interface {
 	// read reports what is wrong to r; dst may then hold a part.
 	read(r *reader, path []string, n *yaml.Node, dst *T)
+	// fold brings the keys of a tree that may not be right into the spelling of the tables.
+	fold(n *yaml.Node)
 	// write returns nil if there is nothing to write.
 	write(src *T) *yaml.Node
 	schema() *schema
@@ -34,6 +36,7 @@ type object[T any] struct {
 type member[T any] struct {
 	name, doc string
 	read      func(r *reader, path []string, n *yaml.Node, dst *T)
+	fold      func(n *yaml.Node)
 	write     func(src *T) *yaml.Node
 	schema    func() *schema
 }
@@ -44,6 +47,7 @@ func key[T, V any](name, doc string, place func(*T) *V, s shape[V]) member[T] {
 		name:   name,
 		doc:    doc,
 		read:   func(r *reader, path []string, n *yaml.Node, dst *T) { s.read(r, path, n, place(dst)) },
+		fold:   s.fold,
 		write:  func(src *T) *yaml.Node { return s.write(place(src)) },
 		schema: s.schema,
 	}
@@ -57,6 +61,7 @@ func within[T, V any](place func(*T) *V, members []member[V]) []member[T] {
 			name:   m.name,
 			doc:    m.doc,
 			read:   func(r *reader, path []string, n *yaml.Node, dst *T) { m.read(r, path, n, place(dst)) },
+			fold:   m.fold,
 			write:  func(src *T) *yaml.Node { return m.write(place(src)) },
 			schema: m.schema,
 		}

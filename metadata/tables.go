@@ -23,6 +23,7 @@ const (
 	keyKey         = "key"
 	keyDefault     = "defaultValue"
 	keyPrograms    = "programs"
+	keyWasm        = "wasm"
 )
 
 // maxCustomParams bounds the work that a file can make of its custom params: after each the metadata
@@ -55,6 +56,10 @@ func metadataShape() object[Metadata] {
 			func(m *Metadata) *map[string]Program { return &m.Programs }, dict[Program]{programShape()}),
 		key("operator", "A tree of settings.",
 			func(m *Metadata) **yaml.Node { return &m.Operator }, tree{}),
+		key("paramDefaults", "Values that flags of gizmo have for this gadget when the user gives none, by their full names; the last part is the flag's.",
+			func(m *Metadata) *map[string]string { return &m.ParamDefaults }, dict[string]{text{}}),
+		key("gadgetParams", "A tree of settings, which gizmo keeps but does not use.",
+			func(m *Metadata) **yaml.Node { return &m.GadgetParams }, tree{}),
 	}}
 }
 
@@ -86,6 +91,8 @@ func paramsShape() object[Params] {
 	return object[Params]{members: []member[Params]{
 		key(keyEBPF, "The params that the object has, by their C variables.",
 			func(p *Params) *map[string]Param { return &p.EBPF }, dict[Param]{object[Param]{members: paramMembers("that of the variable", "the variable's initial value")}}),
+		key(keyWasm, "The params of a Wasm module; gizmo runs none yet.",
+			func(p *Params) *map[string]Param { return &p.Wasm }, dict[Param]{object[Param]{members: paramMembers("the one in this file", "the empty text")}}),
 		key(keyCustom, "Further params, which stand for changes to this file.",
 			func(p *Params) *map[string]CustomParam { return &p.Custom }, dict[CustomParam]{customParamShape()}),
 	}}

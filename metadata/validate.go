@@ -28,7 +28,8 @@ func (m *Metadata) Validate(known Known) error {
 	sources := slices.Sorted(maps.Keys(known.DataSources))
 	for _, name := range slices.Sorted(maps.Keys(m.DataSources)) {
 		if v.check("data source", name, sources, keyDataSources, name) {
-			v.fields(name, known.DataSources[name])
+			source, _ := knownName(name, sources)
+			v.fields(name, known.DataSources[source])
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Params.EBPF)) {
@@ -48,7 +49,7 @@ type validator struct {
 
 // check reports whether name is known, and its absence as a problem of what lies at path.
 func (v *validator) check(what, name string, known []string, path ...string) bool {
-	if slices.Contains(known, name) {
+	if _, ok := knownName(name, known); ok {
 		return true
 	}
 	err := &annotation.UnknownError{What: what, Name: name, Known: known}
@@ -60,6 +61,9 @@ func (v *validator) fields(source string, known []string) {
 	fields := v.m.DataSources[source].Fields
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		path := []string{keyDataSources, source, keyFields, name}
+		if _, pending := pendingField(name); pending {
+			continue
+		}
 		if !v.check("field", name, known, path...) {
 			continue
 		}

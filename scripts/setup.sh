@@ -11,7 +11,7 @@
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
 #   release the one version of clang that releases are built with
-#   test    gcc and the C library, for the race detector
+#   test    clang 14, 16 and 19; gcc and the C library, for the race detector
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
 #   bench   the programs that gizmo is measured beside, gcc
@@ -23,6 +23,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # distribution has it.
 llvm=19
 oldest=14
+# The compilers that the tests build gadgets of others with.
+clangs=(14 16 19)
 
 say() { echo "setup: $*" >&2; }
 
@@ -83,6 +85,10 @@ need_release() {
 }
 
 need_test() {
+	local v
+	for v in "${clangs[@]}"; do
+		have "clang-$v" || need "clang-$v" "compiles the headers for the tests"
+	done
 	have gcc || need gcc "for the race detector"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
 }

@@ -15,7 +15,7 @@ func durationType() Type {
 		On:    "__u64",
 		Doc:   "A length of time in nanoseconds.",
 		Adds: "The time as Go writes it: in the largest of `ns`, `µs`, `ms` and `s` of which there is " +
-			"at least one, with up to two digits after the point; from a minute on in whole seconds, " +
+			"at least one, with two digits after the point but for `ns`; from a minute on in whole seconds, " +
 			"as in `2m3s` or `1h0m5s`.",
 		Template:      "duration",
 		AddedTemplate: "duration",
@@ -43,7 +43,7 @@ const (
 	minute      = 60 * second
 )
 
-// appendDuration picks the unit by the rounded value: 999.999µs reads 1ms, not 1000µs.
+// appendDuration picks the unit by the rounded value: 999.999µs reads 1.00ms, not 1000.00µs.
 func appendDuration(dst []byte, n uint64) []byte {
 	switch {
 	case n == 0:
@@ -60,17 +60,10 @@ func appendDuration(dst []byte, n uint64) []byte {
 	return appendMinutes(dst, roundedDivide(n, second))
 }
 
-// appendHundredths writes n/100 without zeros at the end.
+// appendHundredths writes n/100 with two digits after the point, as scripts expect them.
 func appendHundredths(dst []byte, n uint64) []byte {
 	dst = strconv.AppendUint(dst, n/100, 10)
-	if n%100 == 0 {
-		return dst
-	}
-	dst = append(dst, '.', byte('0'+n%100/10))
-	if n%10 == 0 {
-		return dst
-	}
-	return append(dst, byte('0'+n%10))
+	return append(dst, '.', byte('0'+n%100/10), byte('0'+n%10))
 }
 
 // appendMinutes writes a number of seconds that is at least a minute.

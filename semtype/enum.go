@@ -23,7 +23,7 @@ func extendEnum(s *event.Schema, i int, env *Env) {
 // enumSetText names the bits of a set.
 func enumSetText(f event.Field, _ *Env) event.TextFunc {
 	names := newBitNames(f.Enum.Values, width(&f))
-	none := "0"
+	none := "" // as for an errno of 0
 	if i := slices.IndexFunc(f.Enum.Values, func(v event.EnumValue) bool { return v.Value == 0 }); i >= 0 {
 		none = f.Enum.Values[i].Name
 	}

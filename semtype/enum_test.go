@@ -87,7 +87,7 @@ func TestEnum(t *testing.T) {
 		{"set, half of several bits", enumMember(setEnum(), 4, 0, 0), 0x41, "FOO|0x40"},
 		{"set, rest", enumMember(setEnum(), 4, 0, 0), 0x80000022, "BAR|0x80000020"},
 		{"set, only rest", enumMember(setEnum(), 4, 0, 0), 0x20, "0x20"},
-		{"set, nothing", enumMember(setEnum(), 4, 0, 0), 0, "0"},
+		{"set, nothing", enumMember(setEnum(), 4, 0, 0), 0, ""},
 		{"set, name for nothing", enumMember(zero, 4, 0, 0), 0, "NONE"},
 		{"set, no name for nothing", enumMember(zero, 4, 0, 0), 1, "ON"},
 	} {

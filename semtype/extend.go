@@ -24,7 +24,9 @@ func shownAs(render renderer) func(*event.Schema, int, *Env) {
 		case !ok:
 			env.debug(&f, "its name does not end in _raw, and no annotation names the field to add")
 		default:
-			addText(s, i, env, name, render(f, env))
+			if _, ok := addText(s, i, env, name, render(f, env)); ok {
+				s.Fields[i].Ann.Columns.Hidden = true // the added field says the same to people
+			}
 		}
 	}
 }

@@ -190,9 +190,20 @@ func timeString(d time.Duration) string {
 	case d < time.Minute:
 		d = d.Round(10 * time.Millisecond)
 	default:
-		d = d.Round(time.Second)
+		return d.Round(time.Second).String()
 	}
-	return d.String()
+	number, unit := d.String(), ""
+	for i, r := range number {
+		if r != '.' && (r < '0' || r > '9') {
+			number, unit = number[:i], number[i:]
+			break
+		}
+	}
+	if unit == "ns" || d == 0 || strings.Contains(unit, "m") && unit != "ms" {
+		return d.String()
+	}
+	whole, part, _ := strings.Cut(number, ".")
+	return whole + "." + (part + "00")[:2] + unit
 }
 
 func TestDuration(t *testing.T) {
@@ -201,7 +212,7 @@ func TestDuration(t *testing.T) {
 		n    uint64
 		want string
 	}{
-		{0, "0s"}, {1, "1ns"}, {1_350_200, "1.35ms"}, {999_999, "1ms"}, {59_999_999_999, "1m0s"},
+		{0, "0s"}, {1, "1ns"}, {1_350_200, "1.35ms"}, {2000, "2.00µs"}, {999_999, "1.00ms"}, {59_999_999_999, "1m0s"},
 		{math.MaxInt64, "2562047h47m17s"}, {math.MaxUint64, "5124095h34m34s"},
 	} {
 		if got := unsigned(t, "gadget_duration", 8, testEnv(), tt.n); got != tt.want {
@@ -218,7 +229,7 @@ func TestNegativeAmounts(t *testing.T) {
 		want  string
 	}{
 		{"gadget_bytes", -4_200_000, "-4.2 MB"}, {"gadget_bytes", math.MinInt64, "-9.2 EB"},
-		{"gadget_duration", -1_500, "-1.5µs"}, {"gadget_duration", 1_500, "1.5µs"},
+		{"gadget_duration", -1_500, "-1.50µs"}, {"gadget_duration", 1_500, "1.50µs"},
 	} {
 		s := layout(scalar("v_raw", tt.ctype, event.Int, 8))
 		apply(t, s, testEnv(), annotations{})

@@ -96,7 +96,7 @@ func TestProcessAuthorPrevails(t *testing.T) {
 	}
 	s := layout(processFields("proc", 0)...)
 	apply(t, s, testEnv(), ann)
-	want := []string{"proc", "COMM", "P", "TID", "UID", "GID", "PPID", "USER", "proc.creds.team"}
+	want := []string{"proc", "COMM", "P", "TID", "UID", "PPID", "USER", "proc.creds.team"}
 	if got := columns(s, false); !slices.Equal(got, want) {
 		t.Errorf("shown: %q, want %q", got, want)
 	}

@@ -104,6 +104,9 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 		return err
 	}
 	if t.Extend == nil {
+		if f := &s.Fields[i]; f.Ann.Target != "" {
+			return targetError(s, f)
+		}
 		return nil
 	}
 	before := len(s.Fields)
@@ -114,11 +117,20 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 		}
 	}
 	f := &s.Fields[i] // only now: Extend may have moved the fields
-	if len(s.Fields) > before && strings.HasSuffix(f.Name, "_raw") {
-		f.Ann.Columns.Hidden = true // the added field says the same to people
+	if f.Ann.Target != "" && len(s.Fields) == before {
+		return targetError(s, f)
 	}
 	// Once more, so that what the author or the user said prevails over defaults of the type.
 	return ann.Annotate(f, t.Template)
+}
+
+// targetError says why a field that is to have its meaning in another one does not get that.
+func targetError(s *event.Schema, f *event.Field) error {
+	name, _ := target(f)
+	if _, taken := s.Lookup(name); taken {
+		return fmt.Errorf("field %q: its text cannot become the field %q, which is there already; give the target another name", f.Name, name)
+	}
+	return fmt.Errorf("field %q: its type adds no field, so none can be named %q", f.Name, name)
 }
 
 // typeOf returns the row of the outermost of the field's types that has one, or that of enums, or

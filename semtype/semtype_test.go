@@ -6,7 +6,9 @@ package semtype
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,10 +26,9 @@ func TestApplyAdds(t *testing.T) {
 	}{
 		{"suffix", "error_raw", nil, "error", true},
 		{"target", "error_raw", rename, "why", true},
-		{"target without suffix", "error", rename, "why", false},
+		{"target without suffix", "error", rename, "why", true},
 		{"neither", "error", nil, "", false},
 		{"nothing but the suffix", "_raw", nil, "", false},
-		{"target is taken", "why_raw", func(a *event.Annotations) { a.Target = "why_raw" }, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -85,6 +86,59 @@ func TestApplySaysWhyNothingIsAdded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A name for a field that will not be added is a mistake of the author's, or the user's.
+func TestApplyRefusesTargets(t *testing.T) {
+	t.Parallel()
+	rename := func(a *event.Annotations) { a.Target = "other" }
+	for _, tt := range []struct {
+		name   string
+		fields []event.Field
+		want   string
+	}{
+		{"taken", []event.Field{scalar("error_raw", "gadget_errno", event.Uint, 4), scalar("other", "int", event.Int, 4)},
+			`field "error_raw": its text cannot become the field "other", which is there already; give the target another name`},
+		{"no such type", []event.Field{scalar("n", "int", event.Int, 4)}, `field "n": its type adds no field, so none can be named "other"`},
+		{"type without text", []event.Field{scalar("pid", "gadget_pid", event.Uint, 4)}, `field "pid": its type adds no field, so none can be named "other"`},
+		{"struct", []event.Field{structure("stack", "gadget_user_stack", -1)}, `field "stack": its type adds no field, so none can be named "other"`},
+	} {
+		ann := annotations{fields: map[string]func(*event.Annotations){tt.fields[0].Name: rename}}
+		if err := Apply(layout(tt.fields...), Types(), testEnv(), ann); fmt.Sprint(err) != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestStacksAreHidden(t *testing.T) {
+	t.Parallel()
+	id := scalar("ustack.stack_id", "__u32", event.Uint, 4)
+	id.Parent = 1
+	s := layout(scalar("kstack_raw", "gadget_kernel_stack", event.Uint, 4), structure("ustack", "gadget_user_stack", -1), id,
+		scalar("kstack", "gadget_kernel_stack", event.Uint, 4))
+	apply(t, s, testEnv(), annotations{})
+	if got := columns(s, false); !slices.Equal(got, []string{"ustack", "kstack"}) {
+		t.Errorf("shown: %q", got)
+	}
+}
+
+// Of a struct that stands for its members, those that the author or the user wants are shown.
+func TestEndpointMembersShown(t *testing.T) {
+	t.Parallel()
+	show := func(a *event.Annotations) { a.Columns.Hidden = false }
+	s := layout(everythingOfEndpoint()...)
+	apply(t, s, testEnv(), annotations{fields: map[string]func(*event.Annotations){"src.port": show, "src.addr": show}})
+	if got := columns(s, false); !slices.Contains(got, "src.port") || !slices.Contains(got, "src.addr") || slices.Contains(got, "src.version") {
+		t.Errorf("shown: %q", got)
+	}
+}
+
+func everythingOfEndpoint() []event.Field {
+	within := func(f event.Field) event.Field { f.Parent = 0; return f }
+	raw := within(scalar("src.addr_raw", "gadget_ip_addr_t", event.Bytes, 16))
+	return []event.Field{structure("src", "gadget_l4endpoint_t", -1), raw,
+		within(scalar("src.port", "__u16", event.Uint, 2)), within(scalar("src.proto", "__u16", event.Uint, 2)),
+		within(scalar("src.version", "__u8", event.Uint, 1))}
 }
 
 func structure(name, ctype string, parent int) event.Field {

@@ -3,6 +3,12 @@
 
 package semtype
 
+import (
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
 // Types returns the table of enriched types. Enums are not in it: they go by what they are, not by
 // name, and [Apply] sees to them.
 func Types() []Type {
@@ -32,7 +38,14 @@ func Types() []Type {
 			Doc: "The inode of a mount namespace, by which the container is found."},
 		{CName: "gadget_netns_id", On: "__u32", Template: "netns_id",
 			Doc: "The inode of a network namespace, by which the container is found."},
-		{CName: "gadget_user_stack", On: "struct", Template: "user_stack", Doc: "A stack of a process."},
+		{CName: "gadget_user_stack", On: "struct", Template: "user_stack", Doc: "A stack of a process.",
+			Adds:   "No field. Its members are hidden in columns.",
+			Extend: func(s *event.Schema, i int, _ *Env) { hideMembers(s, i) }},
+		{CName: "gadget_kernel_stack", On: "__u32", Doc: "The id of a stack of the kernel.",
+			Adds: "No field. It is hidden in columns if its name ends in `_raw`.",
+			Extend: func(s *event.Schema, i int, _ *Env) {
+				s.Fields[i].Ann.Columns.Hidden = strings.HasSuffix(s.Fields[i].Name, "_raw")
+			}},
 	}
 }
 
@@ -45,7 +58,7 @@ func enumTypes() []Type {
 				"without a name reads as a number."},
 		{CName: "enum E_set", On: "enum", Doc: "A set of bits: any enum whose name ends in `_set`.",
 			Adds: "The names of the bits, those that stand for several bits first. Bits without a name " +
-				"follow as one number in hex. 0 reads as the name that has the value 0, or `0`.",
+				"follow as one number in hex. 0 reads as the name that has the value 0, or as nothing.",
 			Annotations: []Annotation{target, {"ebpf.formatter.bitfield.separator",
 				"What stands between the names; default `|`."}}},
 	}

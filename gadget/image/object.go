@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/cilium/ebpf"
 )
@@ -24,7 +25,7 @@ const (
 	// maxData is the sum of the global variables in bytes, of which .bss takes no room in the file.
 	maxData = 16 << 20
 	// maxCode is in instructions. Each program gets its own copy of the functions that it calls.
-	maxCode = 4 << 20
+	maxCode = 2 << 20
 )
 
 // instructionSize is that of one BPF instruction in bytes.
@@ -154,12 +155,15 @@ func checkSymbols(f *elf.File) error {
 	}
 	sizes := make(map[place]uint64) // two names of the same thing count once
 	for _, s := range symbols {
+		if isLocalLabel(&s) {
+			continue
+		}
 		if s.Section > elf.SHN_UNDEF && int(s.Section) < len(f.Sections) {
 			sizes[place{s.Section, s.Value}] = s.Size
 		}
 	}
 	used := make([]uint64, len(f.Sections))
-	var code, programs uint64
+	var code, shared, programs uint64
 	for at, size := range sizes {
 		s := f.Sections[at.section]
 		if used[at.section] += min(size, math.MaxUint32); used[at.section] > s.Size {
@@ -168,13 +172,21 @@ func checkSymbols(f *elf.File) error {
 		if s.Flags&elf.SHF_EXECINSTR == 0 {
 			continue
 		}
-		code += size / instructionSize
-		if s.Name != ".text" {
-			programs++
+		if s.Name == ".text" {
+			shared += size / instructionSize
+			continue
 		}
+		code += size / instructionSize
+		programs++
 	}
-	if code*programs > maxCode {
-		return fmt.Errorf("%d programs of %d instructions together are too many", programs, code)
+	if code+shared*programs > maxCode {
+		return fmt.Errorf("it has %d programs of %d instructions together, and functions of %d that each of them may call; "+
+			"with a copy for each program that is more than the %d instructions that gizmo takes", programs, code, shared, maxCode)
 	}
 	return nil
+}
+
+// isLocalLabel tells of the targets of jumps that some versions of clang name in the table of symbols.
+func isLocalLabel(s *elf.Symbol) bool {
+	return elf.ST_TYPE(s.Info) == elf.STT_NOTYPE && s.Size == 0 && (strings.HasPrefix(s.Name, "LBB") || strings.HasPrefix(s.Name, ".L"))
 }

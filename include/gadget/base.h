@@ -20,4 +20,13 @@
 #include <vmlinux.h>
 #endif
 
+/*
+ * Sources in the wild take libbpf's macros (BPF_KPROBE, BPF_CORE_READ, bpf_ntohs) from
+ * whichever of our headers they include, so each of them brings all four.
+ */
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
 #endif /* __GADGET_BASE_H */

@@ -30,6 +30,8 @@ static __always_inline __u64 __gadget_log2(__u64 v)
 		v >>= shift;
 		log += shift;
 	}
+	/* What a caller checks and what it uses as an index are one register then. */
+	barrier_var(log);
 	return log;
 }
 
@@ -52,6 +54,23 @@ static __always_inline __u64 log2(__u32 v)
 static __always_inline __u64 log2l(__u64 v)
 {
 	return __gadget_log2(v);
+}
+
+/*
+ * get_slot_idx: the slot of a histogram that @v belongs to: 0 for 0, else
+ * log2l(v) + 1, so that slot i counts values from 1 << (i - 1) up to (1 << i) - 1.  At
+ * most 64.  Any program type.
+ */
+static __always_inline __u64 get_slot_idx(__u64 v)
+{
+	__u64 slot, any = v | -v; /* the top bit is set unless v is 0 */
+
+	barrier_var(any);
+	any >>= 63;
+	barrier_var(any);
+	slot = __gadget_log2(v) + any;
+	barrier_var(slot); /* a caller's check is made of what it uses */
+	return slot;
 }
 
 #endif /* __GADGET_BITS_BPF_H */

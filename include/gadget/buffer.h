@@ -15,9 +15,10 @@
  *	// fill all of *event
  *	gadget_submit_buf(ctx, &events, event, sizeof(*event));
  *
- * What doesn't fit is counted in <map>_lost_samples, of which the loader tells
- * the user.  That is why these are macros: from "&events" they make the name
- * "&events_lost_samples".  So hand them the map by its name, not in a variable.
+ * What doesn't fit is counted, and the loader tells the user.  GADGET_TRACER_MAP
+ * declares what belongs to a buffer besides the map, and the functions for pointers
+ * of the map's own type, which know it.  Given any other pointer, such as a void *
+ * that an author's function passes on, the compiler picks those that do without.
  *
  * Define GADGET_NO_BUF_RESERVE before including this if only gadget_output_buf()
  * is used: then there is no gadget_heap.
@@ -65,28 +66,45 @@ const volatile __u32 gadget_shard_mask = 0;
  *
  * The loader gives it the type PERF_EVENT_ARRAY where there are no ring buffers.
  */
-#define GADGET_TRACER_MAP(name, size)                               \
-	struct {                                                    \
-		__uint(type, BPF_MAP_TYPE_RINGBUF);                 \
-		__uint(max_entries, size);                          \
-	} name SEC(".maps");                                        \
-	struct {                                                    \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);           \
-		__uint(max_entries, 1);                             \
-		__type(key, __u32);                                 \
-		__array(                                            \
-			values, struct {                            \
-				__uint(type, BPF_MAP_TYPE_RINGBUF); \
-				__uint(max_entries, size);          \
-			});                                         \
-	} name##_shards SEC(".maps");                               \
-	struct {                                                    \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);            \
-		__uint(max_entries, 1);                             \
-		__type(key, __u32);                                 \
-		__type(value, __u64);                               \
-	} name##_lost_samples SEC(".maps");                         \
-	__gadget_marker(gadget_map_tracer_##name);
+#define GADGET_TRACER_MAP(name, size)                                   \
+	struct __gadget_buffer_##name {                                 \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                     \
+		__uint(max_entries, size);                              \
+	} name SEC(".maps");                                            \
+	struct {                                                        \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);               \
+		__uint(max_entries, 1);                                 \
+		__type(key, __u32);                                     \
+		__array(                                                \
+			values, struct {                                \
+				__uint(type, BPF_MAP_TYPE_RINGBUF);     \
+				__uint(max_entries, size);              \
+			});                                             \
+	} name##_shards SEC(".maps");                                   \
+	struct {                                                        \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                \
+		__uint(max_entries, 1);                                 \
+		__type(key, __u32);                                     \
+		__type(value, __u64);                                   \
+	} name##_lost_samples SEC(".maps");                             \
+	__gadget_output_function(name) __gadget_reserve_functions(name) \
+		__gadget_marker(gadget_map_tracer_##name);
+
+/* clang chooses among functions of one name by the types of their arguments. */
+#define __gadget_overload \
+	static __always_inline __attribute__((overloadable, unused))
+
+/*
+ * What did not fit into buffers of which only the address was known, by the map's id;
+ * 0 on kernels that do not tell it.  The loader splits no buffer of a gadget that has
+ * a program which uses this, since such a program does not know the parts.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} gadget_lost_by_map SEC(".maps");
 
 /*
  * Both answers are known when the program is loaded, so the verifier drops the
@@ -100,6 +118,22 @@ static __always_inline bool __gadget_has_ringbuf(void)
 	       !gadget_force_perf_buffer;
 }
 
+struct bpf_map___gadget {
+	__u32 id;
+} __attribute__((preserve_access_index));
+
+/*
+ * Since 5.9, by 41c48f3a9823 ("bpf: Support access to bpf map fields"), programs can
+ * read the id of a map.  The helper named here came with the same version.
+ */
+static __always_inline __u32 __gadget_map_id(void *map)
+{
+	if (!bpf_core_enum_value_exists(enum bpf_func_id,
+					BPF_FUNC_get_task_stack))
+		return 0;
+	return ((struct bpf_map___gadget *)map)->id;
+}
+
 /* Atomic, since another program may interrupt this one on its own CPU. */
 static __always_inline void __gadget_count_lost(void *lost_samples)
 {
@@ -110,15 +144,39 @@ static __always_inline void __gadget_count_lost(void *lost_samples)
 		__sync_fetch_and_add(lost, 1);
 }
 
+static __always_inline void __gadget_count_lost_of(void *map)
+{
+	__u32 id = __gadget_map_id(map);
+	__u64 none = 0, *lost;
+
+	bpf_map_update_elem(&gadget_lost_by_map, &id, &none, BPF_NOEXIST);
+	lost = bpf_map_lookup_elem(&gadget_lost_by_map, &id);
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+}
+
+/*
+ * Counts an event that did not fit into a buffer.
+ * @lost_samples: the buffer's counter; NULL if it is not known
+ */
+static __always_inline void __gadget_lose(void *map, void *lost_samples)
+{
+	if (lost_samples)
+		__gadget_count_lost(lost_samples);
+	else
+		__gadget_count_lost_of(map);
+}
+
 /*
  * The ring that this CPU writes to.  A program stays on its CPU, so all that it
  * does to one record goes to the same.
+ * @shards: NULL if they are not known
  */
 static __always_inline void *__gadget_ring(void *map, void *shards)
 {
 	__u32 shard;
 
-	if (!gadget_shard_mask)
+	if (!shards || !gadget_shard_mask)
 		return map;
 	shard = bpf_get_smp_processor_id() & gadget_shard_mask;
 	return bpf_map_lookup_elem(shards, &shard);
@@ -159,7 +217,7 @@ static __always_inline long __gadget_perf_output(void *ctx, void *map,
 		bpf_perf_event_output(ctx, map, BPF_F_CURRENT_CPU, buf, size);
 
 	if (err)
-		__gadget_count_lost(lost_samples);
+		__gadget_lose(map, lost_samples);
 	return err;
 }
 
@@ -252,27 +310,39 @@ static __always_inline long __gadget_output_buf(void *ctx, void *map,
 		err = bpf_ringbuf_output(ring, buf, size, flags);
 	}
 	if (err)
-		__gadget_count_lost(lost_samples);
+		__gadget_lose(map, lost_samples);
 	return err;
 }
 
 /*
  * gadget_output_buf: sends a record that lies elsewhere: on the stack, in a map.
  * @ctx:  the program's context
- * @map:  & and the name of a GADGET_TRACER_MAP
+ * @map:  a GADGET_TRACER_MAP, or any other ring buffer or perf event array
  * @buf:  the record
  * @size: its bytes; need not be constant
  *
  * Returns 0, or a negative errno, and then the event is counted as lost.
  * Costs a copy more than reserving and submitting.
  */
-#define gadget_output_buf(ctx, map, buf, size) \
-	__gadget_output_buf_named(ctx, map, buf, size)
+__gadget_overload long gadget_output_buf(void *ctx, void *map, void *buf,
+					 __u64 size)
+{
+	/* Those that have ring buffers have the padding's helper in all programs. */
+	bool is_old = !bpf_core_enum_value_exists(enum bpf_func_id,
+						  BPF_FUNC_ringbuf_reserve);
 
-/* A second round, so that a macro given as the map is expanded first. */
-#define __gadget_output_buf_named(ctx, map, buf, size)                       \
-	__gadget_output_buf(ctx, map, map##_shards, map##_lost_samples, buf, \
-			    size, __gadget_is_networking())
+	return __gadget_output_buf(ctx, map, NULL, NULL, buf, size, is_old);
+}
+
+#define __gadget_output_function(name)                                      \
+	__gadget_overload long gadget_output_buf(                           \
+		void *ctx, struct __gadget_buffer_##name *map, void *buf,   \
+		__u64 size)                                                 \
+	{                                                                   \
+		return __gadget_output_buf(ctx, map, &name##_shards,        \
+					   &name##_lost_samples, buf, size, \
+					   __gadget_is_networking());       \
+	}
 
 #ifndef GADGET_NO_BUF_RESERVE
 
@@ -306,7 +376,7 @@ __gadget_reserve_buf(void *map, void *shards, void *lost_samples, __u64 size)
 	else if (size <= GADGET_MAX_EVENT_SIZE)
 		buf = bpf_map_lookup_elem(&gadget_heap, &zero);
 	if (!buf)
-		__gadget_count_lost(lost_samples);
+		__gadget_lose(map, lost_samples);
 	return buf;
 }
 
@@ -353,40 +423,57 @@ static __always_inline long __gadget_submit_buf(void *ctx, void *map,
 
 /*
  * gadget_reserve_buf: room for a record in the buffer.
- * @map:  & and the name of a GADGET_TRACER_MAP
+ * @map:  a GADGET_TRACER_MAP, or another ring buffer
  * @size: bytes; constant, at most GADGET_MAX_EVENT_SIZE
  *
  * Returns the room, which holds what was there before: fill all of it, padding
  * too, and then submit or discard it on every path.  NULL if there is none, and
  * then the event is counted as lost.
  */
-#define gadget_reserve_buf(map, size) __gadget_reserve_buf_named(map, size)
+#define __gadget_event_fits                                             \
+	__attribute__((diagnose_if(size > GADGET_MAX_EVENT_SIZE,        \
+				   "larger than GADGET_MAX_EVENT_SIZE", \
+				   "error")))
 
-#define __gadget_reserve_buf_named(map, size)                               \
-	({                                                                  \
-		_Static_assert(__builtin_choose_expr(                       \
-				       __builtin_constant_p(size), (size),  \
-				       0) <= GADGET_MAX_EVENT_SIZE,         \
-			       "larger than GADGET_MAX_EVENT_SIZE");        \
-		__gadget_reserve_buf(map, map##_shards, map##_lost_samples, \
-				     size);                                 \
-	})
+__gadget_overload void *gadget_reserve_buf(void *map,
+					   __u64 size) __gadget_event_fits;
+__gadget_overload void *gadget_reserve_buf(void *map, __u64 size)
+{
+	return __gadget_reserve_buf(map, NULL, NULL, size);
+}
 
 /*
  * gadget_submit_buf: sends a record that was reserved.
  * @ctx:  the program's context
- * @map:  the map that it was reserved in, written in the same way
+ * @map:  the map that it was reserved in, as a pointer of the same type
  * @buf:  the record; it's gone afterwards
  * @size: the size that was reserved
  *
  * Returns 0, or a negative errno, and then the event is counted as lost.
  */
-#define gadget_submit_buf(ctx, map, buf, size) \
-	__gadget_submit_buf_named(ctx, map, buf, size)
+__gadget_overload long gadget_submit_buf(void *ctx, void *map, void *buf,
+					 __u64 size)
+{
+	return __gadget_submit_buf(ctx, map, NULL, NULL, buf, size);
+}
 
-#define __gadget_submit_buf_named(ctx, map, buf, size)                       \
-	__gadget_submit_buf(ctx, map, map##_shards, map##_lost_samples, buf, \
-			    size)
+#define __gadget_reserve_functions(name)                                     \
+	__gadget_overload void *gadget_reserve_buf(                          \
+		struct __gadget_buffer_##name *map, __u64 size)              \
+		__gadget_event_fits;                                         \
+	__gadget_overload void *gadget_reserve_buf(                          \
+		struct __gadget_buffer_##name *map, __u64 size)              \
+	{                                                                    \
+		return __gadget_reserve_buf(map, &name##_shards,             \
+					    &name##_lost_samples, size);     \
+	}                                                                    \
+	__gadget_overload long gadget_submit_buf(                            \
+		void *ctx, struct __gadget_buffer_##name *map, void *buf,    \
+		__u64 size)                                                  \
+	{                                                                    \
+		return __gadget_submit_buf(ctx, map, &name##_shards,         \
+					   &name##_lost_samples, buf, size); \
+	}
 
 /*
  * gadget_discard_buf: gives back a record that was reserved.  It counts neither
@@ -398,6 +485,10 @@ static __always_inline void gadget_discard_buf(void *buf)
 	if (__gadget_has_ringbuf())
 		bpf_ringbuf_discard(buf, 0);
 }
+
+#else
+
+#define __gadget_reserve_functions(name)
 
 #endif /* !GADGET_NO_BUF_RESERVE */
 

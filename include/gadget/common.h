@@ -5,6 +5,7 @@
 /* What most events tell of the process that caused them. */
 
 #include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <gadget/types.h>

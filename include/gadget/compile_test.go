@@ -161,7 +161,7 @@ func TestProgramsForArchitectures(t *testing.T) {
 
 // offered are the names that gadgets elsewhere use of our headers, by header.
 var offered = map[string]string{
-	"bits.bpf.h": "log2 log2l",
+	"bits.bpf.h": "log2 log2l get_slot_idx",
 	"buffer.h":   "GADGET_TRACER_MAP gadget_reserve_buf gadget_submit_buf gadget_discard_buf gadget_output_buf GADGET_NO_BUF_RESERVE",
 	"common.h":   "gadget_process_populate",
 	"core_fixes.bpf.h": "get_task_state get_gendisk get_disk has_block_rq_completion has_kfree has_kmem_cache_free " +
@@ -173,6 +173,10 @@ var offered = map[string]string{
 		"gadget_should_discard_comm gadget_should_discard_mntns_id",
 	"fnv1a.h": "fnv_32a_init fnv_32a_update_u8 fnv_32a_update_u16 fnv_32a_update_u32 fnv_32a_update_u64 " +
 		"fnv_64a_init fnv_64a_update_u8 fnv_64a_update_u16 fnv_64a_update_u32 fnv_64a_update_u64",
+	"gpu_types.h": "GPU_SCHEMA_VERSION GPU_MAX_DEVICES GPU_DEVICE_PRIMARY_MULTI gpu_meta gpu_device_metrics gpu_pid_metrics " +
+		"gpu_pid_metrics_aggregated",
+	"gpu_bridge_maps.h": "GPU_BRIDGE_WANT_META GPU_BRIDGE_WANT_DEVICE GPU_BRIDGE_WANT_PER_PID GPU_BRIDGE_WANT_PER_PID_PER_DEVICE " +
+		"GPU_BRIDGE_WANT_ALL gpu_meta gpu_device gpu_per_pid gpu_per_pid_per_device gpu_meta_fresh gpu_pid_holder",
 	"kernel_stack_map.h": "gadget_get_kernel_stack",
 	"macros.h": "GADGET_TRACER GADGET_MAPITER GADGET_ITER GADGET_SNAPSHOTTER GADGET_PARAM GADGET_ITER_TARGET_MAP " +
 		"GADGET_SK_TARGET_MAP",
@@ -185,7 +189,8 @@ var offered = map[string]string{
 		"gadget_uid gadget_gid gadget_comm gadget_pcomm gadget_counter__u64 gadget_gauge__u32 gadget_histogram_slot__u32 " +
 		"gadget_histogram_slot__u64 gadget_l3endpoint_t gadget_l4endpoint_t gadget_process",
 	"user_stack_map.h": "gadget_get_user_stack gadget_get_user_stack_from_kprobe gadget_get_user_stack_from_perf_event " +
-		"gadget_get_user_stack_from_tracepoint collect_ustack",
+		"gadget_get_user_stack_from_tracepoint collect_ustack collect_otel_stack ig_build_id_max_entries otel_generic_params " +
+		"otel_tc_kprobe otel_tc_perf",
 	"../compat/bpf/bpf_helpers.h":   "bpf_for bpf_ksym_exists likely unlikely __kptr_untrusted __arg_ctx",
 	"../compat/bpf/bpf_tracing.h":   "BPF_UPROBE BPF_URETPROBE PT_REGS_PARM6 PT_REGS_PARM6_CORE_SYSCALL",
 	"../compat/bpf/bpf_core_read.h": "bpf_core_cast",
@@ -222,7 +227,7 @@ func TestProgramsUseAll(t *testing.T) {
 // wherever theirs come from.
 func TestHeadersWithUserTypes(t *testing.T) {
 	names := []string{
-		"base.h", "bits.bpf.h", "buffer.h", "filter.h", "fnv1a.h", "macros.h", "maps.bpf.h", "mntns.h",
+		"base.h", "bits.bpf.h", "buffer.h", "filter.h", "fnv1a.h", "gpu_bridge_maps.h", "gpu_types.h", "macros.h", "maps.bpf.h", "mntns.h",
 		"mntns_filter.h", "packetfilter.h", "sockets-map.h", "types.h",
 	}
 	for _, user := range []string{"linux/types.h", "linux/bpf.h", "linux/if_ether.h", "linux/tcp.h"} {
@@ -266,6 +271,10 @@ GADGET_TRACER_MAP(events, 4096);
 			"larger than GADGET_MAX_EVENT_SIZE",
 		},
 		{
+			"event too large for any buffer", "void *f(void *map) { return gadget_reserve_buf(map, 10241); }",
+			"larger than GADGET_MAX_EVENT_SIZE",
+		},
+		{
 			"packet filter without bounds", `
 #include <gadget/packetfilter.h>
 GADGET_PF();
@@ -275,10 +284,6 @@ int f(void *p) { return gadget_pf_matches(p, p); }`, "gadget_pf_matches takes",
 			"socket of neither kind", `
 #include <gadget/sockets-map.h>
 void *f(void *p) { return gadget_socket_lookup(p); }`, "define GADGET_TYPE_NETWORKING",
-		},
-		{
-			"buffer without a counter",
-			"void *f(void *map) { return gadget_reserve_buf(map, 8); }", "'map_lost_samples'",
 		},
 	}
 	for _, tt := range tests {

@@ -12,6 +12,7 @@
  */
 
 #include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 

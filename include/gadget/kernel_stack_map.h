@@ -5,6 +5,7 @@
 /* The kernel's stacks: what was called on the way to the program. */
 
 #include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/types.h>
 

@@ -16,6 +16,8 @@
  * one more, or none, is fine.
  */
 
+#include <gadget/base.h>
+
 /* A global of external linkage survives -O2 unread; "used" says so to LTO. */
 #define __gadget_marker(name) const void *name __attribute__((used))
 

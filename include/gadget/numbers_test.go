@@ -36,6 +36,13 @@ func TestLog2(t *testing.T) {
 		if got, want := get[uint64](t, coll, "result"), log2(v); got != want {
 			t.Errorf("log2l(%#x) is %d, want %d", v, got, want)
 		}
+		run(t, coll.Programs["run_slot_idx"], v)
+		if got, want := get[uint64](t, coll, "result"), uint64(bits.Len64(v)); got != want {
+			t.Errorf("get_slot_idx(%#x) is %d, want %d", v, got, want)
+		}
+		for _, name := range []string{"unchecked", "clamped"} {
+			run(t, coll.Programs[name], v)
+		}
 		if run(t, coll.Programs["slot"], v) != 0 {
 			t.Errorf("log2l(%#x) is no slot", v)
 		}
@@ -44,7 +51,7 @@ func TestLog2(t *testing.T) {
 
 // The verifier follows both ways of a branch, and each time all of what comes after it.
 func TestLog2HasNoBranch(t *testing.T) {
-	for _, name := range []string{"run_log2", "run_log2l"} {
+	for _, name := range []string{"run_log2", "run_log2l", "run_slot_idx"} {
 		for _, ins := range parse(t, "numbers").Programs[name].Instructions {
 			if op := ins.OpCode; op.Class().IsJump() && op.JumpOp().String() != "Exit" {
 				t.Errorf("%s: %v", name, ins)

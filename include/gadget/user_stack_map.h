@@ -5,6 +5,7 @@
 /* The stacks of processes, and what it takes to find names for them later. */
 
 #include <vmlinux.h>
+#include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <gadget/core_fixes.bpf.h>
@@ -25,6 +26,34 @@ const volatile bool collect_build_id;
 GADGET_PARAM(collect_ustack);
 GADGET_PARAM(collect_build_id);
 
+/*
+ * A profiler outside may put programs into these maps, which a stack of its own kind
+ * takes.  Nothing here calls them; they are there for sources that do.
+ */
+const volatile bool collect_otel_stack;
+GADGET_PARAM(collect_otel_stack);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} otel_generic_params SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} otel_tc_kprobe SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} otel_tc_perf SEC(".maps");
+
 /* Each stack once, under an id that is made of its hash. */
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
@@ -41,6 +70,10 @@ struct {
 	       GADGET_USER_MAX_STACK_DEPTH * sizeof(struct bpf_stack_build_id));
 	__uint(max_entries, 1024);
 } ig_build_id SEC(".maps");
+
+/* How many stacks that has room for, for the user to say. */
+const volatile int ig_build_id_max_entries = 1024;
+GADGET_PARAM(ig_build_id_max_entries);
 
 static const struct bpf_stack_build_id
 	__gadget_no_build_ids[GADGET_USER_MAX_STACK_DEPTH] = {};

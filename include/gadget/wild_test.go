@@ -57,6 +57,9 @@ func makeReady(t *testing.T, spec *ebpf.CollectionSpec) (o ebpf.CollectionOption
 			}
 		}
 	}
+	for _, m := range spec.Maps {
+		m.Pinning = ebpf.PinNone
+	}
 	for _, m := range []string{"ig_build_id", "ig_ustack", "ig_kstack"} {
 		if stacks := spec.Maps[m]; stacks != nil {
 			stacks.MaxEntries = 16

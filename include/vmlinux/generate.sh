@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 #
-# Makes ARCH/vmlinux.h from the BTF inside Debian's kernel package.
+# Makes ARCH/vmlinux.h from the BTF inside Debian's newest kernel package.
 #
 #   generate.sh [-a ARCH] [-p linux-image-VERSION-ARCH] [-o FILE]
 #
@@ -9,8 +9,9 @@
 #
 # Why Debian's kernel: it is a general purpose configuration, so the header
 # knows every subsystem that a gadget may want to look into, and anybody can
-# fetch exactly the same package and get the same bytes.  Types that changed
-# since are not patched in here: the header that needs one declares a CO-RE
+# fetch exactly the same package and get the same bytes.  Why the newest: others
+# write gadgets against new kernels, and whatever a type has lost or gained is not
+# patched in here: the header that needs an older or a newer layout declares a CO-RE
 # flavour (struct foo___v6_5) of it.
 #
 # Needs: apt-get (to find and fetch the package; nothing is installed),
@@ -109,9 +110,19 @@ if [ "$arch" != "$(dpkg --print-architecture)" ]; then
 	apt get update >/dev/null
 fi
 
-# The image for real: linux-image-ARCH is only a name for the newest one.
+# newest: the name for the newest series, such as linux-image-6.12-amd64.  Where there
+# is no series of its own, linux-image-amd64 is the only one.
+newest() {
+	{
+		echo "linux-image-$arch"
+		apt cache pkgnames linux-image- |
+			grep -E "^linux-image-[0-9]+\.[0-9]+-$arch\$" | sort -V
+	} | tail -n 1
+}
+
+# The image for real: what it depends on.
 if [ -z "$package" ]; then
-	package=$(apt cache depends "linux-image-$arch" |
+	package=$(apt cache depends "$(newest)" |
 		sed -n 's/^ *Depends: //p' | head -n 1)
 fi
 [ -n "$package" ] || fail "no kernel package for $arch is known to apt"

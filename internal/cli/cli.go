@@ -50,6 +50,7 @@ type app struct {
 	hurry func()
 	// talks: standard output and standard error are terminals.
 	talks bool
+	clang string // the compiler that the user wants
 }
 
 // Main runs the program with the given arguments and returns its exit code.

@@ -43,7 +43,7 @@ func isValue(cmd *cobra.Command, args []string) bool {
 // completeFlags adds the flags of a gadget to the command, and returns those that begin with word. Of a
 // gadget that cannot be found or built nothing is known.
 func (a *app) completeFlags(cmd *cobra.Command, name, word string, f *runFlags) []string {
-	g, err := a.catalog().Find(cmd.Context(), name)
+	g, err := a.catalog(func(error) {}).Find(cmd.Context(), name)
 	if err != nil {
 		return nil
 	}

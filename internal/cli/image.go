@@ -4,7 +4,6 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -40,6 +39,7 @@ type imageFlags struct {
 	object   string
 	update   bool
 	validate bool
+	strict   bool
 }
 
 func (a *app) imageBuildCommand() *cobra.Command {
@@ -55,12 +55,15 @@ func (a *app) imageBuildCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture that the gadget is for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
 	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml what it does not mention of the object: data sources, fields, params")
-	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "fail if gadget.yaml names what the object does not have")
+	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "compare gadget.yaml with what the object has")
+	cmd.Flags().BoolVar(&f.strict, flagStrict, false, strictUsage)
+	cmd.Flags().StringVar(&a.clang, flagClang, "", clangUsage)
 	return cmd
 }
 
 func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
-	res, err := a.catalog().Compile(ctx, dir, f.arch)
+	c := a.catalog(a.warnUnless(f.strict))
+	res, err := c.Compile(ctx, dir, f.arch)
 	if err != nil {
 		return err
 	}
@@ -69,12 +72,12 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 			return err
 		}
 	}
-	img, err := catalog.ParseBuilt(dir, res)
+	g, err := c.ParseBuilt(dir, res)
 	if err != nil {
 		return err
 	}
 	if f.validate {
-		err = checkImage(img, res.Object)
+		err = checkGadget(g)
 	} else {
 		fmt.Fprintln(a.Err, "gizmo: gadget.yaml was not checked against the object")
 	}
@@ -86,28 +89,27 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 			return fmt.Errorf("--object: %w", err)
 		}
 	}
+	img := g.Image
 	_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
 		img.Metadata.Name, len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
 	return err
 }
 
-// checkImage checks the metadata of an image, and what each value of its custom params makes of it.
-func checkImage(img *image.Image, object []byte) error {
-	if err := catalog.Check(img); err != nil {
+// checkGadget checks the metadata of a gadget, and what each value of its custom params makes of it.
+func checkGadget(g *catalog.Gadget) error {
+	g, err := g.Fit()
+	if err != nil {
 		return err
 	}
-	return eachCustomValue(img.Metadata, func(meta *metadata.Metadata) error {
-		patched, err := image.Parse(bytes.NewReader(object), meta)
-		if err != nil {
-			return err
-		}
-		return catalog.Check(patched)
+	return eachCustomValue(g.Image.Metadata, func(values map[string]string) error {
+		_, err := g.WithCustom(values)
+		return err
 	})
 }
 
-// eachCustomValue calls check with the metadata that each value listed of a custom param makes, the
-// other params having their defaults. Values that only the user knows are left to the run.
-func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) error) error {
+// eachCustomValue calls check with each value listed of a custom param, the other params having their
+// defaults. Values that only the user knows are left to the run.
+func eachCustomValue(meta *metadata.Metadata, check func(values map[string]string) error) error {
 	params := meta.CustomParams()
 	if len(params) == 0 {
 		return nil
@@ -121,21 +123,14 @@ func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) err
 			values[p.Name] = p.Values[0]
 		}
 	}
-	try := func(values map[string]string) error {
-		patched, err := meta.WithCustom(values)
-		if err == nil {
-			err = check(patched)
-		}
-		return err
-	}
-	if err := try(values); err != nil {
+	if err := check(values); err != nil {
 		return err
 	}
 	for _, p := range params {
 		for _, v := range p.Values {
 			one := maps.Clone(values)
 			one[p.Name] = v
-			if err := try(one); err != nil {
+			if err := check(one); err != nil {
 				return fmt.Errorf("with %s=%s: %w", p.Key, v, err)
 			}
 		}
@@ -145,11 +140,11 @@ func eachCustomValue(meta *metadata.Metadata, check func(*metadata.Metadata) err
 
 // updateMetadata writes to gadget.yaml what it does not mention of the object, and returns its text.
 func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
-	img, err := catalog.ParseBuilt(dir, res)
+	g, err := a.catalog(func(error) {}).ParseBuilt(dir, res) // the check that follows tells of what is not known
 	if err != nil {
 		return nil, err
 	}
-	object, err := objectOf(img)
+	object, err := objectOf(g.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -200,20 +195,14 @@ func objectOf(img *image.Image) (*metadata.Object, error) {
 	return o, nil
 }
 
-// catalog finds gadgets.
-func (a *app) catalog() *catalog.Catalog {
-	c := &catalog.Catalog{Warn: a.warnUnknown, Messages: a.Err, OnNoCache: a.warn}
+// catalog finds gadgets. What their gadget.yaml names that is not known is told to warn; nil: it is an error.
+func (a *app) catalog(warn func(error)) *catalog.Catalog {
+	c := &catalog.Catalog{Warn: warn, Messages: a.Err, OnNoCache: a.warn}
+	c.Build.Clang = a.clang
 	if a.verbose {
 		c.Build.Verbose = a.Err
 	}
 	return c
-}
-
-// warnUnknown tells of names in the metadata that this version does not know, a line for each.
-func (a *app) warnUnknown(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(a.Err, "gizmo: warning: left out: %s\n", strings.TrimSuffix(line, "\n"))
-	}
 }
 
 func (a *app) warn(err error) { fmt.Fprintf(a.Err, "gizmo: warning: %v\n", err) }

@@ -168,7 +168,10 @@ func TestValidateMetadata(t *testing.T) {
 	const yaml = "name: x\ndatasources:\n  calls:\n    fields:\n      cuont:\n"
 	const want = `gadget.yaml:5:7: unknown field "cuont"; did you mean "count"?`
 	dir := gadgetDir(t, yaml)
-	for _, flags := range [][]string{nil, {"--validate-metadata"}, {"--validate-metadata=true"}} {
+	if got := imageBuild(t, dir); got.code != 0 || got.err != "gizmo: warning: left out: "+want+"\n" {
+		t.Errorf("not strict: %+v", got)
+	}
+	for _, flags := range [][]string{{"--strict"}, {"--strict", "--validate-metadata"}, {"--strict", "--validate-metadata=true"}} {
 		if got := imageBuild(t, dir, flags...); got.code != 1 || got.out != "" || !strings.Contains(got.err, want) {
 			t.Errorf("%v: %+v", flags, got)
 		}
@@ -178,7 +181,7 @@ func TestValidateMetadata(t *testing.T) {
 		t.Errorf("without: %+v", got)
 	}
 	// The check sees the file as it is after the update.
-	got = imageBuild(t, dir, "--update-metadata")
+	got = imageBuild(t, dir, "--update-metadata", "--strict")
 	if got.code != 1 || !strings.Contains(got.err, `unknown field "cuont"`) || !strings.Contains(readTest(t, filepath.Join(dir, "gadget.yaml")), "count:") {
 		t.Errorf("after an update: %+v", got)
 	}
@@ -195,7 +198,7 @@ func TestValidateCustomParams(t *testing.T) {
 			`with mode=b: gadget x: gadget.yaml:8:52: unknown field "cuont"; did you mean "count"?`},
 		{"a param's default", fine, "{params: {ebpf: {least: {defaultValue: many}}}}", "with mode=b: gadget.yaml: params.ebpf.least: defaultValue: "},
 	} {
-		got := imageBuild(t, gadgetDir(t, strings.NewReplacer("%A", c.a, "%B", c.b).Replace(yaml)))
+		got := imageBuild(t, gadgetDir(t, strings.NewReplacer("%A", c.a, "%B", c.b).Replace(yaml)), "--strict")
 		if (got.code == 0) != (c.want == "") || !strings.Contains(got.err, c.want) {
 			t.Errorf("%s: %+v\nwant %s", c.name, got, c.want)
 		}
@@ -217,9 +220,12 @@ func TestEachCustomValue(t *testing.T) {
 			t.Fatal(err)
 		}
 		var seen []string
-		err = eachCustomValue(m, func(m *metadata.Metadata) error {
-			seen = append(seen, "["+m.Description+"]")
-			return nil
+		err = eachCustomValue(m, func(values map[string]string) error {
+			patched, err := m.WithCustom(values)
+			if err == nil {
+				seen = append(seen, "["+patched.Description+"]")
+			}
+			return err
 		})
 		if got := strings.Join(seen, " "); err != nil || got != c.want {
 			t.Errorf("%s: got %s, %v; want %s", c.name, got, err, c.want)

@@ -8,6 +8,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,15 +65,25 @@ func builtElsewhere(t *testing.T, yaml string) string {
 	return path
 }
 
-// What this version does not know of an image that was built elsewhere is left out, with a warning; of one
-// that is built here, it is an error.
+// What this version does not know of a gadget.yaml is left out, with a warning for each name. In a strict
+// run it is an error.
 func TestNewerMetadata(t *testing.T) {
 	got := invoke("", "run", builtElsewhere(t, newerYAML), "--help")
 	if got.code != 0 || got.err != warnings(newerWarnings) || !strings.HasPrefix(got.out, "newer: ") || !strings.Contains(got.out, "--minimum") || strings.Contains(got.out, "--maximum") {
 		t.Errorf("the object: %+v", got)
 	}
 	dir := gadgetDir(t, newerYAML)
-	for _, command := range []result{invoke("", "run", dir, "--help"), imageBuild(t, dir), imageBuild(t, dir, "--validate-metadata=false")} {
+	if got := invoke("", "run", dir, "--help"); got.code != 0 || got.err != warnings(newerWarnings) {
+		t.Errorf("the folder: %+v", got)
+	}
+	patch := `gadget.yaml:12:27: custom param "mode": unknown key "colour"`
+	if got := imageBuild(t, dir); got.code != 0 || got.err != warnings(append(slices.Clone(newerWarnings), patch)) {
+		t.Errorf("building the folder: %+v", got)
+	}
+	for _, command := range []result{
+		invoke("", "run", dir, "--help", "--strict"), invoke("", "run", dir, "--strict"), invoke("", "run", "--strict", builtElsewhere(t, newerYAML)),
+		imageBuild(t, dir, "--strict"), imageBuild(t, dir, "--strict", "--validate-metadata=false"),
+	} {
 		if command.code != 1 || command.out != "" || !strings.Contains(command.err, `unknown key "licence"`) || strings.Contains(command.err, "warning") {
 			t.Errorf("the folder: %+v", command)
 		}
@@ -83,7 +94,7 @@ func TestNewerMetadata(t *testing.T) {
 func TestNewerPatches(t *testing.T) {
 	var out strings.Builder
 	a := &app{Streams: Streams{Err: &out}}
-	found, err := a.catalog().Find(t.Context(), builtElsewhere(t, newerYAML))
+	found, err := a.catalog(a.warnUnless(false)).Find(t.Context(), builtElsewhere(t, newerYAML))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,5 +159,46 @@ func TestStrangeMetadataBesideObject(t *testing.T) {
 		if err := os.Remove(yaml); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// What the wild writes: keys in other letters, and what belongs to features that are still to come. Each
+// of these is told of once, however many names belong to it.
+const wildYAML = `name: wild
+dataSources:
+  Calls:
+    annotations: {metrics.collect: true, views.modes.table: true, profiles.name: calls}
+    fields:
+      COUNT: {annotations: {columns.minWidth: 9, metrics.type: counter, metrics.name: calls}}
+      k8s.podName: {annotations: {columns.hidden: true}}
+      runtime.containername:
+Params:
+  wasm: {filter: {key: filter, defaultvalue: x}}
+gadgetParams: {a: b}
+paramDefaults: {operator.cli.timeout: "3", operator.otel-metrics.otel-metrics-listen: "true"}
+annotations: {enable-containers-datasource: true}
+`
+
+func TestWildMetadata(t *testing.T) {
+	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not have metrics yet, so what is said about it has no effect\n"
+	for _, line := range []string{
+		`gadget.yaml:4:61: "views.modes.table": gizmo does not have views yet`,
+		`gadget.yaml:4:82: "profiles.name": gizmo does not have profiles yet`,
+		`gadget.yaml:7:7: "k8s.podName": gizmo does not have containers yet`,
+		`gadget.yaml:10:10: "filter": gizmo does not have Wasm modules yet`,
+	} {
+		want += "gizmo: warning: " + line + ", so what is said about it has no effect\n"
+	}
+	dir := gadgetDir(t, wildYAML)
+	if got := imageBuild(t, dir); got.code != 0 || got.err != want {
+		t.Errorf("%+v\nwant %s", got, want)
+	}
+	if got := imageBuild(t, dir, "--strict"); got.code != 0 || got.err != "" {
+		t.Errorf("strict: %+v", got)
+	}
+	want += "gizmo: warning: paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
+	got := invoke("", "run", dir, "--help")
+	if got.code != 0 || got.err != want || !strings.HasPrefix(got.out, "wild: ") || !strings.Contains(got.out, "0: when interrupted (default 3)") {
+		t.Errorf("run: %+v\nwant %s", got, want)
 	}
 }

@@ -32,6 +32,7 @@ type runFlags struct {
 	iface      string
 	failOnLoss bool
 	host       bool
+	strict     bool
 	buffers    bufferFlags
 	fetch      *fetchFlags // of the gadget
 }
@@ -42,6 +43,8 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.VarP(&f.timeout, "timeout", "t", "end the run after this many seconds, or a duration like 1m30s; 0: when interrupted")
 	fs.StringVar(&f.record, "record", "", "also write the raw events to this file, for gizmo replay")
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
+	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
+	fs.String(flagClang, "", clangUsage)
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
 	f.buffers.register(fs)
@@ -74,17 +77,22 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	cmd.InitDefaultHelpFlag()
 	// Building the gadget comes before the flags are parsed and should be told of, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
+	a.clang = valueOf(args, flagClang)
 	a.setUpLogging()
 	name, ok := firstArgument(cmd, args)
 	if !ok {
 		return a.withoutGadget(cmd, args)
 	}
-	found, err := a.catalog().Find(cmd.Context(), name)
+	warn := a.warnUnless(isSet(args, flagStrict))
+	found, err := a.catalog(warn).Find(cmd.Context(), name)
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
 	}
 	params, custom, err := registerGadget(cmd.Flags(), found.Image, f)
 	if err != nil {
+		return err
+	}
+	if err := setParamDefaults(cmd.Flags(), found.Image.Metadata.ParamDefaults, warn); err != nil {
 		return err
 	}
 	if err := cmd.ParseFlags(args); err != nil {
@@ -215,6 +223,7 @@ func (a *app) runOptions(name string, img *image.Image, params map[string]string
 	g := run.Gadget{Image: img, Params: params}
 	g.FetchInterval, g.FetchCount = f.fetch.given()
 	g.Load.Interface = f.iface
+	g.Load.Strict = f.strict
 	g.Load.AfterPrograms = debug.FreeOSMemory
 	g.Load.Logger = a.logger
 	f.buffers.apply(&g.Load)

@@ -85,7 +85,7 @@ func bitSet(v uint64, separator string, names map[string]uint64) any {
 	return check(func(got any) bool {
 		s, ok := got.(string)
 		if v == 0 {
-			return ok && s == "0"
+			return ok && s == ""
 		}
 		known, sum := uint64(0), uint64(0)
 		for _, mask := range names {
@@ -242,8 +242,8 @@ func size(v uint64) any {
 	return nil
 }
 
-// duration rounds to hundredths of the unit and lets package time print the result, whose largest
-// number is that of an int64.
+// duration rounds to hundredths of the unit and has package fmt print those; from a minute on package time
+// prints it, whose largest number is that of an int64.
 func duration(v uint64) any {
 	if v > math.MaxInt64-1e9 {
 		seconds := v / 1e9
@@ -256,9 +256,10 @@ func duration(v uint64) any {
 	if d < time.Microsecond {
 		return d.String()
 	}
+	names := map[time.Duration]string{time.Microsecond: "µs", time.Millisecond: "ms", time.Second: "s"}
 	for _, unit := range []time.Duration{time.Microsecond, time.Millisecond, time.Second} {
 		if rounded := d.Round(unit / 100); rounded < 1000*unit && (unit != time.Second || rounded < time.Minute) {
-			return rounded.String()
+			return fmt.Sprintf("%.2f%s", float64(rounded)/float64(unit), names[unit])
 		}
 	}
 	return d.Round(time.Second).String()

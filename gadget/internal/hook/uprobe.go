@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
 )
 
@@ -66,7 +67,11 @@ func (u *userProbe) attach(name string) (io.Closer, error) {
 		}
 	}
 	if len(links) == 0 {
-		return nil, joinLine(without)
+		err := joinLine(without)
+		if errors.Is(err, symbols.ErrNotFound) {
+			err = &MissingFileError{err}
+		}
+		return nil, err
 	}
 	return links, nil
 }

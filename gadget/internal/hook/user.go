@@ -87,7 +87,7 @@ func prepareUprobe(_ *image.Program, spec *ebpf.ProgramSpec) error {
 	return nil
 }
 
-// MissingFileError says that there is no file to probe.
+// MissingFileError says that there is no file to probe, or that what is to be probed is in none of them.
 type MissingFileError struct{ cause error }
 
 // Error returns the message of the cause.

@@ -44,6 +44,9 @@ func (b *Buffers) shardCount(spec *ebpf.CollectionSpec, perf bool) (int, error) 
 	if perf || spec.Variables[varShardMask] == nil {
 		return 1, nil
 	}
+	if spec.Maps[LostByMap] != nil { // some program knows a buffer by its address only
+		return 1, nil
+	}
 	return 1 << bits.Len32(uint32(cmp.Or(b.Shards, DefaultShards()))-1), nil
 }
 

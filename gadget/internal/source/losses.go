@@ -18,6 +18,7 @@ const LossInterval = 250 * time.Millisecond
 // lossCounter reads what the programs could not put into a buffer.
 type lossCounter struct {
 	counts *ebpf.Map // per CPU; nil if the object has none
+	byMap  lossesByMap
 	seen   []uint64
 	now    []uint64
 	next   time.Time
@@ -26,7 +27,7 @@ type lossCounter struct {
 // poll appends what was lost since the last time. Unless final is set it looks at the counters
 // once in a LossInterval only.
 func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
-	if c.counts == nil {
+	if c.counts == nil && c.byMap.counts == nil {
 		return dst, nil
 	}
 	now := time.Now()
@@ -34,15 +35,21 @@ func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
 		return dst, nil
 	}
 	c.next = now.Add(LossInterval)
-	if err := c.counts.Lookup(uint32(0), &c.now); err != nil {
-		return dst, fmt.Errorf("read the counters of lost events: %w", err)
+	clear(c.now)
+	if c.counts != nil {
+		if err := c.counts.Lookup(uint32(0), &c.now); err != nil {
+			return dst, fmt.Errorf("read the counters of lost events: %w", err)
+		}
+	}
+	if err := c.byMap.addTo(&c.now); err != nil {
+		return dst, fmt.Errorf("read the counters of lost events by buffer: %w", err)
 	}
 	return c.grown(dst), nil
 }
 
 // grown appends by how much the counters have grown.
 func (c *lossCounter) grown(dst []event.Loss) []event.Loss {
-	if c.seen == nil {
+	if len(c.seen) < len(c.now) {
 		c.seen = make([]uint64, len(c.now))
 	}
 	for cpu, n := range c.now {

@@ -35,12 +35,16 @@ type perfSource struct {
 
 // OpenPerf makes a source of perf buffers of size bytes, one for each CPU that is online. What happens on others
 // is counted as lost.
-func OpenPerf(m *ebpf.Map, size int, schema *event.Schema, lost *ebpf.Map) (pipeline.Source, error) {
+func OpenPerf(m *ebpf.Map, size int, schema *event.Schema, lost Losses) (pipeline.Source, error) {
+	losses, err := lost.counter(m)
+	if err != nil {
+		return nil, err
+	}
 	r, err := perf.NewReaderWithOptions(m, size, perf.ReaderOptions{Watermark: size / 16})
 	if err != nil {
 		return nil, explainPerf(err)
 	}
-	s := &perfSource{reader: r, schema: schema, losses: lossCounter{counts: lost}, rows: newRows(schema.Size)}
+	s := &perfSource{reader: r, schema: schema, losses: losses, rows: newRows(schema.Size)}
 	s.extra = make([][]byte, s.rows.max())
 	return s, nil
 }

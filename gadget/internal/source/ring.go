@@ -25,9 +25,8 @@ const DefaultLatency = 20 * time.Millisecond
 type Ring struct {
 	// Buffers are the one ring buffer, or the several that share the events.
 	Buffers []*ebpf.Map
-	// Lost counts the lost events for each CPU; nil if the gadget does not count them.
-	Lost   *ebpf.Map
-	Schema *event.Schema
+	Losses  Losses
+	Schema  *event.Schema
 	// WakeBytes is for how many unread bytes the programs wake the reader, besides for the first record after it has
 	// caught up; 0: the programs leave that to the kernel, and the reader reads what comes at once.
 	WakeBytes uint64
@@ -38,12 +37,16 @@ type Ring struct {
 
 // Open makes the source.
 func (r *Ring) Open() (pipeline.Source, error) {
+	losses, err := r.Losses.counter(r.Buffers[0]) // a buffer that is split has none by its id
+	if err != nil {
+		return nil, err
+	}
 	rings, err := r.open()
 	if err != nil {
 		return nil, err
 	}
 	return &ringSource{
-		rings: rings, schema: r.Schema, losses: lossCounter{counts: r.Lost},
+		rings: rings, schema: r.Schema, losses: losses,
 		latency: cmp.Or(r.Latency, DefaultLatency), rests: r.WakeBytes > 0 && r.Latency >= 0, wakeBytes: r.WakeBytes,
 	}, nil
 }

@@ -76,14 +76,8 @@
 	})
 #endif
 
-/* What the loops below work with, which the kernel of our vmlinux.h does not have. */
-#ifdef __GADGET_VMLINUX_H__
-struct bpf_iter_num {
-	__u64 __opaque[1];
-} __attribute__((aligned(8)));
-#else
+/* What the loops below work with; a gadget that brings an older vmlinux.h has none. */
 struct bpf_iter_num;
-#endif
 
 /*
  * Loops that the verifier goes through once, however often they run, on kernels from

@@ -50,8 +50,43 @@ int run_fnv_64a(struct bpf_raw_tracepoint_args *ctx)
 	return 0;
 }
 
-/* Its result must be good for an index without another check. */
-__u64 slots[64];
+SEC("raw_tp/slot_idx")
+int run_slot_idx(struct bpf_raw_tracepoint_args *ctx)
+{
+	result = get_slot_idx(ctx->args[0]);
+	return 0;
+}
+
+/* Results are good for an index of themselves, and after a check of any form. */
+__u64 slots[65];
+
+SEC("raw_tp/unchecked")
+int unchecked(struct bpf_raw_tracepoint_args *ctx)
+{
+	__sync_fetch_and_add(&slots[log2(ctx->args[0])], 1);
+	__sync_fetch_and_add(&slots[log2l(ctx->args[0])], 1);
+	__sync_fetch_and_add(&slots[get_slot_idx(ctx->args[0])], 1);
+	return 0;
+}
+
+__u32 few[27];
+
+SEC("raw_tp/clamped")
+int clamped(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 slot = get_slot_idx(ctx->args[0]);
+
+	if (slot >= 26)
+		slot = 26;
+	__sync_fetch_and_add(&few[slot], 1);
+	slot = log2l(ctx->args[0]);
+	if (slot > 26)
+		return 0;
+	few[slot]++;
+	slot = log2(ctx->args[0]);
+	few[slot < 27 ? slot : 0]++;
+	return 0;
+}
 
 SEC("raw_tp/slot")
 int slot(struct bpf_raw_tracepoint_args *ctx)

@@ -1,0 +1,45 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package annotation
+
+import "strings"
+
+// pendingFeature is one row of a table: annotations of something that gizmo does not do yet.
+type pendingFeature struct{ prefix, feature string }
+
+// pendingFeatures lists what gadgets in the wild carry. Such an annotation is a known name; it is kept
+// but has no effect. A row goes when the feature comes.
+func pendingFeatures() []pendingFeature {
+	return []pendingFeature{
+		{"cli.raw.", "raw output"},
+		{"flamegraph.", "flame graphs"},
+		{"generate_networkpolicy.", "network policies"},
+		{"kubenameresolver.", "names of Kubernetes services"},
+		{"metrics.", "metrics"},
+		{"pcap.", "pcap output"},
+		{"profiles.", "profiles"},
+		{"views.", "views"},
+	}
+}
+
+// Pending returns the feature that an annotation belongs to, if gizmo does not have that feature yet.
+func Pending(key string) (feature string, ok bool) {
+	for _, f := range pendingFeatures() {
+		if strings.HasPrefix(key, f.prefix) && key != f.prefix {
+			return f.feature, true
+		}
+	}
+	return "", false
+}
+
+// Canonical returns an annotation's key in the spelling of the table: authors also write
+// "columns.maxWidth". Other keys are returned as they are.
+func Canonical[T any](keys []Key[T], name string) string {
+	for i := range keys {
+		if strings.EqualFold(keys[i].Name, name) {
+			return keys[i].Name
+		}
+	}
+	return name
+}

@@ -1,0 +1,34 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"strings"
+	"testing"
+)
+
+// What is read before the flags are parsed is what the flags say.
+func TestFlagsBeforeParsing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args   string
+		strict bool
+		clang  string
+	}{
+		{"", false, ""},
+		{"--strict x", true, ""},
+		{"x --strict=true", true, ""},
+		{"x --strict=false", false, ""},
+		{"x --strict --strict=0", false, ""},
+		{"x --stricter --clangs=b", false, ""},
+		{"x --clang a", false, "a"},
+		{"x --clang=a --clang=b", false, "b"},
+		{"x --clang", false, ""},
+	} {
+		args := strings.Fields(c.args)
+		if strict, clang := isSet(args, flagStrict), valueOf(args, flagClang); strict != c.strict || clang != c.clang {
+			t.Errorf("%q: got %v, %q", c.args, strict, clang)
+		}
+	}
+}
