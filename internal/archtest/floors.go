@@ -52,6 +52,7 @@ func Gizmo() *Rules {
 			"internal/plain":      0,
 			"internal/safefile":   0,
 			"internal/memory":     0,
+			"internal/privileges": 0,
 
 			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},

@@ -43,6 +43,9 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		defer file.Close()
 		in = file
 	}
+	if a.DropCapabilities {
+		a.dropAllCapabilities() // before the first byte that somebody else may have written
+	}
 	recording, err := wire.NewReader(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
