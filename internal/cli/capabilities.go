@@ -13,6 +13,9 @@ import (
 // dropCapabilities gives up what a run needs no longer once its gadgets are attached. A run goes on with all of them if they
 // cannot be dropped: it has needed them until now.
 func (a *app) dropCapabilities(r *run.Run) {
+	if _, err := r.Stats(); err != nil { // which remembers what the kernel does not tell later
+		a.logger.Debug("the counts of programs cannot be read", "error", err)
+	}
 	// Kernels before 5.19 let a process without CAP_BPF not even read the maps that it has open, where programs of
 	// ordinary users are forbidden. Reading the counts of the programs is such a call, too.
 	var refused error
