@@ -37,6 +37,7 @@ type Gadget struct {
 	mu       sync.Mutex // guards what follows: programs are attached and detached by several goroutines
 	loaded   *hook.Loaded
 	attached map[attachment]*attached // nil from Detach on
+	known    map[string]ProgramStats  // what Stats has found out
 }
 
 // Programs tells of each program of the image whether it was loaded and, if it was not, why.

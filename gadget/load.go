@@ -41,7 +41,10 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gadget{image: img, iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, log: o.Logger, attached: make(map[attachment]*attached)}
+	g := &Gadget{
+		image: img, iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, log: o.Logger,
+		attached: make(map[attachment]*attached), known: make(map[string]ProgramStats),
+	}
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {

@@ -47,14 +47,24 @@ func CountRuns() (io.Closer, error) {
 	return c, nil
 }
 
-// Stats returns the counts of all programs that are loaded, in the order of the image.
+// Stats returns the counts of all programs that are loaded, in the order of the image. Without CAP_BPF the kernel does not
+// tell Instructions, nor whether there is something to do; Stats then returns what it found out when it was called
+// before.
 func (g *Gadget) Stats() ([]ProgramStats, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	list := make([]ProgramStats, 0, len(g.programs))
 	for _, p := range g.programs {
 		prog := g.coll.Programs[p.Name]
-		s := ProgramStats{Name: p.Name, Section: p.Section, Attached: !hook.IsIdle(p, prog)}
+		known, found := g.known[p.Name]
+		s := ProgramStats{Name: p.Name, Section: p.Section}
 		if err := s.read(prog); err != nil {
 			return nil, fmt.Errorf("program %s: %w", p.Name, err)
+		}
+		if found { // neither changes once the program is loaded
+			s.Attached, s.Instructions = known.Attached, known.Instructions
+		} else if s.Attached = !hook.IsIdle(p, prog); s.Instructions > 0 {
+			g.known[p.Name] = s
 		}
 		list = append(list, s)
 	}

@@ -4,6 +4,8 @@
 package gadget
 
 import (
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/internal/privileges"
 	"testing"
 )
 
@@ -39,5 +41,27 @@ func TestStatsCountRuns(t *testing.T) {
 	g.make(100, 32)
 	if again := runs(); again != n {
 		t.Errorf("%d runs after counting had been switched off, want %d", again, n)
+	}
+}
+
+// What the kernel tells with CAP_BPF only is remembered.
+func TestStatsWithoutCapabilities(t *testing.T) {
+	g := start(t, parse(t, "records"), LoadOptions{})
+	before, err := g.Stats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var after []ProgramStats
+	var reading error
+	if err := privileges.Try(func() { after, reading = g.Stats() }); err != nil {
+		t.Fatal(err)
+	}
+	if reading != nil {
+		kerneltest.Missing(t, "the kernel lets none without CAP_BPF ask for anything: %v", reading)
+	}
+	for i, s := range after {
+		if s.Instructions == 0 || s.Instructions != before[i].Instructions || s.Attached != before[i].Attached {
+			t.Errorf("without capabilities %+v, before %+v", s, before[i])
+		}
 	}
 }

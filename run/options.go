@@ -44,6 +44,10 @@ type Options struct {
 	Sinks []pipeline.NamedSink
 	// OnLoss, if set, is told of lost events while the run goes on, at most once a second.
 	OnLoss func(Loss)
+	// OnAttached, if set, is called once all gadgets are attached and the recording has begun, before the first event is
+	// read. From then on the run needs no more than docs/security.md says, so a program may give up capabilities here.
+	// An error ends the run.
+	OnAttached func() error
 	// Logger takes what is worth a warning or helps in the search for a mistake. Nil: slog.Default().
 	Logger *slog.Logger
 }

@@ -218,6 +218,11 @@ func (r *Run) begin() error {
 	if r.host != nil {
 		r.unwatch = r.host.OnClock(r.clockSet)
 	}
+	if attached := r.options.OnAttached; attached != nil {
+		if err := attached(); err != nil {
+			return err
+		}
+	}
 	if r.assembly.text != nil {
 		return r.assembly.text.begin()
 	}

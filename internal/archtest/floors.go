@@ -54,6 +54,7 @@ func Gizmo() *Rules {
 			"internal/memory":     0,
 			"internal/outlet":     0,
 			"internal/stdstreams": 0,
+			"internal/privileges": 0,
 
 			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},

@@ -25,10 +25,12 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// Streams are where a command reads and writes.
+// Streams are where a command reads and writes, and what it may do to the process.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	// DropCapabilities: the process is there for this command alone, which may give up the capabilities of all its threads.
+	DropCapabilities bool
 }
 
 // The exit codes of the program.

@@ -39,6 +39,9 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		return err
 	}
 	defer closeInput()
+	if a.DropCapabilities {
+		a.dropAllCapabilities() // before the first byte that somebody else may have written
+	}
 	recording, err := wire.NewReader(in)
 	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
 		return nil // it had not begun to come

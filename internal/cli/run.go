@@ -33,6 +33,7 @@ type runFlags struct {
 	failOnLoss bool
 	host       bool
 	strict     bool
+	keepCaps   bool
 	buffers    bufferFlags
 	fetch      *fetchFlags // of the gadget
 }
@@ -48,6 +49,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
 	f.buffers.register(fs)
+	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, to search for mistakes; without it, gizmo drops those that the run no longer needs")
 	fs.SortFlags = false
 }
 
@@ -199,12 +201,19 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 	if f.record == "-" {
 		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
-	plan, err := run.NewPlan(a.runOptions(name, img, params, f))
+	options := a.runOptions(name, img, params, f)
+	var r *run.Run
+	if a.DropCapabilities && !f.keepCaps {
+		options.OnAttached = func() error {
+			a.dropCapabilities(r)
+			return nil
+		}
+	}
+	plan, err := run.NewPlan(options)
 	if err != nil {
 		return err
 	}
-	r, err := load(ctx, plan)
-	if err != nil {
+	if r, err = load(ctx, plan); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -27,6 +28,8 @@ const nobody = 65534
 type setup struct {
 	// helper is the mode of the helper that starts the program; see helper.
 	helper string
+	// gizmo is the path of a program in the place of gizmoPath.
+	gizmo string
 	// user is who runs the program.
 	user uint32
 	// env is added to the environment.
@@ -49,10 +52,11 @@ type process struct {
 // start starts gizmo. It is killed, with all that it started, at the end of the test.
 func start(t testing.TB, s setup, args ...string) *process {
 	t.Helper()
+	program := cmp.Or(s.gizmo, gizmoPath)
 	if s.helper != "" {
-		return startProgram(t, withHelper(s), append([]string{os.Args[0], gizmoPath}, args...))
+		return startProgram(t, withHelper(s), append([]string{os.Args[0], program}, args...))
 	}
-	return startProgram(t, s, append([]string{gizmoPath}, args...))
+	return startProgram(t, s, append([]string{program}, args...))
 }
 
 func withHelper(s setup) setup {

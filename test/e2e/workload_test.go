@@ -23,6 +23,9 @@ type workload struct {
 	// workload waits, and ends by itself.
 	Snapshot bool
 
+	// as says how gizmo is started.
+	as setup
+
 	gadget string
 	ready  int // size of the first line
 	signal *os.File
@@ -97,11 +100,11 @@ func (w *workload) run(t testing.TB, args ...string) *watched {
 	args = append(append([]string{"run", w.gadget, "-o", "json"}, args...), w.Args...)
 	r := &watched{before: findLeftovers(t)}
 	if w.Snapshot {
-		r.process = run(t, setup{}, args...)
+		r.process = run(t, w.as, args...)
 		r.wantExit(t, 0)
 		r.want = w.cause(t)
 	} else {
-		r.process = start(t, setup{}, args...)
+		r.process = start(t, w.as, args...)
 		r.held = r.waitAttached(t)
 		r.attached = programNames(r.held)
 		r.want = w.cause(t)

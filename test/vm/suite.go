@@ -101,7 +101,7 @@ func gadgetSuite() suite {
 	return suite{
 		pkg: "test/e2e",
 		run: "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk|" +
-			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl)",
+			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl|SmallestCapabilities|CapabilitiesOfA|KeepCapabilities)",
 		args: func(programs string) []string { return []string{"-programs", programs} },
 	}
 }

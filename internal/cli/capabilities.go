@@ -1,0 +1,42 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/privileges"
+	"github.com/gizmo-ebpf/gizmo/run"
+)
+
+// dropCapabilities gives up what a run needs no longer once its gadgets are attached. A run goes on with all of them if they
+// cannot be dropped: it has needed them until now.
+func (a *app) dropCapabilities(r *run.Run) {
+	if _, err := r.Stats(); err != nil { // which remembers what the kernel does not tell later
+		a.logger.Debug("the counts of programs cannot be read", "error", err)
+	}
+	// Kernels before 5.19 let a process without CAP_BPF not even read the maps that it has open, where programs of
+	// ordinary users are forbidden. Reading the counts of the programs is such a call, too.
+	var refused error
+	if err := privileges.Try(func() { _, refused = r.Stats() }); err != nil {
+		a.logger.Debug("gizmo keeps its capabilities", "error", err)
+		return
+	}
+	if refused == nil {
+		a.dropAllCapabilities()
+		return
+	}
+	a.logger.Debug("gizmo keeps CAP_BPF, since the kernel allows no reading of maps without it", "error", refused)
+	a.dropAllCapabilities(unix.CAP_BPF)
+}
+
+// dropAllCapabilities gives up all capabilities but those to keep, and the right to gain others.
+func (a *app) dropAllCapabilities(keep ...privileges.Cap) {
+	if err := privileges.Drop(keep...); err != nil {
+		a.logger.Debug("gizmo keeps capabilities", "error", err)
+	}
+	if err := privileges.NoNewPrivileges(); err != nil {
+		a.logger.Debug("gizmo can gain privileges by executing programs", "error", err)
+	}
+}
