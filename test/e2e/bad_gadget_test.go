@@ -31,7 +31,7 @@ func TestBadGadgets(t *testing.T) {
 			t.Parallel()
 			dir := copyGadget(t, c.Name())
 			before := findLeftovers(t)
-			g := run(t, setup{env: []string{"XDG_CACHE_HOME=" + cache}}, "run", dir, "-o", "json", "--timeout", "10")
+			g := run(t, setup{env: []string{"XDG_CACHE_HOME=" + cache}}, "run", dir, "--strict", "-o", "json", "--timeout", "10")
 			g.wantExit(t, 1)
 			g.wantNoOut(t)
 			wantLines(t, filepath.Join(badGadgets, c.Name(), "want"), g.err.String())
