@@ -47,7 +47,8 @@ int e2e_kinds(void *ctx)
 
 	if (opener && key.pid != opener)
 		return 0;
-	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &event, sizeof(event));
+	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &event,
+			      sizeof(event));
 	count = bpf_map_lookup_elem(&counts, &key);
 	if (count)
 		__sync_fetch_and_add(&count->calls, 1);
