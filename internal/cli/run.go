@@ -211,7 +211,7 @@ func (a *app) runGadget(ctx context.Context, name string, img *gadget.Image, val
 	}
 	g, err := load(img, options)
 	if err != nil {
-		return err
+		return a.nameOtherCompiler(ctx, name, img, options, err)
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
 	s.sources = append(s.sources, g.Sources()...)

@@ -282,3 +282,24 @@ func differences(got, want map[string]any) (list []string) {
 	slices.Sort(list)
 	return list
 }
+
+// If the verifier refuses what one compiler makes, the error names one whose program it takes.
+func TestOtherCompilerIsNamed(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	refused := 0
+	for _, cc := range compilers(t) {
+		if load(t, "params_defaults", cc) == nil {
+			continue
+		}
+		refused++
+		var messages bytes.Buffer
+		args := []string{"run", "corpus/params_defaults", "--clang", cc, "--host", "-t", "1s", "-o", "none"}
+		code := cli.Main(args, cli.Streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &messages})
+		if code != 1 || !strings.Contains(messages.String(), "the kernel takes it: add --clang clang-1") {
+			t.Errorf("%s: %d, %s", cc, code, &messages)
+		}
+	}
+	if refused == 0 {
+		t.Log("this kernel takes the program of every compiler")
+	}
+}
