@@ -14,7 +14,7 @@
 #define NANO	  1000000000ULL
 
 u64 total = 0;
-const volatile u32 limit = 8;
+#define LIMIT 8U
 
 struct event {
 	u64 total;
@@ -24,7 +24,7 @@ struct event {
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(copies, events, event);
 
-static __noinline int fill(char *text)
+static __always_inline int fill(char *text)
 {
 	int i;
 
@@ -49,7 +49,7 @@ int ig_copies(struct syscall_trace_enter *ctx)
 	e = gadget_reserve_buf(&events, sizeof(*e));
 	if (likely(e)) {
 		e->total = 0;
-		for (i = 0; i < min(limit, 64U); i++)
+		for (i = 0; i < min(LIMIT, 64U); i++)
 			e->total += i;
 		__builtin_memcpy(e->text, text, sizeof(text));
 		gadget_submit_buf(ctx, &events, e, sizeof(*e));

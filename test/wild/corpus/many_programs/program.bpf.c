@@ -47,13 +47,14 @@ static __noinline u64 work(u64 n)
 		gadget_output_buf(ctx, &events, &e, sizeof(e)); \
 		return 0;                                       \
 	}
-#define TEN(n)                                                                \
-	ONE(n##0)                                                             \
-	ONE(n##1) ONE(n##2) ONE(n##3) ONE(n##4) ONE(n##5) ONE(n##6) ONE(n##7) \
-		ONE(n##8) ONE(n##9)
 
-TEN(0)
-TEN(1) TEN(2) TEN(3) TEN(4) TEN(5) TEN(6) TEN(7) TEN(8) TEN(9) TEN(10) TEN(11)
-	TEN(12) TEN(13) TEN(14)
+/* clang-format off */
+#define TEN(n)                                            \
+	ONE(n##0) ONE(n##1) ONE(n##2) ONE(n##3) ONE(n##4) \
+	ONE(n##5) ONE(n##6) ONE(n##7) ONE(n##8) ONE(n##9)
 
-		char LICENSE[] SEC("license") = "GPL";
+TEN(0) TEN(1) TEN(2) TEN(3) TEN(4) TEN(5) TEN(6) TEN(7)
+TEN(8) TEN(9) TEN(10) TEN(11) TEN(12) TEN(13) TEN(14)
+	/* clang-format on */
+
+	char LICENSE[] SEC("license") = "GPL";
