@@ -79,20 +79,28 @@ var versionedClang = regexp.MustCompile(`^clang(-[0-9]+)?$`)
 // newestClang looks for clang and clang-N in PATH. Those whose version cannot be told are passed
 // over.
 func newestClang(ctx context.Context, c cache) (compiler, error) {
-	var best compiler
+	if all := allClangs(ctx, c); len(all) > 0 {
+		return all[0], nil
+	}
+	return compiler{}, fmt.Errorf("%w: %s", ErrNoClang, installClang)
+}
+
+// allClangs returns the compilers in PATH, the newest first, and of each version the first in PATH.
+func allClangs(ctx context.Context, c cache) (all []compiler) {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		for _, path := range clangsIn(dir) {
-			if cc, err := probe(ctx, path, c); err != nil {
+			cc, err := probe(ctx, path, c)
+			if err != nil {
 				c.say("passing over %s: %v", path, err)
-			} else if cc.major > best.major {
-				best = cc
+				continue
+			}
+			if !slices.ContainsFunc(all, func(other compiler) bool { return other.major == cc.major }) {
+				all = append(all, cc)
 			}
 		}
 	}
-	if best.path == "" {
-		return best, fmt.Errorf("%w: %s", ErrNoClang, installClang)
-	}
-	return best, nil
+	slices.SortStableFunc(all, func(a, b compiler) int { return b.major - a.major })
+	return all
 }
 
 // clangsIn returns the compilers in a folder, the one without a version in its name first.

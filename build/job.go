@@ -80,7 +80,11 @@ func (j *job) key() string {
 	part("headers", j.headers.id)
 	part("clang", j.tools.clang.version)
 	part("strip", j.tools.stripID)
-	for _, f := range slices.Concat(j.flags(), translateFlags()) {
+	flags := j.flags()
+	if j.tools.clang.major >= oldestTranslator {
+		flags = slices.Concat(flags, translateFlags())
+	}
+	for _, f := range flags {
 		part("flag", f)
 	}
 	for _, name := range steering {
@@ -120,18 +124,14 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot unpack the headers for gadgets: %w", err)
 	}
-	code, object, deps := w.path("program.bc"), w.path("program.o"), w.path("deps")
+	object, deps := w.path("program.o"), w.path("deps")
 	cmd, dir := j.command(ctx, inc)
-	cmd.Args = append(cmd.Args, "-emit-llvm", "-MD", "-MT", "object", "-MF", deps, "-o", code)
-	warnings, err := j.start(ctx, cmd, w)
+	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps)
+	warnings, err := j.makeObject(ctx, cmd, inc, object, w)
 	if err != nil {
 		return nil, err
 	}
-	more, err := j.translate(ctx, code, object, w)
-	if err != nil {
-		return nil, j.explain(ctx, inc, object, w, err)
-	}
-	e := &entry{Warnings: append(warnings, more...)}
+	e := &entry{Warnings: warnings}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
 	if err == nil {
 		err = e.note(parseDeps(string(rule)), start, &search{
@@ -146,6 +146,29 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	}
 	e.object, err = j.stripped(ctx, w, object)
 	return e, err
+}
+
+// oldestTranslator is the first version of clang that reads its intermediate code back with the debug information whole. Those
+// before it complain about the source's text in it, and leave the types out.
+const oldestTranslator = 17
+
+// makeObject runs the compiler, in two steps where it can, and returns its messages.
+func (j *job) makeObject(ctx context.Context, cmd *exec.Cmd, inc, object string, w *work) ([]byte, error) {
+	if j.tools.clang.major < oldestTranslator {
+		cmd.Args = append(cmd.Args, "-o", object)
+		return j.start(ctx, cmd, w)
+	}
+	code := w.path("program.bc")
+	cmd.Args = append(cmd.Args, "-emit-llvm", "-o", code)
+	warnings, err := j.start(ctx, cmd, w)
+	if err != nil {
+		return nil, err
+	}
+	more, err := j.translate(ctx, code, object, w)
+	if err != nil {
+		return nil, j.explain(ctx, inc, object, w, err)
+	}
+	return append(warnings, more...), nil
 }
 
 // translateFlags make the compiler finish what "-emit-llvm" left: it was optimised already.

@@ -5,6 +5,7 @@
 //
 //	gadget/              the API: #include <gadget/buffer.h>
 //	compat/bpf/          what the system's libbpf may lack: #include <bpf/bpf_helpers.h>
+//	compat/gnu/          what the system's C library may lack: #include <sys/socket.h>
 //	vmlinux/ARCH/        the kernel's types: #include <vmlinux.h>
 //
 // libbpf's headers, <bpf/bpf_helpers.h> and so on, come from the system. Those in compat/bpf include
@@ -17,5 +18,5 @@ import "embed"
 // "gadget/buffer.h", "vmlinux/amd64/vmlinux.h". Written to a folder DIR, they
 // are found with -IDIR, -IDIR/compat and -IDIR/vmlinux/ARCH.
 //
-//go:embed gadget/*.h compat/bpf/*.h vmlinux/*/*.h
+//go:embed gadget/*.h compat/*/*.h vmlinux/*/*.h
 var FS embed.FS

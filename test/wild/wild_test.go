@@ -1,0 +1,276 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package wild
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+)
+
+// names lists the corpus.
+func names(t *testing.T) (list []string) {
+	t.Helper()
+	paths, err := filepath.Glob("corpus/*/program.bpf.c")
+	if err != nil || len(paths) < 40 {
+		t.Fatal(paths, err)
+	}
+	for _, path := range paths {
+		list = append(list, filepath.Base(filepath.Dir(path)))
+	}
+	return list
+}
+
+// compile returns the path of the object that a compiler makes of a source; its gadget.yaml lies beside.
+func compile(t *testing.T, name, cc string) string {
+	t.Helper()
+	dir := filepath.Join(objects, cc, name)
+	object := filepath.Join(dir, name+".o")
+	if _, err := os.Stat(object); err == nil {
+		return object
+	}
+	res, err := build.Dir(t.Context(), filepath.Join("corpus", name), &build.Options{Clang: cc})
+	if ce := (*build.CompileError)(nil); errors.As(err, &ce) {
+		t.Fatalf("%s: %v\n%s", cc, err, ce.Output)
+	}
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err == nil && res.Metadata != nil {
+		err = os.WriteFile(filepath.Join(dir, "gadget.yaml"), res.Metadata, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(object, res.Object, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Warnings != "" {
+		t.Logf("%s: %s", cc, res.Warnings)
+	}
+	return object
+}
+
+// parse analyses an object, and returns what is to be said of its gadget.yaml.
+func parse(t *testing.T, name, object string) (*image.Image, []string) {
+	t.Helper()
+	var warnings []string
+	c := catalog.Catalog{Warn: func(err error) { warnings = append(warnings, strings.Split(err.Error(), "\n")...) }}
+	found, err := c.Object(object)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return found.Image, warnings
+}
+
+// Every compiler takes every source, and what is said of the files gadget.yaml is known.
+func TestBuild(t *testing.T) {
+	var lines []string
+	for _, name := range names(t) {
+		var first []string
+		for i, cc := range compilers(t) {
+			_, warnings := parse(t, name, compile(t, name, cc))
+			if i == 0 {
+				first = warnings
+			} else if !slices.Equal(warnings, first) {
+				t.Errorf("%s, %s: warnings %q, but with another compiler %q", name, cc, warnings, first)
+			}
+		}
+		for _, w := range first {
+			lines = append(lines, name+": "+w+"\n")
+		}
+	}
+	got := strings.Join(lines, "")
+	const path = "testdata/warnings.golden"
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err := os.ReadFile(path); err != nil || string(want) != got {
+		t.Errorf("%s: %v\ngot %swant %s", path, err, got, want)
+	}
+}
+
+// noHook matches what gizmo says of kernels and machines that have nothing for a program to hang on. The
+// lab has a kernel that has all of it but for the last two.
+var noHook = regexp.MustCompile(`this kernel (has no|forbids|does not)|missing privileges: the kernel refused|the kernel refuses to load it: load program: operation not permitted|no such USDT probe`)
+
+// optional are the sections whose hooks a kernel may lack.
+var optional = []string{"kprobe", "kretprobe", "ksyscall", "fentry", "fexit", "lsm", "usdt", "iter/bpf_map_elem"}
+
+// refusedWith are the sources that the verifier refuses as compiled by some versions of clang, as it
+// would with any loader. With at least one they load.
+var refusedWith = []string{"params_defaults"}
+
+// Every program is one that the verifier takes, and is attached where the kernel has its hook.
+func TestLoad(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, name := range names(t) {
+		t.Run(name, func(t *testing.T) {
+			loaded := 0
+			for _, cc := range compilers(t) {
+				err := load(t, name, cc)
+				if err != nil && slices.Contains(refusedWith, name) && errors.As(err, new(*gadget.VerifierError)) {
+					t.Logf("%s: %v", cc, err)
+					continue
+				}
+				if err != nil {
+					t.Errorf("%s: %v", cc, explained(err))
+				}
+				loaded++
+			}
+			if loaded == 0 {
+				t.Error("no compiler makes a program that the verifier takes")
+			}
+		})
+	}
+}
+
+func load(t *testing.T, name, cc string) error {
+	t.Helper()
+	img, _ := parse(t, name, compile(t, name, cc))
+	g, err := gadget.Load(img, nil)
+	if errors.Is(err, gadget.ErrNotYetSupported) {
+		return loadAlone(t, compile(t, name, cc))
+	}
+	if err == nil {
+		err = errors.Join(g.Attach(), g.Close())
+	}
+	if err != nil && noHook.MatchString(err.Error()) && slices.ContainsFunc(img.Programs, mayLackHook) {
+		t.Logf("%s: %v", cc, err)
+		return nil
+	}
+	return err
+}
+
+func mayLackHook(p image.Program) bool {
+	return slices.ContainsFunc(optional, func(section string) bool { return strings.HasPrefix(p.Section, section) })
+}
+
+// loadAlone shows the programs of a kind that gizmo cannot attach yet to the verifier.
+func loadAlone(t *testing.T, object string) error {
+	t.Helper()
+	spec, err := ebpf.LoadCollectionSpec(object)
+	if err != nil {
+		return err
+	}
+	if m := spec.Maps["gadget_sockets"]; m != nil {
+		return nil // takes the loader's own types; see gadget/sockets.go
+	}
+	coll, err := ebpf.NewCollection(spec)
+	if err == nil {
+		coll.Close()
+	}
+	return err
+}
+
+// explained is an error with the verifier's log.
+func explained(err error) string {
+	text := err.Error()
+	if ve := (*gadget.VerifierError)(nil); errors.As(err, &ve) {
+		text += "\n" + strings.Join(ve.Log[max(0, len(ve.Log)-30):], "\n")
+	}
+	return text
+}
+
+// Each that has a want.json is run by the program, and one event says all of that.
+func TestRun(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	startWork(t)
+	all := compilers(t)
+	newest := all[len(all)-1]
+	for _, name := range names(t) {
+		text, err := os.ReadFile(filepath.Join("corpus", name, "want.json"))
+		if err != nil {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want map[string]any
+			if err := json.Unmarshal(text, &want); err != nil {
+				t.Fatal(err)
+			}
+			run(t, name, compile(t, name, newest), want)
+		})
+	}
+}
+
+func run(t *testing.T, name, object string, want map[string]any) {
+	var out, messages bytes.Buffer
+	args := []string{"run", object, "--host", "-o", "json", "-t", "3s"}
+	code := cli.Main(args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &messages})
+	if code != 0 {
+		t.Fatalf("exit code %d: %s", code, &messages)
+	}
+	var near []string
+	for line := range strings.Lines(out.String()) {
+		for _, e := range events(t, line) {
+			missing := differences(e, want)
+			if len(missing) == 0 {
+				return
+			}
+			near = append(near, strings.Join(missing, ", "))
+		}
+	}
+	slices.SortFunc(near, func(a, b string) int { return len(a) - len(b) })
+	t.Errorf("no event of %d is as wanted; one that comes near has %s\n%s", len(near), append(near, "")[0], &messages)
+}
+
+// events takes a line of json apart: an event, or an array of events. Members of members have dots in
+// their names.
+func events(t *testing.T, line string) (list []map[string]any) {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(line), &v); err != nil {
+		t.Fatalf("%v: %s", err, line)
+	}
+	all, ok := v.([]any)
+	if !ok {
+		all = []any{v}
+	}
+	for _, e := range all {
+		flat := make(map[string]any)
+		flatten(flat, "", e)
+		list = append(list, flat)
+	}
+	return list
+}
+
+func flatten(dst map[string]any, name string, v any) {
+	members, ok := v.(map[string]any)
+	if !ok {
+		dst[name] = v
+		return
+	}
+	for key, value := range members {
+		flatten(dst, strings.TrimPrefix(name+"."+key, "."), value)
+	}
+}
+
+func differences(got, want map[string]any) (list []string) {
+	for name, value := range want {
+		if got[name] != value {
+			list = append(list, fmt.Sprintf("%s %v instead of %v", name, got[name], value))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
