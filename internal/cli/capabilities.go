@@ -10,9 +10,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// dropCapabilities gives up what a run needs no longer once its gadgets are attached. A run goes on with all of them if they
-// cannot be dropped: it has needed them until now.
-func (a *app) dropCapabilities(r *run.Run) {
+// capabilitiesToKeep finds out, before a loaded run begins, what it needs after it has attached its programs. It returns false if
+// gizmo has to keep all. Asking opens files, which would be events of the run itself later.
+func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 	if _, err := r.Stats(); err != nil { // which remembers what the kernel does not tell later
 		a.logger.Debug("the counts of programs cannot be read", "error", err)
 	}
@@ -21,14 +21,13 @@ func (a *app) dropCapabilities(r *run.Run) {
 	var refused error
 	if err := privileges.Try(func() { _, refused = r.Stats() }); err != nil {
 		a.logger.Debug("gizmo keeps its capabilities", "error", err)
-		return
+		return nil, false
 	}
-	if refused == nil {
-		a.dropAllCapabilities()
-		return
+	if refused != nil {
+		a.logger.Debug("gizmo keeps CAP_BPF, since the kernel allows no reading of maps without it", "error", refused)
+		return []privileges.Cap{unix.CAP_BPF}, true
 	}
-	a.logger.Debug("gizmo keeps CAP_BPF, since the kernel allows no reading of maps without it", "error", refused)
-	a.dropAllCapabilities(unix.CAP_BPF)
+	return nil, true
 }
 
 // dropAllCapabilities gives up all capabilities but those to keep, and the right to gain others.

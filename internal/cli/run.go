@@ -202,21 +202,25 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(name, img, params, f)
-	var r *run.Run
-	if a.DropCapabilities && !f.keepCaps {
-		options.OnAttached = func() error {
-			a.dropCapabilities(r)
-			return nil
-		}
+	drop := func() {} // what is decided once the gadget is loaded
+	options.OnAttached = func() error {
+		drop()
+		return nil
 	}
 	plan, err := run.NewPlan(options)
 	if err != nil {
 		return err
 	}
-	if r, err = load(ctx, plan); err != nil {
+	r, err := load(ctx, plan)
+	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if a.DropCapabilities && !f.keepCaps {
+		if keep, ok := a.capabilitiesToKeep(r); ok {
+			drop = func() { a.dropAllCapabilities(keep...) }
+		}
+	}
 	a.work.Store(&atWork{"run " + name, r})
 	return a.runLoaded(ctx, r, img, f)
 }
