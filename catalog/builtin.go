@@ -8,9 +8,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io/fs"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 

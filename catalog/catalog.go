@@ -10,8 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
-	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"io"
 	"io/fs"
 	"os"
@@ -19,6 +17,8 @@ import (
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // Catalog says how gadgets are looked for. The zero value is useful.

@@ -5,10 +5,10 @@ package catalog
 
 import (
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"runtime"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )

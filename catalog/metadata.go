@@ -5,9 +5,9 @@ package catalog
 
 import (
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 

@@ -4,9 +4,10 @@
 package gadget
 
 import (
+	"testing"
+
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/internal/privileges"
-	"testing"
 )
 
 func TestStatsCountRuns(t *testing.T) {

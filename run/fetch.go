@@ -6,12 +6,12 @@ package run
 import (
 	"errors"
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"math"
 	"strconv"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // fetches returns how often each data source of arrays is read: as the options say, else as the

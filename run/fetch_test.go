@@ -4,7 +4,6 @@
 package run
 
 import (
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"maps"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // imageOf is an image with data sources by name and annotations.

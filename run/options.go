@@ -6,13 +6,13 @@ package run
 import (
 	"cmp"
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"log/slog"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"

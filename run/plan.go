@@ -6,11 +6,11 @@ package run
 import (
 	"errors"
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"runtime"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )

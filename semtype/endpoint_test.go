@@ -9,8 +9,9 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/gizmo-ebpf/gizmo/event"
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
 )
 
 // endpointFields are the fields of an endpoint at index i of a schema: a union of the two kinds of

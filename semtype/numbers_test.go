@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gizmo-ebpf/gizmo/event"
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
 )
 
 func TestErrnoAgainstUnix(t *testing.T) {

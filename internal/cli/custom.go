@@ -5,12 +5,12 @@ package cli
 
 import (
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 

@@ -4,12 +4,13 @@
 package cli
 
 import (
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // fetchFlags are the flags of gadgets with data sources that are read from maps.

@@ -4,13 +4,13 @@
 package cli
 
 import (
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"testing"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // imageOf is an image with data sources by name and annotations.

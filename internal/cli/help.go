@@ -5,7 +5,6 @@ package cli
 
 import (
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"io"
 	"runtime"
 	"text/tabwriter"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )

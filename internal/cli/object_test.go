@@ -5,7 +5,6 @@ package cli
 
 import (
 	"errors"
-	"github.com/gizmo-ebpf/gizmo/catalog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/build"
+	"github.com/gizmo-ebpf/gizmo/catalog"
 )
 
 // newerYAML is of a version of gizmo that knows more.

@@ -5,9 +5,10 @@ package cli
 
 import (
 	"fmt"
-	"github.com/gizmo-ebpf/gizmo/gadget/image"
 
 	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // paramFlags are the flags that a gadget's params make.
