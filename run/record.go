@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -20,18 +19,17 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
 // recording is the stage that writes all batches to a file, before any other touches them.
 type recording struct {
-	file *os.File
-	// created: the file was not there before.
-	created bool
-	header  wire.Header
-	out     *outlet.Outlet
-	done    chan struct{} // closed by end
+	file   *safefile.File
+	header wire.Header
+	out    *outlet.Outlet
+	done   chan struct{} // closed by end
 
 	mu     sync.Mutex   // guards what follows
 	w      *wire.Writer // nil until begin
@@ -75,15 +73,13 @@ func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recordi
 			header.DataSources = append(header.DataSources, wire.DataSource{Schema: schema, Annotations: annotations})
 		}
 	}
-	_, statErr := os.Lstat(o.Path)
 	file, err := openWaiting(ctx, o.Path)
 	if err != nil {
 		return nil, recordError(err)
 	}
-	created := errors.Is(statErr, fs.ErrNotExist)
 	return &recording{
-		file: file, created: created, header: header, done: make(chan struct{}),
-		out: outlet.New(file, p.options.drainTimeout()), waiting: make(map[*pipeline.Account]uint64),
+		file: file, header: header, done: make(chan struct{}),
+		out: outlet.New(file.File, p.options.drainTimeout()), waiting: make(map[*pipeline.Account]uint64),
 	}, nil
 }
 
@@ -105,12 +101,12 @@ func (r *recording) checkApart(text *textSink) error {
 }
 
 // openWaiting opens a file for writing. A pipe waits for somebody to read it, as long as ctx lets it.
-func openWaiting(ctx context.Context, path string) (*os.File, error) {
-	var file *os.File
+func openWaiting(ctx context.Context, path string) (*safefile.File, error) {
+	var file *safefile.File
 	opened := make(chan error, 1)
 	go func() { // which ends with the program, if nobody ever reads
 		var err error
-		file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+		file, err = safefile.Create(path, 0o666)
 		opened <- err
 	}()
 	select {
@@ -123,7 +119,7 @@ func openWaiting(ctx context.Context, path string) (*os.File, error) {
 
 // begin overwrites the file and writes what comes before the first batch.
 func (r *recording) begin(h *host.Host) error {
-	if err := r.empty(); err != nil {
+	if err := r.file.Empty(); err != nil {
 		return recordError(err)
 	}
 	r.header.Start, r.header.Machine.BootOffset = time.Now(), h.BootOffset()
@@ -136,15 +132,6 @@ func (r *recording) begin(h *host.Host) error {
 	r.mu.Unlock()
 	go r.flushAtIntervals()
 	return nil
-}
-
-// empty removes what an ordinary file has. Pipes and devices have nothing to remove.
-func (r *recording) empty() error {
-	st, err := r.file.Stat()
-	if err != nil || !st.Mode().IsRegular() {
-		return err
-	}
-	return r.file.Truncate(0)
 }
 
 // flushAtIntervals runs until Close. An error comes again, and is told, at the next batch.
@@ -243,27 +230,29 @@ func (r *recording) bookWaiting() {
 	}
 }
 
-// end writes what comes last, once. A recording that has not begun leaves things as they were.
+// end writes what comes last, once.
 func (r *recording) end() error {
 	close(r.done)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
-	switch {
-	case r.w != nil:
-		return r.took(r.w.Close())
-	case r.created:
-		return recordError(os.Remove(r.file.Name()))
+	if r.w == nil {
+		return nil
 	}
-	return nil
+	return r.took(r.w.Close())
 }
 
-// Close releases the file, after it has ended the recording if need be.
+// Close releases the file, after it has ended the recording if need be. A recording that has not begun
+// leaves things as they were.
 func (r *recording) Close() error {
 	var err error
 	if !r.ended {
 		r.out.Hurry()
 		err = r.end()
 	}
-	return errors.Join(err, recordError(errors.Join(r.out.Close(), r.file.Close())))
+	release := r.file.Close
+	if r.w == nil {
+		release = r.file.Discard
+	}
+	return errors.Join(err, recordError(errors.Join(r.out.Close(), release())))
 }

@@ -18,6 +18,8 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -168,6 +170,24 @@ func TestRecordingThatCannotBeOpened(t *testing.T) {
 		if _, err := openRecording(t.Context(), &Recording{Path: path}, &Plan{}, run); !errors.Is(err, ErrRecord) {
 			t.Errorf("%s: got %v", path, err)
 		}
+	}
+}
+
+// Root does not record through the link of another user, and removes nothing.
+func TestRecordingThroughAForeignLink(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	dir := t.TempDir()
+	link, file := filepath.Join(dir, "link"), filepath.Join(dir, "file")
+	writeTest(t, file, "old")
+	const nobody = 65534
+	if err := errors.Join(os.Symlink(file, link), os.Lchown(link, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openRecording(t.Context(), &Recording{Path: link}, &Plan{}, &Run{host: host.New()}); !errors.Is(err, ErrRecord) || !errors.Is(err, safefile.ErrUntrusted) {
+		t.Errorf("got %v", err)
+	}
+	if got := readTest(t, file); got != "old" {
+		t.Errorf("the file has %q", got)
 	}
 }
 
