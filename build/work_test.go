@@ -4,7 +4,6 @@
 package build
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -15,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
@@ -58,22 +55,9 @@ func await(t testing.TB, path string) string {
 	return ""
 }
 
-// isGone reports whether a process has ended, whether or not somebody took note of it.
-func isGone(t testing.TB, pid string) bool {
-	t.Helper()
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return true
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return bytes.Contains(stat, []byte(") Z "))
-}
-
 func awaitGone(t testing.TB, what, pid string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !isGone(t, pid); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); !kerneltest.HasEnded(t, pid); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s still runs", what)
 		}

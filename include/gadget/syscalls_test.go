@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/int80"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // calls are the names in __GADGET_CALLS, in its order.
@@ -111,13 +112,7 @@ func harmless(t *testing.T) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EXDEV)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.FilterCalls(t, filter)
 }
 
 // callWatcher runs the program for the calls of one thread.

@@ -8,9 +8,10 @@ package int80
 import (
 	"runtime"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // auditArchI386 is the architecture of calls that filters see.
@@ -26,13 +27,7 @@ func refuse(t *testing.T, action uint32) {
 		{Code: unix.BPF_RET | unix.BPF_K, K: action},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.FilterCalls(t, filter)
 }
 
 // Whatever a kernel does that does not take the calls: this process lives on and is told.

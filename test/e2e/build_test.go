@@ -80,7 +80,7 @@ func TestInterruptedBuild(t *testing.T) {
 				t.Error("exit code 0")
 			}
 			g.wantNoOut(t)
-			eventually(t, "the compiler has ended", func() bool { return hasEnded(t, pids[0]) })
+			eventually(t, "the compiler has ended", func() bool { return kerneltest.HasEnded(t, pids[0]) })
 			if _, err := os.Lstat(object); err == nil {
 				t.Error("there is an object")
 			}
@@ -91,7 +91,7 @@ func TestInterruptedBuild(t *testing.T) {
 				return
 			}
 			g.wantErr(t, "gizmo: building "+dir+"/program.bpf.c was interrupted: context canceled\n")
-			eventually(t, "what the compiler started has ended", func() bool { return hasEnded(t, pids[1]) })
+			eventually(t, "what the compiler started has ended", func() bool { return kerneltest.HasEnded(t, pids[1]) })
 			if left := filesBelow(t, work, temp); len(left) > 0 {
 				t.Errorf("left behind: %q", left)
 			}
@@ -103,24 +103,11 @@ func TestInterruptedBuild(t *testing.T) {
 	}
 }
 
-// hasEnded reports whether a process has ended, whether or not somebody took note of it.
-func hasEnded(t *testing.T, pid string) bool {
-	t.Helper()
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return true
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(string(stat), ") Z ")
-}
-
 // endProcess kills a process that a test's program started, if it still runs.
 func endProcess(t *testing.T, pid string) {
 	t.Helper()
 	n, err := strconv.Atoi(pid)
-	if err == nil && !hasEnded(t, pid) {
+	if err == nil && !kerneltest.HasEnded(t, pid) {
 		err = syscall.Kill(n, syscall.SIGKILL)
 	}
 	if err != nil && !errors.Is(err, syscall.ESRCH) {
