@@ -28,6 +28,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/pipeline/pipelinetest"
 )
 
 // sourceOf returns the source of a data source.
@@ -205,7 +206,7 @@ func TestElementsOfMaps(t *testing.T) {
 			t.Errorf("%d entries of all programs, want %d", len(got), len(want))
 		}
 	}
-	wantEnd(t, g.sourceOf(t, "all"))
+	pipelinetest.WantEnd(t, g.sourceOf(t, "all"))
 }
 
 // A program of which the params leave nothing is not run.
@@ -378,7 +379,7 @@ func TestBadIterators(t *testing.T) {
 		if err := g.sourceOf(t, name).Next(t.Context(), &b); err == nil || err.Error() != want || len(b.Rows) != 0 {
 			t.Errorf("%s: got %d rows and %v, want %s", name, len(b.Rows), err, want)
 		}
-		wantEnd(t, g.sourceOf(t, name))
+		pipelinetest.WantEnd(t, g.sourceOf(t, name))
 	}
 }
 

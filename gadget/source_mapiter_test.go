@@ -29,6 +29,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/pipeline/pipelinetest"
 )
 
 // array is what the fixtures "mapiter" and "mapiter_percpu" have counted, by id.
@@ -72,16 +73,6 @@ func nextArray(t testing.TB, ctx context.Context, src pipeline.Source) array {
 	return arrayOf(t, &b)
 }
 
-func wantEnd(t testing.TB, src pipeline.Source) {
-	t.Helper()
-	var b event.Batch
-	for range 2 {
-		if err := src.Next(t.Context(), &b); !errors.Is(err, io.EOF) || len(b.Rows) > 0 {
-			t.Fatalf("got %d rows and %v, want io.EOF", len(b.Rows), err)
-		}
-	}
-}
-
 // fetch makes the options for the only data source of the fixtures.
 func fetch(f image.Fetch) LoadOptions {
 	return LoadOptions{Fetch: map[string]image.Fetch{"counted": f}}
@@ -120,7 +111,7 @@ func TestArraysAreWhatHappenedInBetween(t *testing.T) {
 			g.call(8)
 			cancel()
 			wantArray(t, nextArray(t, ctx, src), array{8: 1})
-			wantEnd(t, src)
+			pipelinetest.WantEnd(t, src)
 		})
 	}
 }
@@ -181,7 +172,7 @@ func TestFetchSchedule(t *testing.T) {
 			if err := src.Next(ctx, &b); !errors.Is(err, io.EOF) {
 				t.Errorf("got %d rows and %v, want io.EOF", len(b.Rows), err)
 			}
-			wantEnd(t, src)
+			pipelinetest.WantEnd(t, src)
 		})
 	}
 }
@@ -220,7 +211,7 @@ func TestPerCPUMapsAreSummed(t *testing.T) {
 			t.Errorf("id %d: cpus %d, pid %d, seen %d", read("id"), read("cpus"), read("pid"), read("seen"))
 		}
 	}
-	wantEnd(t, src)
+	pipelinetest.WantEnd(t, src)
 }
 
 // Two maps in one program, of which each has its own turns; one of them is an LRU map. The function

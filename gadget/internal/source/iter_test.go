@@ -19,7 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/records"
-	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/pipeline/pipelinetest"
 )
 
 // fakeIter is an iterator whose every iteration shows the same bytes.
@@ -75,7 +75,7 @@ func TestArrayOfSeveralPrograms(t *testing.T) {
 			t.Errorf("%q, %v", text(&batch), err)
 		}
 	}
-	wantEnd(t, s)
+	pipelinetest.WantEnd(t, s)
 	if a.opened != 3 || a.ended != 3 || a.closed {
 		t.Errorf("%+v", a)
 	}
@@ -92,7 +92,7 @@ func TestEmptyArray(t *testing.T) {
 	if err := s.Next(t.Context(), &b); err != nil || len(b.Rows) != 0 || b.Schema != s.schema {
 		t.Errorf("%+v, %v", b, err)
 	}
-	wantEnd(t, s)
+	pipelinetest.WantEnd(t, s)
 }
 
 // When arrays are made, in seconds from the start; the context ends after 10.
@@ -131,7 +131,7 @@ func TestScheduleOfArrays(t *testing.T) {
 				for s.Next(ctx, &b) == nil {
 					arrays++
 				}
-				wantEnd(t, s)
+				pipelinetest.WantEnd(t, s)
 				if got := strings.Join(times, " "); got != c.want || arrays > len(times) {
 					t.Errorf("%d arrays at %s, want %s", arrays, got, c.want)
 				}
@@ -153,7 +153,7 @@ func TestRunEndsInAnArray(t *testing.T) {
 		if flush && (err != nil || text(&b) != "abcd efgh") || !flush && (!errors.Is(err, io.EOF) || len(b.Rows) > 0) {
 			t.Errorf("flush %v: %q, %v", flush, text(&b), err)
 		}
-		wantEnd(t, s)
+		pipelinetest.WantEnd(t, s)
 	}
 }
 
@@ -181,18 +181,7 @@ func TestIteratorErrors(t *testing.T) {
 		if err := s.Next(t.Context(), &b); err == nil || err.Error() != want || len(b.Rows) > 0 {
 			t.Errorf("got %v and %d rows, want %s", err, len(b.Rows), want)
 		}
-		wantEnd(t, s)
-	}
-}
-
-// wantEnd fails the test unless the source is at its end.
-func wantEnd(t testing.TB, src pipeline.Source) {
-	t.Helper()
-	var b event.Batch
-	for range 2 {
-		if err := src.Next(t.Context(), &b); !errors.Is(err, io.EOF) || len(b.Rows) > 0 {
-			t.Fatalf("got %d rows and %v, want io.EOF", len(b.Rows), err)
-		}
+		pipelinetest.WantEnd(t, s)
 	}
 }
 
