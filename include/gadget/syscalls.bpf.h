@@ -372,17 +372,15 @@ static __always_inline __u32 gadget_error_of(long ret)
 }
 
 /*
- * gadget_read_user_text: copies a name that a caller has passed.
- * @to, @size: where it goes; a constant size
- * @cut:       set if the name goes on behind that
- *
- * Returns the length with the terminating zero, which is 1 if there is nothing to be
- * read.  The kernel may zero bytes behind it, or leave them as they are.
+ * __gadget_read_text: reads a name from the memory of the caller or, if not
+ * from_user, of the kernel.  from_user is a constant.
  */
-static __always_inline __u32 gadget_read_user_text(char *to, __u32 size,
-						   const char *from, bool *cut)
+static __always_inline __u32 __gadget_read_text(char *to, __u32 size,
+						const char *from, bool *cut,
+						bool from_user)
 {
-	long len = bpf_probe_read_user_str(to, size, from);
+	long len = from_user ? bpf_probe_read_user_str(to, size, from) :
+			       bpf_probe_read_kernel_str(to, size, from);
 	char last = '\0';
 
 	*cut = false;
@@ -393,9 +391,27 @@ static __always_inline __u32 gadget_read_user_text(char *to, __u32 size,
 	if (len < size)
 		return len;
 	/* What fills its place may go on: the byte that it had to end with tells. */
-	bpf_probe_read_user(&last, sizeof(last), from + size - 1);
+	from += size - 1;
+	if (from_user)
+		bpf_probe_read_user(&last, sizeof(last), from);
+	else
+		bpf_probe_read_kernel(&last, sizeof(last), from);
 	*cut = last != '\0';
 	return size;
+}
+
+/*
+ * gadget_read_user_text: copies a name that a caller has passed.
+ * @to, @size: where it goes; a constant size
+ * @cut:       set if the name goes on behind that
+ *
+ * Returns the length with the terminating zero, which is 1 if there is nothing to be
+ * read.  The kernel may zero bytes behind it, or leave them as they are.
+ */
+static __always_inline __u32 gadget_read_user_text(char *to, __u32 size,
+						   const char *from, bool *cut)
+{
+	return __gadget_read_text(to, size, from, cut, true);
 }
 
 /* gadget_read_kernel_text: the same for a name in the kernel. */
@@ -403,19 +419,7 @@ static __always_inline __u32 gadget_read_kernel_text(char *to, __u32 size,
 						     const char *from,
 						     bool *cut)
 {
-	long len = bpf_probe_read_kernel_str(to, size, from);
-	char last = '\0';
-
-	*cut = false;
-	if (len < 1) {
-		to[0] = '\0';
-		return 1;
-	}
-	if (len < size)
-		return len;
-	bpf_probe_read_kernel(&last, sizeof(last), from + size - 1);
-	*cut = last != '\0';
-	return size;
+	return __gadget_read_text(to, size, from, cut, false);
 }
 
 #endif /* __GADGET_SYSCALLS_BPF_H */
