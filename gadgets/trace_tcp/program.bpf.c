@@ -332,7 +332,12 @@ done:
 	bpf_sk_storage_delete(&pending, sk);
 }
 
+/*
+ * Reports a close.  Of a connection that had ended before, what is pending tells the
+ * endpoints; else that is NULL, and the socket tells them.
+ */
 static __always_inline void report_close(void *ctx, const struct sock *sk,
+					 const struct pending *ended,
 					 const struct gadget_process *proc,
 					 __s32 fd)
 {
@@ -343,31 +348,17 @@ static __always_inline void report_close(void *ctx, const struct sock *sk,
 	event = begin_event(close, proc, sk);
 	if (!event)
 		return;
-	event->fd = fd;
-	end_event(ctx, event);
-}
-
-/* Reports the close of a connection that had ended before. */
-static __always_inline void
-report_pending_close(void *ctx, const struct sock *sk, const struct pending *p,
-		     const struct gadget_process *proc, __s32 fd)
-{
-	struct event *event;
-
-	if (gadget_should_discard_process(proc))
-		return;
-	event = begin_event(close, proc, sk);
-	if (!event)
-		return;
-	event->src = p->src;
-	event->dst = p->dst;
+	if (ended) {
+		event->src = ended->src;
+		event->dst = ended->dst;
+	}
 	event->fd = fd;
 	end_event(ctx, event);
 }
 
 /*
- * The same for the current process, which ends what is left of the connection, or
- * uses the socket for something else.
+ * Reports a pending close by the current process, which ends what is left of the
+ * connection, or uses the socket for something else.
  */
 static __always_inline void end_pending_close(void *ctx, struct sock *sk)
 {
@@ -377,7 +368,7 @@ static __always_inline void end_pending_close(void *ctx, struct sock *sk)
 	if (!p || p->kind != PENDING_CLOSE)
 		return;
 	fill_process(&proc);
-	report_pending_close(ctx, sk, p, &proc, current_fd());
+	report_close(ctx, sk, p, &proc, current_fd());
 	bpf_sk_storage_delete(&pending, sk);
 }
 
@@ -400,7 +391,7 @@ static __always_inline void leave_established(void *ctx, struct sock *sk,
 
 	if (sk->sk_shutdown == SHUTDOWN_MASK || is_dissolved(sk, state)) {
 		fill_process(&proc);
-		report_close(ctx, sk, &proc, current_fd());
+		report_close(ctx, sk, NULL, &proc, current_fd());
 		return;
 	}
 	p = get_pending(sk, BPF_SK_STORAGE_GET_F_CREATE);
@@ -472,10 +463,10 @@ int BPF_PROG(trace_tcp_destroy, struct sock *sk)
 		return 0;
 	if (sk->sk_lock.owned) {
 		fill_process(&proc);
-		report_pending_close(ctx, sk, p, &proc, current_fd());
+		report_close(ctx, sk, p, &proc, current_fd());
 	} else if (p->proc.pid) {
 		proc = p->proc;
-		report_pending_close(ctx, sk, p, &proc, p->fd);
+		report_close(ctx, sk, p, &proc, p->fd);
 	}
 	return 0;
 }
