@@ -210,7 +210,7 @@ func CheckKey[T any](keys []Key[T], name, value string) error {
 	return unknownKey(name, keys)
 }
 
-// isKept tells of annotations that are kept for others, or for what is still to come.
+// isKept reports whether gizmo keeps an annotation that it does not use itself: other programs do, or a later gizmo may.
 func isKept(name string) bool {
 	_, pending := Pending(name)
 	return pending || Foreign(name)

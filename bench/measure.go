@@ -122,7 +122,7 @@ func wasInterrupted(err error) bool {
 	return status.Signaled() && status.Signal() == syscall.SIGINT || status.ExitStatus() == 130
 }
 
-// waitReady causes events until the tool tells of one. Tools that tell of none get a fixed time.
+// waitReady causes events until the tool reports one. Tools that report none get a fixed time.
 func (m *machine) waitReady(p *running, l *load, t *tool, start time.Time) (float64, error) {
 	if t.Delivered.Regexp != nil || l.kind == kindKernelFilter || l.kind == kindUserFilter {
 		time.Sleep(time.Second)
@@ -193,7 +193,7 @@ func (m *machine) countLines(p *running, t *tool, l *load, r *result, told bool)
 	for lines.next() {
 		if bytes.Contains(lines.line, word) {
 			r.delivered++
-		} else if !told { // some tools tell of their losses among the events
+		} else if !told { // some tools report their losses among the events
 			n, _ := t.Lost.sum(lines.line)
 			r.told += n
 		}

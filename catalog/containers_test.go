@@ -21,7 +21,7 @@ func imageWith(types ...string) *image.Image {
 	return &image.Image{Metadata: &metadata.Metadata{}, DataSources: []image.DataSource{{Schema: s}}}
 }
 
-// An event that could belong to two containers is told of: as a warning, or as an error in a strict check.
+// The check reports an event that could belong to two containers: as a warning, or, if it is strict, as an error.
 func TestCheckContainers(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -122,7 +122,7 @@ func standIn(s *event.Schema, i int) (int, bool) {
 	return j, ok && j != i && s.Fields[j].HasValue()
 }
 
-// sortForPeople puts the fields into the order that DefaultFields tells of.
+// sortForPeople puts the fields into the order that DefaultFields describes.
 func sortForPeople(s *event.Schema, fields []int) []int {
 	slices.SortStableFunc(fields, func(a, b int) int { return cmp.Compare(place(s, a), place(s, b)) })
 	return fields

@@ -103,7 +103,7 @@ func kindOf(p *image.Program) string {
 }
 
 // explainErrno says in the user's terms why the kernel refuses something that it does not find wrong; nil
-// if it gives another reason. The refusal begins the sentence; kind tells of which kind the programs are.
+// if it gives another reason. The refusal begins the sentence; kind names the kind of the programs.
 func explainErrno(refusal, kind string, err error) error {
 	switch {
 	// The library keeps no cause of what it says about links of perf events.

@@ -40,7 +40,7 @@ type Gadget struct {
 	known    map[string]ProgramStats  // what Stats has found out
 }
 
-// Programs tells of each program of the image whether it was loaded and, if it was not, why.
+// Programs returns, for each program of the image, whether it was loaded and, if it was not, why.
 func (g *Gadget) Programs() []Choice { return slices.Clone(g.choices) }
 
 // Map returns a map of the gadget by the name that it has in the object. It belongs to the gadget and ends

@@ -80,7 +80,7 @@ func keepBusy(t *testing.T, n int) {
 	})
 }
 
-// Events that this machine lacks are told of. Whether it has those of the CPU is asked here, too.
+// The error names events that this machine lacks. Whether it has those of the CPU is asked here, too.
 func TestPerfEventOfTheCPU(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	attr := unix.PerfEventAttr{

@@ -76,7 +76,7 @@ func TestUSDTForms(t *testing.T) {
 	}
 }
 
-// What cannot be had is told of in the log for debugging, once for all sites.
+// The log for debugging names each argument that cannot be read, once for all sites.
 func TestUSDTMissingArguments(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	if runtime.GOARCH != "amd64" {

@@ -94,7 +94,7 @@ func prepareProcess() error {
 }
 
 // checkPossibleCPUs refuses machines on which numbers of CPUs that may come are missing between others. The
-// kernel then tells of the values for each CPU in another order than that of the numbers, for which the
+// kernel then returns the values for each CPU in another order than that of the numbers, for which the
 // library has no way.
 func checkPossibleCPUs(possible []int) error {
 	if last := len(possible) - 1; possible[last] != last {

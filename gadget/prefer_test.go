@@ -49,7 +49,7 @@ func TestPreferTakesTheBest(t *testing.T) {
 	}
 }
 
-// checkChoices holds what is told of the programs against the one that must have been chosen.
+// checkChoices compares what Programs returns with the program that must have been chosen.
 func checkChoices(t *testing.T, choices []Choice, chosen int) {
 	t.Helper()
 	if len(choices) != len(preferPrograms) {
@@ -74,7 +74,7 @@ func checkChoices(t *testing.T, choices []Choice, chosen int) {
 	}
 }
 
-// Where none of them runs, the error tells of all.
+// Where none of them runs, the error names all.
 func TestPreferWithoutAny(t *testing.T) {
 	yaml := "name: test\nprograms:\n"
 	for _, p := range preferPrograms {

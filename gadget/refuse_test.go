@@ -49,7 +49,7 @@ func TestStandInsOfRefusedPrograms(t *testing.T) {
 	}
 }
 
-// checkRefusals holds what is told of the programs against the one that must have been loaded.
+// checkRefusals compares what Programs returns with the program that must have been loaded.
 func checkRefusals(t *testing.T, choices []Choice, loaded int) {
 	t.Helper()
 	for i, c := range choices {
@@ -71,7 +71,7 @@ func checkRefusals(t *testing.T, choices []Choice, loaded int) {
 	}
 }
 
-// Where the verifier refuses all of them, the error tells of all, and has the log of the last.
+// Where the verifier refuses all of them, the error names all, and has the log of the last.
 func TestAllProgramsAreRefused(t *testing.T) {
 	img := parse(t, "refused")
 	err := refusal(t, img, LoadOptions{Params: spoiling(t, img, 0b111)})

@@ -57,7 +57,7 @@ func Update(name string, data []byte, o *Object) ([]byte, int, error) {
 	if _, err := Parse(name, data); err != nil {
 		return nil, 0, err
 	}
-	doc, _ := readDocument(data) // Parse would have told of a problem
+	doc, _ := readDocument(data) // Parse would have reported a problem
 	var before []byte
 	if doc == nil {
 		before = withNewline(data) // comments at most

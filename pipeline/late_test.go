@@ -29,7 +29,7 @@ func (l *late) Write(b *event.Batch) error {
 	return l.err
 }
 
-// runTo runs batches of 3, 1 and 4 rows into a sink and returns the account and what was told of losses.
+// runTo runs batches of 3, 1 and 4 rows into a sink and returns the account and the losses that were reported.
 func runTo(t *testing.T, sink pipeline.Sink) (*pipeline.Account, []event.Loss, error) {
 	t.Helper()
 	s := &event.Schema{Name: "s", Single: true}

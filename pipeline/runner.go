@@ -22,7 +22,7 @@ type Runner struct {
 	Sinks []NamedSink
 	// Ledger takes the account of each sink; it must not be nil.
 	Ledger *Ledger
-	// OnLoss, if set, is told of losses as they become known: those before the stages once, those of a sink for each.
+	// OnLoss, if set, is called with losses as they become known: those before the stages once, those of a sink for each.
 	// It may be called by several goroutines.
 	OnLoss func(s *event.Schema, losses []event.Loss)
 	// Start, if set, begins the production of events. It is called once all stages and sinks are bound.

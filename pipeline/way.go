@@ -134,7 +134,7 @@ func (w *way) settle(i int, book func(a *Account, rows int)) {
 	}
 }
 
-// lose books what was lost before the stages and tells of it.
+// lose books and reports what was lost before the stages.
 func (w *way) lose(sw *schemaWay, losses []event.Loss) {
 	if len(losses) == 0 {
 		return

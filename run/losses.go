@@ -11,10 +11,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// tellInterval bounds how often a run tells of losses while it goes on.
+// tellInterval bounds how often a run reports losses while it goes on.
 const tellInterval = time.Second
 
-// lossTeller tells of losses as they happen.
+// lossTeller reports losses as they happen.
 type lossTeller struct {
 	tell     func(Loss)
 	interval time.Duration
@@ -22,7 +22,7 @@ type lossTeller struct {
 	mu     sync.Mutex
 	last   time.Time
 	untold []Loss // since the last time, for each data source and cause
-	// later tells of what came too soon after something else; nil: nothing did.
+	// later reports what came too soon after something else; nil: nothing did.
 	later *time.Timer
 }
 

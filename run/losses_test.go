@@ -33,8 +33,8 @@ func (l *lines) String() string {
 
 func (l *lines) tell(x Loss) { fmt.Fprintf(l, "%s: %d events lost (%s)\n", x.Source, x.Count, x.Cause) }
 
-// The first loss is told of at once. What comes soon after it is put together, by data source and cause, and
-// told of later, though nothing follows.
+// The first loss is reported at once. What comes soon after it is put together, by data source and cause, and
+// reported later, though nothing follows.
 func TestLossesAreToldOf(t *testing.T) {
 	t.Parallel()
 	var out lines

@@ -42,7 +42,7 @@ type Options struct {
 	DrainTimeout time.Duration
 	// Sinks get the events as well, each with an account of its own. Their names must differ, "text" and "record" are taken.
 	Sinks []pipeline.NamedSink
-	// OnLoss, if set, is told of lost events while the run goes on, at most once a second.
+	// OnLoss, if set, is called with lost events while the run goes on, at most once a second.
 	OnLoss func(Loss)
 	// OnAttached, if set, is called once all gadgets are attached and the recording has begun, before the first event is
 	// read. From then on the run needs no more than docs/security.md says, so a program may give up capabilities here.

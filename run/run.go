@@ -229,7 +229,7 @@ func (r *Run) begin() error {
 	return nil
 }
 
-// clockSet is told of a new offset of the clock. Having it called is what keeps the host's offset current.
+// clockSet is called with a new offset of the clock. Having it called is what keeps the host's offset current.
 func (r *Run) clockSet(offset int64) {
 	if r.record != nil {
 		_ = r.record.w.SetBootOffset(offset) // an error comes again, and is told, at the next batch

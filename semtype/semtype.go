@@ -21,7 +21,7 @@ import (
 )
 
 // Env is what meanings depend on besides the bytes of a record. A replay passes what the recording
-// tells of the machine that was traced.
+// says about the machine that was traced.
 type Env struct {
 	// Arch is the traced machine's architecture in Go's spelling: "amd64", "arm64".
 	Arch string

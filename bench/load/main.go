@@ -162,7 +162,7 @@ func paced(dir string, rate int, length time.Duration, cpus []int) (int64, error
 				time.Sleep(50 * time.Microsecond)
 			}
 		}
-		// A failing call returns before anybody else can have told of it.
+		// A failing call returns before any tool can have reported it.
 		if _, err := unix.Open(dir+"/"+strconv.FormatInt(now, 16), unix.O_RDONLY, 0); !errors.Is(err, unix.ENOENT) {
 			return 0, fmt.Errorf("open of a name that is not there: %w", err)
 		}

@@ -186,7 +186,7 @@ func checkSymbols(f *elf.File) error {
 	return nil
 }
 
-// isLocalLabel tells of the targets of jumps that some versions of clang name in the table of symbols.
+// isLocalLabel reports whether a symbol is only the target of a jump, as some versions of clang list them.
 func isLocalLabel(s *elf.Symbol) bool {
 	return elf.ST_TYPE(s.Info) == elf.STT_NOTYPE && s.Size == 0 && (strings.HasPrefix(s.Name, "LBB") || strings.HasPrefix(s.Name, ".L"))
 }

@@ -2,7 +2,7 @@
 #ifndef __GADGET_COMMON_H
 #define __GADGET_COMMON_H
 
-/* What most events tell of the process that caused them. */
+/* What most events say about the process that caused them. */
 
 #include <vmlinux.h>
 #include <gadget/base.h>

@@ -135,7 +135,7 @@ func TestPathLengths(t *testing.T) {
 	}
 }
 
-// cutPath is what is told of a path that is too long: whole names, as many as there is place for.
+// cutPath is the text of a path that is too long: whole names, as many as fit.
 func cutPath(path string) string {
 	const mark = "..."
 	if len(path) <= pathMax-1-len(mark) {

@@ -17,7 +17,7 @@
 #include <bpf/bpf_endian.h>
 #include <gadget/types.h>
 
-/* A socket by what its packets tell of it. */
+/* A socket, identified by what its packets carry. */
 struct gadget_socket_key {
 	__u32 netns;  /* the network namespace's inode */
 	__u16 family; /* AF_INET or AF_INET6 */

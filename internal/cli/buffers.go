@@ -83,7 +83,7 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	return t.Flush()
 }
 
-// printMissed tells of runs of programs that the kernel skipped. They are not in the ledger: nobody
+// printMissed reports runs of programs that the kernel skipped. They are not in the ledger: nobody
 // knows which of them would have been events.
 func printMissed(w io.Writer, stats []gadget.ProgramStats) {
 	for _, s := range stats {

@@ -140,7 +140,7 @@ func eachCustomValue(meta *metadata.Metadata, check func(values map[string]strin
 
 // updateMetadata writes to gadget.yaml what it does not mention of the object, and returns its text.
 func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
-	g, err := a.catalog(func(error) {}).ParseBuilt(dir, res) // the check that follows tells of what is not known
+	g, err := a.catalog(func(error) {}).ParseBuilt(dir, res) // the check that follows reports names that are not known
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// tellLoss tells of losses while the run goes on.
+// tellLoss reports losses while the run goes on.
 func (a *app) tellLoss(l run.Loss) {
 	fmt.Fprintf(a.Err, "gizmo: warning: %s: %d events lost (%s)\n", l.Source, l.Count, l.Cause)
 }

@@ -163,7 +163,7 @@ func TestStrangeMetadataBesideObject(t *testing.T) {
 }
 
 // What the wild writes: keys in other letters, and what belongs to features that are still to come. Each
-// of these is told of once, however many names belong to it.
+// of these is reported once, however many names belong to it.
 const wildYAML = `name: wild
 dataSources:
   Calls:

@@ -67,7 +67,7 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 // finish prints the account of a run that has ended, and returns what became of it.
 func (a *app) finish(r *run.Run, err error, failOnLoss bool) error {
 	if run.IsReaderGone(err) {
-		return err // what it did not take is no loss to tell of
+		return err // what it did not take is no loss to report
 	}
 	printLedger(a.Err, r.Ledger(), a.verbose)
 	if err == nil && failOnLoss && r.Ledger().Lost() > 0 {

@@ -23,7 +23,7 @@ type tape struct {
 	rows []int
 }
 
-// makeTape records batches of 1, 2, 3 … events, the second of which tells of a loss.
+// makeTape records batches of 1, 2, 3 … events, the second of which has a loss.
 func makeTape(t *testing.T, batches int) *tape {
 	t.Helper()
 	schema := &event.Schema{Name: "count", Single: true, Size: 8, Fields: []event.Field{

@@ -77,7 +77,7 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error {
 	cmd.DisableFlagParsing = false
 	cmd.InitDefaultHelpFlag()
-	// Building the gadget comes before the flags are parsed and should be told of, too.
+	// Building the gadget comes before the flags are parsed, and should be logged, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
 	a.clang = valueOf(args, flagClang)
 	a.setUpLogging()

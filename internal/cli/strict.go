@@ -24,7 +24,7 @@ const (
 	strictUsage = "fail where gizmo would only warn: names in gadget.yaml that are not known, functions to probe that are not there"
 )
 
-// warnUnless returns what tells of names in a gadget.yaml that are not known, a line for each and each
+// warnUnless returns the function that reports names in a gadget.yaml that are not known, a line for each and each
 // once; nothing does in a strict run.
 func (a *app) warnUnless(strict bool) func(error) {
 	if strict {

@@ -19,7 +19,7 @@ import (
 
 // Available returns nil if the kernel takes the calls of 32-bit programs, or else why not. It finds
 // out by trying, once, in a child process: machines differ whose kernels are configured alike. The
-// child has what this process has open for as long as that takes, and tells of its end by no signal.
+// child has what this process has open for as long as that takes, and sends no signal when it ends.
 func Available() error { return tried() }
 
 var tried = sync.OnceValue(try)

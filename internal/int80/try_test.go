@@ -56,7 +56,7 @@ func TestTryWhereCallsAreRefused(t *testing.T) {
 	}
 }
 
-// No signal tells of the end of the process that tries.
+// The process that tries sends no signal when it ends.
 func TestTryLeavesNothing(t *testing.T) {
 	first := try()
 	for range 20 {

@@ -7,5 +7,5 @@ package stdstreams
 
 // begin is where the program begins.
 //
-//lint:ignore U1000 the linker is told of it by name
+//lint:ignore U1000 the linker gets it by name
 func begin()

@@ -54,7 +54,7 @@ type bad[C any] struct {
 }
 
 // expectFailures checks that each implementation fails at its rule for the expected reason, and that there is
-// one for each rule. Those called noRace are left to the build without the race detector: it would tell of them before the
+// one for each rule. Those called noRace are left to the build without the race detector: it would report them before the
 // suite does, or allocates by itself.
 func expectFailures[C any](t *testing.T, rules []rule[C], all []bad[C], noRace ...string) {
 	t.Helper()

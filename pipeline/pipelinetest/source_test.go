@@ -285,7 +285,7 @@ func badErrors() []bad[SourceCase] {
 	}
 }
 
-// A source that waits for longer than it may is told of.
+// The suite reports a source that waits for longer than it may.
 func TestSourceThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := spoil(func(s *Script, bad *spoiled) {

@@ -116,7 +116,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestAllocationsOfExpr holds the bound that the documentation tells of.
+// TestAllocationsOfExpr checks the bound that the documentation names.
 func TestAllocationsOfExpr(t *testing.T) {
 	for _, test := range calculating {
 		st, err := filter.NewExpr(map[string]string{"": test.text})

@@ -88,7 +88,7 @@ var lastPath = regexp.MustCompile(`"fname":"/proc/nonexistent/last"`)
 
 var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peakMemory is the most that a process had in memory so far. What the kernel tells of ended
+// peakMemory is the most that a process had in memory so far. What the kernel says about ended
 // processes would be of the test, too, of which they were a part before exec.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()

@@ -26,7 +26,7 @@ const (
 )
 
 // gizmoPath is that of the program under test. It has those gadgets that could be compiled;
-// errGadgets tells of the others.
+// errGadgets names the others.
 var (
 	gizmoPath  string
 	errGadgets error

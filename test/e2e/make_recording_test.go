@@ -65,7 +65,7 @@ func (r *watched) choose() []bool {
 	return keep
 }
 
-// copyRecording copies the events to keep, and nothing that tells of the machine.
+// copyRecording copies the events to keep, and nothing about the machine.
 func copyRecording(to, from string, keep []bool) error {
 	in, err := os.Open(from)
 	if err != nil {

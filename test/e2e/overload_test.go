@@ -270,7 +270,7 @@ func deliveredByCPU(t *testing.T, g *process, s *storm) map[int]int {
 	return delivered
 }
 
-// The last that happens is a loss. While the run goes on it is told of soon, and at its end it is in the
+// The last that happens is a loss. While the run goes on gizmo reports it soon, and at its end it is in the
 // ledger, with nothing to follow it.
 func TestLastLossIsToldOf(t *testing.T) {
 	kerneltest.RequireRoot(t)

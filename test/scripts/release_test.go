@@ -49,7 +49,7 @@ func TestReleaseFailures(t *testing.T) {
 	}
 }
 
-// An unknown compiler is told of before anything is built. That takes a clone, which an archive of the
+// The script reports an unknown compiler before anything is built. That takes a clone, which an archive of the
 // source is not.
 func TestReleaseWithoutCompiler(t *testing.T) {
 	t.Parallel()

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package modules tells of the Go modules that a program is made of, and of their licenses. It uses no
+// Package modules lists the Go modules that a program is made of, and their licenses. It uses no
 // network: what was built has all modules at hand.
 package modules
 

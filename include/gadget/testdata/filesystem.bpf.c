@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* filesystem.h: what it tells of the file descriptor args[0] of whoever runs it. */
+/* filesystem.h: what it says about the file descriptor args[0] of whoever runs it. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* common.h and mntns.h: what they tell of whoever runs the program. */
+/* common.h and mntns.h: what they say about the process that runs the program. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/common.h>
