@@ -14,9 +14,9 @@ import (
 )
 
 // imageOf is an image with data sources by name and annotations.
-func imageOf(t *testing.T, kind map[string]image.SourceKind, annotations map[string]annotation.Set) (*image.Image, map[string]*annotation.Spec) {
+func imageOf(t *testing.T, kind map[string]image.SourceKind, annotations map[string]annotation.Set) *image.Image {
 	t.Helper()
-	img, specs := &image.Image{}, make(map[string]*annotation.Spec)
+	img := &image.Image{}
 	for _, name := range []string{"a", "b", "iter", "tracer"} {
 		k, ok := kind[name]
 		if !ok {
@@ -30,9 +30,8 @@ func imageOf(t *testing.T, kind map[string]image.SourceKind, annotations map[str
 		img.DataSources = append(img.DataSources, image.DataSource{
 			Kind: k, Schema: &event.Schema{Name: name}, Annotations: spec, Settings: settings,
 		})
-		specs[name] = spec
 	}
-	return img, specs
+	return img
 }
 
 var everyKind = map[string]image.SourceKind{
@@ -50,7 +49,7 @@ func TestFetchFlagsAreForMapsOnly(t *testing.T) {
 		{everyKind, nil, "1s", "0"},
 		{everyKind, map[string]annotation.Set{"a": {"fetch-interval": "0", "fetch-count": "1"}, "b": {"fetch-count": "1"}}, "a:0,b:1s", "1"},
 	} {
-		img, _ := imageOf(t, c.kinds, c.annotations)
+		img := imageOf(t, c.kinds, c.annotations)
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 		registerFetch(fs, img)
 		for name, want := range map[string]string{flagMapInterval: c.interval, flagMapCount: c.count} {
