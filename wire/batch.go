@@ -183,6 +183,17 @@ func (c *cursor) byte() byte {
 	return v
 }
 
+// take returns the next n bytes, with no room behind them; nil if they are not there.
+func (c *cursor) take(n uint64) []byte {
+	if n > uint64(len(c.rest)) {
+		c.bad, c.rest = true, nil
+		return nil
+	}
+	p := c.rest[:n:n]
+	c.rest = c.rest[n:]
+	return p
+}
+
 // finish says whether the payload held exactly what was read.
 func (c *cursor) finish() error {
 	if c.bad {

@@ -153,23 +153,15 @@ func (c *cursor) text() []byte {
 	if n == 0 {
 		return nil
 	}
-	if n-1 > uint64(len(c.rest)) {
-		c.bad, c.rest = true, nil
-		return nil
-	}
-	text := c.rest[: n-1 : n-1]
-	c.rest = c.rest[n-1:]
-	return text
+	return c.take(n - 1)
 }
 
 func (c *cursor) u64() uint64 {
-	if len(c.rest) < 8 {
-		c.bad, c.rest = true, nil
+	p := c.take(8)
+	if p == nil {
 		return 0
 	}
-	v := binary.LittleEndian.Uint64(c.rest)
-	c.rest = c.rest[8:]
-	return v
+	return binary.LittleEndian.Uint64(p)
 }
 
 // decodeRestart takes in that the handles begin anew.

@@ -111,11 +111,9 @@ func (w *Writer) SetFact(name string, value json.RawMessage) error {
 // short reads bytes whose number comes first and is at most limit.
 func (c *cursor) short(limit int) []byte {
 	n := c.uvarint()
-	if n > uint64(min(limit, len(c.rest))) {
+	if n > uint64(limit) {
 		c.bad, c.rest = true, nil
 		return nil
 	}
-	p := c.rest[:n]
-	c.rest = c.rest[n:]
-	return p
+	return c.take(n)
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // ErrGivenUp is wrapped by the error of a write that was given up because the file took nothing for too long.
@@ -43,7 +44,7 @@ func New(f *os.File, timeout time.Duration) *Outlet {
 	if conn, err := f.SyscallConn(); err == nil {
 		_ = conn.Control(func(n uintptr) { fd = int(n) })
 	}
-	o.terminal = fd >= 0 && isTerminal(fd)
+	o.terminal = fd >= 0 && term.IsTerminal(fd)
 	switch o.port = openPort(fd); {
 	case o.port != nil:
 	case neverWaits(f):

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 )
 
 // port is a pipe, a terminal or a socket that is written to without waiting in the kernel.
@@ -34,7 +35,7 @@ func openPort(fd int) *port {
 		return nil
 	case mode == unix.S_IFSOCK:
 		p.socket = true
-	case mode != unix.S_IFIFO && !isTerminal(fd):
+	case mode != unix.S_IFIFO && !term.IsTerminal(fd):
 		return nil
 	case flags&unix.O_NONBLOCK == 0:
 		p.fd, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
@@ -49,11 +50,6 @@ func openPort(fd int) *port {
 		return nil
 	}
 	return p
-}
-
-func isTerminal(fd int) bool {
-	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
-	return err == nil
 }
 
 func (p *port) close() error {
