@@ -38,8 +38,5 @@ func (o options) String() string {
 			set = append(set, name)
 		}
 	}
-	if set == nil {
-		return "0"
-	}
 	return strings.Join(set, "|")
 }
