@@ -4,8 +4,13 @@
 package gadget
 
 import (
+	"fmt"
+	"os"
+	"os/exec"
 	"testing"
+	"time"
 
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/pipeline/pipelinetest"
@@ -19,24 +24,63 @@ type owned struct {
 
 func (o owned) Close() error { return o.g.Close() }
 
-// The sources of buffers keep the contract of all sources.
+// The sources of events keep the contract of all sources.
 func TestSourceContract(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	const calls = 700 // more than a batch
 	for name, o := range map[string]LoadOptions{
-		"ring": {}, "shards": {Shards: 2}, "each event at once": {Latency: AtOnce},
+		"ring": {}, "shards": {Shards: 2}, "each event at once": {Latency: AtOnce}, "perf buffers": {PerfBuffer: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pipelinetest.Source(t, pipelinetest.SourceCase{Rows: calls, Live: true, New: func(t testing.TB) pipeline.Source {
-				g := start(t, parse(t, "times"), o)
-				for i := range calls {
-					g.call(uint16(i))
-				}
-				if err := g.Detach(); err != nil {
-					t.Fatalf("detaching: %v", err)
-				}
-				return owned{g.source(t), g.Gadget}
-			}})
+			testContract(t, pipelinetest.SourceCase{Live: true}, parse(t, "times"), o)
 		})
 	}
+}
+
+// once has one array made, as soon as the source is read or the run ends.
+var once = image.Fetch{Interval: time.Millisecond, Count: 1, Flush: true}
+
+// The sources of arrays keep it, too.
+func TestMapIteratorContract(t *testing.T) {
+	testContract(t, pipelinetest.SourceCase{}, parse(t, "mapiter"), fetch(once))
+}
+
+// testContract tests the only source of a gadget, which has reported more calls than there are rows in a batch of single
+// events.
+func testContract(t *testing.T, c pipelinetest.SourceCase, img *image.Image, o LoadOptions) {
+	c.Rows = 700
+	c.New = func(t testing.TB) pipeline.Source {
+		g := start(t, img, o)
+		for i := range c.Rows {
+			g.call(uint16(i))
+		}
+		if err := g.Detach(); err != nil {
+			t.Fatalf("detaching: %v", err)
+		}
+		return owned{g.source(t), g.Gadget}
+	}
+	pipelinetest.Source(t, c)
+}
+
+// Iterators show a process that does nothing: its one thread and its open files.
+func TestIteratorContract(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	idle := exec.Command("sleep", "infinity")
+	if err := idle.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = idle.Process.Kill()
+		_ = idle.Wait()
+	}()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", idle.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := parse(t, "iterators")
+	pipelinetest.Source(t, pipelinetest.SourceCase{Rows: 1 + len(files), New: func(t testing.TB) pipeline.Source {
+		o := LoadOptions{Params: make(map[string]image.Value), Fetch: map[string]image.Fetch{"several": once}}
+		setParam(t, img, o.Params, "only_pid", uint64(idle.Process.Pid))
+		g := start(t, img, o)
+		return owned{g.sourceOf(t, "several"), g.Gadget}
+	}})
 }
