@@ -1,0 +1,156 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// owners finds who owns a namespace by its inode number. Finding takes no lock; one goroutine at a time may change it.
+//
+// The kernel gives the number of a namespace that is gone to another one, so a number may have several owners, one
+// after the other.
+type owners struct {
+	table atomic.Pointer[ownerTable] // nil: there are none
+	used  int                        // slots that have a key
+}
+
+// ownerTable is a hash table with open addressing. A slot keeps its key until the table is made anew.
+type ownerTable struct {
+	shift uint
+	slots []ownerSlot
+}
+
+type ownerSlot struct {
+	key  atomic.Uint64
+	last atomic.Pointer[owner] // the newest owner
+}
+
+// owner is never changed but for its end.
+type owner struct {
+	handle event.Handle
+	id     string       // of the container
+	from   int64        // when it began to own the number, in nanoseconds since boot
+	to     atomic.Int64 // when it ended; 0: it has not
+	older  *owner
+}
+
+// find returns the handle of who owned the number at a time since boot in nanoseconds; 0: nobody is known to. A time
+// of 0 means the newest owner.
+func (o *owners) find(key uint64, at int64) event.Handle {
+	t := o.table.Load()
+	if t == nil || key == 0 {
+		return 0
+	}
+	slot := t.slot(key)
+	if slot.key.Load() != key {
+		return 0
+	}
+	own := slot.last.Load()
+	if at == 0 && own != nil {
+		return own.handle
+	}
+	for ; own != nil; own = own.older {
+		if own.from > at {
+			continue
+		}
+		if to := own.to.Load(); to != 0 && at > to {
+			return 0
+		}
+		return own.handle
+	}
+	return 0
+}
+
+// slot returns the slot of key, or the empty one that it would get.
+func (t *ownerTable) slot(key uint64) *ownerSlot {
+	const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio spreads numbers that lie close together
+	mask := len(t.slots) - 1
+	for i := int(key * golden >> t.shift); ; i = (i + 1) & mask {
+		if k := t.slots[i].key.Load(); k == key || k == 0 {
+			return &t.slots[i]
+		}
+	}
+}
+
+// minSlots is the number of slots of the smallest table.
+const minSlots = 64
+
+func newOwnerTable(entries int) *ownerTable {
+	n := max(minSlots, 1<<bits.Len(uint(2*entries)))
+	return &ownerTable{shift: 64 - uint(bits.Len(uint(n-1))), slots: make([]ownerSlot, n)}
+}
+
+// set replaces the chain of owners of a number.
+func (o *owners) set(key uint64, last *owner) {
+	if key == 0 {
+		return
+	}
+	t := o.table.Load()
+	if t == nil || 2*(o.used+1) > len(t.slots) {
+		t = o.rebuild(t)
+	}
+	slot := t.slot(key)
+	if slot.key.Load() == 0 {
+		if last == nil {
+			return
+		}
+		o.used++
+	}
+	slot.last.Store(last) // before the key, so that a reader finds both
+	slot.key.Store(key)
+}
+
+// rebuild makes a table with room, without the keys that nobody owns any more.
+func (o *owners) rebuild(old *ownerTable) *ownerTable {
+	live := 0
+	if old != nil {
+		for i := range old.slots {
+			if old.slots[i].last.Load() != nil {
+				live++
+			}
+		}
+	}
+	t := newOwnerTable(2*live + minSlots/4)
+	o.used = live
+	if old != nil {
+		for i := range old.slots {
+			if last := old.slots[i].last.Load(); last != nil {
+				key := old.slots[i].key.Load()
+				slot := t.slot(key)
+				slot.last.Store(last)
+				slot.key.Store(key)
+			}
+		}
+	}
+	o.table.Store(t)
+	return t
+}
+
+// chain returns the owners of a number, the newest first.
+func (o *owners) chain(key uint64) (list []*owner) {
+	t := o.table.Load()
+	if t == nil || key == 0 {
+		return nil
+	}
+	if slot := t.slot(key); slot.key.Load() == key {
+		for own := slot.last.Load(); own != nil; own = own.older {
+			list = append(list, own)
+		}
+	}
+	return list
+}
+
+// link makes a chain of copies of the owners, the newest first.
+func link(list []*owner) (last *owner) {
+	for i := len(list) - 1; i >= 0; i-- {
+		c := &owner{handle: list[i].handle, id: list[i].id, from: list[i].from, older: last}
+		c.to.Store(list[i].to.Load())
+		last = c
+	}
+	return last
+}

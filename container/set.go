@@ -1,0 +1,345 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
+
+// Grace is how long a container that has ended is still found by events from before its end, and how long a handle stands
+// for something after it was given out for the last time.
+const Grace = 10 * time.Minute
+
+// Set is the containers of this machine that are known. Runs of one process share it. Its zero value is not
+// usable: see NewSet. All methods may be called by several goroutines at once.
+type Set struct {
+	mounts, nets owners
+	known        records
+	hostNet      uint64
+	hostMount    uint64
+	node         string
+	now          func() int64 // nanoseconds since boot
+
+	mu          sync.Mutex // guards what follows, and changes of the above
+	live        map[string]*member
+	past        []past // in the order of time
+	inNet       map[uint64][]*member
+	subscribers []*subscriber
+	sweep       *time.Timer // nil: nothing waits for its grace to be over
+}
+
+// past is something that was current until some time: a container that lived, or a handle that was given out.
+type past struct {
+	until          int64
+	handle         event.Handle
+	mountNS, netNS uint64 // of a container that has ended
+}
+
+// member is a container of the set. What is known of it is replaced, never changed.
+type member struct {
+	*Container
+	handle  event.Handle
+	sources []source // what each source says, the best one first
+}
+
+// source is what one source says of a container.
+type source struct {
+	rank int
+	Identity
+}
+
+type subscriber struct{ tell func(Notice) }
+
+// Notice tells a subscriber of a set about a container.
+type Notice struct {
+	*Container
+	Handle event.Handle
+	// Was is what was known of the container before; nil if it is new.
+	Was *Container
+	// Ended says that the container has ended. It comes once for each container.
+	Ended bool
+}
+
+// NewSet returns an empty set. The namespaces of the calling process count as those of the host. node is the name of the
+// Kubernetes node, if it is one.
+func NewSet(node string) *Set {
+	host, _ := readProcess("self") // without /proc no container is ever found either
+	return &Set{
+		hostMount: host.mountNS, hostNet: host.netNS, node: node, now: bootTime,
+		live: make(map[string]*member), inNet: make(map[uint64][]*member),
+	}
+}
+
+// bootTime returns the time since boot as BPF programs read it, but for the shift of a time namespace.
+func bootTime() int64 {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
+	return ts.Nano()
+}
+
+// Find returns the handle of the container that had the mount namespace with this inode number at a time since boot in
+// nanoseconds; 0 if none is known to. The time 0 means the latest one. Find takes no lock and allocates nothing.
+func (s *Set) Find(mountNS uint64, at int64) event.Handle { return s.mounts.find(mountNS, at) }
+
+// FindNet is Find for a network namespace. Where several containers share it the handle stands for what they have in
+// common: the pod.
+func (s *Set) FindNet(netNS uint64, at int64) event.Handle { return s.nets.find(netNS, at) }
+
+// At returns the container that a handle stands for; nil for none, or if it ended long ago.
+func (s *Set) At(h event.Handle) *Container {
+	if r := s.known.at(h); r != nil {
+		return r.Container
+	}
+	return nil
+}
+
+// All returns the containers that live, ordered by runtime, name and id.
+func (s *Set) All() []*Container {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*Container
+	for _, m := range s.live {
+		all = append(all, m.Container)
+	}
+	slices.SortFunc(all, func(a, b *Container) int {
+		return cmp.Or(cmp.Compare(a.Runtime, b.Runtime), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	return all
+}
+
+// Subscribe calls tell for each container that lives, then for each that starts, changes or ends, until the returned
+// function is called. Calls come one after the other; tell must not call the set's methods but Find, FindNet and At.
+func (s *Set) Subscribe(tell func(Notice)) (stop func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := &subscriber{tell}
+	s.subscribers = append(s.subscribers, sub)
+	for _, m := range s.live {
+		tell(Notice{Container: m.Container, Handle: m.handle})
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.subscribers = slices.DeleteFunc(s.subscribers, func(o *subscriber) bool { return o == sub })
+	}
+}
+
+// Put adds a container, or completes what is known of it, and returns when all subscribers know. Several sources may
+// know the same container: what the one with the highest rank says prevails. Its PID must be that of its first process,
+// or 0 for a container that is known already. Put returns an error if that process is gone.
+func (s *Set) Put(rank int, id Identity) error {
+	proc, err := readProcessOf(id.PID)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.live[id.ID]
+	if m != nil && proc.began != 0 && m.Began != proc.began {
+		s.end(m) // and was started again
+		m = nil
+	}
+	if m == nil {
+		if id.PID == 0 {
+			return ErrUnknown
+		}
+		m = &member{}
+		s.live[id.ID] = m
+	}
+	m.learn(rank, id)
+	s.publish(m, proc)
+	return nil
+}
+
+// learn notes what a source says and keeps the sources in order.
+func (m *member) learn(rank int, id Identity) {
+	m.sources = slices.DeleteFunc(m.sources, func(o source) bool { return o.rank == rank })
+	m.sources = append(m.sources, source{rank, id})
+	slices.SortFunc(m.sources, func(a, b source) int { return cmp.Compare(b.rank, a.rank) })
+}
+
+// publish makes what is known of a member visible.
+func (s *Set) publish(m *member, proc process) {
+	c := &Container{Identity: m.sources[0].Identity}
+	for i := range m.sources[1:] {
+		c.completedBy(&m.sources[1+i].Identity)
+	}
+	if was := m.Container; was != nil && proc.began == 0 {
+		c.MountNS, c.NetNS, c.HostNetwork, c.Cgroup, c.Began = was.MountNS, was.NetNS, was.HostNetwork, was.Cgroup, was.Began
+	} else {
+		c.MountNS, c.NetNS, c.HostNetwork, c.Cgroup, c.Began = proc.mountNS, proc.netNS, proc.netNS == s.hostNet, proc.cgroup, proc.began
+	}
+	if c.InPod() {
+		c.Node = s.node
+	}
+	was := m.Container
+	if was != nil && was.equal(c) {
+		return
+	}
+	s.retire(past{handle: m.handle})
+	m.Container, m.handle = c, s.known.add(c)
+	s.own(m, was)
+	s.tell(Notice{Container: c, Handle: m.handle, Was: was})
+}
+
+// own puts a member into the tables of namespaces. Namespaces of the host belong to no container.
+func (s *Set) own(m *member, was *Container) {
+	if m.MountNS != s.hostMount {
+		chain := s.mounts.chain(m.MountNS)
+		if len(chain) > 0 && chain[0].id == m.ID {
+			chain = chain[1:]
+		}
+		s.mounts.set(m.MountNS, link(append([]*owner{{handle: m.handle, id: m.ID, from: m.Began}}, chain...)))
+	}
+	if m.HostNetwork {
+		return
+	}
+	if was == nil {
+		s.inNet[m.NetNS] = append(s.inNet[m.NetNS], m)
+	}
+	s.ownNet(m.NetNS)
+}
+
+// ownNet decides whose a network namespace is.
+func (s *Set) ownNet(netNS uint64) {
+	members := s.inNet[netNS]
+	chain := s.nets.chain(netNS)
+	var current *owner // that of the members, if there is one already
+	if len(chain) > 0 && chain[0].to.Load() == 0 {
+		current, chain = chain[0], chain[1:]
+	}
+	if current != nil && s.known.at(current.handle).ID == "" {
+		s.retire(past{handle: current.handle})
+	}
+	if len(members) == 0 {
+		delete(s.inNet, netNS)
+		if current != nil {
+			current.to.Store(s.now())
+		}
+		return
+	}
+	from := members[0].Began
+	for _, m := range members {
+		from = min(from, m.Began)
+	}
+	s.nets.set(netNS, link(append([]*owner{{handle: s.common(members), from: from}}, chain...)))
+}
+
+// common returns the handle for what containers of one network namespace have in common. Sandboxes do nothing in it, so
+// with one other container it is that one.
+func (s *Set) common(members []*member) event.Handle {
+	var real []*member
+	for _, m := range members {
+		if !m.Pod.Sandbox {
+			real = append(real, m)
+		}
+	}
+	if len(real) == 0 {
+		real = members
+	}
+	if len(real) == 1 {
+		return real[0].handle
+	}
+	c := &Container{NetNS: real[0].NetNS}
+	c.Runtime, c.Pod = real[0].Runtime, real[0].Pod
+	c.Pod.Container, c.Pod.Sandbox = "", false
+	for _, m := range real[1:] {
+		if m.Runtime != c.Runtime {
+			c.Runtime = ""
+		}
+		if m.Pod.UID != c.Pod.UID || m.Pod.Name != c.Pod.Name {
+			c.Pod = Pod{}
+		}
+	}
+	return s.known.add(c)
+}
+
+// End says that a container has ended. It is still found by events from before.
+func (s *Set) End(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.live[id]; m != nil {
+		s.end(m)
+	}
+}
+
+func (s *Set) end(m *member) {
+	delete(s.live, m.ID)
+	now := s.now()
+	for _, o := range s.mounts.chain(m.MountNS) {
+		if o.id == m.ID && o.to.Load() == 0 {
+			o.to.Store(now)
+		}
+	}
+	if !m.HostNetwork {
+		s.inNet[m.NetNS] = slices.DeleteFunc(s.inNet[m.NetNS], func(o *member) bool { return o == m })
+		s.ownNet(m.NetNS)
+	}
+	s.retire(past{handle: m.handle, mountNS: m.MountNS, netNS: m.NetNS})
+	s.tell(Notice{Container: m.Container, Handle: m.handle, Was: m.Container, Ended: true})
+}
+
+// retire notes what is not current any more, to be forgotten when its grace is over.
+func (s *Set) retire(p past) {
+	if p.handle == 0 {
+		return
+	}
+	p.until = s.now()
+	s.past = append(s.past, p)
+	if s.sweep == nil {
+		s.sweep = time.AfterFunc(Grace, s.forget)
+	}
+}
+
+// forget drops what has had its grace.
+func (s *Set) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := s.now() - int64(Grace)
+	for len(s.past) > 0 && s.past[0].until <= before {
+		p := s.past[0]
+		s.past = s.past[1:]
+		s.disown(&s.mounts, p.mountNS, before)
+		s.disown(&s.nets, p.netNS, before)
+		s.known.release(p.handle)
+	}
+	s.sweep = nil
+	if len(s.past) > 0 {
+		s.sweep = time.AfterFunc(time.Duration(s.past[0].until-before), s.forget)
+	}
+}
+
+// disown takes owners out of a chain that ended before a time.
+func (s *Set) disown(o *owners, ns uint64, before int64) {
+	chain := o.chain(ns)
+	kept := slices.DeleteFunc(slices.Clone(chain), func(own *owner) bool {
+		to := own.to.Load()
+		return to != 0 && to <= before
+	})
+	if len(kept) < len(chain) {
+		o.set(ns, link(kept))
+	}
+}
+
+func (s *Set) tell(n Notice) {
+	for _, sub := range s.subscribers {
+		sub.tell(n)
+	}
+}
+
+// Close ends what the set does by itself. It can still be asked.
+func (s *Set) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sweep != nil {
+		s.sweep.Stop()
+	}
+}
