@@ -30,7 +30,7 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 	a := &assembly{schemas: schemas}
 	ids := idsOf(schemas)
 	var err error
-	if a.list, err = newStages(&o.Events, record, ids); err != nil {
+	if a.list, err = newStages(o, record, ids); err != nil {
 		// The rest can be checked without stages, and is, for the sake of the other errors.
 		a.list = &stageList{}
 	}

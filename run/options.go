@@ -28,6 +28,9 @@ type Options struct {
 	Gadgets []Gadget
 	// Host is this machine, for several runs to share. Nil: the run looks at the machine by itself.
 	Host *host.Host
+	// Containers name the containers that events are of, and select some. Nil: the run knows nothing of containers, and events of
+	// the whole machine come.
+	Containers *Containers
 	// Annotate are annotations that prevail over those of the gadgets: "DATASOURCE:KEY=VALUE" or
 	// "DATASOURCE.FIELD:KEY=VALUE".
 	Annotate []string

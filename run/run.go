@@ -25,7 +25,8 @@ type Run struct {
 	gadgets  []*gadget.Gadget
 	sources  []pipeline.Source
 	assembly *assembly
-	record   *recording // nil: none
+	record   *recording   // nil: none
+	filter   *mountFilter // nil: programs do not filter by container
 	ledger   pipeline.Ledger
 	unwatch  func() // ends the recording of the clock; nil: there is none
 }
@@ -44,6 +45,10 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 }
 
 func (r *Run) load(ctx context.Context, p *Plan) error {
+	var err error
+	if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
+		return err
+	}
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
 		options := g.load
@@ -51,6 +56,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		if options.Params, err = p.kernelNumbers(options.Params); err != nil {
 			return inGadget(g.name, err)
 		}
+		r.filter.apply(g.image, &options)
 		loaded, err := gadget.Load(g.image, &options)
 		if err != nil {
 			return inGadget(g.name, err)
@@ -69,7 +75,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			return err
 		}
 	}
-	err := r.assemble(p.specs, &semtype.Env{
+	err = r.assemble(p.specs, &semtype.Env{
 		Arch: r.host.Arch(), BootOffset: r.host.BootOffset, Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
 	})
 	if err == nil && r.record != nil {
@@ -275,5 +281,6 @@ func (r *Run) Close() error {
 	for _, g := range r.gadgets {
 		errs = append(errs, g.Close())
 	}
+	errs = append(errs, r.filter.close())
 	return errors.Join(errs...)
 }

@@ -17,8 +17,9 @@ type stageList struct {
 }
 
 // newStages makes the stages of a run with these data sources. This is the one place that decides their order. A recording, if
-// there is one, gets what comes before anything is removed.
-func newStages(e *Events, record *recording, all []event.SourceID) (*stageList, error) {
+// there is one, gets all events of the selected containers, with their names.
+func newStages(o *Options, record *recording, all []event.SourceID) (*stageList, error) {
+	e := &o.Events
 	options, err := e.sorting(all)
 	if err != nil {
 		return nil, err
@@ -40,6 +41,9 @@ func newStages(e *Events, record *recording, all []event.SourceID) (*stageList, 
 		return nil, about("sort", err)
 	}
 	list := &stageList{streams: streams}
+	if containers := o.Containers.stage(); containers != nil {
+		list.stages = append(list.stages, containers) // before the recording, which keeps what it finds
+	}
 	if record != nil {
 		list.stages = append(list.stages, record)
 	}

@@ -94,3 +94,6 @@ func constantsOf(spec *ebpf.CollectionSpec) []string {
 
 // HasVariable reports whether the object has a global of that name.
 func (img *Image) HasVariable(name string) bool { return img.spec.Variables[name] != nil }
+
+// HasMap reports whether the object has a map of this name.
+func (img *Image) HasMap(name string) bool { return img.spec.Maps[name] != nil }

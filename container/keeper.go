@@ -1,0 +1,302 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Keeper keeps a set current: it asks runtimes for their containers, is told of starts and ends, and connects again when
+// a runtime has been away.
+type Keeper struct {
+	set      *Set
+	runtimes []Runtime
+	log      *slog.Logger
+	ends     *ends // nil: the kernel cannot tell of the end of processes
+	forget   func()
+
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+
+	mu        sync.Mutex
+	connected []string // the runtimes that have answered, by name
+}
+
+// NewKeeper returns a keeper for a set. The runtimes become the keeper's, which closes them.
+func NewKeeper(set *Set, log *slog.Logger, runtimes ...Runtime) (*Keeper, error) {
+	k := &Keeper{set: set, runtimes: runtimes, log: log, cancel: func() {}}
+	var err error
+	if k.ends, err = newEnds(set.endOf); err != nil {
+		return nil, err
+	}
+	k.forget = set.Subscribe(k.ends.note)
+	return k, nil
+}
+
+// Patience is how long Start waits for runtimes to answer.
+const Patience = 500 * time.Millisecond
+
+// Start asks all runtimes at once, and returns when each has answered or failed, or after Patience. Those that come
+// later are asked then, until Close.
+func (k *Keeper) Start() {
+	var ctx context.Context
+	ctx, k.cancel = context.WithCancel(context.Background())
+	var asked sync.WaitGroup
+	for _, rt := range k.runtimes {
+		asked.Add(1)
+		k.running.Go(func() { k.keep(ctx, rt, sync.OnceFunc(asked.Done)) })
+	}
+	all := make(chan struct{})
+	go func() {
+		asked.Wait()
+		close(all)
+	}()
+	select {
+	case <-all:
+	case <-time.After(Patience):
+		k.log.Info("some container runtimes have not answered yet", "waited", Patience)
+	}
+}
+
+// Connected returns the names of the runtimes that have answered since Start, in no order.
+func (k *Keeper) Connected() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.connected)
+}
+
+// keep follows one runtime until ctx is done. It calls asked when the runtime has answered or failed for the first
+// time.
+func (k *Keeper) keep(ctx context.Context, rt Runtime, asked func()) {
+	defer asked()
+	pause := newBackoff(rt.Socket())
+	for {
+		err := k.follow(ctx, rt, func() {
+			asked()
+			pause.reset()
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		asked()
+		k.log.Debug("no connection to a container runtime", "runtime", rt.Name(), "socket", rt.Socket(), "err", err)
+		if !pause.wait(ctx) {
+			return
+		}
+	}
+}
+
+// follow watches a runtime until the connection is lost, and calls connected when its containers are known.
+func (k *Keeper) follow(ctx context.Context, rt Runtime, connected func()) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var listing sync.WaitGroup
+	defer listing.Wait()
+	var listErr error
+	ready := func() {
+		// Watch goes on meanwhile, so that no change is missed.
+		listing.Go(func() {
+			if listErr = k.list(ctx, rt); listErr != nil {
+				cancel()
+				return
+			}
+			k.note(rt)
+			connected()
+		})
+	}
+	err := rt.Watch(ctx, ready, func(c Change) { k.change(ctx, rt, c) })
+	cancel()
+	listing.Wait()
+	return errors.Join(err, listErr)
+}
+
+func (k *Keeper) note(rt Runtime) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !slices.Contains(k.connected, rt.Name()) {
+		k.connected = append(k.connected, rt.Name())
+	}
+}
+
+// list puts all containers of a runtime into the set, and takes out those that have ended while it was away.
+func (k *Keeper) list(ctx context.Context, rt Runtime) error {
+	all, err := rt.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range all {
+		if err := k.set.Put(rt.Rank(), id); err != nil {
+			k.log.Debug("a container has ended at once", "runtime", rt.Name(), "id", id.ID, "err", err)
+		}
+	}
+	k.log.Debug("containers of a runtime", "runtime", rt.Name(), "running", len(all))
+	return nil
+}
+
+// change takes notice of a container that a runtime tells about.
+func (k *Keeper) change(ctx context.Context, rt Runtime, c Change) {
+	if c.Ended {
+		k.set.endIfGone(c.ID)
+		return
+	}
+	id, err := rt.Get(ctx, c.ID)
+	if err == nil {
+		err = k.set.Put(rt.Rank(), id)
+	}
+	if err != nil && ctx.Err() == nil {
+		k.log.Debug("a container that has started cannot be looked at", "runtime", rt.Name(), "id", c.ID, "err", err)
+	}
+}
+
+// Created takes notice of a container that exists and has not run anything yet. It asks the runtimes what they know of it,
+// and returns when subscribers of the set know it, at the latest when ctx is done. id must have the container's id and the
+// number of its first process.
+func (k *Keeper) Created(ctx context.Context, id Identity) error {
+	if err := k.set.Put(RankBundle, id); err != nil {
+		return fmt.Errorf("container %s: %w", id.ID, err)
+	}
+	var asking sync.WaitGroup
+	for _, rt := range k.runtimes {
+		asking.Go(func() {
+			known, err := rt.Get(ctx, id.ID)
+			if err != nil {
+				return // it is another's, or the runtime is away
+			}
+			known.PID = id.PID
+			_ = k.set.Put(rt.Rank(), known) // it can only have ended
+		})
+	}
+	asking.Wait()
+	return nil
+}
+
+// Close ends the keeper and closes the runtimes. The set stays as it is.
+func (k *Keeper) Close() error {
+	k.cancel()
+	k.running.Wait()
+	k.forget()
+	errs := []error{k.ends.close()}
+	for _, rt := range k.runtimes {
+		errs = append(errs, rt.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// endIfGone ends a container whose first process is gone. Runtimes also tell of processes that have ended beside it.
+func (s *Set) endIfGone(id string) {
+	s.mu.Lock()
+	m := s.live[id]
+	s.mu.Unlock()
+	if m == nil {
+		return
+	}
+	if proc, err := readProcessOf(m.PID); err != nil || proc.began != m.Began {
+		s.endOf(m.Container)
+	}
+}
+
+// endOf ends a container, unless another one has its id by now.
+func (s *Set) endOf(c *Container) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.live[c.ID]; m != nil && m.Began == c.Began {
+		s.end(m)
+	}
+}
+
+// ends tells when the first processes of containers end. The kernel wakes it; it never looks by itself.
+type ends struct {
+	ended func(*Container)
+	epoll int
+	wake  int // an eventfd that ends the waiting
+	done  chan struct{}
+
+	mu      sync.Mutex
+	watched map[int32]*Container // by the descriptor of the process
+}
+
+func newEnds(ended func(*Container)) (*ends, error) {
+	e := &ends{ended: ended, done: make(chan struct{}), watched: make(map[int32]*Container)}
+	var err error
+	if e.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("watch containers: %w", err)
+	}
+	if e.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC); err != nil {
+		unix.Close(e.epoll)
+		return nil, fmt.Errorf("watch containers: %w", err)
+	}
+	if err := e.add(e.wake); err != nil {
+		unix.Close(e.wake)
+		unix.Close(e.epoll)
+		return nil, fmt.Errorf("watch containers: %w", err)
+	}
+	go e.run()
+	return e, nil
+}
+
+func (e *ends) add(fd int) error {
+	return unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
+}
+
+// note watches each container that is new.
+func (e *ends) note(n Notice) {
+	if n.Ended || n.Was != nil && n.Was.Began == n.Began {
+		return
+	}
+	fd, err := unix.PidfdOpen(n.PID, 0) // since Linux 5.3; otherwise the runtimes tell
+	if err != nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.add(fd) != nil {
+		unix.Close(fd)
+		return
+	}
+	e.watched[int32(fd)] = n.Container
+}
+
+func (e *ends) run() {
+	defer close(e.done)
+	var events [64]unix.EpollEvent
+	for {
+		n, err := unix.EpollWait(e.epoll, events[:], -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+		for _, event := range events[:max(n, 0)] {
+			if event.Fd == int32(e.wake) {
+				return
+			}
+			e.mu.Lock()
+			c := e.watched[event.Fd]
+			delete(e.watched, event.Fd)
+			e.mu.Unlock()
+			unix.Close(int(event.Fd))
+			if c != nil {
+				e.ended(c)
+			}
+		}
+	}
+}
+
+func (e *ends) close() error {
+	_, err := unix.Write(e.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	if err != nil {
+		return err
+	}
+	<-e.done
+	for fd := range e.watched {
+		unix.Close(int(fd))
+	}
+	return errors.Join(unix.Close(e.wake), unix.Close(e.epoll))
+}

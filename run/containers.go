@@ -1,0 +1,148 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package run
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	stage "github.com/gizmo-ebpf/gizmo/stage/container"
+)
+
+// Containers say which containers' events a run shows, and name them.
+type Containers struct {
+	// Set are the containers of the machine. Runs of one process share it. See container.Keeper.
+	Set *container.Set
+	// Selector says which containers; nil: all of them.
+	Selector *container.Selector
+	// Host lets events through that are of no container.
+	Host bool
+	// Kubernetes makes the names of Kubernetes visible columns, in place of those of the runtime.
+	Kubernetes bool
+}
+
+// stage returns the stage that finds containers; nil: the run knows none.
+func (c *Containers) stage() *stage.Stage {
+	if c == nil {
+		return nil
+	}
+	return stage.New(stage.Options{Set: c.Set, Selector: c.Selector, Host: c.Host, Kubernetes: c.Kubernetes})
+}
+
+// What <gadget/mntns_filter.h> declares.
+const (
+	mountFilterMap      = "gadget_mntns_filter_map"
+	mountFilterConstant = "gadget_filter_by_mntns"
+)
+
+// mountFilterSize is the number of containers that can be selected at once for a gadget's programs.
+const mountFilterSize = 16384
+
+// mountFilter keeps the mount namespaces of the selected containers in a map that gadgets' programs look into.
+type mountFilter struct {
+	entries  *ebpf.Map
+	selector *container.Selector
+	log      *slog.Logger
+	stop     func()
+
+	mu   sync.Mutex
+	full bool // it was told that the map is full
+	// uses counts the containers of a mount namespace.
+	uses map[uint64]int
+}
+
+// newMountFilter returns a filter in the kernel for the containers; nil if events of no container are to come, since
+// the kernel cannot know the mount namespaces of those.
+func newMountFilter(c *Containers, log *slog.Logger) (*mountFilter, error) {
+	if c == nil || c.Host {
+		return nil, nil
+	}
+	entries, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: "gadget_mntns", Type: ebpf.Hash, KeySize: 8, ValueSize: 4, MaxEntries: mountFilterSize,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make the map of the selected containers: %w", err)
+	}
+	f := &mountFilter{entries: entries, selector: c.Selector, log: log, uses: make(map[uint64]int)}
+	f.stop = c.Set.Subscribe(f.note)
+	return f, nil
+}
+
+// apply has a gadget look into the map, if its author has made it able to.
+func (f *mountFilter) apply(img *image.Image, o *gadget.LoadOptions) {
+	if f == nil {
+		return
+	}
+	if !img.HasVariable(mountFilterConstant) || !img.HasMap(mountFilterMap) {
+		f.log.Debug("the gadget does not include <gadget/mntns_filter.h>: gizmo filters its events by container itself", "gadget", img.Metadata.Name)
+		return
+	}
+	if o.Constants[mountFilterConstant] != nil || o.Maps[mountFilterMap] != nil {
+		return // the caller has its own
+	}
+	o.Constants, o.Maps = maps.Clone(o.Constants), maps.Clone(o.Maps)
+	if o.Constants == nil {
+		o.Constants = make(map[string]image.Value)
+	}
+	if o.Maps == nil {
+		o.Maps = make(map[string]*ebpf.Map)
+	}
+	o.Constants[mountFilterConstant] = image.Value{1}
+	o.Maps[mountFilterMap] = f.entries
+}
+
+// note is told of all containers. It has put a new one into the map when it returns.
+func (f *mountFilter) note(n container.Notice) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before, after := n.Was != nil && f.wants(n.Was), !n.Ended && f.wants(n.Container)
+	if after && (!before || n.Was.MountNS != n.MountNS) {
+		f.add(n.MountNS)
+	}
+	if before && (!after || n.Was.MountNS != n.MountNS) {
+		f.remove(n.Was.MountNS)
+	}
+}
+
+func (f *mountFilter) wants(c *container.Container) bool {
+	return c.MountNS != 0 && f.selector.Matches(c)
+}
+
+func (f *mountFilter) add(mountNS uint64) {
+	if f.uses[mountNS]++; f.uses[mountNS] > 1 {
+		return
+	}
+	err := f.entries.Put(mountNS, uint32(1))
+	if err != nil && !f.full {
+		f.full = true
+		f.log.Warn("the events of some containers are missing: the map of the selected containers takes no more", "most", mountFilterSize, "err", err)
+	}
+}
+
+func (f *mountFilter) remove(mountNS uint64) {
+	if f.uses[mountNS]--; f.uses[mountNS] > 0 {
+		return
+	}
+	delete(f.uses, mountNS)
+	if err := f.entries.Delete(mountNS); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		f.log.Debug("take a container out of the map of the selected ones", "err", err)
+	}
+}
+
+// close ends the filter. No program may use it any more.
+func (f *mountFilter) close() error {
+	if f == nil {
+		return nil
+	}
+	f.stop()
+	return f.entries.Close()
+}

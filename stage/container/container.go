@@ -1,0 +1,227 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package container has the stage that says which container an event is of, and removes the events of others than
+// the user asked for.
+package container
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
+)
+
+// The C types of the fields by which a container is found.
+const (
+	mountType = "gadget_mntns_id"
+	netType   = "gadget_netns_id"
+	timeType  = "gadget_timestamp"
+)
+
+// Options say what the stage does.
+type Options struct {
+	// Set are the containers of the machine.
+	Set *container.Set
+	// Selector says whose events pass; nil: all containers'.
+	Selector *container.Selector
+	// Host lets events pass that are of no container.
+	Host bool
+	// Kubernetes decides which fields are visible columns.
+	Kubernetes bool
+}
+
+// Stage fills the columns of containers. It is a [pipeline.Stage].
+type Stage struct {
+	options Options
+	columns map[*event.Schema]event.Column
+}
+
+// New returns the stage.
+func New(o Options) *Stage { return &Stage{options: o, columns: make(map[*event.Schema]event.Column)} }
+
+// Extend adds the fields of containers to data sources that have the id of a mount or network namespace.
+func (st *Stage) Extend(s *event.Schema) error {
+	if fieldOf(s, mountType) == nil && fieldOf(s, netType) == nil {
+		return nil
+	}
+	parents := map[string]int{"": event.NoParent}
+	var fields []event.Field
+	for i, f := range container.Fields() {
+		if _, taken := s.Lookup(f.Name); taken {
+			return fmt.Errorf("the field %q would be there twice: give the gadget's another name", f.Name)
+		}
+		field := event.Field{Name: f.Name, Kind: f.Kind, Parent: parentOf(s, f.Name, parents), Table: st.options.Set.Table(i)}
+		st.annotate(&field, &f)
+		fields = append(fields, field)
+	}
+	st.columns[s] = s.AddColumn(fields...)
+	return nil
+}
+
+// parentOf returns the index of the struct that a field is a member of, and adds those that are missing.
+func parentOf(s *event.Schema, name string, parents map[string]int) int {
+	dot := strings.LastIndexByte(name, '.')
+	if dot < 0 {
+		return event.NoParent
+	}
+	above := name[:dot]
+	i, ok := parents[above]
+	if !ok {
+		node := event.Field{Name: above, Kind: event.Struct, Parent: parentOf(s, above, parents)}
+		node.Ann.Columns.Hidden = true
+		i = s.Add(node)
+		parents[above] = i
+	}
+	return i
+}
+
+// annotate says how a field is shown, if the user says nothing.
+func (st *Stage) annotate(f *event.Field, from *container.Field) {
+	for _, t := range annotation.Templates() {
+		if t.Name == from.Template {
+			t.Apply(&f.Ann)
+		}
+	}
+	shown := container.OutsideKubernetes
+	if st.options.Kubernetes {
+		shown = container.InKubernetes
+	}
+	f.Ann.Description = from.Doc
+	f.Ann.Columns.Hidden = from.Shown != shown
+}
+
+// fieldOf returns the field of a C type; nil: there is none. A struct has at most one of those of namespaces.
+func fieldOf(s *event.Schema, ctype string) *event.Field {
+	for i := range s.Fields {
+		if f := &s.Fields[i]; !f.Added && f.HasType(ctype) {
+			return f
+		}
+	}
+	return nil
+}
+
+// Reads implements [pipeline.Stage].
+func (st *Stage) Reads(s *event.Schema) (set event.FieldSet, err error) {
+	for i := range s.Fields {
+		if f := &s.Fields[i]; !f.Added && (f.HasType(mountType) || f.HasType(netType) || f.HasType(timeType)) {
+			set.Add(i)
+		}
+	}
+	return set, nil
+}
+
+// Bind implements [pipeline.Stage]. Nothing is looked up if no field of a container is read, and all events pass.
+func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, error) {
+	column, ok := st.columns[s]
+	if !ok {
+		return nil, nil
+	}
+	f := &finder{column: column, set: st.options.Set, host: st.options.Host, selector: st.options.Selector}
+	f.selects = !f.host || !f.selector.IsAll()
+	if !f.selects && !readsColumn(s, column, need) {
+		return nil, nil
+	}
+	f.mount, f.net, f.time = numberOf(s, mountType), numberOf(s, netType), numberOf(s, timeType)
+	f.keepRow = func(row int) bool { return f.passes(f.handles[row]) }
+	return f.run, nil
+}
+
+func readsColumn(s *event.Schema, column event.Column, need event.FieldSet) bool {
+	for i := range s.Fields {
+		if c, ok := s.Fields[i].Column(); ok && c == column && need.Has(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// Close implements [pipeline.Stage]. The set stays the caller's.
+func (st *Stage) Close() error { return nil }
+
+// numberOf returns how the number of a field is read; nil: there is no such field.
+func numberOf(s *event.Schema, ctype string) *event.Number {
+	f := fieldOf(s, ctype)
+	if f == nil {
+		return nil
+	}
+	i, _ := s.Lookup(f.Name)
+	r, err := s.RecordReader(i)
+	if err != nil {
+		return nil
+	}
+	return r.Number()
+}
+
+// finder finds the containers of one data source's events.
+type finder struct {
+	set              *container.Set
+	column           event.Column
+	mount, net, time *event.Number
+	// selects: events may be removed.
+	selects  bool
+	host     bool
+	selector *container.Selector
+	// verdicts remembers by handle what the selector says.
+	verdicts []verdict
+	// handles are those of the current batch, for keepRow.
+	handles []event.Handle
+	keepRow func(row int) bool
+}
+
+type verdict uint8
+
+const (
+	unknown verdict = iota
+	passes
+	removed
+)
+
+func (f *finder) run(b *event.Batch) error {
+	handles := f.column.Fill(b)
+	for i, row := range b.Rows {
+		handles[i] = f.find(row)
+	}
+	if f.selects {
+		f.handles = handles
+		b.Keep(f.keepRow)
+	}
+	return nil
+}
+
+// find looks for the container of an event: by its mount namespace or, if that is not a container's, by its network
+// namespace.
+func (f *finder) find(row []byte) (h event.Handle) {
+	var at int64
+	if f.time != nil {
+		at = int64(f.time.Uint(row))
+	}
+	if f.mount != nil {
+		h = f.set.Find(f.mount.Uint(row), at)
+	}
+	if h == 0 && f.net != nil {
+		h = f.set.FindNet(f.net.Uint(row), at)
+	}
+	return h
+}
+
+// passes reports whether the user asked for events with this handle.
+func (f *finder) passes(h event.Handle) bool {
+	if h == 0 {
+		return f.host
+	}
+	if int(h) >= len(f.verdicts) {
+		f.verdicts = append(f.verdicts, make([]verdict, int(h)+64-len(f.verdicts))...)
+	}
+	v := &f.verdicts[h]
+	if *v == unknown {
+		*v = removed
+		if c := f.set.At(h); c != nil && f.selector.Matches(c) {
+			*v = passes
+		}
+	}
+	return *v == passes
+}
