@@ -6,7 +6,6 @@
 package container
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -43,7 +42,8 @@ type Stage struct {
 // New returns the stage.
 func New(o Options) *Stage { return &Stage{options: o, columns: make(map[*event.Schema]event.Column)} }
 
-// Extend adds the fields of containers to data sources that have the id of a mount or network namespace.
+// Extend adds the fields of containers to data sources that have the id of a mount or network namespace. A field of the
+// gadget that has the same name stays what it is.
 func (st *Stage) Extend(s *event.Schema) error {
 	if fieldOf(s, mountType) == nil && fieldOf(s, netType) == nil {
 		return nil
@@ -52,7 +52,7 @@ func (st *Stage) Extend(s *event.Schema) error {
 	var fields []event.Field
 	for i, f := range container.Fields() {
 		if _, taken := s.Lookup(f.Name); taken {
-			return fmt.Errorf("the field %q would be there twice: give the gadget's another name", f.Name)
+			continue // the gadget's own
 		}
 		field := event.Field{Name: f.Name, Kind: f.Kind, Parent: parentOf(s, f.Name, parents), Table: st.options.Set.Table(i)}
 		st.annotate(&field, &f)
