@@ -6,6 +6,7 @@ package container
 import (
 	"cmp"
 	"maps"
+	"os"
 	"time"
 )
 
@@ -88,4 +89,18 @@ type Container struct {
 func (c *Container) equal(o *Container) bool {
 	return c.Identity.equal(&o.Identity) && c.MountNS == o.MountNS && c.NetNS == o.NetNS &&
 		c.HostNetwork == o.HostNetwork && c.Cgroup == o.Cgroup && c.Began == o.Began
+}
+
+// OnKubernetes reports whether this machine is a node of a Kubernetes cluster: whether the kubelet has made control groups
+// or a folder for pods.
+func OnKubernetes() bool {
+	for _, path := range []string{
+		"/var/lib/kubelet/pods", "/sys/fs/cgroup/kubepods", "/sys/fs/cgroup/kubepods.slice", "/sys/fs/cgroup/memory/kubepods",
+		"/sys/fs/cgroup/memory/kubepods.slice",
+	} {
+		if _, err := os.Stat(path); err == nil {
+			return true
+		}
+	}
+	return false
 }

@@ -288,6 +288,8 @@ func (s *jsonStep) appendOther(dst []byte, b *event.Batch, row int) []byte {
 	switch s.op {
 	case opMemo:
 		return s.memo.append(dst, b, row)
+	case opColumnMemo:
+		return s.columns.append(dst, b, row)
 	case opTextNumber, opTextBool, opColumnNumber:
 		return s.appendToken(dst, b, row)
 	case opArray:

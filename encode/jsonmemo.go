@@ -212,10 +212,15 @@ func (v *value) spans() []event.Span {
 }
 
 // rememberRuns puts memos in the place of neighbours that follow from few bytes, where texts of fields
-// are among them: these are what takes time.
+// are among them: these are what takes time. Neighbours that follow from one column's handle are remembered by that.
 func rememberRuns(p *plan) {
 	var out []step
 	for i := 0; i < len(p.steps); {
+		if n, column := columnRun(p.steps[i:]); n > 1 {
+			out = append(out, columnStep(p, p.steps[i:i+n], column))
+			i += n
+			continue
+		}
 		n, texts := run(p.steps[i:])
 		if n > 1 && texts > 0 {
 			if st, ok := runStep(p, p.steps[i:i+n]); ok {
@@ -243,12 +248,16 @@ func run(steps []step) (n, texts int) {
 
 // runStep is the step that stands for all of a run.
 func runStep(p *plan, steps []step) (step, bool) {
+	sub, prefix := planOf(p, steps)
+	v, ok := remembered(sub)
+	return step{prefix: prefix, value: v}, ok
+}
+
+// planOf returns some steps of a plan as a plan of its own, without the text before the first, which it returns as well.
+func planOf(p *plan, steps []step) (sub *plan, prefix string) {
 	steps = slices.Clone(steps)
-	st := step{prefix: steps[0].prefix}
-	steps[0].prefix = ""
-	var ok bool
-	st.value, ok = remembered(&plan{schema: p.schema, words: p.words, steps: steps})
-	return st, ok
+	prefix, steps[0].prefix = steps[0].prefix, ""
+	return &plan{schema: p.schema, words: p.words, steps: steps}, prefix
 }
 
 // isTag reports whether the value is likely to be the same in many events: a code or flags, not an

@@ -38,6 +38,7 @@ const (
 	opColumnBytes  // of a column's table
 	opColumnNumber // of a column's table; or a boolean
 	opMemo         // of json: values that may be the same as before
+	opColumnMemo   // of json: values that follow from one column
 )
 
 // isScalar reports whether the value is a number or boolean that the record itself holds.
@@ -45,17 +46,18 @@ func (o op) isScalar() bool { return o <= opOddBool }
 
 // value writes one field of a record.
 type value struct {
-	op     op
-	elem   op   // of an array
-	plain  bool // the text needs no look
-	off    uint32
-	size   uint32       // in bytes, of an array's element
-	number event.Number // of the record; of an array, its first element
-	reader *event.Reader
-	text   event.TextFunc
-	reads  event.Span // what it follows from; none if there is more to it
-	memo   *jsonMemo
-	words  *nonFinite
+	op      op
+	elem    op   // of an array
+	plain   bool // the text needs no look
+	off     uint32
+	size    uint32       // in bytes, of an array's element
+	number  event.Number // of the record; of an array, its first element
+	reader  *event.Reader
+	text    event.TextFunc
+	reads   event.Span // what it follows from; none if there is more to it
+	memo    *jsonMemo
+	columns *columnMemo
+	words   *nonFinite
 
 	// For columns only.
 	hex       bool // integers in base 16

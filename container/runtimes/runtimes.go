@@ -1,0 +1,74 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package runtimes has the clients of the container runtimes that gizmo knows, a file for each.
+package runtimes
+
+import (
+	"fmt"
+
+	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+)
+
+// Kind is a kind of container runtime.
+type Kind struct {
+	// Name is what users call it, and what the field runtime.runtimeName says: "docker".
+	Name string
+	// Socket is the path of its socket if the administrator has not chosen another one.
+	Socket string
+	// Flag is the name of the flag for that path.
+	Flag string
+	// open returns the clients for a socket: some runtimes are asked in two ways.
+	open func(socket string) []container.Runtime
+}
+
+// Kinds returns the runtimes that there are.
+func Kinds() []Kind {
+	return []Kind{
+		{"docker", "/run/docker.sock", "docker-socketpath", func(socket string) []container.Runtime {
+			return []container.Runtime{NewDocker(socket)}
+		}},
+		{"containerd", "/run/containerd/containerd.sock", "containerd-socketpath", func(socket string) []container.Runtime {
+			return []container.Runtime{NewContainerd(socket), NewCRI(socket, "containerd")}
+		}},
+		{"cri-o", "/run/crio/crio.sock", "crio-socketpath", func(socket string) []container.Runtime {
+			return []container.Runtime{NewCRI(socket, "cri-o")}
+		}},
+		{"podman", "/run/podman/podman.sock", "podman-socketpath", func(socket string) []container.Runtime {
+			return []container.Runtime{NewPodman(socket)}
+		}},
+	}
+}
+
+// Open returns clients of the named runtimes; all of them if names is empty. sockets are paths by the names of runtimes;
+// others have their usual ones. Nothing is asked yet.
+func Open(names []string, sockets map[string]string) ([]container.Runtime, error) {
+	byName := make(map[string]Kind)
+	var all []string
+	for _, k := range Kinds() {
+		byName[k.Name] = k
+		all = append(all, k.Name)
+	}
+	if len(names) == 0 {
+		names = all
+	}
+	var clients []container.Runtime
+	opened := make(map[string]bool)
+	for _, name := range names {
+		k, ok := byName[name]
+		if !ok {
+			return nil, fmt.Errorf("there is no container runtime %q%s", name, nearest.Hint(name, all))
+		}
+		if opened[name] {
+			continue
+		}
+		opened[name] = true
+		socket := sockets[name]
+		if socket == "" {
+			socket = k.Socket
+		}
+		clients = append(clients, k.open(socket)...)
+	}
+	return clients, nil
+}

@@ -1,0 +1,61 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package encode
+
+import "github.com/gizmo-ebpf/gizmo/event"
+
+// columnMemo writes values that all follow from one column's handle, and keeps what it wrote: what a handle stands for
+// never changes.
+type columnMemo struct {
+	column event.Column
+	enc    *jsonEncoder
+	slots  [1 << memoBits]columnSlot
+}
+
+// columnSlot is the text of the handle that it had last.
+type columnSlot struct {
+	handle event.Handle
+	known  bool
+	text   []byte
+}
+
+func (m *columnMemo) append(dst []byte, b *event.Batch, row int) []byte {
+	h := m.column.At(b, row)
+	slot := &m.slots[h%(1<<memoBits)]
+	if slot.handle == h && slot.known {
+		return append(dst, slot.text...)
+	}
+	start := len(dst)
+	dst = m.enc.appendRow(dst, b, row)
+	slot.handle, slot.known, slot.text = h, true, append(slot.text[:0], dst[start:]...)
+	return dst
+}
+
+// columnRun returns how many of the steps at the beginning follow from the same column.
+func columnRun(steps []step) (n int, column event.Column) {
+	for ; n < len(steps); n++ {
+		c, ok := steps[n].columnOf()
+		if !ok || n > 0 && c != column {
+			break
+		}
+		column = c
+	}
+	return n, column
+}
+
+// columnOf returns the column that the value follows from.
+func (v *value) columnOf() (c event.Column, ok bool) {
+	switch v.op {
+	case opColumnText, opColumnBytes, opColumnNumber:
+		c, _ = v.reader.Column()
+		return c, true
+	}
+	return c, false
+}
+
+// columnStep is the step that stands for steps that follow from one column.
+func columnStep(p *plan, steps []step, column event.Column) step {
+	sub, prefix := planOf(p, steps)
+	return step{prefix: prefix, value: value{op: opColumnMemo, columns: &columnMemo{column: column, enc: newJSONEncoder(sub)}}}
+}
