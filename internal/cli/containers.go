@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -30,7 +29,7 @@ func (f *containerFlags) register(fs *pflag.FlagSet) {
 		if c.Name == "containername" {
 			short = "c"
 		}
-		f.criteria[c.Name] = fs.StringP(c.Name, short, "", fmt.Sprintf("only containers with this %s: %s (! excludes)", c.Doc, c.Example))
+		f.criteria[c.Name] = fs.StringP(c.Name, short, "", fmt.Sprintf("show only containers by the %s: %s; ! excludes", c.Doc, c.Example))
 	}
 	var names []string
 	for _, k := range runtimes.Kinds() {
@@ -40,24 +39,47 @@ func (f *containerFlags) register(fs *pflag.FlagSet) {
 	fs.StringSliceVarP(&f.runtimes, "runtimes", "r", nil, "container runtimes to ask: "+strings.Join(names, ",")+"; without it, all of them")
 }
 
-// selector returns what the flags select.
-func (f *containerFlags) selector() (*container.Selector, error) {
-	s, err := container.NewSelector(given(f.criteria))
+// containersOf is the containers of this machine while a command runs.
+type containersOf struct {
+	options *run.Containers
+	keeper  *container.Keeper
+	started chan struct{} // closed when all runtimes have been asked
+}
+
+// lookForContainers begins to look for the containers that the flags say.
+func (a *app) lookForContainers(f *containerFlags, host bool) (*containersOf, error) {
+	selector, err := container.NewSelector(given(f.criteria))
 	if err != nil {
 		return nil, fmt.Errorf("--%w", err)
 	}
-	return s, nil
-}
-
-// keeper returns a keeper of the containers of this machine, which has not begun.
-func (a *app) keeper(f *containerFlags) (*container.Set, *container.Keeper, error) {
 	clients, err := runtimes.Open(f.runtimes, given(f.sockets))
 	if err != nil {
-		return nil, nil, fmt.Errorf("--runtimes: %w", err)
+		return nil, fmt.Errorf("--runtimes: %w", err)
 	}
 	set := container.NewSet(nodeName())
-	k, err := container.NewKeeper(set, a.logger, clients...)
-	return set, k, err
+	keeper, err := container.NewKeeper(set, a.logger, clients...)
+	if err != nil {
+		return nil, err
+	}
+	c := &containersOf{
+		options: &run.Containers{Set: set, Selector: selector, Host: host, Kubernetes: container.OnKubernetes()},
+		keeper:  keeper, started: make(chan struct{}),
+	}
+	go func() {
+		defer close(c.started)
+		keeper.Start()
+	}()
+	return c, nil
+}
+
+// wait returns when all runtimes have answered, failed, or had their time.
+func (c *containersOf) wait() { <-c.started }
+
+func (c *containersOf) close() error {
+	c.wait()
+	err := c.keeper.Close()
+	c.options.Set.Close()
+	return err
 }
 
 // nodeName returns the name of the Kubernetes node that gizmo is told it runs on, or else that of the host, which is the
@@ -70,41 +92,23 @@ func nodeName() string {
 	return name
 }
 
-// sayWhoIsThere tells a person why no event may come: that no runtime was found, that there are no containers, or that
-// none is selected.
-func (a *app) sayWhoIsThere(set *container.Set, k *container.Keeper, o *run.Containers) {
-	if o.Host {
+// sayWhoIsThere says why no event may come: no runtime was found, there are no containers, or none is selected.
+func (a *app) sayWhoIsThere(c *containersOf) {
+	if c.options.Host {
 		return
 	}
-	all := set.All()
-	selected := 0
-	for _, c := range all {
-		if o.Selector.Matches(c) {
-			selected++
+	all := c.options.Set.All()
+	for _, one := range all {
+		if c.options.Selector.Matches(one) {
+			return
 		}
 	}
 	switch {
-	case selected > 0:
-	case len(k.Connected()) == 0:
-		fmt.Fprintln(a.Err, "gizmo: no container runtime was found, so no events will come; --host shows those of the whole machine")
+	case len(c.keeper.Connected()) == 0:
+		fmt.Fprintln(a.Err, "gizmo: no container runtime was found, and only the events of containers are shown; --host shows those of the whole machine")
 	case len(all) == 0:
 		fmt.Fprintln(a.Err, "gizmo: no container runs yet, and only the events of containers are shown; --host shows those of the whole machine")
 	default:
 		fmt.Fprintf(a.Err, "gizmo: none of the %d containers that run is selected; those that start later may be\n", len(all))
-	}
-}
-
-// startKeeper begins to look for containers, and returns a function that waits until all runtimes have been asked.
-func startKeeper(k *container.Keeper) (wait func()) {
-	started := make(chan struct{})
-	go func() {
-		k.Start()
-		close(started)
-	}()
-	return func() {
-		select {
-		case <-started:
-		case <-time.After(2 * container.Patience):
-		}
 	}
 }

@@ -11,10 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	containers "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
 // addUsualCommands adds help and completion as the library makes them, but for names that do not
@@ -49,7 +52,9 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
-		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, nil); err != nil {
+		// Of containers only the fields are of interest.
+		names := containers.New(containers.Options{Set: container.NewSet(""), Kubernetes: container.OnKubernetes()})
+		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, []pipeline.Stage{names}); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets appear only by name):\n", s.Name)

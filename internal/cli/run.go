@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
@@ -35,6 +36,7 @@ type runFlags struct {
 	strict     bool
 	keepCaps   bool
 	buffers    bufferFlags
+	containers containerFlags
 	fetch      *fetchFlags // of the gadget
 }
 
@@ -46,7 +48,8 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
 	fs.String(flagClang, "", clangUsage)
-	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
+	fs.BoolVar(&f.host, "host", false, "also show events of no container: those of the whole machine")
+	f.containers.register(fs)
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
 	f.buffers.register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, to search for mistakes; without it, gizmo drops those that the run no longer needs")
@@ -202,6 +205,12 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(name, img, params, f)
+	containers, err := a.lookForContainers(&f.containers, f.host)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, containers.close()) }()
+	options.Containers = containers.options
 	drop := func() {} // what is decided once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
@@ -218,9 +227,13 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if a.DropCapabilities && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
+			// To read the namespaces of containers that start later.
+			keep = append(keep, unix.CAP_SYS_PTRACE)
 			drop = func() { a.dropAllCapabilities(keep...) }
 		}
 	}
+	containers.wait()
+	a.sayWhoIsThere(containers)
 	a.work.Store(&atWork{"run " + name, r})
 	return a.runLoaded(ctx, r, img, f)
 }
