@@ -86,6 +86,11 @@ type Container struct {
 	Began int64
 }
 
+// Compare orders containers by their runtimes, names and ids.
+func (c *Container) Compare(o *Container) int {
+	return cmp.Or(cmp.Compare(c.Runtime, o.Runtime), cmp.Compare(c.Name, o.Name), cmp.Compare(c.ID, o.ID))
+}
+
 func (c *Container) equal(o *Container) bool {
 	return c.Identity.equal(&o.Identity) && c.MountNS == o.MountNS && c.NetNS == o.NetNS &&
 		c.HostNetwork == o.HostNetwork && c.Cgroup == o.Cgroup && c.Began == o.Began

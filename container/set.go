@@ -109,9 +109,7 @@ func (s *Set) All() []*Container {
 	for _, m := range s.live {
 		all = append(all, m.Container)
 	}
-	slices.SortFunc(all, func(a, b *Container) int {
-		return cmp.Or(cmp.Compare(a.Runtime, b.Runtime), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(all, (*Container).Compare)
 	return all
 }
 

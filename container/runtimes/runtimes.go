@@ -15,7 +15,7 @@ import (
 type Kind struct {
 	// Name is what users call it, and what the field runtime.runtimeName says: "docker".
 	Name string
-	// Socket is the path of its socket if the administrator has not chosen another one.
+	// Socket is the path of its socket, or of its folder, if the administrator has not chosen another one.
 	Socket string
 	// Flag is the name of the flag for that path.
 	Flag string
@@ -37,6 +37,12 @@ func Kinds() []Kind {
 		}},
 		{"podman", "/run/podman/podman.sock", "podman-socketpath", func(socket string) []container.Runtime {
 			return []container.Runtime{NewPodman(socket)}
+		}},
+		{"runc", "/run/runc", "runc-root", func(root string) []container.Runtime {
+			return []container.Runtime{NewRunc(root)}
+		}},
+		{"crun", "/run/crun", "crun-root", func(root string) []container.Runtime {
+			return []container.Runtime{NewCrun(root)}
 		}},
 	}
 }

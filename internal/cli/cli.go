@@ -88,7 +88,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on standard error: the verifier's whole log, what was cached, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.listContainersCommand(), a.versionCommand())
 	addUsualCommands(root)
 	return root
 }

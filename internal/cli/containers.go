@@ -4,6 +4,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/container/runtimes"
+	"github.com/gizmo-ebpf/gizmo/container/starts"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -34,7 +37,7 @@ func (f *containerFlags) register(fs *pflag.FlagSet) {
 	var names []string
 	for _, k := range runtimes.Kinds() {
 		names = append(names, k.Name)
-		f.sockets[k.Name] = fs.String(k.Flag, k.Socket, "socket of "+k.Name)
+		f.sockets[k.Name] = fs.String(k.Flag, k.Socket, "where "+k.Name+" is asked")
 	}
 	fs.StringSliceVarP(&f.runtimes, "runtimes", "r", nil, "container runtimes to ask: "+strings.Join(names, ",")+"; without it, all of them")
 }
@@ -43,7 +46,8 @@ func (f *containerFlags) register(fs *pflag.FlagSet) {
 type containersOf struct {
 	options *run.Containers
 	keeper  *container.Keeper
-	started chan struct{} // closed when all runtimes have been asked
+	starts  *starts.Watcher // nil: containers are seen when their runtimes tell of them
+	started chan struct{}   // closed when all runtimes have been asked
 }
 
 // lookForContainers begins to look for the containers that the flags say.
@@ -65,6 +69,7 @@ func (a *app) lookForContainers(f *containerFlags, host bool) (*containersOf, er
 		options: &run.Containers{Set: set, Selector: selector, Host: host, Kubernetes: container.OnKubernetes()},
 		keeper:  keeper, started: make(chan struct{}),
 	}
+	c.starts = a.watchStarts(keeper)
 	go func() {
 		defer close(c.started)
 		keeper.Start()
@@ -72,12 +77,31 @@ func (a *app) lookForContainers(f *containerFlags, host bool) (*containersOf, er
 	return c, nil
 }
 
+// watchStarts has containers seen before they run, where the kernel can do that.
+func (a *app) watchStarts(keeper *container.Keeper) *starts.Watcher {
+	w, err := starts.Watch(starts.Options{Log: a.logger, Created: func(ctx context.Context, id container.Identity) {
+		if err := keeper.Created(ctx, id); err != nil {
+			a.logger.Debug("a container that was created", "err", err)
+		}
+	}})
+	if err != nil {
+		a.logger.Debug("containers are seen when their runtimes tell of them, which is after they have started", "err", err)
+		return nil
+	}
+	a.logger.Debug("containers are seen before they start", "watched", starts.Binaries())
+	return w
+}
+
 // wait returns when all runtimes have answered, failed, or had their time.
 func (c *containersOf) wait() { <-c.started }
 
 func (c *containersOf) close() error {
 	c.wait()
-	err := c.keeper.Close()
+	var err error
+	if c.starts != nil {
+		err = c.starts.Close()
+	}
+	err = errors.Join(err, c.keeper.Close())
 	c.options.Set.Close()
 	return err
 }

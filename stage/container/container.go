@@ -48,18 +48,34 @@ func (st *Stage) Extend(s *event.Schema) error {
 	if fieldOf(s, mountType) == nil && fieldOf(s, netType) == nil {
 		return nil
 	}
-	parents := map[string]int{"": event.NoParent}
+	shown := container.OutsideKubernetes
+	if st.options.Kubernetes {
+		shown = container.InKubernetes
+	}
+	st.columns[s] = AddFields(s, st.options.Set, func(f container.Field) bool { return f.Shown == shown })
+	return nil
+}
+
+// AddFields adds the fields of the containers of a set to a schema, and returns the column for their handles. shown says
+// which are visible columns. A field that the schema has already stays what it is.
+func AddFields(s *event.Schema, set *container.Set, shown func(f container.Field) bool) event.Column {
+	parents := make(map[string]int)
+	templates := annotation.Templates()
 	var fields []event.Field
 	for i, f := range container.Fields() {
 		if _, taken := s.Lookup(f.Name); taken {
-			continue // the gadget's own
+			continue
 		}
-		field := event.Field{Name: f.Name, Kind: f.Kind, Parent: parentOf(s, f.Name, parents), Table: st.options.Set.Table(i)}
-		st.annotate(&field, &f)
+		field := event.Field{Name: f.Name, Kind: f.Kind, Parent: parentOf(s, f.Name, parents), Table: set.Table(i)}
+		for _, t := range templates {
+			if t.Name == f.Template {
+				t.Apply(&field.Ann)
+			}
+		}
+		field.Ann.Description, field.Ann.Columns.Hidden = f.Doc, !shown(f)
 		fields = append(fields, field)
 	}
-	st.columns[s] = s.AddColumn(fields...)
-	return nil
+	return s.AddColumn(fields...)
 }
 
 // parentOf returns the index of the struct that a field is a member of, and adds those that are missing.
@@ -77,21 +93,6 @@ func parentOf(s *event.Schema, name string, parents map[string]int) int {
 		parents[above] = i
 	}
 	return i
-}
-
-// annotate says how a field is shown, if the user says nothing.
-func (st *Stage) annotate(f *event.Field, from *container.Field) {
-	for _, t := range annotation.Templates() {
-		if t.Name == from.Template {
-			t.Apply(&f.Ann)
-		}
-	}
-	shown := container.OutsideKubernetes
-	if st.options.Kubernetes {
-		shown = container.InKubernetes
-	}
-	f.Ann.Description = from.Doc
-	f.Ann.Columns.Hidden = from.Shown != shown
 }
 
 // fieldOf returns the field of a C type; nil: there is none. A struct has at most one of those of namespaces.

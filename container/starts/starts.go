@@ -1,0 +1,283 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package starts sees containers before their first process runs. It asks the kernel to hold up OCI runtimes (runc, crun)
+// for a moment: when they are executed, and when their caller reads the file with the process id of the container
+// that they have made. At that moment the container has its namespaces and has run nothing.
+//
+// A container is never held up for longer than [MostDelay]. The kernel lets all go at once if the process dies.
+package starts
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/container"
+)
+
+// MostDelay is how long a container is held up at most.
+const MostDelay = 50 * time.Millisecond
+
+// answerIn is when the kernel is told to go on, whether or not what was to be done is done. It leaves time for the answer.
+const answerIn = MostDelay - 5*time.Millisecond
+
+// Options say what is watched.
+type Options struct {
+	// Binaries are the paths of OCI runtimes. Nil: those of Binaries.
+	Binaries []string
+	// Created is called with a container that exists and has run nothing. The container waits until Created returns,
+	// but no longer than until ctx is done. Several calls may run at once.
+	Created func(ctx context.Context, id container.Identity)
+	// Log takes what helps in the search for a mistake.
+	Log *slog.Logger
+}
+
+// Binaries returns the OCI runtimes that are installed in the usual places.
+func Binaries() (found []string) {
+	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/libexec/crio", "/opt/bin"} {
+		for _, name := range []string{"runc", "crun", "youki"} {
+			path := filepath.Join(dir, name)
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+				found = append(found, path)
+			}
+		}
+	}
+	return found
+}
+
+// Watcher watches until it is closed.
+type Watcher struct {
+	options Options
+	group   *os.File // of fanotify
+	fd      int
+	self    int32
+	done    chan struct{}
+	answers sync.WaitGroup
+
+	mu      sync.Mutex
+	waiting map[string]command // by the path of the pid file
+	folders map[string]int     // marked, with the number of pid files that are waited for
+	closed  bool
+}
+
+// ErrNothing says that no OCI runtime is installed.
+var ErrNothing = errors.New("no OCI runtime is installed")
+
+// Watch begins. It takes CAP_SYS_ADMIN, and a kernel with CONFIG_FANOTIFY_ACCESS_PERMISSIONS.
+func Watch(o Options) (*Watcher, error) {
+	if o.Binaries == nil {
+		o.Binaries = Binaries()
+	}
+	if len(o.Binaries) == 0 {
+		return nil, ErrNothing
+	}
+	fd, err := unix.FanotifyInit(unix.FAN_CLASS_CONTENT|unix.FAN_CLOEXEC|unix.FAN_NONBLOCK, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_LARGEFILE)
+	if err != nil {
+		return nil, fmt.Errorf("fanotify_init: %w", err)
+	}
+	w := &Watcher{
+		options: o, fd: fd, group: os.NewFile(uintptr(fd), "fanotify"), self: int32(os.Getpid()),
+		done: make(chan struct{}), waiting: make(map[string]command), folders: make(map[string]int),
+	}
+	for _, path := range o.Binaries {
+		if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, unix.FAN_OPEN_EXEC_PERM, unix.AT_FDCWD, path); err != nil {
+			w.group.Close()
+			return nil, fmt.Errorf("fanotify_mark %s: %w", path, err)
+		}
+	}
+	go w.run()
+	return w, nil
+}
+
+// Close ends the watching. Containers that are held up go on.
+func (w *Watcher) Close() error {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	err := w.group.Close() // which lets all go
+	<-w.done
+	w.answers.Wait()
+	return err
+}
+
+// metadata is the kernel's struct fanotify_event_metadata.
+type metadata struct {
+	length   uint32
+	version  uint8
+	_        uint8
+	mdLength uint16
+	mask     uint64
+	fd       int32
+	pid      int32
+}
+
+// run reads events until the group is closed. It never waits for anything else, so that gizmo's own file accesses,
+// which the kernel asks about, too, are answered at once.
+func (w *Watcher) run() {
+	defer close(w.done)
+	buf := make([]byte, 4096)
+	for {
+		n, err := w.group.Read(buf)
+		if err != nil {
+			return
+		}
+		for rest := buf[:n]; len(rest) >= int(unsafe.Sizeof(metadata{})); {
+			e := *(*metadata)(unsafe.Pointer(&rest[0])) // the kernel aligns events in a buffer that is aligned
+			if e.length < uint32(unsafe.Sizeof(metadata{})) || int(e.length) > len(rest) {
+				return
+			}
+			rest = rest[e.length:]
+			w.handle(e)
+		}
+	}
+}
+
+// handle answers an event, at once if it is of gizmo itself.
+func (w *Watcher) handle(e metadata) {
+	if e.fd < 0 {
+		return
+	}
+	if e.pid == w.self {
+		w.allow(e.fd)
+		return
+	}
+	w.answers.Go(func() {
+		var once sync.Once
+		answer := func() { once.Do(func() { w.allow(e.fd) }) }
+		ctx, cancel := context.WithTimeout(context.Background(), answerIn)
+		defer cancel()
+		// The descriptor stays open until the answer is given, so that what is looked at cannot become another file.
+		stop := context.AfterFunc(ctx, answer)
+		defer stop()
+		switch {
+		case e.mask&unix.FAN_OPEN_EXEC_PERM != 0:
+			w.executed(e.pid)
+		case e.mask&unix.FAN_ACCESS_PERM != 0:
+			w.read(ctx, e.fd)
+		}
+		answer()
+	})
+}
+
+// allow lets a process go on.
+func (w *Watcher) allow(fd int32) {
+	answer := binary.NativeEndian.AppendUint32(nil, uint32(fd))
+	answer = binary.NativeEndian.AppendUint32(answer, unix.FAN_ALLOW)
+	w.mu.Lock()
+	if !w.closed {
+		_, _ = unix.Write(w.fd, answer) // the kernel allows it anyway when the group is closed
+	}
+	w.mu.Unlock()
+	unix.Close(int(fd))
+}
+
+// executed takes notice of an OCI runtime. It is executed several times for a container: the first time the
+// command line is still that of the caller.
+func (w *Watcher) executed(pid int32) {
+	dir := "/proc/" + strconv.Itoa(int(pid))
+	line, err := os.ReadFile(dir + "/cmdline")
+	if err != nil {
+		return
+	}
+	folder, _ := os.Readlink(dir + "/cwd")
+	c, ok := parseCommand(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"), folder)
+	if !ok || c.pidFile == "" {
+		return // for one without a pid file no one waits, so that it cannot be held up
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(c.pidFile)) // as the kernel names it
+	if err != nil {
+		return
+	}
+	c.pidFile = filepath.Join(parent, filepath.Base(c.pidFile))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, known := w.waiting[c.pidFile]; known || w.closed {
+		return
+	}
+	if w.folders[parent] == 0 {
+		if err := unix.FanotifyMark(w.fd, unix.FAN_MARK_ADD, unix.FAN_ACCESS_PERM|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, parent); err != nil {
+			w.options.Log.Debug("the start of a container cannot be watched", "id", c.id, "folder", parent, "err", err)
+			return
+		}
+	}
+	w.folders[parent]++
+	w.waiting[c.pidFile] = c
+	time.AfterFunc(forgetAfter, func() { w.forget(c.pidFile) })
+}
+
+// forgetAfter is how long the pid file of a container is waited for.
+const forgetAfter = 30 * time.Second
+
+// forget no longer waits for a pid file, and returns whose it is.
+func (w *Watcher) forget(pidFile string) (c command, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	c, ok = w.waiting[pidFile]
+	if !ok || w.closed {
+		return c, false
+	}
+	delete(w.waiting, pidFile)
+	parent := filepath.Dir(pidFile)
+	if w.folders[parent]--; w.folders[parent] == 0 {
+		delete(w.folders, parent)
+		// The folder may be gone, and its mark with it.
+		_ = unix.FanotifyMark(w.fd, unix.FAN_MARK_REMOVE, unix.FAN_ACCESS_PERM|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, parent)
+	}
+	return c, true
+}
+
+// read takes notice of a caller that reads the pid file of a container that was created.
+func (w *Watcher) read(ctx context.Context, fd int32) {
+	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(fd)))
+	if err != nil {
+		return
+	}
+	w.mu.Lock()
+	_, ok := w.waiting[path]
+	w.mu.Unlock()
+	if !ok {
+		return
+	}
+	pid, err := readPID(int(fd))
+	if err != nil {
+		return // it is not written yet
+	}
+	c, ok := w.forget(path)
+	if !ok {
+		return
+	}
+	config, err := readConfig(c.bundle)
+	if err != nil {
+		w.options.Log.Debug("the bundle of a container cannot be read", "id", c.id, "err", err)
+	}
+	id := c.identity(config)
+	id.PID = pid
+	w.options.Created(ctx, id)
+}
+
+// readPID reads a pid file through the descriptor of an event, which causes no event itself.
+func readPID(fd int) (int, error) {
+	buf := make([]byte, 32)
+	n, err := unix.Pread(fd, buf, 0)
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(buf[:n])))
+	if err == nil && pid <= 0 {
+		err = fmt.Errorf("process id %d", pid)
+	}
+	return pid, err
+}
