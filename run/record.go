@@ -61,6 +61,7 @@ const flushInterval = time.Second
 // openRecording prepares a recording of the run's sources, whose schemas may still get fields. What the file has stays until the recording begins, since a gadget may yet be refused.
 func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recording, error) {
 	header := wire.Header{Gizmo: o.Version, Machine: machine(r.host)}
+	header.Machine.Kubernetes = p.options.Containers != nil && p.options.Containers.Kubernetes
 	for _, g := range p.gadgets {
 		header.Gadgets = append(header.Gadgets, wire.Gadget{Name: g.name, Reference: cmp.Or(o.Gadget, g.name)})
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host/userdb"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	"github.com/gizmo-ebpf/gizmo/stage/container"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
@@ -25,6 +26,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 		recording.KeepValues() // sorting holds events back
 	}
 	for _, s := range recording.Schemas() {
+		container.Restyle(s, recording.Header().Machine.Kubernetes)
 		if n := textOf(s); n > maxText {
 			return nil, fmt.Errorf("data source %q: an event may have %d bytes of text, and %d is the most that gizmo writes", s.ID(), n, maxText)
 		}

@@ -48,6 +48,8 @@ type Machine struct {
 	// BootOffset, in nanoseconds, makes Unix time of the time since boot: Unix time = boot time +
 	// BootOffset. It holds when the recording begins.
 	BootOffset int64 `json:"bootOffset,omitempty"`
+	// Kubernetes says that the machine is a node of a Kubernetes cluster, which decides how events are shown.
+	Kubernetes bool `json:"kubernetes,omitempty"`
 	// Users and Groups name the ids of users and groups, so that events read the same elsewhere.
 	Users  map[uint32]string `json:"users,omitempty"`
 	Groups map[uint32]string `json:"groups,omitempty"`

@@ -48,10 +48,7 @@ func (st *Stage) Extend(s *event.Schema) error {
 	if fieldOf(s, mountType) == nil && fieldOf(s, netType) == nil {
 		return nil
 	}
-	shown := container.OutsideKubernetes
-	if st.options.Kubernetes {
-		shown = container.InKubernetes
-	}
+	shown := shownIn(st.options.Kubernetes)
 	st.columns[s] = AddFields(s, st.options.Set, func(f container.Field) bool { return f.Shown == shown })
 	return nil
 }
@@ -60,19 +57,13 @@ func (st *Stage) Extend(s *event.Schema) error {
 // which are visible columns. A field that the schema has already stays what it is.
 func AddFields(s *event.Schema, set *container.Set, shown func(f container.Field) bool) event.Column {
 	parents := make(map[string]int)
-	templates := annotation.Templates()
 	var fields []event.Field
 	for i, f := range container.Fields() {
 		if _, taken := s.Lookup(f.Name); taken {
 			continue
 		}
 		field := event.Field{Name: f.Name, Kind: f.Kind, Parent: parentOf(s, f.Name, parents), Table: set.Table(i)}
-		for _, t := range templates {
-			if t.Name == f.Template {
-				t.Apply(&field.Ann)
-			}
-		}
-		field.Ann.Description, field.Ann.Columns.Hidden = f.Doc, !shown(f)
+		style(&field, f, shown(f))
 		fields = append(fields, field)
 	}
 	return s.AddColumn(fields...)
@@ -87,12 +78,43 @@ func parentOf(s *event.Schema, name string, parents map[string]int) int {
 	above := name[:dot]
 	i, ok := parents[above]
 	if !ok {
-		node := event.Field{Name: above, Kind: event.Struct, Parent: parentOf(s, above, parents)}
-		node.Ann.Columns.Hidden = true
-		i = s.Add(node)
+		i = s.Add(event.Field{Name: above, Kind: event.Struct, Parent: parentOf(s, above, parents)})
 		parents[above] = i
 	}
 	return i
+}
+
+// Restyle shows the fields of containers in a schema from a recording as Extend shows those of a live run.
+func Restyle(s *event.Schema, kubernetes bool) {
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		if _, ok := f.Column(); !ok {
+			continue
+		}
+		for _, known := range container.Fields() {
+			if known.Name == f.Name {
+				style(f, known, known.Shown == shownIn(kubernetes))
+			}
+		}
+	}
+}
+
+// shownIn returns the environment whose names are visible columns.
+func shownIn(kubernetes bool) container.Environment {
+	if kubernetes {
+		return container.InKubernetes
+	}
+	return container.OutsideKubernetes
+}
+
+// style says how a field is shown if the user says nothing.
+func style(f *event.Field, known container.Field, shown bool) {
+	for _, t := range annotation.Templates() {
+		if t.Name == known.Template {
+			t.Apply(&f.Ann)
+		}
+	}
+	f.Ann.Description, f.Ann.Columns.Hidden = known.Doc, !shown
 }
 
 // fieldOf returns the field of a C type; nil: there is none. A struct has at most one of those of namespaces.

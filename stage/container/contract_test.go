@@ -199,7 +199,7 @@ func TestVisibleColumns(t *testing.T) {
 		}
 		var visible []string
 		for i := range s.Fields {
-			if f := &s.Fields[i]; f.Added && !f.Ann.Columns.Hidden {
+			if f := &s.Fields[i]; f.Added && f.HasValue() && !f.Ann.Columns.Hidden {
 				visible = append(visible, f.Name)
 			}
 		}
