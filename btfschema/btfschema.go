@@ -39,7 +39,7 @@ func New(name string, single bool, types ...btf.Type) (*event.Schema, error) {
 		}
 		members, ok := membersOf(t)
 		if !ok {
-			return nil, fmt.Errorf("%s is no struct or union", typeName(t))
+			return nil, fmt.Errorf("%s is not a struct or union", typeName(t))
 		}
 		if err := b.addMembers(members, place{off: s.Size, parent: event.NoParent}); err != nil {
 			return nil, fmt.Errorf("%s: %w", typeName(t), err)
@@ -189,7 +189,7 @@ func describe(f *event.Field, t btf.Type) error {
 		return err
 	}
 	if size < 0 || size > maxSize {
-		return fmt.Errorf("%d bytes are too many", size)
+		return fmt.Errorf("its size of %d bytes is too large", size)
 	}
 	f.Size = uint32(size)
 	if a, ok := t.(*btf.Array); ok {

@@ -32,7 +32,7 @@ type Namespace struct{ inode uint32 }
 func Own() (Namespace, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
-		return Namespace{}, fmt.Errorf("which pid namespace this is: %w", &os.PathError{Op: "stat", Path: "/proc/self/ns/pid", Err: err})
+		return Namespace{}, fmt.Errorf("find out the pid namespace: %w", &os.PathError{Op: "stat", Path: "/proc/self/ns/pid", Err: err})
 	}
 	return Namespace{uint32(st.Ino)}, nil
 }

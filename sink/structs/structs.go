@@ -50,7 +50,7 @@ func (s *sink[T]) Bind(schema *event.Schema) (event.FieldSet, error) {
 	var reads event.FieldSet
 	v := reflect.ValueOf(&s.value).Elem()
 	if v.Kind() != reflect.Struct {
-		return reads, fmt.Errorf("events are handed over in structs, and %s is none", v.Type())
+		return reads, fmt.Errorf("events are handed over as structs, and %s is not a struct", v.Type())
 	}
 	var members []member
 	var errs []error
