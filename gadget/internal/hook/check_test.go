@@ -76,7 +76,7 @@ func TestSyntaxOfTargets(t *testing.T) {
 		"sockops":                    "",
 		"sockops/name":               "want the path of a control group's folder in attach_to",
 		"sk_msg":                     "its map is missing: add GADGET_SK_TARGET_MAP(p, MAP)",
-		"sk_skb/stream_parser":       "which map?",
+		"sk_skb/stream_parser":       "its map is missing",
 		"sk_skb/stream_parsr":        "want sk_skb/stream_parser or sk_skb/stream_verdict",
 		"sk_skb":                     "want sk_skb/stream_parser or",
 		"xdp":                        "",
