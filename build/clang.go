@@ -91,7 +91,7 @@ func allClangs(ctx context.Context, c cache) (all []compiler) {
 		for _, path := range clangsIn(dir) {
 			cc, err := probe(ctx, path, c)
 			if err != nil {
-				c.say("passing over %s: %v", path, err)
+				c.say("skipping %s: %v", path, err)
 				continue
 			}
 			if !slices.ContainsFunc(all, func(other compiler) bool { return other.major == cc.major }) {

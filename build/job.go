@@ -142,7 +142,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 		})
 	}
 	if err != nil {
-		j.say("%s: this build will not be remembered: %v", j.gadget.source(), err)
+		j.say("%s: gizmo will not cache this build: %v", j.gadget.source(), err)
 	}
 	e.object, err = j.stripped(ctx, w, object)
 	return e, err
@@ -269,7 +269,7 @@ func (j *job) interrupted(ctx context.Context) error {
 // BTF. Without llvm-strip it stays in, which is harmless.
 func (j *job) stripped(ctx context.Context, w *work, object string) ([]byte, error) {
 	if j.tools.strip == "" {
-		j.say("the debug information stays in, for there is no llvm-strip: install llvm to get smaller objects")
+		j.say("the object keeps its debug information, because there is no llvm-strip: install llvm to get smaller objects")
 		return safefile.Read(object, "an object", maxOutput)
 	}
 	small := object + ".stripped"

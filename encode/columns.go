@@ -12,7 +12,7 @@ import (
 func columnsFormat() Format {
 	return Format{
 		Name:  "columns",
-		Doc:   "A table for people: a line an event, the visible fields as columns.",
+		Doc:   "A table for people: one line per event, with the visible fields as columns.",
 		Lines: true,
 		Bind:  bindColumns,
 	}

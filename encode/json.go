@@ -17,7 +17,7 @@ import (
 func jsonFormat() Format {
 	return Format{
 		Name:      "json",
-		Doc:       "JSON: an object a line, or an array a line for data sources of arrays.",
+		Doc:       "JSON: one object per line, or one array per line for data sources of arrays.",
 		AllFields: true,
 		Lines:     true,
 		Bind: func(s *event.Schema, o Options) (Encoder, error) {

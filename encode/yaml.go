@@ -8,7 +8,7 @@ import "github.com/gizmo-ebpf/gizmo/event"
 func yamlFormat() Format {
 	return Format{
 		Name:      "yaml",
-		Doc:       "YAML: a document an event, or a document an array for data sources of arrays.",
+		Doc:       "YAML: one document per event, or one document per array for data sources of arrays.",
 		AllFields: true,
 		Bind:      bindYAML,
 	}

@@ -110,10 +110,10 @@ func explainErrno(refusal, kind string, err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), strings.HasSuffix(err.Error(), ": "+unix.EPERM.Error()):
 		return fmt.Errorf("%s: %w; %w, or this kernel or its lockdown forbids programs %s", refusal, err, ErrPrivileges, kind)
 	case errors.Is(err, unix.EMFILE):
-		return fmt.Errorf("%s: this process has too many open files; a higher limit allows more (ulimit -n): %w", refusal, err)
+		return fmt.Errorf("%s: this process has reached its limit of open files; raise the limit (ulimit -n): %w", refusal, err)
 	case errors.Is(err, unix.ENOMEM):
-		return &MemoryError{Cause: fmt.Errorf("%s: it has not enough memory: a smaller buffer takes less; "+
-			"a higher limit of this process's control group allows more: %w", refusal, err)}
+		return &MemoryError{Cause: fmt.Errorf("%s: it does not have enough memory: choose a smaller buffer, "+
+			"or raise the memory limit of this process's control group: %w", refusal, err)}
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (g *Gadget) others(p *image.Program) string {
 		switch {
 		case c.Why == nil || !slices.Contains(p.StandsInFor, c.Program.Name):
 		case text == "":
-			text = fmt.Sprintf("; it would have stood in for another (%s%s)", c.Why, g.others(c.Program))
+			text = fmt.Sprintf("; it would have replaced a program that cannot run (%s%s)", c.Why, g.others(c.Program))
 		default:
 			more++
 		}

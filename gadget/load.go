@@ -159,7 +159,7 @@ func (g *Gadget) checkOptional(k *kernel.Kernel) error {
 func (g *Gadget) logChoices() {
 	for _, c := range g.choices {
 		if c.Why != nil && !errors.Is(c.Why, choose.ErrDisabled) {
-			g.log.Debug("a program is left out", "program", c.Program.Name, "hook", c.Program.Place(), "why", c.Why)
+			g.log.Debug("program not loaded", "program", c.Program.Name, "hook", c.Program.Place(), "why", c.Why)
 		}
 	}
 }
@@ -218,7 +218,7 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 			return coll, nil
 		}
 		// As it was written it may load. If not, the error is about what the author knows.
-		g.log.Debug("the programs do not load with two maps that they use alternately", "error", err)
+		g.log.Debug("the programs do not load with a second map to alternate with; loading them as they are", "error", err)
 	}
 	return ebpf.NewCollectionWithOptions(spec, options)
 }
@@ -232,7 +232,7 @@ func (g *Gadget) standInForSockets(spec *ebpf.CollectionSpec, o *LoadOptions, pr
 	if types == nil {
 		return err
 	}
-	g.log.Warn("the gadget asks which process a socket belongs to, which this version cannot tell: its events have no process of a socket")
+	g.log.Warn("the gadget asks which process owns a socket, which this version does not support: its events do not show the owners of sockets")
 	programs.ExtraRelocationTargets = append(slices.Clip(programs.ExtraRelocationTargets), types)
 	return nil
 }

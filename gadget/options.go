@@ -149,7 +149,7 @@ func (o *LoadOptions) withParams(img *image.Image) (*image.Image, error) {
 func (o *LoadOptions) check(img *image.Image) error {
 	for name := range o.Constants {
 		if prepare.IsSetByLoading(name) {
-			return fmt.Errorf("constant %q: loading sets it by itself", name)
+			return fmt.Errorf("constant %q: gizmo sets it when it loads the gadget", name)
 		}
 	}
 	for _, name := range o.ManualAttach {

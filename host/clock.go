@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootOffset returns what turns the kernel's CLOCK_BOOTTIME into Unix time, in nanoseconds. The best of a few readings
-// counts: the one in which the two clocks were read closest together. shift is that of namespaceShift.
+// bootOffset returns the difference between Unix time and the kernel's CLOCK_BOOTTIME, in nanoseconds. It uses the best of a
+// few readings: the one in which the two clocks were read closest together. shift is the result of namespaceShift.
 func bootOffset(shift int64) int64 {
 	var best, offset int64 = math.MaxInt64, 0
 	for range 5 {
@@ -59,14 +59,14 @@ func parseShift(data []byte) int64 {
 	return 0
 }
 
-// clockWatch waits for the clock to be set, without ever looking at it.
+// clockWatch waits for the clock to be set, without polling it.
 type clockWatch struct {
 	timer *os.File
 	ended chan struct{}
 }
 
 // watchClock calls changed whenever the clock has been set, until close. It returns nil if the
-// kernel cannot tell.
+// kernel does not report that.
 func watchClock(changed func()) *clockWatch {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 	if err != nil {
@@ -81,7 +81,7 @@ func watchClock(changed func()) *clockWatch {
 	return w
 }
 
-// waitForStep sets a timer that never comes to its end, but for a step of the clock.
+// waitForStep sets a timer that expires only when the clock is set.
 func waitForStep(fd int) error {
 	never := unix.ItimerSpec{Value: unix.Timespec{Sec: math.MaxInt32}}
 	return unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil)

@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package host knows the machine: what turns its boot clock into wall time, and the names of its users and
-// groups. All runs of a process share one [Host], which tells those who asked when a fact changes.
+// Package host knows facts about the machine: the offset between its boot clock and wall time, and the names of
+// its users and groups. All runs of a process share one [Host], which tells its subscribers when a fact changes.
 package host
 
 import (
@@ -18,17 +18,17 @@ import (
 // Host is this machine. All methods may be called by several goroutines at once.
 type Host struct {
 	users, groups *userdb.File
-	shift         int64 // of this process's boot clock; asked once, since opening files makes events
+	shift         int64 // of this process's boot clock; read once, because opening files makes events
 	offset        atomic.Int64
 
-	mu          sync.Mutex // guards what follows
+	mu          sync.Mutex // guards the fields below
 	subscribers []*subscriber
 	watch       *clockWatch // while there are subscribers
 }
 
 type subscriber struct{ tell func(offset int64) }
 
-// New looks at this machine.
+// New returns the host that this process runs on.
 func New() *Host {
 	h := &Host{users: userdb.Users(), groups: userdb.Groups(), shift: namespaceShift()}
 	h.offset.Store(bootOffset(h.shift))
@@ -44,12 +44,12 @@ func (h *Host) Users() *userdb.File { return h.users }
 // Groups returns the names of the machine's groups. They are kept current.
 func (h *Host) Groups() *userdb.File { return h.groups }
 
-// BootOffset returns what must be added to a time since boot, as BPF programs read it, to make it Unix
-// time, in nanoseconds. It is quick and allocates nothing. While there is a subscriber it follows the clock.
+// BootOffset returns the number of nanoseconds to add to a time since boot, as BPF programs read it, to get Unix
+// time. It is quick and allocates nothing. While there is a subscriber it follows changes of the clock.
 func (h *Host) BootOffset() int64 { return h.offset.Load() }
 
-// OnClock has tell called with the new BootOffset whenever the clock is set, until the returned
-// function is called. Between two such moments nothing runs.
+// OnClock calls tell with the new BootOffset whenever the clock is set, until the caller calls the returned
+// function. It does not poll.
 func (h *Host) OnClock(tell func(offset int64)) (stop func()) {
 	s := &subscriber{tell}
 	h.mu.Lock()
@@ -57,7 +57,7 @@ func (h *Host) OnClock(tell func(offset int64)) (stop func()) {
 	h.subscribers = append(h.subscribers, s)
 	if h.watch == nil {
 		h.watch = watchClock(h.lookAgain)
-		h.follow(bootOffset(h.shift)) // the clock may have been set while no one watched it
+		h.follow(bootOffset(h.shift)) // the clock may have been set while there was no watch
 	}
 	return func() { h.forget(s) }
 }
@@ -86,7 +86,7 @@ func (h *Host) lookAgain() {
 // same: reading two clocks one after the other is not exact.
 const stepTolerance = int64(time.Millisecond)
 
-// follow takes a new offset and tells the subscribers of it.
+// follow stores a new offset and reports it to the subscribers.
 func (h *Host) follow(offset int64) {
 	if d := offset - h.offset.Load(); d > -stepTolerance && d < stepTolerance {
 		return

@@ -20,13 +20,13 @@ var numberParams = [...]string{"targ_pid", "targ_tid"}
 func (p *Plan) kernelNumbers(values map[string]image.Value) (map[string]image.Value, error) {
 	ns, err := pidns.Own()
 	if err != nil {
-		p.options.logger().Debug("the numbers of processes are taken for those of the host", "error", err)
+		p.options.logger().Debug("cannot find out the pid namespace: gizmo takes the given process ids for those of the host", "error", err)
 		return values, nil
 	}
 	if ns.IsInitial() {
 		return values, nil
 	}
-	p.options.logger().Warn("gizmo runs in a pid namespace: the events have the host's numbers of processes and threads")
+	p.options.logger().Warn("gizmo runs in a pid namespace: the events have the host's process and thread ids")
 	values = maps.Clone(values)
 	var errs []error
 	for _, variable := range numberParams {

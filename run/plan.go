@@ -66,7 +66,7 @@ func (p *Plan) addGadgets() error {
 		name := ""
 		if len(p.options.Gadgets) > 1 {
 			if name = g.Name; name == "" || names[name] {
-				return fmt.Errorf("gadget %q: each of several gadgets in a run needs a name of its own", g.Image.Metadata.Name)
+				return fmt.Errorf("gadget %q: each gadget of a run with several gadgets needs its own name", g.Image.Metadata.Name)
 			}
 			names[name] = true
 		}

@@ -26,7 +26,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	}
 	for _, s := range recording.Schemas() {
 		if n := textOf(s); n > maxText {
-			return nil, fmt.Errorf("data source %q: an event may have %d bytes of text, and %d is the most that gizmo writes", s.ID(), n, maxText)
+			return nil, fmt.Errorf("data source %q: an event can have %d bytes of text, and gizmo writes at most %d", s.ID(), n, maxText)
 		}
 	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}

@@ -19,8 +19,8 @@ func timestampType() Type {
 		On:    "__u64",
 		Doc:   "A moment, in nanoseconds since boot as `bpf_ktime_get_boot_ns()` returns it.",
 		Adds: "The moment in UTC. The field itself shows the same moment in nanoseconds since " +
-			"1970, whatever its name. 0 is no moment, nor is what lies " +
-			"beyond the year 2262: they read as nothing, and the field itself as it is.",
+			"1970, whatever its name. 0, and a number that stands for a time " +
+			"beyond the year 2262, have an empty text, and the field itself shows the number as it is.",
 		Template:      "timestamp",
 		AddedTemplate: "timestamp",
 		Annotations: append(targetAnnotation("timestamp"), Annotation{"formatters.timestamp.format",

@@ -148,7 +148,7 @@ func (img *Image) checkBuffer(name string) error {
 	}
 	for _, d := range img.DataSources {
 		if d.Kind == Tracer && d.Map == name {
-			return fmt.Errorf("map %q is the buffer of data source %q already; a record can be read once only", name, d.Schema.Name)
+			return fmt.Errorf("map %q is already the buffer of data source %q; gizmo can read a record only once", name, d.Schema.Name)
 		}
 	}
 	lost := name + LostSuffix
@@ -185,7 +185,7 @@ func (img *Image) addIterator(name, typeName string, programs []string) error {
 			return fmt.Errorf("program %q is in section %q; arrays are written by programs in sections like iter/task", p, section)
 		}
 		if slices.Contains(programs[:i], p) {
-			return fmt.Errorf("program %q is named twice; its records would be, too", p)
+			return fmt.Errorf("program %q is named twice; each of its records would come twice", p)
 		}
 	}
 	return img.addSource(DataSource{Kind: Iterator, Iterators: programs}, name, record)
@@ -198,7 +198,7 @@ func (img *Image) setIterMap(program, mapName string) error {
 	}
 	p := img.Program(program)
 	if p.IterMap != "" && p.IterMap != mapName {
-		return fmt.Errorf("program %q is to walk the map %q already", program, p.IterMap)
+		return fmt.Errorf("program %q already walks the map %q", program, p.IterMap)
 	}
 	p.IterMap = mapName
 	return nil

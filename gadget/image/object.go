@@ -103,7 +103,7 @@ func checkObject(data []byte) (err error) {
 	}
 	switch {
 	case f.Machine != elf.EM_BPF && f.Machine != elf.EM_NONE: // old compilers say nothing
-		return fmt.Errorf("it is made for the machine %s: compile it with clang -target bpf", f.Machine)
+		return fmt.Errorf("it is for the machine %s: compile it with clang -target bpf", f.Machine)
 	case f.Data != elf.ELFDATA2LSB:
 		return errors.New("its byte order is big-endian: compile it with clang -target bpfel")
 	case f.Section(".BTF") == nil:
@@ -180,8 +180,8 @@ func checkSymbols(f *elf.File) error {
 		programs++
 	}
 	if code+shared*programs > maxCode {
-		return fmt.Errorf("it has %d programs of %d instructions together, and functions of %d that each of them may call; "+
-			"with a copy for each program that is more than the %d instructions that gizmo takes", programs, code, shared, maxCode)
+		return fmt.Errorf("it has %d programs with %d instructions together, and functions with %d instructions, which each program may call; "+
+			"with a copy of the functions for each program that exceeds gizmo's limit of %d instructions", programs, code, shared, maxCode)
 	}
 	return nil
 }

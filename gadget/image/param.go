@@ -86,14 +86,14 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 		Members: []btf.Member{{Name: "value", Type: v.Type.Type}},
 	})
 	if err != nil || len(s.Fields) != 1 {
-		return Param{}, fmt.Errorf("the type of %q cannot be a param: %w", variable, errParamType)
+		return Param{}, fmt.Errorf("%q cannot be a param because of its type: %w", variable, errParamType)
 	}
 	p := Param{Var: variable, Key: variable, field: s.Fields[0]}
 	if p.field.Count > 0 || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
-		return Param{}, fmt.Errorf("the type of %q cannot be a param: %w", variable, errParamType)
+		return Param{}, fmt.Errorf("%q cannot be a param because of its type: %w", variable, errParamType)
 	}
 	if name, ok := p.sizedMap(); ok && spec.Maps[name] != nil && p.field.Kind != event.Uint && p.field.Kind != event.Int {
-		return Param{}, fmt.Errorf("the type of %q cannot be a param: it gives the size of the map %q and must be a number", variable, name)
+		return Param{}, fmt.Errorf("%q cannot be a param because of its type: it sets the size of the map %q and must be a number", variable, name)
 	}
 	if key, ok := wellKnownParams()[variable]; ok {
 		p.Key = key
@@ -150,7 +150,7 @@ func (p *Param) IsBool() bool { return p.field.Kind == event.Bool }
 func (p *Param) Parse(text string) (Value, error) {
 	v, err := p.parse(text)
 	if err == nil && p.off != nil && bytes.Equal(v, p.off) {
-		return nil, fmt.Errorf("param %q: %q would switch the filter off; leave the param out for the events of all", p.Key, text)
+		return nil, fmt.Errorf("param %q: %q would turn the filter off; leave the param out to get all events", p.Key, text)
 	}
 	return v, err
 }

@@ -35,9 +35,9 @@ func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
-			return fmt.Errorf("which %s? usage: %s", what, cmd.UseLine())
+			return fmt.Errorf("no %s given; usage: %s", what, cmd.UseLine())
 		case len(args) > 1:
-			return fmt.Errorf("one %s at a time, got %q too", what, args[1])
+			return fmt.Errorf("want only one %s, but got %q as well", what, args[1])
 		}
 		return nil
 	}

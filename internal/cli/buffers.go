@@ -24,11 +24,11 @@ type bufferFlags struct {
 }
 
 func (f *bufferFlags) register(fs *pflag.FlagSet) {
-	fs.IntVar(&f.size, "buffer-size", 0, "bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, within reason")
-	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait for others to come; 0: not at all, which costs more")
+	fs.IntVar(&f.size, "buffer-size", 0, "size in bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, at most 1/64 of the memory or 256 MiB")
+	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait in the buffer for others; 0: no wait, which costs more CPU time")
 	fs.IntVar(&f.shards, "shards", 0, "split the buffer into this many, for groups of CPUs; 0: one for every 16 CPUs")
-	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal takes less than comes: drop events and count them, or block, so that the buffer fills up")
-	fs.BoolVar(&f.stats, "stats", false, "at the end show how often the gadget's programs ran and how long; counting costs each run some nanoseconds")
+	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal is too slow for the events: drop events and count them, or block, so that the kernel's buffer fills up")
+	fs.BoolVar(&f.stats, "stats", false, "at the end show how often each of the gadget's programs ran and for how long; counting costs each run some nanoseconds")
 }
 
 // The values of --slow-output.
@@ -88,7 +88,7 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 func printMissed(w io.Writer, stats []gadget.ProgramStats) {
 	for _, s := range stats {
 		if s.Missed > 0 {
-			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel did not run it %d times, because it was running on that CPU already; each may have been an event\n",
+			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel skipped %d runs, because the program was already running on that CPU; each may have been an event\n",
 				s.Name, s.Missed)
 		}
 	}

@@ -76,7 +76,7 @@ func Main(args []string, streams Streams) int {
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gizmo",
-		Short:         "Build and run gadgets: eBPF programs that tell what a host is doing",
+		Short:         "Build and run gadgets: eBPF programs that show what a host is doing",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -85,7 +85,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on standard error: the verifier's whole log, what was cached, the ledger")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log more on standard error: the verifier's whole log, the use of the cache, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.versionCommand())

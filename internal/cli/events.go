@@ -41,9 +41,9 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")
-	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long single events are held to be sorted")
-	fs.DurationVar(&f.drainTimeout, "drain-timeout", run.DefaultDrainTimeout, "how long, at the end of the run, a pipe or a terminal may take nothing before it is given up; what it lacks is counted as lost")
-	fs.IntVar(&f.maxEntries, "max-entries", 0, "rows of an array to show at most; 0: all")
+	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long gizmo holds single events back to sort them")
+	fs.DurationVar(&f.drainTimeout, "drain-timeout", run.DefaultDrainTimeout, "how long, at the end of the run, gizmo waits for a pipe or a terminal that takes nothing; events that it could not write are counted as lost")
+	fs.IntVar(&f.maxEntries, "max-entries", 0, "show at most this many rows of each array; 0: all")
 }
 
 // registerSource adds the flags that are for one data source.

@@ -45,7 +45,7 @@ func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
 	fs.StringVar(&f.intervals, flagMapInterval, together(names, intervals),
 		"time from one array to the next: a number of seconds or a duration like 500ms; 0: one array, when the run ends; or DATASOURCE:TIME,...")
 	fs.StringVar(&f.counts, flagMapCount, together(names, counts),
-		"number of arrays after which to end; 0: when interrupted; or DATASOURCE:COUNT,...")
+		"end the run after this many arrays; 0: when interrupted; or DATASOURCE:COUNT,...")
 	return f
 }
 

@@ -52,7 +52,7 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, nil); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets appear only by name):\n", s.Name)
+		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
 		if err := printFields(a.Out, s); err != nil {
 			return err
 		}

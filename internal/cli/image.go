@@ -47,15 +47,15 @@ func (a *app) imageBuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build DIR",
 		Short: "Compile the gadget in a directory and check it",
-		Long: "Compiles DIR/program.bpf.c with the local clang, checks DIR/gadget.yaml against the result and\n" +
-			"keeps it in the cache, so that \"gizmo run DIR\" starts at once.",
+		Long: "Compiles DIR/program.bpf.c with the local clang, checks DIR/gadget.yaml against the object and\n" +
+			"keeps the object in the cache, so that \"gizmo run DIR\" starts at once.",
 		Args: oneArg("directory"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.imageBuild(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture that the gadget is for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
+	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture to build the gadget for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
-	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml what it does not mention of the object: data sources, fields, params")
-	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "compare gadget.yaml with what the object has")
+	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml the data sources, fields and params of the object that it does not mention")
+	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "check gadget.yaml against the object")
 	cmd.Flags().BoolVar(&f.strict, flagStrict, false, strictUsage)
 	cmd.Flags().StringVar(&a.clang, flagClang, "", clangUsage)
 	return cmd

@@ -29,7 +29,7 @@ func (a *app) replayCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd.Flags(), wholeRecording)
-	cmd.Flags().BoolVar(&failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if the recording tells of lost events", exitLost))
+	cmd.Flags().BoolVar(&failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if the recording counts lost events", exitLost))
 	return cmd
 }
 

@@ -46,10 +46,10 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
 	fs.String(flagClang, "", clangUsage)
-	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
-	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
+	fs.BoolVar(&f.host, "host", false, "also show events outside containers; this version does not recognize containers, so it always shows all events")
+	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.register(fs)
-	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, to search for mistakes; without it, gizmo drops those that the run no longer needs")
+	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, for debugging; without it, gizmo drops those that the run no longer needs")
 	fs.SortFlags = false
 }
 
@@ -199,7 +199,7 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 		return err
 	}
 	if f.record == "-" {
-		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
+		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(name, img, params, f)
 	drop := func() {} // what is decided once the gadget is loaded

@@ -19,9 +19,9 @@ import (
 // What says how a gadget is built comes before its flags are parsed, since these depend on the gadget.
 const (
 	flagClang   = "clang"
-	clangUsage  = "compiler for a gadget in a directory, a path or a name in PATH; without it $CLANG, or else the newest clang in PATH"
+	clangUsage  = "compiler for a gadget in a directory: a path, or a name in PATH; default: $CLANG, or else the newest clang in PATH"
 	flagStrict  = "strict"
-	strictUsage = "fail where gizmo would only warn: names in gadget.yaml that are not known, functions to probe that are not there"
+	strictUsage = "turn warnings into errors: unknown names in gadget.yaml, functions to probe that do not exist"
 )
 
 // warnUnless returns the function that reports names in a gadget.yaml that are not known, a line for each and each
@@ -34,7 +34,7 @@ func (a *app) warnUnless(strict bool) func(error) {
 	return func(err error) {
 		prefix := "gizmo: warning: "
 		if unknown := (*annotation.UnknownError)(nil); errors.As(err, &unknown) {
-			prefix += "left out: "
+			prefix += "ignored: "
 		}
 		for line := range strings.Lines(err.Error()) {
 			line = prefix + strings.TrimSuffix(line, "\n")

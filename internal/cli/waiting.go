@@ -53,9 +53,9 @@ func waitingText(img *image.Image, filtered uint64, filters bool) string {
 	}
 	switch {
 	case filtered > 0:
-		text += fmt.Sprintf("; the filter has let none of %d through", filtered)
+		text += fmt.Sprintf("; the filter has let none of %d events through", filtered)
 	case filters:
-		text += "; only those that the filter lets through are shown"
+		text += "; gizmo shows only those that pass the filter"
 	}
 	return text + "; Ctrl-C ends"
 }

@@ -28,7 +28,7 @@ type expression struct{ text string }
 // parseExpr checks the syntax of an expression.
 func parseExpr(text string) (*expression, error) {
 	if len(text) > maxLength {
-		return nil, errorAt(text, 0, fmt.Errorf("an expression may have %d bytes, and this one has %d", maxLength, len(text)))
+		return nil, errorAt(text, 0, fmt.Errorf("an expression can have at most %d bytes, and this one has %d", maxLength, len(text)))
 	}
 	config := conf.CreateNew()
 	expr.Function(cidrName, cidr, cidrType)(config)

@@ -74,7 +74,7 @@ func (f *Filter) String() string { return f.text }
 // Parse reads a filter. Its errors are of type [*Error].
 func Parse(text string) (*Filter, error) {
 	if len(text) > maxLength {
-		return nil, errorAt(text, 0, fmt.Errorf("a filter may have %d bytes, and this one has %d", maxLength, len(text)))
+		return nil, errorAt(text, 0, fmt.Errorf("a filter can have at most %d bytes, and this one has %d", maxLength, len(text)))
 	}
 	f := &Filter{text: text}
 	for start := 0; start <= len(text); {
@@ -157,7 +157,7 @@ func readOperator(text string) (op operator, length int, err error) {
 	for end < len(text) && end < 2 && strings.IndexByte(operatorChars, text[end]) >= 0 {
 		end++
 	}
-	return noOperator, 0, fmt.Errorf("%q is no operator; there are %s", text[:end], operatorList())
+	return noOperator, 0, fmt.Errorf("%q is not an operator; the operators are %s", text[:end], operatorList())
 }
 
 func operatorList() string {

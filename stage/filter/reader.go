@@ -58,7 +58,7 @@ func (o *operand) integerReader(c *cursor) function {
 	return function{typ: new(func() int), call: func(...any) (any, error) {
 		x, ok := o.integer(c)
 		if !ok {
-			return nil, fmt.Errorf("field %q is beyond the integers that expressions calculate with, which end at %d; "+
+			return nil, fmt.Errorf("field %q is larger than %d, the largest integer that expressions calculate with; "+
 				"compare it with a constant instead", o.name, math.MaxInt)
 		}
 		if last == nil || x != lastInt {

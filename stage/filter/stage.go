@@ -138,7 +138,7 @@ func (r *rule) checkSource(all []view) error {
 		}
 		names = append(names, v.schema.ID().String())
 	}
-	return fmt.Errorf("filter for data source %q: there is none of this name%s", r.source, nearest.Hint(r.source, names))
+	return fmt.Errorf("filter for data source %q: there is no data source of this name%s", r.source, nearest.Hint(r.source, names))
 }
 
 // chain returns a Func that calls all of funcs, or nil if there are none.

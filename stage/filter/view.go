@@ -62,7 +62,7 @@ func newUnknownField(name string, views []view) error {
 	var names []string
 	for _, v := range views {
 		if v.addedLater(name) {
-			return &unknownField{fmt.Sprintf("field %q is filled after the filter; it cannot be filtered by", name)}
+			return &unknownField{fmt.Sprintf("field %q is filled after the filter, so the filter cannot read it", name)}
 		}
 		for _, f := range v.schema.Fields[:v.fields] {
 			if !event.IsPrivate(f.Name) {

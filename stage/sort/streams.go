@@ -72,8 +72,8 @@ func (s *Streams) Bind(schema *event.Schema, _ event.FieldSet) (pipeline.Func, e
 // tooLate is the error about a field that stages fill in after the events were sorted.
 func (s *Streams) tooLate(schema *event.Schema, name string) error {
 	before := event.Schema{Fields: schema.Fields[:s.known[schema]]}
-	return fmt.Errorf("field %q cannot order single events: it is looked up after they were sorted; "+
-		"sort by a field of the record or its meaning, or an array%s", name, nearest.Hint(name, names(&before, "")))
+	return fmt.Errorf("field %q cannot order single events, only arrays: gizmo looks it up after it has sorted single events; "+
+		"sort by a field of the record or by the text of one%s", name, nearest.Hint(name, names(&before, "")))
 }
 
 // Close implements pipeline.Stage.
