@@ -144,6 +144,32 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// Where the verifier refuses what a compiler makes, gizmo names the newest other one that makes what it takes.
+func TestOtherCompiler(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	all := compilers(t)
+	slices.Reverse(all) // the newest first
+	for _, name := range refusedWith {
+		var pass, refused []string
+		for _, cc := range all {
+			if load(t, name, cc) == nil {
+				pass = append(pass, cc)
+			} else {
+				refused = append(refused, cc)
+			}
+		}
+		for _, cc := range refused {
+			var messages bytes.Buffer
+			args := []string{"run", filepath.Join("corpus", name), "--host", "-t", "1", "--clang", cc}
+			code := cli.Main(args, cli.Streams{In: strings.NewReader(""), Out: &messages, Err: &messages})
+			want := append(pass, "no compiler")[0]
+			if code != 1 || !strings.Contains(messages.String(), "what "+want+" makes of the same source passes: add --clang "+want) {
+				t.Errorf("%s, %s: exit code %d, want %s to be named:\n%s", name, cc, code, want, &messages)
+			}
+		}
+	}
+}
+
 func load(t *testing.T, name, cc string) error {
 	t.Helper()
 	img, _ := parse(t, name, compile(t, name, cc))
