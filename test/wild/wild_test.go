@@ -234,14 +234,38 @@ func TestRun(t *testing.T) {
 			if err := json.Unmarshal(text, &want); err != nil {
 				t.Fatal(err)
 			}
-			run(t, name, compile(t, name, newest), want)
+			wantEvent(t, want, "run", compile(t, name, newest), "--host", "-t", "3s")
 		})
 	}
 }
 
-func run(t *testing.T, name, object string, want map[string]any) {
+// What the user annotates makes a field as what the author does, and a replay shows it, too.
+func TestTrailingDataThatUsersName(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	startWork(t)
+	all := compilers(t)
+	object, recording := compile(t, "seed_trailing", all[len(all)-1]), filepath.Join(t.TempDir(), "recording")
+	want := map[string]any{"len": 3.0, "behind": "616263"}
+	wantEvent(t, want, "run", object, "--host", "-t", "2s", "--record", recording, "--annotate", "trailing:ebpf.rest.name=behind")
+	wantEvent(t, want, "replay", recording)
+	want["behind"] = "61626300" // all of it, since nothing says how much of it counts
+	alone := filepath.Join(t.TempDir(), "alone.o")
+	text, err := os.ReadFile(object)
+	if err == nil {
+		err = os.WriteFile(alone, text, 0o600) // without gadget.yaml
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEvent(t, want, "run", alone, "--host", "-t", "2s", "--record", recording, "--annotate", "trailing:ebpf.rest.name=behind")
+	wantEvent(t, want, "replay", recording)
+}
+
+// wantEvent fails the test unless a command shows an event with these values.
+func wantEvent(t *testing.T, want map[string]any, args ...string) {
+	t.Helper()
 	var out, messages bytes.Buffer
-	args := []string{"run", object, "--host", "-o", "json", "-t", "3s"}
+	args = append(args, "-o", "json")
 	code := cli.Main(args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &messages})
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, &messages)
