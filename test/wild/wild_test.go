@@ -97,8 +97,26 @@ func TestBuild(t *testing.T) {
 			lines = append(lines, name+": "+w+"\n")
 		}
 	}
-	got := strings.Join(lines, "")
-	const path = "testdata/warnings.golden"
+	golden(t, "warnings.golden", lines)
+}
+
+// The flags that the params of all sources make.
+func TestFlags(t *testing.T) {
+	var lines []string
+	for _, name := range names(t) {
+		img, _ := parse(t, name, compile(t, name, compilers(t)[0]))
+		for i := range img.Params {
+			p := &img.Params[i]
+			lines = append(lines, fmt.Sprintf("%s: %s is --%s %s, default %q: %s\n", name, p.Var, p.Key, p.Type(), p.Default, p.Description))
+		}
+	}
+	golden(t, "flags.golden", lines)
+}
+
+// golden compares lines with a file of testdata, or writes it.
+func golden(t *testing.T, name string, lines []string) {
+	t.Helper()
+	got, path := strings.Join(lines, ""), filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
