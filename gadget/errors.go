@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,6 +41,9 @@ type VerifierError struct {
 	Reason string
 	// Log is all that the verifier wrote.
 	Log []string
+	// Absent: the program asks for what this kernel does not have, a type or a function. Otherwise the verifier could not
+	// follow what the compiler made of the source, and may follow what another compiler makes of it.
+	Absent bool
 
 	cause error
 }
@@ -82,12 +86,15 @@ func explainLoad(p *image.Program, err error) error {
 	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to load it", kindOf(p), inner), fmt.Errorf("load the gadget: %w", err))
 }
 
+// absentFunction matches what the verifier says of functions that the kernel does not have, or not for programs of that kind.
+var absentFunction = regexp.MustCompile(`^(unknown func |invalid func |program of this type cannot use helper |calling kernel function .* is not allowed)`)
+
 // rejection is the error for a complaint of the verifier.
 func rejection(p *image.Program, reason string, log []string, cause error) error {
 	if strings.Contains(reason, "unknown func bpf_probe_read") && kernel.HidesItsMemory() {
 		reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
 	}
-	rejected := &VerifierError{Reason: reason, Log: log, cause: cause}
+	rejected := &VerifierError{Reason: reason, Log: log, Absent: absentFunction.MatchString(reason), cause: cause}
 	if p != nil {
 		rejected.Program = p.Name
 	}

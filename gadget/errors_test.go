@@ -96,6 +96,25 @@ func TestExplainLoad(t *testing.T) {
 	}
 }
 
+// What the kernel lacks is told from what the verifier cannot follow.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]bool{
+		"unknown func bpf_loop#181":                                     true,
+		"invalid func unknown#300":                                      true,
+		"program of this type cannot use helper bpf_get_ns#1":           true,
+		"R0 max value is outside of the allowed memory range":           false,
+		"R1 invalid mem access 'scalar'":                                false,
+		"BPF program is too large. Processed 1000001 insn":              false,
+		"the sequence of 8193 jumps is too complex, unknown func or so": false,
+	} {
+		err := explainLoad(nil, &ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{reason}})
+		if got := new(VerifierError); !errors.As(err, &got) || got.Absent != want {
+			t.Errorf("%s: %+v", reason, got)
+		}
+	}
+}
+
 func TestLastWord(t *testing.T) {
 	t.Parallel()
 	for want, log := range map[string][]string{

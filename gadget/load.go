@@ -56,10 +56,24 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err := g.openSources(schemas, o); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
+	if o.trial {
+		return g, nil
+	}
 	if err := pins.pin(g.coll.Maps); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
+}
+
+// Try finds out whether the kernel takes an image: it loads it, pins nothing, and takes it out again.
+func Try(img *image.Image, o *LoadOptions) error {
+	o = o.withDefaults()
+	o.trial = true
+	g, err := Load(img, o)
+	if err != nil {
+		return err
+	}
+	return g.Close()
 }
 
 // Supported returns an error for the first part of the image that this version of gizmo cannot run. It

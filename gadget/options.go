@@ -85,7 +85,8 @@ type LoadOptions struct {
 	// Logger takes what is worth knowing and no error; nil means slog.Default().
 	Logger *slog.Logger
 
-	edit func(*ebpf.CollectionSpec) // changes what is loaded, for tests
+	edit  func(*ebpf.CollectionSpec) // changes what is loaded, for tests
+	trial bool                       // what is loaded is not to stay, so nothing is pinned
 }
 
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each

@@ -173,3 +173,17 @@ func TestPinnedMapWithoutFileSystem(t *testing.T) {
 			`map "also_kept": it is to be pinned, but there is no bpf file system: mount -t bpf bpf /sys/fs/bpf`)
 	})
 }
+
+// What is only tried is not pinned, and what was pinned stays.
+func TestTryPinsNothing(t *testing.T) {
+	withPins(t, func() {
+		img := parse(t, "pinned")
+		if err := Try(img, nil); err != nil || len(pinned(t)) != 0 {
+			t.Errorf("pinned %q: %v", pinned(t), err)
+		}
+		countKept(t, LoadOptions{})
+		if err := Try(img, nil); err != nil || len(pinned(t)) != 2 {
+			t.Errorf("pinned %q: %v", pinned(t), err)
+		}
+	})
+}

@@ -46,12 +46,11 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 func (r *Run) load(ctx context.Context, p *Plan) error {
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		options := g.load
-		var err error
-		if options.Params, err = p.kernelNumbers(options.Params); err != nil {
+		options, err := p.loadOptions(g)
+		if err != nil {
 			return inGadget(g.name, err)
 		}
-		loaded, err := gadget.Load(g.image, &options)
+		loaded, err := gadget.Load(g.image, options)
 		if err != nil {
 			return inGadget(g.name, err)
 		}
@@ -76,6 +75,30 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		err = r.record.checkApart(r.assembly.text)
 	}
 	return err
+}
+
+// loadOptions returns the choices for loading a gadget as this machine makes them.
+func (p *Plan) loadOptions(g *plannedGadget) (*gadget.LoadOptions, error) {
+	options := g.load
+	var err error
+	options.Params, err = p.kernelNumbers(options.Params)
+	return &options, err
+}
+
+// Try finds out whether the kernel takes the gadgets: they are loaded and taken out again, one by one. No outputs are opened,
+// and nothing is pinned.
+func (p *Plan) Try() error {
+	for i := range p.gadgets {
+		g := &p.gadgets[i]
+		options, err := p.loadOptions(g)
+		if err == nil {
+			err = gadget.Try(g.image, options)
+		}
+		if err != nil {
+			return inGadget(g.name, err)
+		}
+	}
+	return nil
 }
 
 // inGadget says which of several gadgets an error is about.

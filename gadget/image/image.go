@@ -29,6 +29,9 @@ type Image struct {
 	DataSources []DataSource
 	Params      []Param
 	Programs    []Program
+	// Compiler is the compiler that made the object, in its own words, which are safe to show: "Debian clang version
+	// 14.0.6". It is empty if the object does not say.
+	Compiler string
 
 	spec    *ebpf.CollectionSpec
 	markers []marker
@@ -66,7 +69,7 @@ func (k SourceKind) String() string { return sourceKindNames[k] }
 
 // Parse analyses an object. The metadata may be nil.
 func Parse(object io.ReaderAt, meta *metadata.Metadata) (*Image, error) {
-	spec, err := readObject(object)
+	spec, compiler, err := readObject(object)
 	if err != nil {
 		return nil, fmt.Errorf("gadget object: %w", err)
 	}
@@ -77,18 +80,18 @@ func Parse(object io.ReaderAt, meta *metadata.Metadata) (*Image, error) {
 	if meta == nil {
 		meta = &metadata.Metadata{}
 	}
-	return analyse(spec, markers, meta)
+	return analyse(&Image{Metadata: meta, Compiler: compiler, spec: spec, markers: markers})
 }
 
 // WithMetadata returns the image of the same object with other metadata.
 func (img *Image) WithMetadata(meta *metadata.Metadata) (*Image, error) {
-	return analyse(img.spec, img.markers, meta)
+	return analyse(&Image{Metadata: meta, Compiler: img.Compiler, spec: img.spec, markers: img.markers})
 }
 
 // analyse puts together what object and metadata say. It only reads the spec.
-func analyse(spec *ebpf.CollectionSpec, markers []marker, meta *metadata.Metadata) (*Image, error) {
-	img := &Image{Metadata: meta, spec: spec, markers: markers, Programs: programsOf(spec, meta)}
-	for _, m := range markers {
+func analyse(img *Image) (*Image, error) {
+	img.Programs = programsOf(img.spec, img.Metadata)
+	for _, m := range img.markers {
 		if err := img.apply(m); err != nil {
 			return nil, fmt.Errorf("gadget object: marker %s: %w", m.variable, err)
 		}

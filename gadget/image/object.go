@@ -31,40 +31,41 @@ const (
 // instructionSize is that of one BPF instruction in bytes.
 const instructionSize = 8
 
-// readObject reads the ELF. The library's errors are about sections and symbols; the common
-// mistakes get plain words first.
-func readObject(object io.ReaderAt) (*ebpf.CollectionSpec, error) {
+// readObject reads the ELF, and the name of the compiler if it is there. The library's errors are about sections
+// and symbols; the common mistakes get plain words first.
+func readObject(object io.ReaderAt) (spec *ebpf.CollectionSpec, compiler string, err error) {
 	data, err := io.ReadAll(io.NewSectionReader(object, 0, maxObject+1))
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, "", fmt.Errorf("read: %w", err)
 	}
 	if len(data) > maxObject {
-		return nil, fmt.Errorf("it has more than %d bytes", maxObject)
+		return nil, "", fmt.Errorf("it has more than %d bytes", maxObject)
 	}
 	if err := checkObject(data); err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	compiler = compilerOf(data)
 	if data, err = strengthenMaps(data); err != nil {
-		return nil, unreadable(err)
+		return nil, "", unreadable(err)
 	}
-	spec, err := loadSpec(data)
+	spec, err = loadSpec(data)
 	switch {
 	case err != nil:
-		return nil, unreadable(err)
+		return nil, "", unreadable(err)
 	case spec.Types == nil:
-		return nil, errNoBTF
+		return nil, "", errNoBTF
 	case len(spec.Programs) == 0:
-		return nil, errors.New("it has no programs")
+		return nil, "", errors.New("it has no programs")
 	}
 	if err := finishSpec(spec, data); err != nil {
-		return nil, unreadable(err)
+		return nil, "", unreadable(err)
 	}
 	for _, p := range spec.Programs {
 		if p.License == "" {
-			return nil, errors.New(`it has no license: add char LICENSE[] SEC("license") = "GPL"`)
+			return nil, "", errors.New(`it has no license: add char LICENSE[] SEC("license") = "GPL"`)
 		}
 	}
-	return spec, nil
+	return spec, compiler, nil
 }
 
 var errNoBTF = errors.New("it has no BTF: compile it with clang -g")

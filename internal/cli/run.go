@@ -112,7 +112,16 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if found, err = custom.apply(found); err != nil {
 		return err
 	}
-	return a.runGadget(cmd.Context(), name, found.Image, params.values(), f)
+	return a.runGadget(cmd.Context(), &chosen{name, found, params.values(), custom, f})
+}
+
+// chosen is a gadget and what the command line says about it.
+type chosen struct {
+	name   string // as the user gave it
+	found  *catalog.Gadget
+	params map[string]string
+	custom *customFlags // already part of what was found
+	flags  *runFlags
 }
 
 // withoutGadget answers arguments among which there is no gadget.
@@ -193,15 +202,16 @@ func takesNextArgument(cmd *cobra.Command, arg string) bool {
 
 func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
-// runGadget runs an image that has been found.
-func (a *app) runGadget(ctx context.Context, name string, img *image.Image, params map[string]string, f *runFlags) (err error) {
+// runGadget runs a gadget that has been found.
+func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
+	f := c.flags
 	if err := f.buffers.check(); err != nil {
 		return err
 	}
 	if f.record == "-" {
 		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
-	options := a.runOptions(name, img, params, f)
+	options := a.runOptions(c)
 	drop := func() {} // what is decided once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
@@ -213,7 +223,7 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 	}
 	r, err := load(ctx, plan)
 	if err != nil {
-		return err
+		return a.nameCompilers(ctx, c, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if a.DropCapabilities && !f.keepCaps {
@@ -221,19 +231,20 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 			drop = func() { a.dropAllCapabilities(keep...) }
 		}
 	}
-	a.work.Store(&atWork{"run " + name, r})
-	return a.runLoaded(ctx, r, img, f)
+	a.work.Store(&atWork{"run " + c.name, r})
+	return a.runLoaded(ctx, r, c.found.Image, f)
 }
 
 // runOptions returns what all flags say.
-func (a *app) runOptions(name string, img *image.Image, params map[string]string, f *runFlags) run.Options {
+func (a *app) runOptions(c *chosen) run.Options {
+	f := c.flags
 	o := a.options(&f.events)
 	o.Annotate = f.annotate
 	o.Text.Block = f.buffers.slow == blockRun
 	if f.record != "" {
-		o.Record = &run.Recording{Path: f.record, Gadget: name, Version: version}
+		o.Record = &run.Recording{Path: f.record, Gadget: c.name, Version: version}
 	}
-	g := run.Gadget{Image: img, Params: params}
+	g := run.Gadget{Image: c.found.Image, Params: c.params}
 	g.FetchInterval, g.FetchCount = f.fetch.given()
 	g.Load.Interface = f.iface
 	g.Load.Strict = f.strict
