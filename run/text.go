@@ -165,8 +165,8 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 	return encode.Need(s, f.Format, fields), nil
 }
 
-// begin writes the heads before the first event, once for tables with the same head. Arrays come with their own head, so begin
-// writes it only if the array will clear the screen.
+// begin writes the heads before the first event, once for tables with the same head. Each array comes with its own head, so for arrays
+// begin writes a head only if the first array will clear the screen.
 func (o *textSink) begin() error {
 	for i := range o.encoders {
 		e := &o.encoders[i]

@@ -40,11 +40,11 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	}
 	defer closeInput()
 	if a.DropCapabilities {
-		a.dropAllCapabilities() // before the first byte that somebody else may have written
+		a.dropAllCapabilities() // before reading the first byte, which another user may have written
 	}
 	recording, err := wire.NewReader(in)
 	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
-		return nil // it had not begun to come
+		return nil // the recording had not begun to come
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
