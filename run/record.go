@@ -24,7 +24,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// recording is the stage that writes all batches to a file, before any other touches them.
+// recording is the stage that writes all batches to a file, before other stages change them.
 type recording struct {
 	file   *safefile.File
 	header wire.Header
@@ -36,7 +36,7 @@ type recording struct {
 	ledger pipeline.Ledger
 	// waiting are the rows of each account that the writer has and the file has not.
 	waiting map[*pipeline.Account]uint64
-	// left: the file took nothing for too long, and gets no more.
+	// left: the recording was given up, because the file took nothing for too long.
 	left  bool
 	ended bool
 }
@@ -47,7 +47,7 @@ const RecordName = "record"
 // ErrRecord is wrapped by all errors about the recording.
 var ErrRecord = errors.New("record")
 
-// recordError makes an error one about the recording.
+// recordError wraps an error as one about the recording.
 func recordError(err error) error {
 	if err == nil {
 		return nil
@@ -55,7 +55,7 @@ func recordError(err error) error {
 	return fmt.Errorf("%w: %w", ErrRecord, err)
 }
 
-// flushInterval bounds what a recording lacks if the program is killed.
+// flushInterval limits how much a recording lacks if the program is killed.
 const flushInterval = time.Second
 
 // openRecording prepares a recording of the run's sources, whose schemas may still get fields. What the file has stays until the recording begins, since a gadget may yet be refused.
@@ -100,11 +100,11 @@ func (r *recording) checkApart(text *textSink) error {
 	return recordError(fmt.Errorf("%s is where the output goes; name another file, or have no output (-o none)", r.file.Name()))
 }
 
-// openWaiting opens a file for writing. A pipe waits for somebody to read it, as long as ctx lets it.
+// openWaiting opens a file for writing. For a pipe, it waits for a reader until ctx is done.
 func openWaiting(ctx context.Context, path string) (*safefile.File, error) {
 	var file *safefile.File
 	opened := make(chan error, 1)
-	go func() { // which ends with the program, if nobody ever reads
+	go func() { // ends only with the program if there is never a reader
 		var err error
 		file, err = safefile.Create(path, 0o666)
 		opened <- err
@@ -134,7 +134,7 @@ func (r *recording) begin(h *host.Host) error {
 	return nil
 }
 
-// flushAtIntervals runs until Close. An error comes again, and is told, at the next batch.
+// flushAtIntervals runs until Close. An error comes again at the next batch, which reports it.
 func (r *recording) flushAtIntervals() {
 	tick := time.NewTicker(flushInterval)
 	defer tick.Stop()
@@ -156,7 +156,7 @@ func (r *recording) flushAtIntervals() {
 // directory of a large organisation would add stays out.
 const maxNames = 4096
 
-// machine describes this one for the header of a recording.
+// machine describes this machine for the header of a recording.
 func machine(h *host.Host) wire.Machine {
 	m := wire.Machine{
 		Arch: h.Arch(), BootOffset: h.BootOffset(),
@@ -193,7 +193,7 @@ func (r *recording) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, erro
 	}, nil
 }
 
-// recordFile is the file of a recording. What it took whole is delivered.
+// recordFile is the file of a recording. Rows that it took completely are delivered.
 type recordFile struct{ r *recording }
 
 // Write implements io.Writer. It is called with r.mu held, but for the header.
@@ -205,7 +205,7 @@ func (f recordFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// took takes note of what a call of the writer returned.
+// took handles the result of a call of the writer.
 func (r *recording) took(err error) error {
 	if errors.Is(err, outlet.ErrGivenUp) {
 		r.left = true
@@ -215,7 +215,7 @@ func (r *recording) took(err error) error {
 	return recordError(err)
 }
 
-// bookWaiting books the rows that wait: as delivered, or as lost in a recording that was given up.
+// bookWaiting counts the rows that wait: as delivered, or as lost if the recording was given up.
 func (r *recording) bookWaiting() {
 	for account, rows := range r.waiting {
 		switch {
@@ -230,7 +230,7 @@ func (r *recording) bookWaiting() {
 	}
 }
 
-// end writes what comes last, once.
+// end writes the end of the recording, once.
 func (r *recording) end() error {
 	close(r.done)
 	r.mu.Lock()

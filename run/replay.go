@@ -14,8 +14,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// Replay returns a run of the events of a recording, which takes neither a kernel nor privileges. The options' Gadgets,
-// Host, Annotate and Record do not apply. The recording ends with the run, but the reader below it stays open.
+// Replay returns a run of the events of a recording, which needs neither a kernel nor privileges. The options' Gadgets,
+// Host, Annotate and Record do not apply. The run closes the recording, but not the reader below it.
 func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	specs, err := recordedSpecs(recording.Header())
 	if err != nil {
@@ -41,7 +41,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	return r, nil
 }
 
-// maxText bounds the text of an event, as textOf estimates it: a small recording can say of many fields that each shows the
+// maxText limits the text of an event, as textOf estimates it: a small recording can declare many fields that each show the
 // whole of a large record.
 const maxText = 24 << 20
 

@@ -30,8 +30,8 @@ type Run struct {
 	unwatch  func() // ends the recording of the clock; nil: there is none
 }
 
-// Load puts the gadgets into the kernel. Events come once the run has begun. A recording that goes to a pipe waits
-// for its reader, as long as ctx lets it. The caller must Close the run.
+// Load loads the gadgets into the kernel. Events come once Run has begun. If the recording goes to a pipe, Load waits
+// for a reader until ctx is done. The caller must Close the run.
 func (p *Plan) Load(ctx context.Context) (*Run, error) {
 	r := &Run{options: p.options, host: p.options.Host}
 	if r.host == nil {
@@ -109,7 +109,7 @@ func inGadget(name string, err error) error {
 	return fmt.Errorf("gadget %s: %w", name, err)
 }
 
-// assemble puts the way from the sources to the sinks together.
+// assemble makes the path from the sources to the sinks.
 func (r *Run) assemble(specs specs, env *semtype.Env) error {
 	var schemas []*event.Schema
 	for _, src := range r.sources {
@@ -125,8 +125,8 @@ func (r *Run) assemble(specs specs, env *semtype.Env) error {
 	return nil
 }
 
-// Run attaches the gadgets and moves their events until ctx is done or the sources end. What is in the buffers then
-// still comes, as long as the outputs take it (see Options.DrainTimeout). The ledger is complete when it returns.
+// Run attaches the gadgets and moves their events until ctx is done or the sources end. The outputs still get the events that are
+// in the buffers then, as long as they take them (see Options.DrainTimeout). The ledger is complete when Run returns.
 func (r *Run) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancel(ctx)
 	defer fail()
@@ -145,14 +145,14 @@ func (r *Run) Run(ctx context.Context) error {
 		Stop:    r.detach,
 	}
 	err := runner.Run(ctx)
-	// Both outputs may have to be given up: the time for that runs for both at once.
+	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.endRecording() }()
 	err = cmp.Or(err, out.finish())
 	return errors.Join(err, <-recorded)
 }
 
-// hurry has outputs that take nothing be given up in time.
+// hurry makes outputs give up after the drain timeout if they take nothing.
 func (r *Run) hurry() {
 	if text := r.assembly.text; text != nil && text.out != nil {
 		text.out.Hurry()
@@ -162,9 +162,9 @@ func (r *Run) hurry() {
 	}
 }
 
-// textOutput is what the text goes through while the run goes on.
+// textOutput is the path of the text while the run goes on.
 type textOutput struct {
-	out *outlet.Outlet // nil: the text goes to what is no file
+	out *outlet.Outlet // nil: the text does not go to a file
 	q   *queue         // nil: the output is never slow
 }
 
@@ -194,7 +194,7 @@ func (r *Run) openText(failed func()) (o textOutput) {
 	return o
 }
 
-// finish writes what still waits.
+// finish writes the text that still waits.
 func (o *textOutput) finish() error {
 	if o.q == nil {
 		return nil
@@ -208,7 +208,7 @@ func (o *textOutput) release() {
 	}
 }
 
-// endRecording ends the recording and books what it lacks, which has an account only if there is such.
+// endRecording ends the recording and counts the rows that it lacks. Only a recording that lacks rows has an account.
 func (r *Run) endRecording() error {
 	if r.record == nil {
 		return nil
@@ -225,8 +225,8 @@ func (r *Run) endRecording() error {
 	return err
 }
 
-// begin attaches the gadgets and writes what comes before the first event. Only when all are attached an older recording is
-// overwritten, and a header written; events wait meanwhile.
+// begin attaches the gadgets and then begins the recording. It overwrites an older recording, and writes the header, only when all
+// gadgets are attached; events wait meanwhile.
 func (r *Run) begin() error {
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
@@ -252,24 +252,24 @@ func (r *Run) begin() error {
 	return nil
 }
 
-// clockSet is called with a new offset of the clock. Having it called is what keeps the host's offset current.
+// clockSet is called with a new offset of the clock. The subscription also keeps the host's offset current.
 func (r *Run) clockSet(offset int64) {
 	if r.record != nil {
-		_ = r.record.w.SetBootOffset(offset) // an error comes again, and is told, at the next batch
+		_ = r.record.w.SetBootOffset(offset) // an error comes again at the next batch, which reports it
 	}
 }
 
 func (r *Run) detach() {
 	r.hurry()
 	for _, g := range r.gadgets {
-		_ = g.Detach() // Close tells
+		_ = g.Detach() // Close reports errors
 	}
 }
 
 // Ledger returns the account of the run. It may be read while the run goes on.
 func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
 
-// Stats returns what the kernel counted for each program, in the order of the gadgets.
+// Stats returns the kernel's counts of program runs, in the order of the gadgets.
 func (r *Run) Stats() ([]gadget.ProgramStats, error) {
 	var all []gadget.ProgramStats
 	for _, g := range r.gadgets {
@@ -282,7 +282,7 @@ func (r *Run) Stats() ([]gadget.ProgramStats, error) {
 	return all, nil
 }
 
-// Close takes all that is the run's out of the kernel and ends the recording. Run must not be running.
+// Close removes everything of the run from the kernel and ends the recording. Run must not be running.
 func (r *Run) Close() error {
 	if r.unwatch != nil {
 		r.unwatch()

@@ -19,24 +19,24 @@ import (
 
 var _ pipeline.Sink = (*Writer)(nil)
 
-// flushSize is the number of bytes that a Writer gathers before it writes them out.
+// flushSize is the number of bytes that a Writer gathers before it writes them.
 const flushSize = 64 << 10
 
 var errClosed = errors.New("the recording is closed")
 
 // Writer writes a recording. It is safe for use by several goroutines at once.
 //
-// It gathers output; Flush writes out what there is. For a live stream, call it after each Write.
+// It gathers output; Flush writes the gathered output. For a live stream, call Flush after each Write.
 // Once the writer below fails, every call fails with the same error: the recording ends where that
-// happened, and a Reader will say so.
+// happened, and a Reader reports that it is cut short.
 type Writer struct {
 	mu         sync.Mutex
 	out        io.Writer
 	buf        []byte // frames that out has not got yet
 	crc        uint32 // of everything so far but the checksums
 	sources    []writtenSource
-	lens       []int  // how many bytes of each row of the present batch are stored
-	columns    []byte // the handles of the present batch
+	lens       []int  // how many bytes of each row of the current batch are stored
+	columns    []byte // the handles of the current batch
 	cost       int    // of the values since the last restart
 	bootOffset int64
 	factNames  map[string]bool
@@ -47,12 +47,12 @@ type Writer struct {
 // writtenSource is the writer's side of a data source.
 type writtenSource struct {
 	schema  *event.Schema // as in the header
-	seen    *event.Schema // the last that a batch came with: the same or a copy with more added fields
+	seen    *event.Schema // the schema of the last batch: the same or a copy with more added fields
 	columns []writtenColumn
 	total   total
 }
 
-// total counts what a recording holds of a data source.
+// total counts the rows and losses of a data source in a recording.
 type total struct{ rows, lost uint64 }
 
 func (t *total) add(rows int, lost []event.Loss) {
@@ -64,8 +64,8 @@ func (t *total) add(rows int, lost []event.Loss) {
 
 // NewWriter begins a recording and writes its header to w. It does not close w.
 //
-// The columns that the header's schemas have by then are recorded. To record rows as they came, before stages
-// found out more, give it schemas without columns.
+// It records the columns that the header's schemas have at this time. To record rows without the results of
+// stages, give it schemas without columns.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	payload, err := h.encode()
 	if err != nil {
@@ -88,8 +88,8 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	return rec, rec.flush()
 }
 
-// Reads returns the fields of s that a Writer reads whose header has s: those of its columns. It is what Bind
-// returns, for callers that have to know it before there is a Writer.
+// Reads returns the fields of s that a Writer with s in its header reads: those of its columns. It returns the same as
+// Bind, for callers that need it before there is a Writer.
 func Reads(s *event.Schema) event.FieldSet { return columnFields(s, recordedColumns(s)) }
 
 // Bind implements pipeline.Sink. A Writer reads the fields of the columns that it records.
@@ -103,15 +103,15 @@ func (w *Writer) Bind(s *event.Schema) (event.FieldSet, error) {
 	return columnFields(s, recordedColumns(w.sources[i].schema)), nil
 }
 
-// Write records the rows of b and what was lost. It is a pipeline.Sink's method and fits as a
-// pipeline.Func too: as that of the first stage it records what came, before anything is filtered.
+// Write records the rows and the losses of b. It implements pipeline.Sink, and can also be used as a
+// pipeline.Func: as that of the first stage it records all events, before the filters.
 // It keeps nothing of b.
 //
 // The schema of b must be one of the header's, or a
 // copy of one that may have other added fields and further columns, which are not recorded.
 //
-// An array that is too large for a frame (48 MiB, 1048576 rows, 2097152 handles) is refused, and the recording can
-// go on without it. So is a batch with a handle whose values take more than 256 KiB.
+// Write returns an error for an array that is too large for a frame (48 MiB, 1048576 rows, 2097152 handles), and for a
+// batch with a handle whose values take more than 256 KiB. The recording can go on without it.
 func (w *Writer) Write(b *event.Batch) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -162,7 +162,7 @@ func (w *Writer) SetBootOffset(ns int64) error {
 	return nil
 }
 
-// Flush writes out everything that was recorded so far.
+// Flush writes everything that was recorded so far.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -172,8 +172,8 @@ func (w *Writer) Flush() error {
 	return w.flush()
 }
 
-// Close ends the recording and writes it out. It does not close the writer below. A recording that
-// was not closed is one that was cut short, to its readers.
+// Close ends the recording and writes the rest of it. It does not close the writer below. For its readers, a
+// recording that was not closed is cut short.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,7 +210,7 @@ func (w *Writer) appendEnd() {
 	w.finish(start)
 }
 
-// begin appends the start of a frame and returns where it lies. size is that of the payload, which
+// begin appends the start of a frame and returns its place. size is the size of the payload, which
 // the caller appends before finish.
 func (w *Writer) begin(kind byte, size int) (start int) {
 	start = len(w.buf)
@@ -220,7 +220,7 @@ func (w *Writer) begin(kind byte, size int) (start int) {
 	return start
 }
 
-// finish appends the checksum of the frame that lies at start.
+// finish appends the checksum of the frame at start.
 func (w *Writer) finish(start int) {
 	w.crc = crc32.Update(w.crc, castagnoli, w.buf[start:])
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, w.crc)

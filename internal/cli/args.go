@@ -30,7 +30,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q%s", args[0], nearest.Hint(args[0], names))
 }
 
-// oneArg wants exactly one argument, called what in the error.
+// oneArg requires exactly one argument, which the error calls what.
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -43,7 +43,7 @@ func oneArg(what string) cobra.PositionalArgs {
 	}
 }
 
-// flagError adds the nearest flag to the error about an unknown one.
+// flagError adds the nearest flag to the error about an unknown flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {

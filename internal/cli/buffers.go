@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
-// bufferFlags are the flags about the way of events from the kernel.
+// bufferFlags are the flags about the buffers between the kernel and the output.
 type bufferFlags struct {
 	size    int
 	latency time.Duration
@@ -40,7 +40,7 @@ const (
 // minBufferSize is a page.
 const minBufferSize = 4 << 10
 
-// check finds what is wrong with the flags before the kernel is asked for anything.
+// check returns errors about the flags before gizmo uses the kernel.
 func (f *bufferFlags) check() error {
 	if f.size != 0 && (f.size < minBufferSize || f.size > gadget.MaxBufferSize) {
 		return fmt.Errorf("--buffer-size: want 0, or from %d to %d bytes, got %d", minBufferSize, gadget.MaxBufferSize, f.size)
@@ -57,7 +57,7 @@ func (f *bufferFlags) check() error {
 	return nil
 }
 
-// apply puts the flags into the options.
+// apply sets the options from the flags.
 func (f *bufferFlags) apply(o *gadget.LoadOptions) {
 	o.BufferSize, o.Latency, o.Shards = f.size, f.latency, f.shards
 	if f.latency == 0 {
@@ -65,7 +65,7 @@ func (f *bufferFlags) apply(o *gadget.LoadOptions) {
 	}
 }
 
-// printStats writes what the kernel counted for each program.
+// printStats writes the kernel's counts for each program.
 func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "PROGRAM\tHOOK\tRUNS\tTIME\tNS/RUN\tINSTRUCTIONS\tVERIFIED\tMISSED\t")
@@ -83,8 +83,8 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	return t.Flush()
 }
 
-// printMissed reports runs of programs that the kernel skipped. They are not in the ledger: nobody
-// knows which of them would have been events.
+// printMissed reports runs of programs that the kernel skipped. They are not in the ledger, because it is
+// unknown which of them would have been events.
 func printMissed(w io.Writer, stats []gadget.ProgramStats) {
 	for _, s := range stats {
 		if s.Missed > 0 {

@@ -10,14 +10,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// capabilitiesToKeep finds out, before a loaded run begins, what it needs after it has attached its programs. It returns false if
-// gizmo has to keep all. Asking opens files, which would be events of the run itself later.
+// capabilitiesToKeep finds out, before a loaded run begins, which capabilities it needs after it has attached its programs. It returns
+// false if gizmo has to keep all. It runs before attaching, because it opens files, which would be events of the run itself.
 func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
-	if _, err := r.Stats(); err != nil { // which remembers what the kernel does not tell later
+	if _, err := r.Stats(); err != nil { // Stats remembers what the kernel does not report later
 		a.logger.Debug("cannot read the kernel's counts of program runs", "error", err)
 	}
-	// Kernels before 5.19 let a process without CAP_BPF not even read the maps that it has open, where programs of
-	// ordinary users are forbidden. Reading the counts of the programs is such a call, too.
+	// Where unprivileged users may not load programs, kernels before 5.19 do not let a process without CAP_BPF read
+	// even the maps that it has open. Reading the counts of the programs is such a call, too.
 	var refused error
 	if err := privileges.Try(func() { _, refused = r.Stats() }); err != nil {
 		a.logger.Debug("gizmo keeps all its capabilities", "error", err)

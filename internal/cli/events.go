@@ -13,11 +13,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// eventFlags are the flags that running a gadget and replaying a recording have in common: which events come
-// through, in which order, and how they are written.
+// eventFlags are the flags that running a gadget and replaying a recording have in common: which events the output
+// gets, in which order, and how they are written.
 type eventFlags struct {
 	modes, fields string
-	// filters and exprs are texts by data source; the empty name stands for all.
+	// filters and exprs are texts by data source; the empty name means all.
 	filters, exprs map[string]*string
 	sortBy         string
 	sortWindow     time.Duration
@@ -25,11 +25,11 @@ type eventFlags struct {
 	drainTimeout   time.Duration
 }
 
-// wholeRecording is the window in which a replay sorts: as long as it takes. How fast a recording
-// is read should not decide the order.
+// wholeRecording is the window in which a replay sorts. It is longer than any replay, so that the order
+// does not depend on how fast the recording is read.
 const wholeRecording = 24 * time.Hour
 
-// register adds the flags; window is the default time for which single events are held to be sorted.
+// register adds the flags; window is the default time for which single events are held back to sort them.
 func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	var names []string
 	for _, format := range encode.Formats() {
@@ -46,7 +46,7 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.IntVar(&f.maxEntries, "max-entries", 0, "show at most this many rows of each array; 0: all")
 }
 
-// registerSource adds the flags that are for one data source.
+// registerSource adds the flags for one data source.
 func (f *eventFlags) registerSource(fs *pflag.FlagSet, name string) {
 	f.filters[name], f.exprs[name] = new(string), new(string)
 	fs.StringVar(f.filters[name], "filter."+name, "", "--filter for data source "+name)
@@ -56,15 +56,15 @@ func (f *eventFlags) registerSource(fs *pflag.FlagSet, name string) {
 	}
 }
 
-// options returns what the flags say, for text on the standard output.
+// options returns the options of the flags, for text on the standard output.
 func (a *app) options(f *eventFlags) run.Options {
 	window := f.sortWindow
 	if window == 0 {
-		window = -1 // which is said to be too short; 0 would be the default
+		window = -1 // run reports it as too short; 0 would be the default
 	}
 	drain := f.drainTimeout
 	if drain == 0 {
-		drain = -1 // not at all; 0 would be the default
+		drain = -1 // do not wait at all; 0 would be the default
 	}
 	return run.Options{
 		DrainTimeout: drain,
@@ -78,7 +78,7 @@ func (a *app) options(f *eventFlags) run.Options {
 	}
 }
 
-// given leaves out what the user did not say.
+// given leaves out the flags that the user did not set.
 func given(flags map[string]*string) map[string]string {
 	texts := make(map[string]string)
 	for name, text := range flags {

@@ -49,7 +49,7 @@ func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
 	return f
 }
 
-// given returns what the user said.
+// given returns the values that the user set.
 func (f *fetchFlags) given() (interval, count string) {
 	if f.fs.Changed(flagMapInterval) {
 		interval = f.intervals
@@ -70,7 +70,7 @@ func intervalText(t time.Duration) string {
 	return t.String()
 }
 
-// together writes what holds for each data source: once if it is the same for all.
+// together writes the value for each data source, or only one if it is the same for all.
 func together(names, values []string) string {
 	var parts []string
 	same := true

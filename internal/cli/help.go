@@ -17,8 +17,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// addUsualCommands adds help and completion as the library makes them, but for names that do not
-// exist: these are mistakes.
+// addUsualCommands adds the library's help and completion, but makes unknown names of commands
+// errors.
 func addUsualCommands(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -33,7 +33,7 @@ func addUsualCommands(root *cobra.Command) {
 	}
 }
 
-// knownCommand rejects arguments of help that name no command, with the nearest if there is one.
+// knownCommand rejects arguments of help that name no command, and suggests the nearest command if there is one.
 func knownCommand(help *cobra.Command, args []string) error {
 	cmd, rest, err := help.Root().Find(args)
 	if err != nil || !cmd.HasSubCommands() {

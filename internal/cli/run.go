@@ -62,7 +62,7 @@ func (a *app) runCommand() *cobra.Command {
 			"directory with a program.bpf.c, or an object that was built from one (image build --object),\n" +
 			"with the gadget.yaml beside it.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
 			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
-		// Which flags there are depends on the gadget, so the gadget is found first.
+		// The flags depend on the gadget, so gizmo finds the gadget first.
 		DisableFlagParsing: true,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			return a.completeRun(cmd, args, word, &f)
@@ -77,7 +77,7 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error {
 	cmd.DisableFlagParsing = false
 	cmd.InitDefaultHelpFlag()
-	// Building the gadget comes before the flags are parsed, and should be logged, too.
+	// gizmo builds the gadget before it parses the flags, and the build should be logged, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
 	a.clang = valueOf(args, flagClang)
 	a.setUpLogging()
@@ -124,7 +124,7 @@ type chosen struct {
 	flags  *runFlags
 }
 
-// withoutGadget answers arguments among which there is no gadget.
+// withoutGadget handles arguments without a gadget.
 func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 	if err := cmd.ParseFlags(args); err != nil {
 		return flagError(cmd, err)
@@ -152,8 +152,8 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFla
 	return params, custom, nil
 }
 
-// misplacedFlag returns an error if a flag that is not known as yet stands before name, which then
-// may be its value and no gadget.
+// misplacedFlag returns an error if an unknown flag comes before name, because name may then be the flag's
+// value and not a gadget.
 func misplacedFlag(cmd *cobra.Command, args []string, name string) error {
 	err := cmd.ParseFlags(args[:slices.Index(args, name)])
 	var unknown *pflag.NotExistError
@@ -182,11 +182,11 @@ func firstArgument(cmd *cobra.Command, args []string) (string, bool) {
 	return "", false
 }
 
-// takesNextArgument reports whether arg is a known flag, or ends in one, whose value is the argument
-// after it.
+// takesNextArgument reports whether arg is a known flag, or ends in one, whose value is the next
+// argument.
 func takesNextArgument(cmd *cobra.Command, arg string) bool {
 	if name, long := strings.CutPrefix(arg, "--"); long {
-		return takesValue(cmd.Flag(name)) // none has a name with "="
+		return takesValue(cmd.Flag(name)) // no flag has a name with "="
 	}
 	for i := 1; i < len(arg); i++ {
 		flag := cmd.Flags().ShorthandLookup(arg[i : i+1])
@@ -212,7 +212,7 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(c)
-	drop := func() {} // what is decided once the gadget is loaded
+	drop := func() {} // set once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
 		return nil
@@ -235,7 +235,7 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	return a.runLoaded(ctx, r, c.found.Image, f)
 }
 
-// runOptions returns what all flags say.
+// runOptions returns the options of all flags.
 func (a *app) runOptions(c *chosen) run.Options {
 	f := c.flags
 	o := a.options(&f.events)
@@ -255,8 +255,8 @@ func (a *app) runOptions(c *chosen) run.Options {
 	return o
 }
 
-// load puts the gadget into the kernel. Next to nothing of what that takes can be freed before its end,
-// when all is returned, so the garbage collector need not look for it: that would take a tenth of the
+// load loads the gadget into the kernel. It turns the garbage collector off: almost nothing that loading
+// allocates can be freed before the end, and looking for it would take a tenth of the
 // start's processor time.
 func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 	percent := debug.SetGCPercent(-1)
@@ -265,8 +265,8 @@ func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 	return r, withFlags(err)
 }
 
-// runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
-// counted.
+// runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's
+// counts.
 func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags) error {
 	if f.buffers.stats {
 		counting, err := gadget.CountRuns()
