@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
@@ -33,6 +34,8 @@ type recording struct {
 
 	mu     sync.Mutex   // guards what follows
 	w      *wire.Writer // nil until begin
+	clock  *clock.History
+	step   clock.Step // the last that is recorded
 	ledger pipeline.Ledger
 	// waiting are the rows of each account that the writer has and the file has not.
 	waiting map[*pipeline.Account]uint64
@@ -122,13 +125,15 @@ func (r *recording) begin(h *host.Host) error {
 	if err := r.file.Empty(); err != nil {
 		return recordError(err)
 	}
-	r.header.Start, r.header.Machine.BootOffset = time.Now(), h.BootOffset()
+	// The first step is the offset from before all others: an event from before a recent step may still be in a buffer.
+	first := h.Clock().Steps()[0]
+	r.header.Start, r.header.Machine.BootOffset = time.Now(), first.Offset
 	w, err := wire.NewWriter(recordFile{r}, r.header)
 	if err != nil {
 		return recordError(err)
 	}
 	r.mu.Lock()
-	r.w = w
+	r.w, r.clock, r.step = w, h.Clock(), first
 	r.mu.Unlock()
 	go r.flushAtIntervals()
 	return nil
@@ -159,7 +164,7 @@ const maxNames = 4096
 // machine describes this machine for the header of a recording.
 func machine(h *host.Host) wire.Machine {
 	m := wire.Machine{
-		Arch: h.Arch(), BootOffset: h.BootOffset(),
+		Arch:  h.Arch(),
 		Users: h.Users().Table(maxNames), Groups: h.Groups().Table(maxNames),
 	}
 	var u unix.Utsname
@@ -189,11 +194,26 @@ func (r *recording) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, erro
 			r.bookWaiting()
 			return nil
 		}
+		r.recordSteps()
 		return r.took(r.w.Write(b))
 	}, nil
 }
 
-// recordFile is the file of a recording. Rows that it took completely are delivered.
+// recordSteps records the steps of the clock that are not recorded yet. It is called with r.mu held. Where the writer fails, the
+// error comes again, and is told, at the next batch.
+func (r *recording) recordSteps() {
+	if r.clock.Last() == r.step {
+		return
+	}
+	for _, step := range r.clock.Steps() {
+		if step.Boot > r.step.Boot {
+			_ = r.w.AddStep(step)
+			r.step = step
+		}
+	}
+}
+
+// recordFile is the file of a recording. What it took whole is delivered.
 type recordFile struct{ r *recording }
 
 // Write implements io.Writer. It is called with r.mu held, but for the header.
@@ -239,6 +259,7 @@ func (r *recording) end() error {
 	if r.w == nil {
 		return nil
 	}
+	r.recordSteps()
 	return r.took(r.w.Close())
 }
 

@@ -32,7 +32,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	r := &Run{options: o, sources: []pipeline.Source{recording}}
 	machine := &recording.Header().Machine
 	err = r.assemble(specs, &semtype.Env{
-		Arch: machine.Arch, BootOffset: recording.BootOffset,
+		Arch: machine.Arch, Clock: recording.Clock(),
 		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups), Log: o.logger(),
 	})
 	if err != nil {

@@ -27,7 +27,7 @@ type Run struct {
 	assembly *assembly
 	record   *recording // nil: none
 	ledger   pipeline.Ledger
-	unwatch  func() // ends the recording of the clock; nil: there is none
+	unwatch  func() // ends the watch of the clock; nil: there is none
 }
 
 // Load loads the gadgets into the kernel. Events come once Run has begun. If the recording goes to a pipe, Load waits
@@ -69,7 +69,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		}
 	}
 	err := r.assemble(p.specs, &semtype.Env{
-		Arch: r.host.Arch(), BootOffset: r.host.BootOffset, Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
+		Arch: r.host.Arch(), Clock: r.host.Clock(), Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
 	})
 	if err == nil && r.record != nil {
 		err = r.record.checkApart(r.assembly.text)
@@ -120,7 +120,11 @@ func (r *Run) assemble(specs specs, env *semtype.Env) error {
 		return err
 	}
 	for i := range r.sources {
-		r.sources[i] = r.assembly.list.streams.Wrap(r.sources[i])
+		src := r.sources[i]
+		if r.host != nil {
+			src = followClock(src, r.host)
+		}
+		r.sources[i] = r.assembly.list.streams.Wrap(src)
 	}
 	return nil
 }
@@ -228,6 +232,9 @@ func (r *Run) endRecording() error {
 // begin attaches the gadgets and then begins the recording. It overwrites an older recording, and writes the header, only when all
 // gadgets are attached; events wait meanwhile.
 func (r *Run) begin() error {
+	if r.host != nil {
+		r.unwatch = r.host.Watch() // before events come
+	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
 			return inGadget(r.options.Gadgets[i].Name, err)
@@ -238,9 +245,6 @@ func (r *Run) begin() error {
 			return err
 		}
 	}
-	if r.host != nil {
-		r.unwatch = r.host.OnClock(r.clockSet)
-	}
 	if attached := r.options.OnAttached; attached != nil {
 		if err := attached(); err != nil {
 			return err
@@ -250,13 +254,6 @@ func (r *Run) begin() error {
 		return r.assembly.text.begin()
 	}
 	return nil
-}
-
-// clockSet is called with a new offset of the clock. The subscription also keeps the host's offset current.
-func (r *Run) clockSet(offset int64) {
-	if r.record != nil {
-		_ = r.record.w.SetBootOffset(offset) // an error comes again at the next batch, which reports it
-	}
 }
 
 func (r *Run) detach() {

@@ -51,13 +51,17 @@ const (
 	frameClock      = 'C'
 	frameDictionary = 'D'
 	frameRestart    = 'R'
+	frameStep       = 'c'
 	frameFact       = 'f'
 	frameEnd        = 'E'
 
 	skippable = 0x20
 )
 
-// checksumSize is the size of the checksum after each payload.
+// stepSize is the size of a step's payload.
+const stepSize = 16
+
+// checksumSize is the size of the checksum behind each payload.
 const checksumSize = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -85,6 +89,8 @@ func frameName(kind byte) string {
 		return "a batch"
 	case frameClock:
 		return "a change of the clock"
+	case frameStep:
+		return "a step of the clock"
 	case frameDictionary:
 		return "a dictionary"
 	case frameRestart:

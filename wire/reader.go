@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync/atomic"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -20,19 +20,19 @@ var _ pipeline.Source = (*Reader)(nil)
 
 // Reader reads a recording. Only one goroutine at a time may use it.
 type Reader struct {
-	in         input
-	crc        uint32 // of everything so far but the checksums
-	version    byte
-	header     *Header
-	schemas    []*event.Schema
-	sources    []readSource
-	values     dictionaries
-	facts      facts
-	bootOffset atomic.Int64  // read while Next runs, to write the times of earlier batches
-	current    *event.Schema // of the batch before
-	rest       rest          // of the current batch
-	padded     []byte        // the rows of the current part that were stored without their zeros
-	err        error         // why nothing more can be read
+	in      input
+	crc     uint32 // of everything so far but the checksums
+	version byte
+	header  *Header
+	schemas []*event.Schema
+	sources []readSource
+	values  dictionaries
+	facts   facts
+	clock   clock.History // read while Next runs, by those who write the times of earlier batches
+	current *event.Schema // of the batch before
+	rest    rest          // of the present batch
+	padded  []byte        // the rows of the present part that were stored without their zeros
+	err     error         // why nothing more can be read
 }
 
 // readSource is the Reader's side of a data source.
@@ -87,7 +87,7 @@ func (r *Reader) readHeader() error {
 		return r.corrupt(f.off, frameName(f.kind), err)
 	}
 	r.header = header
-	r.bootOffset.Store(header.Machine.BootOffset)
+	r.clock.Reset(header.Machine.BootOffset)
 	r.values.touched = make([][]*table, 1)
 	for i := range descriptions {
 		ds, source := descriptions[i].open()
@@ -105,9 +105,9 @@ func (r *Reader) readHeader() error {
 // not change it, except for fields that stages add to the schemas.
 func (r *Reader) Header() *Header { return r.header }
 
-// BootOffset returns the number of nanoseconds to add to the time since boot to get Unix time, for the batch that
-// Next returned last.
-func (r *Reader) BootOffset() int64 { return r.bootOffset.Load() }
+// Clock returns what makes Unix times of times since boot. It knows the steps of the clock up to the batch that Next returned
+// last, and goes on to learn while Next runs.
+func (r *Reader) Clock() *clock.History { return &r.clock }
 
 // KeepValues makes the Reader keep all values of columns, however much memory they take. Call it
 // before the first Next. Without it, the Reader forgets the oldest values of a recording with very many: if a batch is
@@ -166,6 +166,8 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 		err = r.decodeBatch(f.payload, b)
 	case f.kind == frameClock:
 		err = r.decodeClock(f.payload)
+	case f.kind == frameStep:
+		err = r.decodeStep(f.payload)
 	case f.kind == frameDictionary:
 		err = r.decodeDictionary(f.payload)
 	case f.kind == frameRestart:
@@ -191,7 +193,21 @@ func (r *Reader) decodeClock(payload []byte) error {
 	if len(payload) != 8 {
 		return fmt.Errorf("%d bytes instead of 8", len(payload))
 	}
-	r.bootOffset.Store(int64(binary.LittleEndian.Uint64(payload)))
+	// What follows a step says the same to older readers. Alone it does not tell when the clock was set.
+	if offset := int64(binary.LittleEndian.Uint64(payload)); offset != r.clock.Last().Offset {
+		r.clock.Reset(offset)
+	}
+	return nil
+}
+
+func (r *Reader) decodeStep(payload []byte) error {
+	if len(payload) != stepSize {
+		return fmt.Errorf("%d bytes instead of %d", len(payload), stepSize)
+	}
+	step := clock.Step{Boot: binary.LittleEndian.Uint64(payload), Offset: int64(binary.LittleEndian.Uint64(payload[8:]))}
+	if last := r.clock.Last(); !r.clock.Add(step) {
+		return fmt.Errorf("it is of %d ns since boot, and the one before of %d", step.Boot, last.Boot)
+	}
 	return nil
 }
 
@@ -215,7 +231,7 @@ func (r *Reader) checkTotals(payload []byte) error {
 // unexpected is the error about a frame that must not be at its place.
 func (r *Reader) unexpected(f frame) error {
 	switch f.kind {
-	case frameHeader, frameBatch, frameClock, frameDictionary, frameRestart, frameFact, frameEnd:
+	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameEnd:
 		return r.corrupt(f.off, frameName(f.kind), errors.New("it cannot be here"))
 	}
 	return fmt.Errorf("%w: %s at byte %d is not known to this one", ErrNewer, frameName(f.kind), f.off)

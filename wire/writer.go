@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
@@ -30,18 +31,18 @@ var errClosed = errors.New("the recording is closed")
 // Once the writer below fails, every call fails with the same error: the recording ends where that
 // happened, and a Reader reports that it is cut short.
 type Writer struct {
-	mu         sync.Mutex
-	out        io.Writer
-	buf        []byte // frames that out has not got yet
-	crc        uint32 // of everything so far but the checksums
-	sources    []writtenSource
-	lens       []int  // how many bytes of each row of the current batch are stored
-	columns    []byte // the handles of the current batch
-	cost       int    // of the values since the last restart
-	bootOffset int64
-	factNames  map[string]bool
-	closed     bool
-	err        error // why nothing more can be written
+	mu        sync.Mutex
+	out       io.Writer
+	buf       []byte // frames that out has not got yet
+	crc       uint32 // of everything so far but the checksums
+	sources   []writtenSource
+	lens      []int      // how many bytes of each row of the present batch are stored
+	columns   []byte     // the handles of the present batch
+	cost      int        // of the values since the last restart
+	lastStep  clock.Step // as readers know it
+	factNames map[string]bool
+	closed    bool
+	err       error // why nothing more can be written
 }
 
 // writtenSource is the writer's side of a data source.
@@ -72,10 +73,10 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		return nil, fmt.Errorf("the header of the recording: %w", err)
 	}
 	rec := &Writer{
-		out:        w,
-		buf:        append(make([]byte, 0, flushSize), magic...),
-		sources:    make([]writtenSource, len(h.DataSources)),
-		bootOffset: h.Machine.BootOffset,
+		out:      w,
+		buf:      append(make([]byte, 0, flushSize), magic...),
+		sources:  make([]writtenSource, len(h.DataSources)),
+		lastStep: clock.Step{Offset: h.Machine.BootOffset},
 	}
 	for i, ds := range h.DataSources {
 		rec.sources[i] = writtenSource{schema: ds.Schema, seen: ds.Schema, columns: newWrittenColumns(ds.Schema)}
@@ -148,21 +149,47 @@ func (w *Writer) sourceOf(s *event.Schema) (int, error) {
 	return 0, fmt.Errorf("recording %q: no such data source in the header", s.Name)
 }
 
-// SetBootOffset records that from now on Unix time is boot time + ns.
-func (w *Writer) SetBootOffset(ns int64) error {
+// AddStep records a step of the clock. Readers know it for the batches that follow: so record it before the first batch with an event
+// from after the step. Events from before it may come at any time. A step that is not later than the one before is refused,
+// and the recording can go on without it.
+func (w *Writer) AddStep(step clock.Step) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil || ns == w.bootOffset {
+	if w.err != nil {
 		return w.err
 	}
-	w.bootOffset = ns
-	start := w.begin(frameClock, 8)
-	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(ns))
+	if step.Boot <= w.lastStep.Boot {
+		return fmt.Errorf("recording a step of the clock at %d ns since boot: the one before was at %d", step.Boot, w.lastStep.Boot)
+	}
+	start := w.begin(frameStep, stepSize)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, step.Boot)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(step.Offset))
 	w.finish(start)
+	w.appendClock(step.Offset) // for readers that skip steps
+	w.lastStep = step
 	return nil
 }
 
-// Flush writes everything that was recorded so far.
+// SetBootOffset records that from now on Unix time is boot time + ns, whatever the time of an event. It is for copies of
+// recordings that do not tell when the clock was set: see AddStep.
+func (w *Writer) SetBootOffset(ns int64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || ns == w.lastStep.Offset {
+		return w.err
+	}
+	w.appendClock(ns)
+	w.lastStep = clock.Step{Offset: ns}
+	return nil
+}
+
+func (w *Writer) appendClock(offset int64) {
+	start := w.begin(frameClock, 8)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(offset))
+	w.finish(start)
+}
+
+// Flush writes out everything that was recorded so far.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
