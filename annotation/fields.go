@@ -33,7 +33,7 @@ type ann = event.Annotations
 // prevails over what the template sets.
 func generalKeys() []Key[ann] {
 	return []Key[ann]{
-		{Name: templateKey, Doc: "Sets several annotations at once, for a common kind of field; those given beside it prevail.",
+		{Name: templateKey, Doc: "Sets several annotations at once, for a common kind of field; annotations given beside it take precedence.",
 			Value: Value{Kind: OneOf, Choices: templateNames()}, set: applyTemplate},
 		textKey(Text, "description", "Says what the field means.",
 			func(a *ann) *string { return &a.Description }),
@@ -52,24 +52,24 @@ func columnKeys() []Key[ann] {
 			func(a *ann) *int { return &a.Columns.MinWidth }),
 		wholeKey(maxWidth, "columns.maxwidth", "Width above which the column is not scaled.",
 			func(a *ann) *int { return &a.Columns.MaxWidth }),
-		choiceKey("columns.alignment", "Side to which the text is moved.",
+		choiceKey("columns.alignment", "Side to which the text is aligned.",
 			func(a *ann) *event.Align { return &a.Columns.Align },
 			choice[event.Align]{"left", event.AlignLeft}, choice[event.Align]{"right", event.AlignRight}),
 		choiceKey("columns.ellipsis", "Where text that is too long is cut; none cuts its end without a mark.",
 			func(a *ann) *event.Ellipsis { return &a.Columns.Ellipsis },
 			choice[event.Ellipsis]{"end", event.EllipsisEnd}, choice[event.Ellipsis]{"middle", event.EllipsisMiddle},
 			choice[event.Ellipsis]{"start", event.EllipsisStart}, choice[event.Ellipsis]{"none", event.EllipsisNone}),
-		boolKey("columns.hidden", "Shows the column only when it is asked for by name.",
+		boolKey("columns.hidden", "Shows the column only if the user names it.",
 			func(a *ann) *bool { return &a.Columns.Hidden }),
 		boolKey("columns.fixed", "Keeps the column's width when the table is scaled.",
 			func(a *ann) *bool { return &a.Columns.Fixed }),
 		boolKey("columns.hex", "Shows integers in base 16.",
 			func(a *ann) *bool { return &a.Columns.Hex }),
-		textKey(Line, "columns.alias", "Heads the column in place of the field's name.",
+		textKey(Line, "columns.alias", "Header of the column, in place of the field's name.",
 			func(a *ann) *string { return &a.Columns.Header }),
-		pointerKey("columns.precision", "Number of digits after the point of a float.",
+		pointerKey("columns.precision", "Number of digits after the decimal point of a float.",
 			Value{Kind: Whole, Max: maxPrecision}, readWhole, func(a *ann) **int { return &a.Columns.Precision }),
-		textKey(Name, ReplaceKey, "Names another field that takes this one's place in the table.",
+		textKey(Name, ReplaceKey, "Names another field, which the table shows in place of this one.",
 			func(a *ann) *string { return &a.Columns.Replace }),
 	}
 }
@@ -100,11 +100,11 @@ func formatterKeys() []Key[ann] {
 	keys := []Key[ann]{
 		textKey(Line, "formatters.timestamp.format", "Layout of the text, in the notation of Go's package time.",
 			func(a *ann) *string { return &a.Format }),
-		textKey(Line, "ebpf.formatter.bitfield.separator", "Stands between the names of a bit set.",
+		textKey(Line, "ebpf.formatter.bitfield.separator", "Separator between the names of a bit set.",
 			func(a *ann) *string { return &a.Separator }),
 	}
 	for _, name := range targetKeys() {
-		keys = append(keys, textKey(Name, name, "Names the field that is added with the value as text.",
+		keys = append(keys, textKey(Name, name, "Name of the added field, which has the value as text.",
 			func(a *ann) *string { return &a.Target }))
 	}
 	return keys

@@ -34,7 +34,7 @@ func kubernetesTemplates() []Template {
 		{"namespace", "Name of a Kubernetes namespace.", style(width(30))},
 		{"containerImageName", "Name of a container's image.", style(width(30))},
 		{"containerImageDigest", "Digest of a container's image.", style(width(30))},
-		{"containerStartedAt", "Moment at which a container was started.", style(width(35), hidden)},
+		{"containerStartedAt", "Time at which a container was started.", style(width(35), hidden)},
 	}
 }
 
@@ -60,12 +60,12 @@ func processTemplates() []Template {
 
 func valueTemplates() []Template {
 	return []Template{
-		{"timestamp", "A moment in time.", style(width(35), atMost(35), cut(event.EllipsisEnd), hidden)},
+		{"timestamp", "A point in time.", style(width(35), atMost(35), cut(event.EllipsisEnd), hidden)},
 		{"l4endpoint", "Address and port.", style(width(40), minWidth(22), atMost(52), cut(event.EllipsisMiddle))},
 		{"syscall", "Name of a system call.", style(width(18), atMost(28))},
 		{"errorString", "Name of an error number.", style(width(12))},
-		{"bytes", "Size for people.", style(width(10), right)},
-		{"duration", "Duration for people.", style(width(20), right)},
+		{"bytes", "Size in human-readable form.", style(width(10), right)},
+		{"duration", "Duration in human-readable form.", style(width(20), right)},
 	}
 }
 

@@ -29,10 +29,10 @@ type load struct {
 func loads(o *options) []load {
 	list := []load{
 		storm("open storm, 1 thread on one CPU, the tool on the other", kindOpen, o.count, 1, true),
-		storm("open storm, 1 thread, nobody pinned", kindOpen, o.count, 1, false),
-		storm("open storm, 2 threads, nobody pinned", kindOpen, o.count, 2, false),
+		storm("open storm, 1 thread, not pinned", kindOpen, o.count, 1, false),
+		storm("open storm, 2 threads, not pinned", kindOpen, o.count, 2, false),
 		{
-			title: "exec storm, nobody pinned", kind: kindExec, events: o.execs,
+			title: "exec storm, not pinned", kind: kindExec, events: o.execs,
 			args: func(m *machine) []string {
 				return []string{"exec", "-n", strconv.Itoa(o.execs), "-path", m.dir}
 			},
@@ -42,8 +42,8 @@ func loads(o *options) []load {
 		list = append(list, pacedLoad(rate, o.seconds))
 	}
 	return append(list,
-		storm("storm of which the kernel's side passes nothing on", kindKernelFilter, o.count, 1, true),
-		storm("storm of which a filter in user space passes nothing on", kindUserFilter, o.count, 1, true))
+		storm("storm that a filter in the kernel drops entirely", kindKernelFilter, o.count, 1, true),
+		storm("storm that a filter in user space drops entirely", kindUserFilter, o.count, 1, true))
 }
 
 func storm(title string, k kind, count, threads int, pinned bool) load {

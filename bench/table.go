@@ -35,7 +35,7 @@ func columns(l *load, untraced float64) []column {
 	slow := column{"traced / untraced", func(r *result) float64 { return r.perEvent / untraced }, two, false}
 	peak := column{"peak MiB", func(r *result) float64 { return r.peak }, number, false}
 	first := column{"first event ms", func(r *result) float64 { return r.first }, number, false}
-	told := column{"lost, as it says", func(r *result) float64 { return float64(r.told) }, number, false}
+	told := column{"lost, as reported", func(r *result) float64 { return float64(r.told) }, number, false}
 	lost := column{"lost", func(r *result) float64 { return 1 - float64(r.delivered)/float64(l.events) }, percent, false}
 	switch l.kind {
 	case kindPaced:

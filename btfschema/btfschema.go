@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package btfschema turns the BTF of a C struct into the fields of an [event.Schema]. It is pure:
-// it asks no kernel.
+// it does not use the kernel.
 package btfschema
 
 import (
@@ -15,8 +15,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Bounds on what a struct may hold: generous for people, small enough that a hostile object can
-// neither exhaust the memory nor the stack.
+// Limits of a struct: larger than any real gadget needs, and small enough that a hostile object
+// cannot exhaust the memory or the stack.
 const (
 	maxFields = 4096
 	maxDepth  = 32
@@ -39,7 +39,7 @@ func New(name string, single bool, types ...btf.Type) (*event.Schema, error) {
 		}
 		members, ok := membersOf(t)
 		if !ok {
-			return nil, fmt.Errorf("%s is no struct or union", typeName(t))
+			return nil, fmt.Errorf("%s is not a struct or union", typeName(t))
 		}
 		if err := b.addMembers(members, place{off: s.Size, parent: event.NoParent}); err != nil {
 			return nil, fmt.Errorf("%s: %w", typeName(t), err)
@@ -54,7 +54,7 @@ func New(name string, single bool, types ...btf.Type) (*event.Schema, error) {
 	return s, nil
 }
 
-// place is where in the record and in the tree of fields members are added.
+// place is the place in the record and in the tree of fields at which members are added.
 type place struct {
 	prefix string // of the names: "proc."
 	off    uint32 // of the enclosing struct, bytes
@@ -189,7 +189,7 @@ func describe(f *event.Field, t btf.Type) error {
 		return err
 	}
 	if size < 0 || size > maxSize {
-		return fmt.Errorf("%d bytes are too many", size)
+		return fmt.Errorf("its size of %d bytes is too large", size)
 	}
 	f.Size = uint32(size)
 	if a, ok := t.(*btf.Array); ok {
@@ -207,8 +207,8 @@ func describe(f *event.Field, t btf.Type) error {
 	return err
 }
 
-// describeArray: char[N] is a string, other arrays of scalars are arrays, arrays of anything else
-// are bytes. So are arrays of unsigned bytes, which hold addresses and digests, not numbers.
+// describeArray sets the kind of an array: char[N] is a string, other arrays of scalars are arrays, arrays
+// of anything else are bytes. So are arrays of unsigned bytes, which hold addresses and digests, not numbers.
 func describeArray(f *event.Field, a *btf.Array) {
 	elem, _ := resolveElem(a)
 	kind, enum, err := scalar(elem)
@@ -255,7 +255,7 @@ func intKind(v *btf.Int) event.Kind {
 	return event.Uint
 }
 
-// sizeIn guards against sizes that no compiler makes but a hostile object may hold; such a member
+// sizeIn accepts the sizes that compilers make. A hostile object may hold other sizes; such a member
 // is read as bytes.
 func sizeIn(size uint32, sizes ...uint32) error {
 	for _, s := range sizes {
@@ -295,9 +295,8 @@ func typeName(t btf.Type) string {
 	return fmt.Sprintf("type %q", t.TypeName())
 }
 
-// PreferEnums gives the enum fields of s the definitions that types has of these enums, where it
-// has any: the running kernel knows its own enums better than the object that was compiled against
-// another's.
+// PreferEnums replaces the definitions of the enums in s by those in types, where types has them: the
+// running kernel's own definitions are better than those of the kernel that the object was compiled for.
 func PreferEnums(s *event.Schema, types *btf.Spec) {
 	for i := range s.Fields {
 		f := &s.Fields[i]

@@ -151,14 +151,14 @@ func TestNewRefuses(t *testing.T) {
 		record btf.Type
 		want   string
 	}{
-		"no struct":  {u32, "no struct"},
+		"no struct":  {u32, "is not a struct or union"},
 		"empty":      {&btf.Struct{Name: "empty"}, "has 0 bytes"},
 		"huge":       {&btf.Struct{Name: "huge", Size: 1 << 30}, "record has from 1 to"},
 		"endless":    {loop, "nested more than"},
 		"outside":    {&btf.Struct{Name: "s", Size: 4, Members: []btf.Member{{Name: "x", Type: i64}}}, "outside of its struct"},
 		"twice":      {layout("s", btf.Member{Name: "x", Type: u32}, btf.Member{Name: "x", Type: u32}), `two fields have the name "x"`},
 		"wide bits":  {&btf.Struct{Name: "s", Size: 16, Members: []btf.Member{{Name: "x", Type: u128, BitfieldSize: 100}}}, "cannot be read"},
-		"field size": {&btf.Struct{Name: "s", Size: 4, Members: []btf.Member{{Name: "x", Type: &btf.Array{Type: i64, Nelems: 1 << 28}}}}, "too many"},
+		"field size": {&btf.Struct{Name: "s", Size: 4, Members: []btf.Member{{Name: "x", Type: &btf.Array{Type: i64, Nelems: 1 << 28}}}}, "too large"},
 	} {
 		_, err := btfschema.New("test", true, c.record)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -67,6 +67,8 @@ type Result struct {
 	Cached bool
 	// Source is the path of the C file.
 	Source string
+	// Clang is the compiler that made the object, now or earlier.
+	Clang Clang
 }
 
 // Dir compiles the gadget in the folder dir. If the compiler rejects the source, the error is a

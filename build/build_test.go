@@ -41,7 +41,7 @@ func TestDirWithOwnHeaders(t *testing.T) {
 	if f.Machine != elf.EM_BPF || f.Section(".BTF") == nil {
 		t.Errorf("not a BPF object with BTF: machine %v", f.Machine)
 	}
-	if f.Section(".debug_info") != nil && findStrip(compiler{}) != "" {
+	if f.Section(".debug_info") != nil && findStrip(Clang{}) != "" {
 		t.Error("the debug information was not removed")
 	}
 }

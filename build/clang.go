@@ -28,15 +28,27 @@ const installClang = "install it (Debian, Ubuntu: apt-get install clang llvm lib
 
 // tools are the programs that a build starts.
 type tools struct {
-	clang   compiler
+	clang   Clang
 	strip   string // llvm-strip, empty if there is none
 	stripID string
 }
 
-type compiler struct {
-	path    string
-	version string // the first line of --version
-	major   int
+// Clang is a compiler for gadgets.
+type Clang struct {
+	Path string
+	// Version is what it says of itself, in one line: "Debian clang version 19.1.7 (3~deb12u1)".
+	Version string
+	// Major is the first number of its version.
+	Major int
+}
+
+// Name is what a user has to type to have this compiler: its name if that leads to it, otherwise its path.
+func (c Clang) Name() string {
+	name := filepath.Base(c.Path)
+	if path, err := exec.LookPath(name); err == nil && path == c.Path {
+		return name
+	}
+	return c.Path
 }
 
 // findTools finds the compiler that the user wants, by name or in the environment, or else the
@@ -45,7 +57,7 @@ func findTools(ctx context.Context, name string, c cache) (*tools, error) {
 	if name == "" {
 		name = os.Getenv("CLANG")
 	}
-	var cc compiler
+	var cc Clang
 	var err error
 	if name != "" {
 		cc, err = namedClang(ctx, name, c)
@@ -55,9 +67,9 @@ func findTools(ctx context.Context, name string, c cache) (*tools, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cc.major < minClang {
+	if cc.Major < minClang {
 		return nil, fmt.Errorf("%s is too old (%s): gadgets need clang %d or newer; %s",
-			cc.path, cc.version, minClang, installClang)
+			cc.Path, cc.Version, minClang, installClang)
 	}
 	t := &tools{clang: cc, strip: findStrip(cc)}
 	if t.strip != "" {
@@ -66,10 +78,10 @@ func findTools(ctx context.Context, name string, c cache) (*tools, error) {
 	return t, err
 }
 
-func namedClang(ctx context.Context, name string, c cache) (compiler, error) {
+func namedClang(ctx context.Context, name string, c cache) (Clang, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return compiler{}, fmt.Errorf("cannot use the compiler that was asked for: %w", err)
+		return Clang{}, fmt.Errorf("cannot use the compiler that was asked for: %w", err)
 	}
 	return probe(ctx, path, c)
 }
@@ -78,29 +90,39 @@ var versionedClang = regexp.MustCompile(`^clang(-[0-9]+)?$`)
 
 // newestClang looks for clang and clang-N in PATH. Those whose version cannot be told are passed
 // over.
-func newestClang(ctx context.Context, c cache) (compiler, error) {
+func newestClang(ctx context.Context, c cache) (Clang, error) {
 	if all := allClangs(ctx, c); len(all) > 0 {
 		return all[0], nil
 	}
-	return compiler{}, fmt.Errorf("%w: %s", ErrNoClang, installClang)
+	return Clang{}, fmt.Errorf("%w: %s", ErrNoClang, installClang)
 }
 
 // allClangs returns the compilers in PATH, the newest first, and of each version the first in PATH.
-func allClangs(ctx context.Context, c cache) (all []compiler) {
+func allClangs(ctx context.Context, c cache) (all []Clang) {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		for _, path := range clangsIn(dir) {
 			cc, err := probe(ctx, path, c)
 			if err != nil {
-				c.say("passing over %s: %v", path, err)
+				c.say("skipping %s: %v", path, err)
 				continue
 			}
-			if !slices.ContainsFunc(all, func(other compiler) bool { return other.major == cc.major }) {
+			if !slices.ContainsFunc(all, func(other Clang) bool { return other.Major == cc.Major }) {
 				all = append(all, cc)
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b compiler) int { return b.major - a.major })
+	slices.SortStableFunc(all, func(a, b Clang) int { return b.Major - a.Major })
 	return all
+}
+
+// Clangs returns the compilers in PATH that gadgets can be built with, one of each version, the newest first.
+func Clangs(ctx context.Context, o *Options) []Clang {
+	if o == nil {
+		o = &Options{}
+	}
+	store, _ := openCache(o.Cache, logTo(o.Verbose))
+	defer store.close()
+	return slices.DeleteFunc(allClangs(ctx, store), func(c Clang) bool { return c.Major < minClang })
 }
 
 // clangsIn returns the compilers in a folder, the one without a version in its name first.
@@ -128,10 +150,10 @@ var clangVersion = regexp.MustCompile(`clang version ([0-9]+)\.`)
 
 // probe finds out the version of a compiler. The answer is remembered for as long as the file
 // stays the same, since starting clang takes longer than all the rest of a cached build.
-func probe(ctx context.Context, path string, c cache) (compiler, error) {
+func probe(ctx context.Context, path string, c cache) (Clang, error) {
 	id, err := identity(path)
 	if err != nil {
-		return compiler{}, err
+		return Clang{}, err
 	}
 	key := checksum([]byte(id))
 	text, ok := c.load(clangKind, key)
@@ -140,20 +162,20 @@ func probe(ctx context.Context, path string, c cache) (compiler, error) {
 		cmd := exec.CommandContext(ctx, path, "--version")
 		cmd.Stdout = &out
 		if err = run(cmd, ""); err != nil {
-			return compiler{}, fmt.Errorf("%s --version: %w", path, err)
+			return Clang{}, fmt.Errorf("%s --version: %w", path, err)
 		}
 		text = out.text
 	}
 	match := clangVersion.FindSubmatch(text)
 	if match == nil {
-		return compiler{}, fmt.Errorf("%s does not say which version of clang it is", path)
+		return Clang{}, fmt.Errorf("%s does not say which version of clang it is", path)
 	}
 	if !ok {
 		c.save(clangKind, key, text, maxClangs)
 	}
 	major, err := strconv.Atoi(string(match[1]))
 	line, _, _ := strings.Cut(string(text), "\n")
-	return compiler{path: path, version: line, major: major}, err
+	return Clang{Path: path, Version: line, Major: major}, err
 }
 
 // identity changes whenever the program at path may have become another.
@@ -170,9 +192,9 @@ func identity(path string) (string, error) {
 }
 
 // findStrip returns the llvm-strip that belongs to the compiler, or any.
-func findStrip(cc compiler) string {
-	names := []string{"llvm-strip-" + strconv.Itoa(cc.major), "llvm-strip"}
-	if real, err := filepath.EvalSymlinks(cc.path); err == nil {
+func findStrip(cc Clang) string {
+	names := []string{"llvm-strip-" + strconv.Itoa(cc.Major), "llvm-strip"}
+	if real, err := filepath.EvalSymlinks(cc.Path); err == nil {
 		names = append([]string{filepath.Join(filepath.Dir(real), "llvm-strip")}, names...)
 	}
 	for _, name := range names {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,11 +57,35 @@ func TestFindTools(t *testing.T) {
 					if err == nil || !strings.Contains(err.Error(), text) {
 						t.Errorf("error %v, want %q", err, text)
 					}
-				} else if err != nil || got.clang.path != filepath.Join(bin, test.want) {
+				} else if err != nil || got.clang.Path != filepath.Join(bin, test.want) {
 					t.Errorf("got %+v, %v; want %s", got, err, test.want)
 				}
 			}
 		})
+	}
+}
+
+// Of each version there is one, and those that are too old are none.
+func TestClangs(t *testing.T) {
+	first, second := t.TempDir(), t.TempDir()
+	fakeClang(t, first, "clang-14", "14.0.6")
+	fakeClang(t, first, "clang-13", "13.0.1")
+	fakeClang(t, second, "clang", "19.1.7")
+	fakeClang(t, second, "clang-14", "14.0.0")
+	t.Setenv("PATH", first+":"+second)
+	t.Setenv("CLANG", "clang-14")
+	got := Clangs(t.Context(), &Options{Cache: t.TempDir()})
+	want := []Clang{
+		{second + "/clang", "Some clang version 19.1.7 (x)", 19},
+		{first + "/clang-14", "Some clang version 14.0.6 (x)", 14},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	for path, want := range map[string]string{second + "/clang": "clang", first + "/clang-14": "clang-14", second + "/clang-14": second + "/clang-14"} {
+		if got := (Clang{Path: path}).Name(); got != want {
+			t.Errorf("%s is named %s, want %s", path, got, want)
+		}
 	}
 }
 
@@ -83,7 +108,7 @@ func TestReplacedCompilerIsAskedAgain(t *testing.T) {
 	for _, version := range []string{"14.0.6", "19.1.7.1"} {
 		fakeClang(t, bin, "clang", version)
 		got, err := findTools(t.Context(), "", c)
-		if err != nil || !strings.Contains(got.clang.version, version) {
+		if err != nil || !strings.Contains(got.clang.Version, version) {
 			t.Errorf("got %+v, %v; want %s", got, err, version)
 		}
 	}
@@ -93,7 +118,7 @@ func TestFindStrip(t *testing.T) {
 	bin := t.TempDir()
 	t.Setenv("PATH", bin)
 	fakeClang(t, bin, "clang", "19.0.0")
-	cc := compiler{path: filepath.Join(bin, "clang"), major: 19}
+	cc := Clang{Path: filepath.Join(bin, "clang"), Major: 19}
 	if got := findStrip(cc); got != "" {
 		t.Errorf("found %q where nothing is", got)
 	}

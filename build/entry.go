@@ -116,7 +116,7 @@ func checksumSettled(path string, start, end time.Time) (string, error) {
 	}
 	t, err := modTime(path)
 	if err == nil && t.After(start) && !t.After(end) {
-		err = fmt.Errorf("%s was written meanwhile", path)
+		err = fmt.Errorf("%s was changed during the build", path)
 	}
 	return checksum(data), err
 }

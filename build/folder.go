@@ -26,7 +26,7 @@ func openDefault(system string, say logFunc) (*safefile.Folder, error) {
 	if err == nil || os.Geteuid() != 0 {
 		return folder, err
 	}
-	say("the cache is in %s, since that of the user cannot be used: %v", system, err)
+	say("the cache is in %s, because the user's own cache cannot be used: %v", system, err)
 	folder, second := safefile.PrivateFolder(system)
 	if second != nil {
 		return nil, fmt.Errorf("%w; %w", err, second)

@@ -47,6 +47,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 		Warnings: string(e.Warnings),
 		Cached:   ok,
 		Source:   j.gadget.source(),
+		Clang:    j.tools.clang,
 	}, nil
 }
 
@@ -78,10 +79,10 @@ func (j *job) key() string {
 	part := func(name, value string) { fmt.Fprintf(&b, "%s %d %s\n", name, len(value), value) }
 	part("program", checksum(j.gadget.program))
 	part("headers", j.headers.id)
-	part("clang", j.tools.clang.version)
+	part("clang", j.tools.clang.Version)
 	part("strip", j.tools.stripID)
 	flags := j.flags()
-	if j.tools.clang.major >= oldestTranslator {
+	if j.tools.clang.Major >= oldestTranslator {
 		flags = slices.Concat(flags, translateFlags())
 	}
 	for _, f := range flags {
@@ -142,7 +143,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 		})
 	}
 	if err != nil {
-		j.say("%s: this build will not be remembered: %v", j.gadget.source(), err)
+		j.say("%s: gizmo will not cache this build: %v", j.gadget.source(), err)
 	}
 	e.object, err = j.stripped(ctx, w, object)
 	return e, err
@@ -154,7 +155,7 @@ const oldestTranslator = 17
 
 // makeObject runs the compiler, in two steps where it can, and returns its messages.
 func (j *job) makeObject(ctx context.Context, cmd *exec.Cmd, inc, object string, w *work) ([]byte, error) {
-	if j.tools.clang.major < oldestTranslator {
+	if j.tools.clang.Major < oldestTranslator {
 		cmd.Args = append(cmd.Args, "-o", object)
 		return j.start(ctx, cmd, w)
 	}
@@ -189,7 +190,7 @@ func (j *job) translate(ctx context.Context, code, object string, w *work) ([]by
 	if err != nil {
 		return nil, fmt.Errorf("cannot build: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, j.tools.clang.path, translateFlags()...)
+	cmd := exec.CommandContext(ctx, j.tools.clang.Path, translateFlags()...)
 	cmd.Stdin, cmd.Stdout = in, out
 	messages, err := j.start(ctx, cmd, w)
 	if cerr := out.Close(); err == nil && cerr != nil {
@@ -214,7 +215,7 @@ func (j *job) explain(ctx context.Context, inc, object string, w *work, why erro
 func (j *job) command(ctx context.Context, inc string) (cmd *exec.Cmd, dir string) {
 	dir = j.gadget.dir
 	args := j.flags()
-	cmd = exec.CommandContext(ctx, j.tools.clang.path)
+	cmd = exec.CommandContext(ctx, j.tools.clang.Path)
 	if isOdd(dir) {
 		cmd.Dir, dir = dir, "."
 	}
@@ -245,7 +246,7 @@ func isOdd(dir string) bool { return strings.ContainsAny(dir, "=\\\n") }
 func (j *job) start(ctx context.Context, cmd *exec.Cmd, w *work) ([]byte, error) {
 	var out messages
 	cmd.Stderr = &out
-	j.say("%s: %s", j.tools.clang.version, strings.Join(cmd.Args, " "))
+	j.say("%s: %s", j.tools.clang.Version, strings.Join(cmd.Args, " "))
 	err := run(cmd, w.Path)
 	var exit *exec.ExitError
 	switch {
@@ -269,7 +270,7 @@ func (j *job) interrupted(ctx context.Context) error {
 // BTF. Without llvm-strip it stays in, which is harmless.
 func (j *job) stripped(ctx context.Context, w *work, object string) ([]byte, error) {
 	if j.tools.strip == "" {
-		j.say("the debug information stays in, for there is no llvm-strip: install llvm to get smaller objects")
+		j.say("the object keeps its debug information, because there is no llvm-strip: install llvm to get smaller objects")
 		return safefile.Read(object, "an object", maxOutput)
 	}
 	small := object + ".stripped"

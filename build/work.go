@@ -68,7 +68,7 @@ func openTemp(say logFunc) (*safefile.Folder, error) {
 		if err == nil {
 			return folder, nil
 		}
-		say("passing over the folder for temporary files: %v", err)
+		say("skipping a folder for temporary files: %v", err)
 		errs = append(errs, err)
 	}
 	return nil, fmt.Errorf("there is no safe folder for temporary files, set TMPDIR: %w", errors.Join(errs...))
@@ -109,7 +109,7 @@ func (w *work) path(name string) string { return filepath.Join(w.Path, name) }
 // remove removes the folder with all that is in it.
 func (w *work) remove() {
 	if err := w.parent.RemoveAll(w.name); err != nil {
-		w.say("cannot remove what the build leaves: %v", err)
+		w.say("cannot remove the build's temporary files: %v", err)
 	}
 	if w.lock != nil {
 		w.lock.Close()
@@ -124,7 +124,7 @@ func (w *work) remove() {
 func sweep(parent *safefile.Folder, say logFunc) {
 	entries, err := fs.ReadDir(parent.FS(), ".")
 	if err != nil {
-		say("cannot look for what killed builds left: %v", err)
+		say("cannot look for temporary files of killed builds: %v", err)
 		return
 	}
 	for _, e := range entries {
@@ -137,9 +137,9 @@ func sweep(parent *safefile.Folder, say logFunc) {
 			continue
 		}
 		if removed, err := removeDead(parent, e.Name(), st); err != nil {
-			say("cannot remove what a killed build left: %v", err)
+			say("cannot remove temporary files of a killed build: %v", err)
 		} else if removed {
-			say("removed what a killed build left: %s", filepath.Join(parent.Path, e.Name()))
+			say("removed temporary files of a killed build: %s", filepath.Join(parent.Path, e.Name()))
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (b *bench) slowClang(started, then string) string {
 	}
 	path := filepath.Join(b.TempDir(), "clang")
 	script := `#!/bin/sh
-[ "$1" = --version ] && exec ` + real.clang.path + ` --version
+[ "$1" = --version ] && exec ` + real.clang.Path + ` --version
 for last; do :; done
 echo half >"$last"
 echo crash >"$TMPDIR/program-crash.c"

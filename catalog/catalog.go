@@ -37,7 +37,19 @@ type Catalog struct {
 // Gadget is a gadget that was found.
 type Gadget struct {
 	Image *image.Image
+	// Folder is the folder that the gadget was compiled from, and Object the file that it was found in. Both are empty for a
+	// built-in gadget.
+	Folder, Object string
+	// Clang is the compiler that made the gadget of a folder.
+	Clang build.Clang
 	warn  func(error)
+}
+
+// with returns the gadget with another image.
+func (g *Gadget) with(img *image.Image) *Gadget {
+	other := *g
+	other.Image = img
+	return &other
 }
 
 // Find returns the gadget that name stands for: a built-in gadget, the path of a folder with a
@@ -107,7 +119,7 @@ func (c *Catalog) Object(path string) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Gadget{img, c.Warn}).Fit()
+	return (&Gadget{Image: img, Object: path, warn: c.Warn}).Fit()
 }
 
 // ParseBuilt analyses what came out of a folder, whose name the gadget has unless gadget.yaml gives
@@ -118,14 +130,14 @@ func (c *Catalog) ParseBuilt(dir string, res *build.Result) (*Gadget, error) {
 		return nil, err
 	}
 	img, err := parse(filepath.Base(abs), bytes.NewReader(res.Object), res.Metadata, c.Warn)
-	return &Gadget{img, c.Warn}, err
+	return &Gadget{Image: img, Folder: dir, Clang: res.Clang, warn: c.Warn}, err
 }
 
 // Fit returns the gadget without what its metadata says about things that it does not have. These are warnings,
 // or errors in a strict check.
 func (g *Gadget) Fit() (*Gadget, error) {
 	img, err := fit(g.Image, g.warn)
-	return &Gadget{img, g.warn}, err
+	return g.with(img), err
 }
 
 // WithCustom returns the gadget with the metadata that the values of its custom params make, by the params' names.
@@ -138,5 +150,5 @@ func (g *Gadget) WithCustom(values map[string]string) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Gadget{img, g.warn}).Fit()
+	return g.with(img).Fit()
 }

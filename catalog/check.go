@@ -35,7 +35,7 @@ func Check(img *image.Image) error {
 // knownOf lists what there is in an image to be named.
 func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{DataSources: make(map[string][]string)}
-	env := semtype.Env{Arch: runtime.GOARCH, BootOffset: func() int64 { return 0 }}
+	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()

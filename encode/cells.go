@@ -19,9 +19,9 @@ const (
 	blanks   = "                                                                "
 )
 
-// tidy makes dst[start:] fit to be seen on a terminal, in place, and returns how many cells it
-// takes. Control characters and what isUnsafe is about become escapes, so that a person sees what they
-// were. A backslash stays one: columns are not for programs to read.
+// tidy makes dst[start:] safe for a terminal, in place, and returns how many cells it
+// takes. Control characters and the characters of isUnsafe become escapes, so that a person sees what they
+// were. A backslash is not escaped: columns are not for programs to read.
 func tidy(dst []byte, start int) ([]byte, int) {
 	plain := printableEnd(&dst, start)
 	if plain == len(dst) {
@@ -81,8 +81,8 @@ func appendVisible(dst []byte, r rune) []byte {
 	return escapeRune(dst, r)
 }
 
-// runeCells returns how many cells of a terminal r takes, which is not unsafe: none for marks that join
-// the character before them, two for the wide characters of East Asia and most emoji.
+// runeCells returns how many cells of a terminal the rune r takes: none for marks that join
+// the character before them, two for the wide characters of East Asia and most emoji. r is not unsafe.
 func runeCells(r rune) int {
 	switch {
 	case r < 0x300:
@@ -97,8 +97,8 @@ func runeCells(r rune) int {
 	return 1
 }
 
-// shorten cuts the tidy text dst[start:], which takes cells cells, down to at most limit of them. It
-// returns how many the rest takes.
+// shorten cuts the tidy text dst[start:], which takes cells cells, to at most limit cells. It
+// returns how many cells the rest takes.
 func shorten(dst []byte, start, cells, limit int, where event.Ellipsis) ([]byte, int) {
 	keep := limit - 1
 	head, tail, mark := keep, 0, ellipsis
@@ -114,7 +114,7 @@ func shorten(dst []byte, start, cells, limit int, where event.Ellipsis) ([]byte,
 	a, headCells := leadingCells(text, head)
 	b, tailCells := trailingCells(text, cells, tail)
 	rest := len(text) - b
-	dst = append(dst, mark...) // room: the mark may be longer than what it replaces
+	dst = append(dst, mark...) // makes room: the mark may be longer than the text that it replaces
 	text = dst[start:]
 	copy(text[a+len(mark):], text[b:b+rest])
 	copy(text[a:], mark)

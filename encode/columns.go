@@ -12,7 +12,7 @@ import (
 func columnsFormat() Format {
 	return Format{
 		Name:  "columns",
-		Doc:   "A table for people: a line an event, the visible fields as columns.",
+		Doc:   "A table for people: one line per event, with the visible fields as columns.",
 		Lines: true,
 		Bind:  bindColumns,
 	}
@@ -68,8 +68,8 @@ func headerOf(f *event.Field) string {
 	return strings.ToUpper(f.Name)
 }
 
-// flatFields returns the fields that become columns: the chosen ones, where a struct without a text
-// stands for its members, or those that are visible.
+// flatFields returns the fields that become columns: the chosen ones, with the members of a struct in place
+// of a struct without a text; or, if none were chosen, the visible ones.
 func flatFields(s *event.Schema, chosen []int) []int {
 	if chosen == nil {
 		return flatDefault(s)
@@ -85,8 +85,8 @@ func flatFields(s *event.Schema, chosen []int) []int {
 	return out
 }
 
-// columnValues returns what the column of field i shows: the value of the field that stands in for
-// it, if there is one, else its own.
+// columnValues returns the values that the column of field i shows: the value of the field that replaces
+// it, if there is one, and its own.
 func columnValues(s *event.Schema, i int) ([]value, error) {
 	from := []int{i}
 	if j, ok := standIn(s, i); ok {
@@ -110,8 +110,8 @@ func columnValues(s *event.Schema, i int) ([]value, error) {
 // Head implements Encoder.
 func (e *columnsEncoder) Head(dst []byte) []byte { return append(dst, e.head...) }
 
-// header returns the line of names. On a terminal a name is cut to its column's width, elsewhere
-// only where values would be cut too.
+// header returns the line of names. On a terminal it cuts a name to its column's width, elsewhere
+// only where values would be cut, too.
 func (e *columnsEncoder) header(scaled bool) []byte {
 	var dst []byte
 	var cells int
@@ -196,7 +196,7 @@ func endLine(dst []byte, start int) []byte {
 	return append(dst, '\n')
 }
 
-// appendFlat appends the value as it stands in a line of text.
+// appendFlat appends the value in the form that a line of text has.
 func (v *value) appendFlat(dst []byte, b *event.Batch, row int) []byte {
 	switch v.op {
 	case opText, opTextNumber, opTextBool:

@@ -8,24 +8,24 @@ import "github.com/gizmo-ebpf/gizmo/event"
 const (
 	defaultWidth = 16 // of text
 	widestNumber = 20 // by default: the digits of 64 bits
-	narrowest    = 5  // to which a column without a MinWidth is scaled
+	narrowest    = 5  // the least width to which a column without a MinWidth is scaled
 	boundless    = 1 << 30
 )
 
-// span is the width of one column while the table's is shared out. All counts are of cells.
+// span is the width of one column while the table's width is divided. All numbers count cells.
 type span struct {
-	width int  // wanted first, then what it gets
-	low   int  // the least that the annotations or good sense allow
+	width int  // first the width that the column wants, then the width that it gets
+	low   int  // the least that the annotations or the defaults allow
 	roomy int  // low, or the header's length if that is more
 	high  int  // the most
-	cut   int  // to which annotations cut values; 0: they don't
+	cut   int  // the width to which annotations cut values; 0: they don't
 	fixed bool // stays as it is
-	whole bool // a number: half a number is a wrong one, so only annotations cut it
+	whole bool // a number: a part of a number is a wrong number, so only annotations cut it
 }
 
-// newSpan returns the width that a column wants: what its annotations say, else 16 for text and
-// enough for the largest value for numbers, and in any case as much as its header unless the width
-// is fixed or bounded.
+// newSpan returns the width that a column wants: the width of its annotations, else 16 for text and
+// enough for the largest value for numbers. It is at least the width of the header, unless the width
+// is fixed or has a maximum.
 func newSpan(style *event.ColumnStyle, v *value, header int) span {
 	sp := span{width: style.Width, high: boundless, fixed: style.Fixed, whole: v.op.isScalar()}
 	if style.MaxWidth > 0 {
@@ -42,7 +42,7 @@ func newSpan(style *event.ColumnStyle, v *value, header int) span {
 		sp.cut = sp.width
 	}
 	if sp.whole {
-		sp.high = sp.width // numbers gain nothing from more
+		sp.high = sp.width // numbers need no more
 	}
 	sp.low = style.MinWidth
 	if sp.low <= 0 {
@@ -54,7 +54,7 @@ func newSpan(style *event.ColumnStyle, v *value, header int) span {
 }
 
 // limit returns the number of cells to which values are cut, or 0. In a table that is not scaled,
-// widths that annotations do not insist on are no reason to cut.
+// only annotations cut values.
 func (sp *span) limit(scaled bool) int {
 	if scaled && !sp.whole {
 		return sp.width
@@ -62,7 +62,7 @@ func (sp *span) limit(scaled bool) int {
 	return sp.cut
 }
 
-// usualWidth returns the width of a column of which annotations say nothing.
+// usualWidth returns the width of a column without annotations about its width.
 func usualWidth(v *value) int {
 	width := int(v.number.Bits())
 	const digitsPerBit = 30103 // times 100000
@@ -86,9 +86,9 @@ func usualWidth(v *value) int {
 	return min(digits, widestNumber)
 }
 
-// scale shares total cells out to the spans. Fixed ones keep their width; the others share the rest
-// in proportion to what they want, within their bounds. Where that is impossible all get their
-// least, and lines run over.
+// scale divides total cells among the spans. Fixed spans keep their width; the others share the rest
+// in proportion to their wanted widths, within their bounds. If that is impossible, all get their
+// minimum, and lines are longer than the terminal.
 func scale(spans []span, total int) {
 	var flexible []*span
 	roomy := 0
@@ -108,9 +108,9 @@ func scale(spans []span, total int) {
 	share(flexible, total)
 }
 
-// share gives each span its part of total. Those whose part would be out of their bounds get the
-// bound, and the rest is shared anew among the others: first for those that are too narrow or for
-// those that are too wide, whichever weighs more, since settling them may heal the others.
+// share gives each span its part of total. Spans whose part would be out of their bounds get the
+// bound, and the others share the rest again. It fixes either the spans that are too narrow or those
+// that are too wide first, whichever differ by more, because that may bring the others into their bounds.
 func share(spans []*span, total int) {
 	for len(spans) > 0 {
 		parts, excess := proportions(spans, total)
@@ -146,7 +146,7 @@ func proportions(spans []*span, total int) (parts []int, excess int) {
 	return parts, excess
 }
 
-// settle makes the parts final. What rounding left over goes to the first ones, a cell each.
+// settle makes the parts final. The first spans get the cells that rounding left over, one each.
 func settle(spans []*span, parts []int, total int) {
 	for i, sp := range spans {
 		sp.width = sp.clamp(parts[i])

@@ -13,24 +13,24 @@ import (
 
 // Options are what the user decides about the output of one data source.
 type Options struct {
-	// Fields are the indices in Schema.Fields of what is to be written, as [Select] returns them.
-	// Formats whose output has no order of its own, such as columns, keep theirs. A struct without a
-	// text of its own stands for its members. Nil means the format's default, [DefaultFields].
+	// Fields are the indices in Schema.Fields of the fields to write, as [Select] returns them.
+	// Formats that do not sort fields, such as columns, keep their order. A struct without its own
+	// text means its members. Nil means the format's default, [DefaultFields].
 	Fields []int
-	// Width is the number of cells in a line of the terminal. 0 means that the output goes
-	// elsewhere, and that nothing is scaled.
+	// Width is the number of cells in a line of the terminal. 0 means that the output is not a
+	// terminal, and that nothing is scaled.
 	Width int
 }
 
-// Encoder writes the events of one data source. It belongs to one run and is not safe for use by
+// Encoder writes the events of one data source. It is for one run and is not safe for use by
 // several goroutines at once.
 //
 // Both methods append to dst and return it, as append does. They may use all of dst's spare
 // capacity as scratch space.
 type Encoder interface {
-	// Head appends what comes before the first event, or before each array.
+	// Head appends the text before the first event, or before each array.
 	Head(dst []byte) []byte
-	// Append appends all rows of b: each is an event, or, where the schema is not Single, the batch
+	// Append appends all rows of b: each is an event, or, if the schema is not Single, the batch
 	// is one array, or the next part of one (see event.Batch.Continues). It keeps nothing of b.
 	Append(dst []byte, b *event.Batch) []byte
 }
@@ -42,7 +42,7 @@ type Format struct {
 	Doc string
 	// AllFields says that the format writes every field by default, rather than the visible ones.
 	AllFields bool
-	// Lines says that each event is a line, and no line anything else but a head.
+	// Lines says that each event is one line, and that all other lines belong to the head.
 	Lines bool
 	// NoFields says that the format writes no field at all.
 	NoFields bool

@@ -16,13 +16,13 @@ import (
 
 // DefaultFields returns the indices of the fields that f writes when the user names none.
 //
-// For a format with AllFields these are all values but private ones (a name that starts with __, at
-// any level) and those annotated json.skip. For the others they are the values that are not hidden.
-// A struct with a text of its own stands for its members then.
+// For a format with AllFields these are all values except private ones (a name that starts with __, at
+// any level) and those annotated json.skip. For other formats they are the values that are not hidden,
+// and a struct with its own text replaces its members.
 //
-// The order is that in which people read: what tells the origin of an event (added fields that
-// belong to no field of the record, such as the container's name) first, then the record, an added
-// field in the place of the one that it explains.
+// The order is for people: first the origin of an event (added fields that
+// belong to no field of the record, such as the container's name), then the record, with each added
+// field in the place of the field that it explains.
 func DefaultFields(s *event.Schema, f Format) []int {
 	switch {
 	case f.NoFields:
@@ -33,9 +33,9 @@ func DefaultFields(s *event.Schema, f Format) []int {
 	return flatDefault(s)
 }
 
-// Need returns the fields whose values are read to write the chosen ones; nil stands for the
-// format's default. Stages are to be bound with it. It can hold more than what was chosen: members
-// of a struct, or a field that stands in for another.
+// Need returns the fields that the format reads to write the chosen ones; nil means the
+// format's default. Bind the stages with the result. It can hold more than the chosen fields: members
+// of a struct, or a field that replaces another.
 func Need(s *event.Schema, f Format, chosen []int) event.FieldSet {
 	var need event.FieldSet
 	switch {
@@ -79,15 +79,15 @@ func flatDefault(s *event.Schema) []int {
 	return sortForPeople(s, out)
 }
 
-// isColumn reports whether field i has a value that can fill a column. A struct has one if it has a
-// text of its own or another field stands in for it.
+// isColumn reports whether field i has a value that can fill a column. A struct has one if it has its
+// own text or another field replaces it.
 func isColumn(s *event.Schema, i int) bool {
 	f := &s.Fields[i]
 	_, replaced := standIn(s, i)
 	return f.HasValue() || replaced
 }
 
-// isStoodFor reports whether a struct around f has a text that stands for its members.
+// isStoodFor reports whether a struct around f has a text that replaces its members.
 func isStoodFor(s *event.Schema, f *event.Field) bool {
 	return anyAround(s, f, func(i int) bool { return isColumn(s, i) })
 }
@@ -107,8 +107,8 @@ func anyAround(s *event.Schema, f *event.Field, is func(i int) bool) bool {
 	return false
 }
 
-// standIn returns the field whose value is shown in the column of field i, if its annotations name
-// one and it is there. The name may be a full one or that of a neighbour.
+// standIn returns the field whose value the column of field i shows, if its annotations name
+// one and it exists. The name may be a full name or the name of a member of the same struct.
 func standIn(s *event.Schema, i int) (int, bool) {
 	f := &s.Fields[i]
 	name := f.Ann.Columns.Replace
@@ -150,8 +150,8 @@ func place(s *event.Schema, i int) int {
 }
 
 // Select returns the fields that the user chose with spec, which is either a list of names ("a,b":
-// these, in this order) or of changes to base ("+a,-b"). A struct with a text of its own can be
-// chosen as such; any other stands for all its members.
+// these, in this order) or of changes to base ("+a,-b"). A struct with its own text can be
+// chosen as such; any other struct means all its members.
 func Select(s *event.Schema, spec string, base []int) ([]int, error) {
 	choices, relative, err := parseSpec(s, spec)
 	if err != nil {
@@ -170,14 +170,14 @@ func Select(s *event.Schema, spec string, base []int) ([]int, error) {
 	return out, nil
 }
 
-// choice is one part of the user's list: a name, perhaps with a sign, and what it stands for.
+// choice is one part of the user's list: a name, perhaps with a sign, and the fields that it means.
 type choice struct {
 	sign   byte // '+', '-' or 0
 	name   string
 	fields []int
 }
 
-// parseSpec takes the user's list apart and reports whether its names have signs.
+// parseSpec parses the user's list and reports whether its names have signs.
 func parseSpec(s *event.Schema, spec string) (choices []choice, relative bool, err error) {
 	for part := range strings.SplitSeq(spec, ",") {
 		c := choice{name: strings.TrimSpace(part)}

@@ -17,7 +17,7 @@ import (
 func jsonFormat() Format {
 	return Format{
 		Name:      "json",
-		Doc:       "JSON: an object a line, or an array a line for data sources of arrays.",
+		Doc:       "JSON: one object per line, or one array per line for data sources of arrays.",
 		AllFields: true,
 		Lines:     true,
 		Bind: func(s *event.Schema, o Options) (Encoder, error) {
@@ -26,20 +26,20 @@ func jsonFormat() Format {
 	}
 }
 
-// jsonEncoder writes json and jsonpretty, which differ in nothing but the text between values.
+// jsonEncoder writes json and jsonpretty, which differ only in the text between values.
 type jsonEncoder struct {
 	frame
 	array
 	steps []jsonStep
 	tail  string
 	need  int // room that the first steps take
-	// doubts are what the texts of fields have put into the row that is being written, unless they
-	// promise to be plain.
+	// doubts are the texts of fields in the row that is being written, except those that promise
+	// to be plain.
 	doubts []extent
 
 	memos []*jsonMemo
 	now   func() time.Time
-	since time.Time // the memos know
+	since time.Time // when the memos last forgot their texts
 }
 
 // extent is a string or a number within a buffer.
@@ -57,10 +57,10 @@ type jsonStep struct {
 	value
 }
 
-// headSize is how much of a prefix is copied without a look at its length: most are shorter.
+// headSize is how many bytes of a prefix are copied whatever its length: most prefixes are shorter.
 const headSize = 32
 
-// scratch is what stores of fixed size touch beyond the text that they are for.
+// scratch is the number of bytes that stores of fixed size may write beyond their text.
 const scratch = headSize + numberRoom
 
 var (
@@ -87,7 +87,7 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 	return e, nil
 }
 
-// newJSONEncoder makes an encoder of a plan, without a frame.
+// newJSONEncoder makes an encoder from a plan, without a frame.
 func newJSONEncoder(p *plan) *jsonEncoder {
 	e := &jsonEncoder{tail: p.pending, now: time.Now, steps: make([]jsonStep, len(p.steps))}
 	need := len(e.tail) + scratch
@@ -109,8 +109,8 @@ func newJSONEncoder(p *plan) *jsonEncoder {
 	return e
 }
 
-// jsonRoom returns how many bytes a value takes at most, and whether that is all: a value that can
-// grow beyond makes room for itself, and for the steps after it.
+// jsonRoom returns the room in bytes that a value needs, and whether that is always enough. A value that can
+// be longer makes room for itself, and for the steps after it.
 func jsonRoom(v *value) (room int, fixed bool) {
 	switch {
 	case v.op == opString:
@@ -139,10 +139,10 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 	return e.after(dst, &e.frame, b)
 }
 
-// memory is for how long texts are remembered, which may depend on what changes seldom.
+// memory is for how long texts are remembered, because they may depend on facts that rarely change.
 const memory = time.Second
 
-// forgetInTime makes all memos write their texts anew, once in a while.
+// forgetInTime makes all memos write their texts anew at intervals.
 func (e *jsonEncoder) forgetInTime() {
 	if len(e.memos) == 0 {
 		return
@@ -159,13 +159,13 @@ func (e *jsonEncoder) forget() {
 	}
 }
 
-// appendRow is what every event goes through. It writes into a buffer that has been made large
+// appendRow writes a row; every event goes through it. It writes into a buffer that is large
 // enough for all steps up to the next value of unknown length.
 //
-// The texts of fields are looked through at the very end. To read them just after their bytes were
+// It checks the texts of fields at the very end. Reading them just after their bytes were
 // stored would cost more than all the rest: until a store has reached the cache, a processor cannot
-// load a word that is wider than it. Where a text turns out to need escapes, or a number to be none, the
-// row starts again.
+// load a word that is wider than the store. If a text needs escapes, or a number is not a number, it
+// writes the row again.
 func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 	start := len(dst)
 	buf, n := reserve(dst, e.need)
@@ -201,7 +201,7 @@ func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 	return append(buf[:n], e.tail...)
 }
 
-// isSound reports whether the texts of fields can stay as they are.
+// isSound reports whether the texts of fields need no escapes, and the numbers are numbers.
 func (e *jsonEncoder) isSound(buf []byte) bool {
 	for _, t := range e.doubts {
 		if t.number && !isNumber(buf[t.start:t.end]) || !t.number && plainEnd(buf, t.start, t.end) != t.end {
@@ -211,7 +211,7 @@ func (e *jsonEncoder) isSound(buf []byte) bool {
 	return true
 }
 
-// appendRowCarefully is appendRow for rows of which a text needs escapes, or is no number.
+// appendRowCarefully is appendRow for rows in which a text needs escapes, or is not a number.
 func (e *jsonEncoder) appendRowCarefully(dst []byte, b *event.Batch, row int) []byte {
 	for i := range e.steps {
 		s := &e.steps[i]
@@ -226,9 +226,9 @@ func (e *jsonEncoder) appendRowCarefully(dst []byte, b *event.Batch, row int) []
 	return append(dst, e.tail...)
 }
 
-// putFixed carries out steps from the i-th on and returns the end of what it wrote, and the step
-// that it could not do, of which it has written the text before the value: one whose value has no
-// fixed room. Each event spends most of its time here, so nothing is called but for long numbers.
+// putFixed executes steps, beginning with the i-th, up to a step whose value has no fixed size. It writes the
+// text before that value. It returns the end of what it wrote and the index of that step. Each event
+// spends most of its time here, so it calls other functions only for long numbers.
 func putFixed(buf []byte, n int, steps []jsonStep, i int, rec []byte) (int, int) {
 	for ; i < len(steps); i++ {
 		s := &steps[i]
@@ -335,8 +335,8 @@ func (l jsonLayout) object(p *plan, n *node, depth int) {
 	p.text(l.newline(depth), "}")
 }
 
-// inner places an object within another. One that follows from few bytes, such as the process, is
-// often the same for many events, and is remembered.
+// inner places an object within another. An object that depends on few bytes, such as the process, is
+// often the same for many events, so the encoder remembers its text.
 func (l jsonLayout) inner(p *plan, n *node, depth int) {
 	sub := plan{schema: p.schema, words: p.words}
 	l.object(&sub, n, depth)

@@ -12,19 +12,19 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// jsonMemo writes values that follow from a few bytes of the record, and keeps what it wrote: events
+// jsonMemo writes values that depend on a few bytes of the record, and keeps the text: events
 // that come together are often of the same few processes, with the same flags and errors.
 type jsonMemo struct {
-	reads []event.Span // the bytes: apart from each other, in their order
+	reads []event.Span // the bytes: separate ranges, in order
 	enc   *jsonEncoder
 	slots [1 << memoBits]memoSlot
 	epoch uint64
 
-	// last is the slot of the row before, which is tried first if it was that of the row before it, too.
+	// last is the slot of the row before. If the two rows before had the same slot, it is tried first.
 	last   *memoSlot
 	repeat bool
 
-	// asked and known count rows, and those whose text was there. Where few were, the memo rests for
+	// asked counts rows, known those whose text was in a slot. If few were, the memo pauses for
 	// some rows.
 	asked, known, rest uint32
 }
@@ -33,22 +33,22 @@ type jsonMemo struct {
 // run at once on a large host.
 const memoBits = 6
 
-// memoSlot is the text of the bytes that it had last.
+// memoSlot holds some bytes of a record and their text.
 type memoSlot struct {
 	epoch       uint64
 	bytes, text []byte
 }
 
-// maxMemoBytes bounds the bytes that are compared. To compare more takes as long as to write the values.
+// maxMemoBytes limits the bytes that are compared. Comparing more takes as long as writing the values.
 const maxMemoBytes = 128
 
-// A memo that knew fewer than half of trialRows rows rests for the next restRows.
+// A memo that knew fewer than half of trialRows rows pauses for the next restRows.
 const (
 	trialRows = 256
 	restRows  = 16384
 )
 
-// newJSONMemo returns a memo of the values that an encoder writes, which follow from these bytes of
+// newJSONMemo returns a memo of the values that an encoder writes, which depend on these bytes of
 // the record.
 func newJSONMemo(reads []event.Span, enc *jsonEncoder) *jsonMemo {
 	m := &jsonMemo{reads: reads, enc: enc, epoch: 1}
@@ -63,7 +63,7 @@ func newJSONMemo(reads []event.Span, enc *jsonEncoder) *jsonMemo {
 	return m
 }
 
-// joined returns the same bytes in as few spans as there can be, or none if they are too many.
+// joined returns the same bytes in as few spans as possible, or none if there are too many bytes.
 func joined(reads []event.Span) []event.Span {
 	slices.SortFunc(reads, func(a, b event.Span) int { return cmp.Compare(a.Off, b.Off) })
 	var out []event.Span
@@ -106,7 +106,7 @@ func (m *jsonMemo) append(dst []byte, b *event.Batch, row int) []byte {
 	return append(dst, m.last.text...)
 }
 
-// look finds the row's slot and reports whether it is of the same bytes.
+// look finds the row's slot and reports whether the slot has the same bytes.
 func (m *jsonMemo) look(rec []byte) bool {
 	if m.repeat && m.last.is(m.reads, rec) {
 		return true
@@ -129,8 +129,8 @@ func (s *memoSlot) is(reads []event.Span, rec []byte) bool {
 	return true
 }
 
-// hash chooses the slot of a record. Of two records with the same slot the newer replaces the older. The hash is a sum, so
-// that a processor can compute its parts at once.
+// hash chooses the slot of a record. If two records have the same slot, the newer one replaces the older. The hash is a sum,
+// so that a processor can compute its parts in parallel.
 func hash(reads []event.Span, rec []byte) uint64 {
 	var h uint64
 	factor := uint64(hashFactor)
@@ -153,7 +153,7 @@ func hash(reads []event.Span, rec []byte) uint64 {
 	return (h ^ h>>32) * hashFactor >> (64 - memoBits)
 }
 
-// Neither has a pattern in its bits. The factor is odd, and stays so with each step, so that no bit of a word
+// The bits of both have no pattern. The factor is odd, and stays odd with each step, so that no bit of a word
 // is lost.
 const hashFactor, hashStep = 0x9e3779b97f4a7c15, 0xd1342543de82ef94
 
@@ -171,7 +171,7 @@ func (m *jsonMemo) renew(dst []byte, b *event.Batch, row int) []byte {
 	return dst
 }
 
-// judge decides whether to remember pays, by the rows since the last time.
+// judge decides from the rows since the last decision whether remembering pays.
 func (m *jsonMemo) judge() {
 	if m.known < m.asked/2 {
 		m.rest = restRows
@@ -179,12 +179,12 @@ func (m *jsonMemo) judge() {
 	m.asked, m.known = 0, 0
 }
 
-// memoMembers is the number of values from which on it is quicker to compare the bytes of a struct than
-// to write it.
+// memoMembers is the least number of values for which comparing the bytes of a struct is quicker than
+// writing it.
 const memoMembers = 4
 
-// remembered returns a value that stands for all steps of a plan, with what follows them, if all of
-// them follow from few enough bytes.
+// remembered returns a value that replaces all steps of a plan, and the text after them, if all of
+// them depend on few enough bytes.
 func remembered(p *plan) (value, bool) {
 	var reads []event.Span
 	for i := range p.steps {
@@ -200,7 +200,7 @@ func remembered(p *plan) (value, bool) {
 	return value{op: opMemo, memo: newJSONMemo(reads, newJSONEncoder(p))}, true
 }
 
-// spans returns the bytes that the value follows from, or none if there is more to it.
+// spans returns the bytes that the value depends on, or none if it depends on other things as well.
 func (v *value) spans() []event.Span {
 	switch {
 	case v.op == opMemo:
@@ -211,8 +211,9 @@ func (v *value) spans() []event.Span {
 	return nil
 }
 
-// rememberRuns puts memos in the place of neighbours that follow from few bytes, where texts of fields
-// are among them: these are what takes time. Neighbours that follow from one column's handle are remembered by that.
+// rememberRuns replaces adjacent values that depend on few bytes by memos, if texts of fields
+// are among them: writing these takes the time.
+// Adjacent values of one column are replaced by a memo of its handles.
 func rememberRuns(p *plan) {
 	var out []step
 	for i := 0; i < len(p.steps); {
@@ -236,7 +237,7 @@ func rememberRuns(p *plan) {
 	p.steps = out
 }
 
-// run returns the length of the run of values that steps begin with, and how many of them are texts.
+// run returns the length of the run of values at the beginning of steps, and how many of them are texts.
 func run(steps []step) (n, texts int) {
 	for ; n < len(steps) && steps[n].isTag(); n++ {
 		if steps[n].text != nil || steps[n].op == opMemo {
@@ -246,7 +247,7 @@ func run(steps []step) (n, texts int) {
 	return n, texts
 }
 
-// runStep is the step that stands for all of a run.
+// runStep returns the step that replaces a whole run.
 func runStep(p *plan, steps []step) (step, bool) {
 	sub, prefix := planOf(p, steps)
 	v, ok := remembered(sub)
@@ -261,5 +262,5 @@ func planOf(p *plan, steps []step) (sub *plan, prefix string) {
 }
 
 // isTag reports whether the value is likely to be the same in many events: a code or flags, not an
-// amount, a moment, an address. A struct that is remembered by itself can be part of a run as well.
+// amount, a time or an address. A struct with its own memo can be a part of a run as well.
 func (v *value) isTag() bool { return v.op == opMemo || v.reads.Size > 0 && v.reads.Size <= 4 }

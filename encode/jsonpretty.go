@@ -8,7 +8,7 @@ import "github.com/gizmo-ebpf/gizmo/event"
 func jsonPrettyFormat() Format {
 	return Format{
 		Name:      "jsonpretty",
-		Doc:       "JSON for people: a member a line, indented.",
+		Doc:       "JSON for people: one member per line, indented.",
 		AllFields: true,
 		Bind: func(s *event.Schema, o Options) (Encoder, error) {
 			return bindJSON(s, o, jsonLayout{indent: true})

@@ -12,14 +12,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/digits"
 )
 
-// numberRoom is how many bytes the put functions may write to: 20 digits or a sign and 19, and what
-// a store of 8 bytes touches beyond them.
+// numberRoom is how many bytes the put functions may write: 20 digits, or a sign and 19 digits, and
+// the bytes that a store of 8 bytes writes beyond them.
 const numberRoom = 28
 
-// putUint writes v in base 10 at buf[n:] and returns the index behind it. It scribbles over what
-// follows, up to numberRoom bytes in all.
+// putUint writes v in base 10 at buf[n:] and returns the index after it. It may overwrite
+// up to numberRoom bytes in all.
 //
-// Eight digits are computed at once: strconv takes half as long again.
+// It computes eight digits at once; strconv takes half as long again.
 func putUint(buf []byte, n int, v uint64) int {
 	if v < 1e8 {
 		return putShort(buf, n, v)
@@ -32,13 +32,13 @@ func putUint(buf []byte, n int, v uint64) int {
 // putShort is putUint for numbers below 10^8.
 func putShort(buf []byte, n int, v uint64) int {
 	d := digits.Eight(uint32(v))
-	// The first digit lies in the lowest byte. The bit set in the highest keeps the last digit of 0.
+	// The first digit is in the lowest byte. The bit set in the highest byte keeps the last digit of 0.
 	leading := bits.TrailingZeros64(d|1<<56) &^ 7
 	binary.LittleEndian.PutUint64(buf[n:], (d|digits.ASCII)>>leading)
 	return n + 8 - leading>>3
 }
 
-// putSign writes the minus of a negative number and returns the rest of it.
+// putSign writes the minus sign of a negative number and returns the absolute value.
 func putSign(buf []byte, n int, v int64) (int, uint64) {
 	if v >= 0 {
 		return n, uint64(v)
@@ -58,8 +58,8 @@ func appendInt(dst []byte, v int64) []byte {
 	return buf[:putUint(buf, n, u)]
 }
 
-// reserve makes room for need bytes behind dst. It returns the buffer at its full capacity, and
-// where dst ends in it.
+// reserve makes room for need bytes after dst. It returns the buffer at its full capacity, and
+// the end of dst in it.
 func reserve(dst []byte, need int) ([]byte, int) {
 	n := len(dst)
 	if cap(dst)-n < need {
@@ -99,15 +99,15 @@ func appendInt128(dst []byte, high, low uint64) []byte {
 	return appendUint128(append(dst, '-'), high, low)
 }
 
-// nonFinite are the words for the floats that are no numbers.
+// nonFinite holds the words for NaN and the infinities.
 type nonFinite struct {
 	nan, plus, minus string
 	point            bool // a float always has a decimal point where it matters
 }
 
 // appendFloat appends the shortest text that reads back as f, a float of the given number of bits,
-// or f with as many digits after the point as precision says. Very large and very small numbers have
-// an exponent, without which they would be hard to read.
+// or f with as many digits after the decimal point as precision says. Very large and very small numbers have
+// an exponent, because they would be hard to read without one.
 func appendFloat(dst []byte, f float64, bitSize int, precision *int, words *nonFinite) []byte {
 	switch {
 	case math.IsNaN(f):
@@ -132,7 +132,7 @@ func appendFloat(dst []byte, f float64, bitSize int, precision *int, words *nonF
 	return dst
 }
 
-// withPoint gives the number at dst[start:] a decimal point, without which readers of YAML take an
+// withPoint adds a decimal point to the number at dst[start:]. Without it, readers of YAML take a number with an
 // exponent for text and a negative zero for an integer.
 func withPoint(dst []byte, start int) []byte {
 	at := start + len(dst[start:])
@@ -151,8 +151,8 @@ func withPoint(dst []byte, start int) []byte {
 	return dst
 }
 
-// isNumber reports whether p is a number as JSON has it: no sign but minus, no leading zeros, digits
-// on both sides of a point.
+// isNumber reports whether p is a number in JSON's notation: no sign but minus, no leading zeros, digits
+// on both sides of a decimal point.
 func isNumber(p []byte) bool {
 	i := 0
 	if i < len(p) && p[i] == '-' {
@@ -194,8 +194,8 @@ func countDigits(p []byte) int {
 	return i
 }
 
-// allDigits reports whether the eight bytes of x are digits: a digit has the high half 3, and still
-// has it with 6 added.
+// allDigits reports whether the eight bytes of x are digits: the upper four bits of a digit are 3, and
+// still are if 6 is added.
 func allDigits(x uint64) bool {
 	const high, threes, sixes = 0xf * 0x10 * lowBits, 0x30 * lowBits, 6 * lowBits
 	return x&high == threes && (x+sixes)&high == threes

@@ -9,13 +9,13 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// plan is put together while a tree of fields is walked: the values in the order of output, and the
-// text that stands before each of them.
+// plan is the result of a walk over a tree of fields: the values in the order of output, and the
+// text before each of them.
 type plan struct {
 	schema  *event.Schema
 	words   *nonFinite
 	steps   []step
-	pending string // text since the last value; in the end, what follows it
+	pending string // text since the last value; in the end, the text after it
 	err     error  // the first
 }
 
@@ -59,12 +59,12 @@ type frame struct {
 	none    string // for a batch without events
 }
 
-// array is where an encoder is in an array that comes in parts.
+// array is the state of an encoder in an array that comes in parts.
 type array struct {
 	begun bool // rows of it were written
 }
 
-// before appends what comes before the rows of b, of which there are some.
+// before appends the text before the rows of b. There is at least one row.
 func (a *array) before(dst []byte, f *frame) []byte {
 	if a.begun {
 		return append(dst, f.between...)
@@ -73,7 +73,7 @@ func (a *array) before(dst []byte, f *frame) []byte {
 	return append(dst, f.open...)
 }
 
-// after appends what comes after the rows of b: the array's end, if b is its last part.
+// after appends the text after the rows of b: the array's end, if b is its last part.
 func (a *array) after(dst []byte, f *frame, b *event.Batch) []byte {
 	if b.Continues {
 		return dst

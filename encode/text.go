@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text from traced programs is nearly always printable ASCII. It is scanned a word of eight bytes at
-// a time, and only what is not plain is looked at closely.
+// Text from traced programs is nearly always printable ASCII. The encoders scan it a word of eight bytes at
+// a time, and examine single characters only where it is not plain.
 
 const (
 	lowBits  = 0x0101010101010101
@@ -20,12 +20,12 @@ const (
 )
 
 // notPrintable marks, with the high bit of the byte, the bytes of x that are not printable ASCII.
-// The lowest mark is exact; those above it may be too many, since additions carry.
+// The lowest mark is exact; marks above it may be wrong, because additions carry.
 func notPrintable(x uint64) uint64 {
 	return ((x - ' '*lowBits) | (x + lowBits) | x) & highBits
 }
 
-// notPlain marks what cannot stand between double quotes as it is: notPrintable, and `"` and `\`.
+// notPlain marks the bytes that need an escape between double quotes: those of notPrintable, and `"` and `\`.
 func notPlain(x uint64) uint64 {
 	quote := (x ^ '"'*lowBits) - lowBits
 	backslash := (x ^ '\\'*lowBits) - lowBits
@@ -35,8 +35,8 @@ func notPlain(x uint64) uint64 {
 func isPlainByte(c byte) bool { return c >= ' ' && c < 0x7f && c != '"' && c != '\\' }
 
 // putPlain copies p to buf[n:] up to the first NUL byte, or the end, or the first byte that is not
-// plain. It returns how many bytes that is and whether they are all of p's text. It writes up to 8
-// bytes beyond them.
+// plain. It returns the number of copied bytes and whether they are all of p's text. It may overwrite up to 8
+// bytes after them.
 func putPlain(buf []byte, n int, p []byte) (int, bool) {
 	i := 0
 	for ; i+8 <= len(p); i += 8 {
@@ -69,10 +69,10 @@ func plainPrefix(p []byte) int {
 	return i
 }
 
-// unsafeRunes lists what isUnsafe is about, but for the characters C1 and those that are no characters in
-// every plane (U+nFFFE and U+nFFFF). It is the union of Unicode's properties Cf (less Prepended_Concatenation_Mark, which
+// unsafeRunes lists the characters of isUnsafe, except the characters C1 and the two noncharacters at the end of
+// every plane (U+nFFFE and U+nFFFF). It is the union of Unicode's properties Cf (without Prepended_Concatenation_Mark, which
 // are visible), Zl, Zp, Other_Default_Ignorable_Code_Point, Variation_Selector and
-// Noncharacter_Code_Point: a test compares.
+// Noncharacter_Code_Point. A test compares it with these.
 var unsafeRunes = &unicode.RangeTable{
 	R16: []unicode.Range16{
 		{Lo: 0x00ad, Hi: 0x00ad, Stride: 1}, // soft hyphen
@@ -100,9 +100,9 @@ var unsafeRunes = &unicode.RangeTable{
 	LatinOffset: 1,
 }
 
-// isUnsafe reports whether r, a character beyond ASCII, must not reach a person or a terminal raw:
-// the control characters C1, line separators, what changes the direction of text, what leaves no mark
-// (a file name can look like another one by either), and what is no character, which YAML does not
+// isUnsafe reports whether r, a character beyond ASCII, must be escaped for a person or a terminal:
+// the control characters C1, line separators, characters that change the direction of text, invisible characters
+// (both can make a file name look like another one), and noncharacters, which YAML does not
 // allow.
 func isUnsafe(r rune) bool {
 	if r > 0xad && r < 0x34f || r > 0x3164 && r < 0xfdd0 { // the letters of Europe, the characters of East Asia
@@ -111,8 +111,8 @@ func isUnsafe(r rune) bool {
 	return isUnsafeElsewhere(r)
 }
 
-// isUnsafeElsewhere decides about characters outside the ranges that isUnsafe looks at first. It is a
-// function of its own so that the compiler inlines isUnsafe.
+// isUnsafeElsewhere decides about characters outside the ranges that isUnsafe checks first. It is a
+// separate function so that the compiler inlines isUnsafe.
 func isUnsafeElsewhere(r rune) bool {
 	switch {
 	case r <= 0xad:
@@ -125,7 +125,7 @@ func isUnsafeElsewhere(r rune) bool {
 	return unicode.Is(unsafeRunes, r)
 }
 
-// replacement stands for bytes that are not UTF-8.
+// replacement replaces bytes that are not UTF-8.
 const replacement = "\uFFFD"
 
 const hexDigits = "0123456789abcdef"
@@ -141,7 +141,7 @@ func appendHexRune(dst []byte, r rune, n int) []byte {
 // escape appends an escape of a character beyond ASCII.
 type escape func(dst []byte, r rune) []byte
 
-// escapeUTF16 is how JSON escapes: characters beyond the first 65536 as two surrogates.
+// escapeUTF16 appends JSON's escape: two surrogates for characters beyond the first 65536.
 func escapeUTF16(dst []byte, r rune) []byte {
 	if high, low := utf16.EncodeRune(r); r > 0xffff {
 		dst = appendHexRune(append(dst, '\\', 'u'), high, 4)
@@ -150,7 +150,7 @@ func escapeUTF16(dst []byte, r rune) []byte {
 	return appendHexRune(append(dst, '\\', 'u'), r, 4)
 }
 
-// escapeRune is how YAML and columns escape.
+// escapeRune appends the escape of YAML and columns.
 func escapeRune(dst []byte, r rune) []byte {
 	if r > 0xffff {
 		return appendHexRune(append(dst, '\\', 'U'), r, 8)
@@ -158,10 +158,10 @@ func escapeRune(dst []byte, r rune) []byte {
 	return appendHexRune(append(dst, '\\', 'u'), r, 4)
 }
 
-// appendJSON appends p as it stands between the quotes of a JSON string.
+// appendJSON appends p, escaped for the inside of a JSON string.
 func appendJSON(dst, p []byte) []byte { return appendEscaped(dst, p, escapeUTF16) }
 
-// appendYAML appends p as it stands between the double quotes of a YAML string.
+// appendYAML appends p, escaped for the inside of a YAML string in double quotes.
 func appendYAML(dst, p []byte) []byte { return appendEscaped(dst, p, escapeRune) }
 
 func appendEscaped(dst, p []byte, beyond escape) []byte {
@@ -203,20 +203,20 @@ func appendEscapedByte(dst []byte, c byte) []byte {
 	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
-// escapeFrom makes dst[start:] what appendJSON appends, in place.
+// escapeFrom escapes dst[start:] in place, as appendJSON does.
 func escapeFrom(dst []byte, start int) []byte {
 	start += plainPrefix(dst[start:])
 	if start == len(dst) {
 		return dst
 	}
-	// The escaped text is longer: it is written behind the old one first.
+	// The escaped text is longer: it is first written after the old one.
 	end := len(dst)
 	dst = appendJSON(dst, dst[start:end])
 	return dst[:start+copy(dst[start:], dst[end:])]
 }
 
 // plainEnd returns the end of the plain text that begins at buf[start], at most end. It reads whole
-// words: up to 7 bytes behind end, which must be there.
+// words, so buf must have 7 more bytes after end.
 func plainEnd(buf []byte, start, end int) int {
 	for ; start < end; start += 8 {
 		if m := notPlain(binary.LittleEndian.Uint64(buf[start:])); m != 0 {

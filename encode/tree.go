@@ -21,9 +21,9 @@ type node struct {
 const object = -1
 
 // newTree nests the fields by their names and sorts each object's members by the bytes of their
-// names. Names decide alone, so that every key is unique in its object: of several fields that claim
-// a place, the last in the schema gets it. An object that loses its place to a value loses its
-// members; a value that stands in the way of an object goes.
+// names. Only names count, so that every key is unique in its object: if several fields have the same
+// place, the last one in the schema gets it. A value that replaces an object removes the object's
+// members; an object that needs the place of a value removes the value.
 func newTree(s *event.Schema, fields []int) *node {
 	root := &node{field: object}
 	for _, i := range slices.Sorted(slices.Values(fields)) {
@@ -39,7 +39,7 @@ func newTree(s *event.Schema, fields []int) *node {
 	return root
 }
 
-// kid returns the member of that name, which is made where there is none.
+// kid returns the member of that name, and makes it if there is none.
 func (n *node) kid(name string) *node {
 	i, found := slices.BinarySearchFunc(n.kids, name, func(k *node, name string) int {
 		return strings.Compare(k.name, name)
@@ -61,8 +61,8 @@ func (n *node) leaves() (sum int) {
 	return sum
 }
 
-// treeFields returns the fields that nested output writes: the chosen ones, where a struct stands
-// for its members, or all that are meant for it.
+// treeFields returns the fields that nested output writes: the chosen ones, with the members of a struct in
+// its place, or by default all fields for nested output.
 func treeFields(s *event.Schema, chosen []int) []int {
 	if chosen == nil {
 		return nestedDefault(s)

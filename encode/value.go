@@ -48,20 +48,20 @@ func (o op) isScalar() bool { return o <= opOddBool }
 type value struct {
 	op      op
 	elem    op   // of an array
-	plain   bool // the text needs no look
+	plain   bool // the text needs no check
 	off     uint32
 	size    uint32       // in bytes, of an array's element
 	number  event.Number // of the record; of an array, its first element
 	reader  *event.Reader
 	text    event.TextFunc
-	reads   event.Span // what it follows from; none if there is more to it
+	reads   event.Span // the bytes that it depends on; none if it depends on other things as well
 	memo    *jsonMemo
 	columns *columnMemo
 	words   *nonFinite
 
 	// For columns only.
 	hex       bool // integers in base 16
-	precision *int // digits after the point; nil: as many as it takes
+	precision *int // digits after the decimal point; nil: as many as needed
 }
 
 // bindValue decides how the field i of s is written.
@@ -87,7 +87,7 @@ func bindValue(s *event.Schema, i int, words *nonFinite) (value, error) {
 	return v, nil
 }
 
-// bindRecord decides how a value is written that the record holds.
+// bindRecord decides how a value of the record is written.
 func (v *value) bindRecord(f *event.Field) {
 	v.off, v.size, v.reads = f.Off, f.Size, event.Span{Off: f.Off, Size: f.Size}
 	switch form := v.reader.Form(); form {
@@ -114,7 +114,7 @@ func textOp(form event.Form) op {
 	return opText
 }
 
-// columnOp is how a value is written that a column's table holds.
+// columnOp is how a value of a column's table is written.
 func columnOp(form event.Form) op {
 	switch {
 	case form == event.FormBytes:
@@ -210,7 +210,7 @@ func appendBool(dst []byte, b bool) []byte {
 	return append(dst, boolNames[0]...)
 }
 
-// brackets stand around and between the elements of an array.
+// brackets are the text around and between the elements of an array.
 type brackets struct{ open, between, end string }
 
 // appendArray appends the elements of an array.
@@ -227,7 +227,7 @@ func (v *value) appendArray(dst, rec []byte, br *brackets) []byte {
 	return append(dst, br.end...)
 }
 
-// appendText appends a value that is text, as it is.
+// appendText appends a value that is text, without escapes.
 func (v *value) appendText(dst []byte, b *event.Batch, row int) []byte {
 	if v.op == opText {
 		return v.text(dst, b, row)
@@ -247,8 +247,8 @@ func (v *value) appendColumnNumber(dst []byte, b *event.Batch, row int) []byte {
 	return appendFloat(dst, f, 64, v.precision, v.words)
 }
 
-// appendToken appends a number or boolean that is no part of the record: what the field's Text writes, or a
-// column's table holds. If there is no value, or the text is no number, it appends null.
+// appendToken appends a number or boolean that is not a part of the record: the output of the field's Text, or a value
+// of a column's table. If there is no value, or the text is not a number, it appends null.
 func (v *value) appendToken(dst []byte, b *event.Batch, row int) []byte {
 	start := len(dst)
 	switch v.op {

@@ -8,7 +8,7 @@ import "github.com/gizmo-ebpf/gizmo/event"
 func yamlFormat() Format {
 	return Format{
 		Name:      "yaml",
-		Doc:       "YAML: a document an event, or a document an array for data sources of arrays.",
+		Doc:       "YAML: one document per event, or one document per array for data sources of arrays.",
 		AllFields: true,
 		Bind:      bindYAML,
 	}
@@ -39,7 +39,7 @@ func bindYAML(s *event.Schema, o Options) (Encoder, error) {
 	return e, p.err
 }
 
-// yamlObject lays out the members of n: first stands before the first line, indent before the others.
+// yamlObject lays out the members of n: first precedes the first line, indent the others.
 func yamlObject(p *plan, n *node, first, indent string) {
 	if len(n.kids) == 0 {
 		p.text(first, "{}\n")

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// quoteYAML makes the string dst[start:] a YAML scalar: as it is where YAML reads it as that string,
-// else between double quotes.
+// quoteYAML makes the string dst[start:] a YAML scalar: unquoted if YAML reads it as that string,
+// else in double quotes.
 func quoteYAML(dst []byte, start int) []byte {
 	if isPlainYAML(dst[start:]) {
 		return dst
@@ -26,7 +26,7 @@ func isPlainYAML(p []byte) bool {
 	return len(p) > 0 && startsPlain(p) && staysPlain(p) && !isOtherYAML(p)
 }
 
-// startsPlain reports whether p's first bytes are none that mean something to YAML.
+// startsPlain reports whether p's first bytes have no special meaning in YAML.
 func startsPlain(p []byte) bool {
 	if strings.IndexByte(",[]{}#&*!|>'\"%@` ", p[0]) >= 0 {
 		return false
@@ -37,7 +37,7 @@ func startsPlain(p []byte) bool {
 	return !bytes.HasPrefix(p, []byte("---")) && !bytes.HasPrefix(p, []byte("..."))
 }
 
-// staysPlain reports whether nothing in p ends a bare text or needs an escape.
+// staysPlain reports whether no byte of p ends a bare text or needs an escape.
 func staysPlain(p []byte) bool {
 	for i := 0; i < len(p); {
 		c := p[i]
@@ -62,8 +62,8 @@ func staysPlain(p []byte) bool {
 	return true
 }
 
-// isOtherYAML reports whether the bare text p, which is not empty, is something else than a string
-// to YAML: a number, a time, one of the words for booleans and null, a merge key.
+// isOtherYAML reports whether YAML reads the bare text p, which is not empty, as something other than a
+// string: a number, a time, one of the words for booleans and null, a merge key.
 func isOtherYAML(p []byte) bool {
 	c := p[0]
 	switch {
@@ -75,8 +75,8 @@ func isOtherYAML(p []byte) bool {
 	return len(p) <= 5 && isWordYAML(p)
 }
 
-// isWordYAML compares without regard to case: more spellings than YAML has, but none that a reader
-// would miss the bare form of.
+// isWordYAML compares without regard to case. That quotes more spellings than YAML's own words, which does
+// no harm.
 func isWordYAML(p []byte) bool {
 	var lower [5]byte
 	for i, c := range p {
@@ -93,7 +93,7 @@ func isWordYAML(p []byte) bool {
 }
 
 // isUnsignedYAML reports whether p is a number without its sign: decimal, with another base, in
-// groups of sixty with colons, infinite, or none.
+// base 60 with colons, infinite, or NaN.
 func isUnsignedYAML(p []byte) bool {
 	if len(p) == 4 && isWordYAML(p) || isOtherBase(p) {
 		return true
@@ -153,8 +153,8 @@ func leading(p []byte, is func(byte) bool) int {
 	return len(p)
 }
 
-// isDigit takes the underscores that numbers may have for digits.
+// isDigit also accepts the underscores that numbers may contain.
 func isDigit(c byte) bool { return c-'0' <= 9 || c == '_' }
 
-// isDigitOrSign is for places where some readers allow a sign, even behind an underscore.
+// isDigitOrSign is for places where some readers allow a sign, even after an underscore.
 func isDigitOrSign(c byte) bool { return isDigit(c) || c == '+' || c == '-' }

@@ -3,7 +3,7 @@
 
 package event
 
-// Annotations say how a field wants to be shown. They are the typed form of what a gadget's
+// Annotations say how to show a field. They are the typed form of the annotations that a gadget's
 // metadata and the command line give as text.
 type Annotations struct {
 	Description string
@@ -18,13 +18,13 @@ type Annotations struct {
 	Target string
 	// Format is a layout of package time, for timestamps.
 	Format string
-	// Separator stands between the names of a bit set; empty for the default "|".
+	// Separator separates the names of a bit set; empty for the default "|".
 	Separator string
 	// Other holds the annotations that no part of gizmo reads.
 	Other map[string]string
 }
 
-// Align is the side to which a column's text is moved.
+// Align is the side to which a column's text is aligned.
 type Align uint8
 
 // The alignments.
@@ -45,12 +45,12 @@ const (
 )
 
 // ColumnStyle is how a field appears as a column of text. Widths count terminal cells; 0 means
-// that nothing was said.
+// no width was set.
 type ColumnStyle struct {
 	Width, MinWidth, MaxWidth int
 	Align                     Align
 	Ellipsis                  Ellipsis
-	// Hidden columns appear only when they are asked for by name.
+	// Hidden columns appear only if the user names them.
 	Hidden bool
 	// Fixed columns keep their width when the table is scaled.
 	Fixed bool
@@ -58,7 +58,7 @@ type ColumnStyle struct {
 	Hex bool
 	// Header replaces the name at the top of the column.
 	Header string
-	// Precision is the number of digits after the point of a float; nil for the shortest exact text.
+	// Precision is the number of digits after the decimal point of a float; nil for the shortest exact text.
 	Precision *int
 	// Replace names another field whose value is shown in this column, unless it is empty.
 	Replace string

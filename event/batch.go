@@ -3,27 +3,27 @@
 
 package event
 
-// Batch is a number of records of one data source, and what was lost around them. It is owned by
-// the source that filled it and reused: nothing in it may be kept after the call it came with.
+// Batch holds records of one data source, and the losses around them. The source that filled it owns
+// it and reuses it: a stage or sink must not keep anything of it after the call that it is passed to.
 type Batch struct {
 	// Schema describes the rows. A batch of a data source of arrays (Single is false) is one array.
 	Schema *Schema
-	// Rows are the records that are still in, each at least Schema.Size bytes long: a source pads a
-	// shorter record with zeros. What goes beyond that size is trailing data. No stage or sink writes to them:
-	// they may lie in memory that is shared with the kernel.
+	// Rows are the records that no stage has removed, each at least Schema.Size bytes long: a source pads a
+	// shorter record with zeros. Bytes beyond that size are trailing data. Stages and sinks must not write to rows:
+	// they may be in memory that is shared with the kernel.
 	Rows [][]byte
-	// Lost is what was lost since the batch before.
+	// Lost holds the losses since the batch before.
 	Lost []Loss
-	// More says that the source has more rows at hand: it won't wait before its next batch.
+	// More says that the source has more rows at hand: the next batch comes without waiting.
 	More bool
 	// Continues says that this is not the end of the array: the source hands out a large array in parts, and the next batch
 	// of the schema is the next part. It is never set for single events.
 	Continues bool
 
-	// columns are those that stages filled, each as long as Rows; empty if its stage has nothing to say
-	// about these rows. Column is the way to them.
+	// columns are the columns that stages filled, each as long as Rows; a column is empty if its stage has
+	// found nothing about these rows. Column gives access to them.
 	columns [][]Handle
-	// handles is what Permute needs for a while.
+	// handles is scratch memory of PermuteColumns.
 	handles []Handle
 }
 
@@ -39,8 +39,8 @@ func (b *Batch) Reset(s *Schema) {
 	b.More, b.Continues = false, false
 }
 
-// Part makes b the rows of other from one index up to another, as a part of what other is. Both share rows and columns: b is only
-// read, and no longer than other is valid.
+// Part makes b a part of other: its rows from one index up to another. Both share rows and columns, so b must only be read, and
+// only as long as other is valid.
 func (b *Batch) Part(other *Batch, from, to int) {
 	b.Schema, b.Rows, b.Lost = other.Schema, other.Rows[from:to:to], nil
 	b.More = other.More || to < len(other.Rows)
@@ -54,7 +54,7 @@ func (b *Batch) Part(other *Batch, from, to int) {
 	}
 }
 
-// Copy makes b say the same as other: the rows themselves are shared and stay valid as long as those of
+// Copy makes b a copy of other. Both share the bytes of the rows, which stay valid as long as those of
 // other.
 func (b *Batch) Copy(other *Batch) {
 	b.Reset(other.Schema)
@@ -131,7 +131,7 @@ const (
 	OutputFailed
 	// Damaged: the recording that is being replayed was cut short or damaged.
 	Damaged
-	// OutputSlow: the output took less than came.
+	// OutputSlow: the output was slower than the events.
 	OutputSlow
 )
 
@@ -148,7 +148,7 @@ func (c Cause) String() string {
 // NoCPU is the CPU of a loss that has none.
 const NoCPU = -1
 
-// Loss counts events that were produced and never came, since the last report of the same kind.
+// Loss counts events that were produced and did not arrive, since the last report of the same kind.
 type Loss struct {
 	CPU   int    `json:"cpu"` // NoCPU where it does not apply
 	Cause Cause  `json:"cause"`

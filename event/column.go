@@ -8,13 +8,12 @@ import (
 	"sync/atomic"
 )
 
-// Handle stands for what a stage found out about a row: an index into the tables of a column's fields.
-// 0 stands for nothing.
+// Handle is what a stage found out about a row: an index into the tables of a column's fields.
+// 0 means that the stage found nothing.
 type Handle uint32
 
-// Table gives the values that the handles of a column stand for. What a handle stands for never
-// changes. A Table is read by several goroutines at once while its owner adds values. It is never asked
-// for the handle 0.
+// Table gives the values of the handles of a column. The value of a handle never changes. Several
+// goroutines read a Table at once while its owner adds values. Readers never ask for the handle 0.
 type Table interface {
 	// Bytes returns the value of h for a field of the kind String or Bytes. The caller must not change it.
 	// Nil: this field has no value for the handle.
@@ -24,12 +23,11 @@ type Table interface {
 	Bits(h Handle) uint64
 }
 
-// Column is a place beside each row for the handle that a stage finds. The schema gives it out:
-// see [Schema.AddColumn].
+// Column holds, for each row, the handle that a stage found. [Schema.AddColumn] makes it.
 type Column struct{ index int }
 
-// Fill makes room for the handles of all rows of b, each of them 0, and returns them to be set. A stage
-// calls it for each batch about which it has something to say.
+// Fill makes room for the handles of all rows of b, sets them to 0, and returns them for the stage to set. A
+// stage calls it for each batch in which it found something.
 func (c Column) Fill(b *Batch) []Handle {
 	b.growColumns(c.index + 1)
 	col := b.columns[c.index]
@@ -42,7 +40,7 @@ func (c Column) Fill(b *Batch) []Handle {
 	return col
 }
 
-// Handles returns the handles of the rows of b; nil if no stage had anything to say about them.
+// Handles returns the handles of the rows of b; nil if the stage found nothing about any of them.
 func (c Column) Handles(b *Batch) []Handle {
 	if c.index >= len(b.columns) || len(b.columns[c.index]) == 0 {
 		return nil
@@ -60,8 +58,8 @@ func (c Column) At(b *Batch, row int) Handle {
 	return 0
 }
 
-// Texts is a [Table] of texts, each of which it keeps once. It grows with the number of different texts
-// and is for those of which there are few: names, not arguments. The zero value is empty. All methods may be called by
+// Texts is a [Table] of texts. It keeps each text once. It grows with the number of different texts, so it
+// is for texts with few different values: names, not arguments. The zero value is empty. All methods may be called by
 // several goroutines at once.
 type Texts struct {
 	mu      sync.Mutex
@@ -120,7 +118,7 @@ func add[T any](list *atomic.Pointer[[]T], value T) int {
 	if old := list.Load(); old != nil {
 		values = *old
 	} else {
-		values = make([]T, 1) // the handle 0 stands for nothing
+		values = make([]T, 1) // the handle 0 has no value
 	}
 	values = append(values, value)
 	list.Store(&values)

@@ -8,7 +8,7 @@ import "strings"
 // Kind is the shape of a field's value.
 type Kind uint8
 
-// The kinds. The zero value is the least that can be said of some bytes.
+// The kinds. The zero value makes no assumption about the bytes.
 const (
 	Bytes  Kind = iota // shown as hex digits
 	Uint               // little-endian, 1, 2, 4, 8 or 16 bytes
@@ -32,11 +32,11 @@ func (k Kind) String() string {
 // NoParent is the Parent of a field at the top of its record.
 const NoParent = -1
 
-// TextFunc appends one row's value of a field to dst. It is called once per event on the way to
-// the output, so it must not allocate. A TextFunc may keep state between calls (a cached date,
+// TextFunc appends one row's value of a field to dst. The output calls it once per event,
+// so it must not allocate. A TextFunc may keep state between calls (a cached date,
 // say): it belongs to one run and is not safe for use by several goroutines at once.
 //
-// The appended text need not be valid UTF-8 or free of control characters; encoders see to that.
+// The appended text need not be valid UTF-8 or free of control characters; encoders escape it.
 type TextFunc func(dst []byte, b *Batch, row int) []byte
 
 // Span is a range of bytes of a record.
@@ -51,7 +51,7 @@ type Field struct {
 	Name string `json:"name"`
 	// Kind is the shape of the value; for an array, of one element.
 	Kind Kind `json:"kind"`
-	// Types are the names of the C types on the way from the member to its base type, outermost
+	// Types are the names of the C types from the member to its base type, outermost
 	// first: {"gadget_errno", "__u32"}. Struct, union and enum names come without their keyword.
 	Types []string `json:"types,omitempty"`
 	// Off and Size give the member's place in the record, in bytes. For arrays Size is that of the
@@ -64,11 +64,11 @@ type Field struct {
 	// significant bit. BitSize 0 means a plain member.
 	BitOff  uint8 `json:"bitOff,omitempty"`
 	BitSize uint8 `json:"bitSize,omitempty"`
-	// Rest marks the trailing data, which Trailing returns: what a record has beyond its struct. Off
+	// Rest marks the trailing data, which Trailing returns: the bytes of a record after its struct. Off
 	// is then the struct's size, Size 0 and Kind Bytes.
 	Rest bool `json:"rest,omitempty"`
-	// LenOff and LenSize locate the integer in the record that tells how much of the trailing data
-	// counts, in bytes. LenSize 0: all of it does.
+	// LenOff and LenSize locate the integer in the record that says how many bytes of the trailing data
+	// are valid. LenSize 0: all of them are.
 	LenOff  uint32 `json:"lenOff,omitempty"`
 	LenSize uint32 `json:"lenSize,omitempty"`
 	// Parent is the index in Schema.Fields of the struct that this field is a member of, or NoParent.
@@ -84,15 +84,15 @@ type Field struct {
 	Text TextFunc `json:"-"`
 	// Table holds the values of a field that Schema.AddColumn added.
 	Table Table `json:"-"`
-	// Reads promises that Text depends on nothing but these bytes of the record, and on what changes too
-	// seldom to matter within a second, such as the names of users. An encoder may then write the same
-	// text for the same bytes for so long without asking again. A Size of 0 promises nothing.
+	// Reads promises that Text depends only on these bytes of the record, and on facts that rarely change
+	// within a second, such as the names of users. For up to a second, an encoder may then write the same
+	// text for the same bytes without calling Text again. A Size of 0 promises nothing.
 	Reads Span `json:"-"`
-	// Plain promises that Text writes what needs no escapes: printable ASCII without quotes and
+	// Plain promises that Text writes text that needs no escapes: printable ASCII without quotes and
 	// backslashes; or, where Kind is a number, always a number as JSON has it.
 	Plain bool `json:"-"`
-	// Ann is how the field wants to be shown. It is not part of the recorded schema: annotations
-	// travel as they were written and are applied anew.
+	// Ann says how to show the field. It is not part of the recorded schema: a recording holds the
+	// annotations as they were written, and a replay applies them again.
 	Ann Annotations `json:"-"`
 
 	column uint32 // the number of its column, counted from 1; 0: it has none
@@ -103,20 +103,20 @@ func (f *Field) Base() string {
 	return f.Name[strings.LastIndexByte(f.Name, '.')+1:]
 }
 
-// Column returns the column that the field's values follow from, if there is one.
+// Column returns the column whose handles give the field's values, if there is one.
 func (f *Field) Column() (Column, bool) { return Column{int(f.column) - 1}, f.column > 0 }
 
 // HasValue reports whether the field is more than a node of the field tree.
 func (f *Field) HasValue() bool { return f.Kind != Struct || f.Text != nil }
 
-// IsPrivate reports whether a field of that name is for the gadget itself and not shown: a part of its
-// name starts with two underscores.
+// IsPrivate reports whether gizmo does not show a field of that name: a part of a private name starts with
+// two underscores.
 func IsPrivate(name string) bool {
 	return strings.HasPrefix(name, "__") || strings.Contains(name, ".__")
 }
 
-// IsUnder reports whether name is that of something within the struct called above, at any depth. All
-// names are under the empty one.
+// IsUnder reports whether name is the name of a field within the struct called above, at any depth. All
+// names are under the empty name.
 func IsUnder(name, above string) bool {
 	return above == "" || len(name) > len(above) && name[len(above)] == '.' && strings.HasPrefix(name, above)
 }

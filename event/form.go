@@ -27,8 +27,8 @@ func (f Form) IsInteger() bool {
 	return f == FormUint || f == FormInt || f == FormUint128 || f == FormInt128
 }
 
-// formOf returns the form of a value that is kept in size bytes, or in some bits of them. What has no
-// size that fits its kind is bytes.
+// formOf returns the form of a value that is kept in size bytes, or in some bits of them. If the size does
+// not fit the kind, the form is bytes.
 func formOf(k Kind, size uint32, bitSize uint8) Form {
 	small := size >= 1 && size <= 8
 	wide := size == 16 && bitSize == 0
@@ -51,8 +51,8 @@ func formOf(k Kind, size uint32, bitSize uint8) Form {
 	return FormBytes
 }
 
-// formOfKind returns the form of a value that is no part of the record: a field's text, or what a
-// column's table holds.
+// formOfKind returns the form of a value that is not a part of the record: a field's text, or a value of
+// a column's table.
 func formOfKind(k Kind) Form {
 	switch k {
 	case Uint:

@@ -11,13 +11,13 @@ import (
 	"strconv"
 )
 
-// Number locates a number or boolean within a record. Its methods do not look at the length of the
-// record: a [Reader] made sure that the number lies within the schema's size.
+// Number locates a number or boolean within a record. Its methods do not check the length of the
+// record: a [Reader] made sure that the number is within the schema's size.
 type Number struct {
 	Form Form
 	// Off and Size are in bytes.
 	Off, Size uint32
-	// BitOff and BitSize are those of a bit field within these bytes; BitSize 0: none.
+	// BitOff and BitSize locate a bit field within these bytes; BitSize 0: not a bit field.
 	BitOff, BitSize uint8
 }
 
@@ -115,7 +115,7 @@ func appendFloat(dst []byte, x float64, bitSize int) []byte {
 	return strconv.AppendFloat(dst, x, form, -1, bitSize)
 }
 
-// appendWide appends a number of 128 bits. They are so rare that it may take its time.
+// appendWide appends a number of 128 bits. It is not optimized, because such numbers are rare.
 func appendWide(dst []byte, high, low uint64, signed bool) []byte {
 	n := new(big.Int).SetUint64(high)
 	if signed {

@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// parseWide reads the whole number that a text is, in two's complement. It returns false for what is no
-// number, or one beyond 127 bits and a sign.
+// parseWide parses a text as a whole number, in two's complement. It returns false if the text is not a
+// number, or a number beyond 127 bits and a sign.
 func parseWide(p []byte) (high, low uint64, ok bool) {
 	negative := len(p) > 0 && p[0] == '-'
 	if negative {
@@ -33,9 +33,9 @@ func parseWide(p []byte) (high, low uint64, ok bool) {
 	return high, low, len(p) > 0
 }
 
-// parseFloat reads the number that a text is.
+// parseFloat parses a text as a float.
 func parseFloat(p []byte) (float64, bool) {
-	if !looksNumeric(p) { // asked first because errors of strconv are allocated
+	if !looksNumeric(p) { // checked first, because strconv allocates its errors
 		return 0, false
 	}
 	v, err := strconv.ParseFloat(string(p), 64)

@@ -16,13 +16,13 @@ type Origin uint8
 // The origins.
 const (
 	FromRecord   Origin = iota // the record's struct
-	FromTrailing               // what a record has beyond its struct
+	FromTrailing               // the bytes of a record after its struct
 	FromText                   // the field's Text
 	FromColumn                 // a column and its table
 )
 
-// Reader reads the values of one field. It is made once, before the first event; reading then takes no
-// look-up and allocates nothing, unless a method says so. It belongs to one goroutine.
+// Reader reads the values of one field. It is made once, before the first event; reading then needs no
+// look-up and allocates nothing, unless a method says so. Only one goroutine may use it.
 type Reader struct {
 	field   Field // a copy: the schema's list may move when it grows
 	form    Form
@@ -33,8 +33,8 @@ type Reader struct {
 	scratch []byte
 }
 
-// Reader returns a reader of the field with the given index. A struct without a text of its own has
-// nothing to read, and a field that does not lie within the schema's size cannot be.
+// Reader returns a reader of the field with the given index. It returns an error for a struct without its
+// own text, which has no value, and for a field that is not within the schema's size.
 func (s *Schema) Reader(i int) (Reader, error) {
 	f := &s.Fields[i]
 	if f.Text != nil {
@@ -43,8 +43,8 @@ func (s *Schema) Reader(i int) (Reader, error) {
 	return s.RecordReader(i)
 }
 
-// RecordReader is [Schema.Reader] for the value that the record holds, also where the field's Text shows
-// it in another way.
+// RecordReader is like [Schema.Reader], but always reads the value in the record, even if the field's Text
+// shows it in another way.
 func (s *Schema) RecordReader(i int) (Reader, error) {
 	f := &s.Fields[i]
 	r := Reader{field: *f}
@@ -77,7 +77,7 @@ func (s *Schema) RecordReader(i int) (Reader, error) {
 	return r, nil
 }
 
-// ReaderOf is [Schema.Reader] for the field of that name.
+// ReaderOf is like [Schema.Reader], for the field of that name.
 func (s *Schema) ReaderOf(name string) (Reader, error) {
 	i, ok := s.Lookup(name)
 	if !ok {
@@ -122,8 +122,8 @@ func (r *Reader) Form() Form { return r.form }
 // Origin returns where the values come from.
 func (r *Reader) Origin() Origin { return r.origin }
 
-// Number returns where the number lies in the record, if its origin is that; of an array, its first
-// element.
+// Number returns where the number is in the record, if the record is its origin; for an array, the place
+// of the first element.
 func (r *Reader) Number() *Number { return &r.number }
 
 // Count returns the number of an array's elements.
@@ -133,7 +133,7 @@ func (r *Reader) Count() int { return int(r.count) }
 func (r *Reader) Column() (Column, Table) { return r.column, r.field.Table }
 
 // Uint returns a whole number or boolean of at most 64 bits. It returns false if there is no such value:
-// a stage found nothing about the row, or the field's text is no number.
+// a stage found nothing about the row, or the field's text is not a number.
 func (r *Reader) Uint(b *Batch, row int) (uint64, bool) {
 	switch r.origin {
 	case FromRecord:
@@ -210,8 +210,8 @@ func (r *Reader) boolText(b *Batch, row int) (uint64, bool) {
 }
 
 // Bytes returns the value of a field that is text or bytes: a char[N] up to its NUL byte, the trailing
-// data, the bytes of the field, what its Text writes. It is valid until the next call, or as long as the
-// batch. Of any other value it returns the text, as Append does.
+// data, the bytes of the field, or the output of its Text. The result is valid until the next call, and only as
+// long as the batch is. For any other value it returns the text, as Append does.
 func (r *Reader) Bytes(b *Batch, row int) []byte {
 	switch r.origin {
 	case FromTrailing:
@@ -243,9 +243,9 @@ func (r *Reader) tableBytes(b *Batch, row int) []byte {
 	return r.field.Table.Bytes(h)
 }
 
-// Append appends the value as a person reads it: text as it is, bytes as hex digits, numbers in base 10, true and false,
-// arrays as [1,2]. What has no value appends nothing. The text may hold any bytes: it is not fit for a
-// terminal.
+// Append appends the value in human-readable form: text unchanged, bytes as hex digits, numbers in base 10, true and false,
+// arrays as [1,2]. If there is no value it appends nothing. The text may hold any bytes: do not write it to a
+// terminal without escaping it.
 func (r *Reader) Append(dst []byte, b *Batch, row int) []byte {
 	switch {
 	case r.origin == FromText:

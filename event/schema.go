@@ -12,7 +12,7 @@ import (
 type SourceID struct {
 	// Gadget is the name of the gadget's instance; empty in a run of one gadget.
 	Gadget string
-	// Name is that of the data source, which is unique within its gadget.
+	// Name is the name of the data source, which is unique within its gadget.
 	Name string
 }
 
@@ -24,34 +24,34 @@ func (id SourceID) String() string {
 	return id.Gadget + "/" + id.Name
 }
 
-// Matches reports whether name, as users write it, means the data source: GADGET/NAME, or NAME for those of
-// all gadgets.
+// Matches reports whether name, as users write it, means the data source: GADGET/NAME, or NAME for the data
+// sources of that name of all gadgets.
 func (id SourceID) Matches(name string) bool { return name == id.Name || name == id.String() }
 
 // Schema is the list of a data source's fields. Fields of the record come first, in the order of
 // their offsets, every struct before its members; added fields follow.
 //
-// A schema is put together before a run starts and not changed once events flow.
+// A schema is composed before a run starts and does not change once events flow.
 type Schema struct {
-	// Gadget names the gadget's instance if a run has several gadgets; two of them may have data sources of
+	// Gadget names the gadget's instance if a run has several gadgets, because two gadgets may have data sources of
 	// the same name. See SourceID.
 	Gadget string `json:"gadget,omitempty"`
 	// Name is the data source's name.
 	Name string `json:"name"`
-	// Single says that each record is an event of its own. Otherwise a batch is one array.
+	// Single says that each record is a single event. Otherwise a batch is one array.
 	Single bool `json:"single"`
-	// Size is that of the record's struct in bytes. No row is shorter.
+	// Size is the size of the record's struct in bytes. No row is shorter.
 	Size   uint32  `json:"size"`
 	Fields []Field `json:"fields"`
 
-	columns int // that were given out
+	columns int // that AddColumn has made
 }
 
 // ID identifies the data source within a run.
 func (s *Schema) ID() SourceID { return SourceID{s.Gadget, s.Name} }
 
-// Lookup returns the index of the field with the given full name. Where several fields have the name it
-// is the last one, whose value the output shows.
+// Lookup returns the index of the field with the given full name. If several fields have the name, it
+// returns the last one, whose value the output shows.
 func (s *Schema) Lookup(name string) (int, bool) {
 	for i := len(s.Fields) - 1; i >= 0; i-- {
 		if s.Fields[i].Name == name {
@@ -68,8 +68,8 @@ func (s *Schema) Add(f Field) int {
 	return len(s.Fields) - 1
 }
 
-// AddColumn appends added fields whose values all follow from one handle a row: each field's Table says
-// what a handle stands for. It returns the column in which the caller, a stage, puts the handles.
+// AddColumn appends added fields that share one handle per row: each field's Table gives the value for a
+// handle. It returns the column in which the caller, a stage, stores the handles.
 func (s *Schema) AddColumn(fields ...Field) Column {
 	c := Column{s.columns}
 	s.columns++
@@ -80,7 +80,7 @@ func (s *Schema) AddColumn(fields ...Field) Column {
 	return c
 }
 
-// Columns returns the columns that were given out, in that order.
+// Columns returns the columns that AddColumn has made, in that order.
 func (s *Schema) Columns() []Column {
 	list := make([]Column, s.columns)
 	for i := range list {
@@ -96,9 +96,8 @@ func (s *Schema) Clone() *Schema {
 	return &c
 }
 
-// SameLayout reports whether the fields of s and other are the same ones, in the same order: their names, kinds, types and
-// places. How they are shown, and where the values of added fields come from, may differ, and so may the names of
-// the data sources.
+// SameLayout reports whether s and other have the same fields in the same order: the same names, kinds, types and
+// places. Annotations, the sources of the values of added fields, and the names of the data sources may differ.
 func (s *Schema) SameLayout(other *Schema) bool {
 	return s.Single == other.Single && s.Size == other.Size && slices.EqualFunc(s.Fields, other.Fields, sameField)
 }

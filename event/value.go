@@ -9,7 +9,7 @@ import (
 )
 
 // Uint reads an unsigned value of 1, 2, 4 or 8 bytes, or a bit field, at the field's place in
-// rec. Wider or odd-sized fields give the low 8 bytes they have. For arrays it reads the first
+// rec. For wider or odd-sized fields it returns at most their lowest 8 bytes. For arrays it reads the first
 // element.
 func (f *Field) Uint(rec []byte) uint64 {
 	v := LoadUint(rec[f.Off:], f.ElemSize())

@@ -170,7 +170,7 @@ func (g *Gadget) find(name string) (*image.Program, error) {
 		case c.Why != nil:
 			return nil, fmt.Errorf("program %s is not loaded: %w", name, c.Why)
 		case !hook.IsAttachable(p):
-			return nil, fmt.Errorf("program %s is run by a data source, and is attached to nothing", name)
+			return nil, fmt.Errorf("program %s is run by a data source and cannot be attached", name)
 		default:
 			return p, nil
 		}

@@ -41,7 +41,7 @@ func TestRefused(t *testing.T) {
 	better.StandsInFor = []string{"best"}
 	g := &Gadget{choices: []Choice{{Program: best, Why: errors.New("no fentry")}, {Program: better, Why: errors.New("no kprobes")}, {Program: p}}}
 	got := g.refused(p, errors.New("no tracepoint"), unix.ENOENT)
-	want := "no tracepoint: no such file or directory; it would have stood in for another (no kprobes; it would have stood in for another (no fentry))"
+	want := "no tracepoint: no such file or directory; it would have replaced a program that cannot run (no kprobes; it would have replaced a program that cannot run (no fentry))"
 	if got.Error() != want || !errors.Is(got, unix.ENOENT) {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -40,6 +41,9 @@ type VerifierError struct {
 	Reason string
 	// Log is all that the verifier wrote.
 	Log []string
+	// Absent: the program asks for what this kernel does not have, a type or a function. Otherwise the verifier could not
+	// follow what the compiler made of the source, and may follow what another compiler makes of it.
+	Absent bool
 
 	cause error
 }
@@ -82,12 +86,15 @@ func explainLoad(p *image.Program, err error) error {
 	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to load it", kindOf(p), inner), fmt.Errorf("load the gadget: %w", err))
 }
 
+// absentFunction matches what the verifier says of functions that the kernel does not have, or not for programs of that kind.
+var absentFunction = regexp.MustCompile(`^(unknown func |invalid func |program of this type cannot use helper |calling kernel function .* is not allowed)`)
+
 // rejection is the error for a complaint of the verifier.
 func rejection(p *image.Program, reason string, log []string, cause error) error {
 	if strings.Contains(reason, "unknown func bpf_probe_read") && kernel.HidesItsMemory() {
 		reason += " (this kernel is locked down, and lets no program read its memory: boot it with lockdown=integrity)"
 	}
-	rejected := &VerifierError{Reason: reason, Log: log, cause: cause}
+	rejected := &VerifierError{Reason: reason, Log: log, Absent: absentFunction.MatchString(reason), cause: cause}
 	if p != nil {
 		rejected.Program = p.Name
 	}
@@ -110,10 +117,10 @@ func explainErrno(refusal, kind string, err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), strings.HasSuffix(err.Error(), ": "+unix.EPERM.Error()):
 		return fmt.Errorf("%s: %w; %w, or this kernel or its lockdown forbids programs %s", refusal, err, ErrPrivileges, kind)
 	case errors.Is(err, unix.EMFILE):
-		return fmt.Errorf("%s: this process has too many open files; a higher limit allows more (ulimit -n): %w", refusal, err)
+		return fmt.Errorf("%s: this process has reached its limit of open files; raise the limit (ulimit -n): %w", refusal, err)
 	case errors.Is(err, unix.ENOMEM):
-		return &MemoryError{Cause: fmt.Errorf("%s: it has not enough memory: a smaller buffer takes less; "+
-			"a higher limit of this process's control group allows more: %w", refusal, err)}
+		return &MemoryError{Cause: fmt.Errorf("%s: it does not have enough memory: choose a smaller buffer, "+
+			"or raise the memory limit of this process's control group: %w", refusal, err)}
 	}
 	return nil
 }
@@ -173,7 +180,7 @@ func (g *Gadget) others(p *image.Program) string {
 		switch {
 		case c.Why == nil || !slices.Contains(p.StandsInFor, c.Program.Name):
 		case text == "":
-			text = fmt.Sprintf("; it would have stood in for another (%s%s)", c.Why, g.others(c.Program))
+			text = fmt.Sprintf("; it would have replaced a program that cannot run (%s%s)", c.Why, g.others(c.Program))
 		default:
 			more++
 		}

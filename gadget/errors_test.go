@@ -78,8 +78,8 @@ func TestExplainLoad(t *testing.T) {
 		{p, unix.EACCES, refused + "permission denied; missing privileges, or this kernel or its lockdown forbids programs of kind iter/bpf_map_elem"},
 		{nil, unix.EPERM, "the kernel refuses to load the gadget: program x: operation not permitted; missing privileges, or this kernel or its lockdown forbids programs of this kind"},
 		{p, unix.E2BIG, "load the gadget: program x: argument list too long"},
-		{p, unix.EMFILE, refused + "this process has too many open files; a higher limit allows more (ulimit -n): too many open files"},
-		{p, unix.ENOMEM, refused + "it has not enough memory: a smaller buffer takes less; a higher limit of this process's control group allows more: cannot allocate memory"},
+		{p, unix.EMFILE, refused + "this process has reached its limit of open files; raise the limit (ulimit -n): too many open files"},
+		{p, unix.ENOMEM, refused + "it does not have enough memory: choose a smaller buffer, or raise the memory limit of this process's control group: cannot allocate memory"},
 		// The verifier was asked, and has found nothing to complain about.
 		{p, &ebpf.VerifierError{Cause: unix.EPERM, Log: []string{"processed 2 insns (limit 1000000)"}}, refused},
 		{p, &ebpf.VerifierError{Cause: unix.EACCES, Log: []string{"R0 !read_ok"}}, "program x: the kernel's verifier rejected it: R0 !read_ok"},
@@ -92,6 +92,25 @@ func TestExplainLoad(t *testing.T) {
 		var memory *MemoryError
 		if errors.Is(got, ErrPrivileges) != denied || errors.As(got, &memory) != errors.Is(c.err, unix.ENOMEM) {
 			t.Errorf("%v: privileges %v, memory %v", got, errors.Is(got, ErrPrivileges), memory)
+		}
+	}
+}
+
+// What the kernel lacks is told from what the verifier cannot follow.
+func TestAbsent(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[string]bool{
+		"unknown func bpf_loop#181":                                     true,
+		"invalid func unknown#300":                                      true,
+		"program of this type cannot use helper bpf_get_ns#1":           true,
+		"R0 max value is outside of the allowed memory range":           false,
+		"R1 invalid mem access 'scalar'":                                false,
+		"BPF program is too large. Processed 1000001 insn":              false,
+		"the sequence of 8193 jumps is too complex, unknown func or so": false,
+	} {
+		err := explainLoad(nil, &ebpf.VerifierError{Cause: unix.EINVAL, Log: []string{reason}})
+		if got := new(VerifierError); !errors.As(err, &got) || got.Absent != want {
+			t.Errorf("%s: %+v", reason, got)
 		}
 	}
 }

@@ -185,7 +185,7 @@ func badFunctions(t *testing.T, has offer) map[string][]string {
 	bad := make(map[string][]string)
 	if has.kprobes {
 		bad["kprobe/vfs_read+1"] = []string{"no instruction of vfs_read begins at the offset 1"}
-		bad["kprobe/"+oneOf(t, unprobeable(t))] = []string{"must not be probed", "kprobes/blacklist"}
+		bad["kprobe/"+oneOf(t, unprobeable(t))] = []string{"cannot be probed", "kprobes/blacklist"}
 		bad["kretprobe/"+untraceableFunction(t)] = []string{"is not traceable", "available_filter_functions"}
 		bad["ksyscall/getpgidd"] = []string{"no function sys_getpgidd", `did you mean "sys_getpgid"?`}
 	} else {
@@ -196,7 +196,7 @@ func badFunctions(t *testing.T, has offer) map[string][]string {
 	bad["fexit/sys_getpgid"] = []string{"the function of this system call has the name __"}
 	bad["fentry/asm_exc_page_fault"] = []string{"the kernel has no type of the function asm_exc_page_fault"}
 	if has.trampolines {
-		bad["fentry/"+madeBase()] = []string{"the compiler made ", "only a kprobe can hook that"}
+		bad["fentry/"+madeBase()] = []string{"the compiler replaced it with ", "only a kprobe can hook that"}
 		bad["fentry.s/vfs_read"] = []string{"programs that sleep cannot be called from vfs_read: use the section fentry"}
 	} else {
 		bad["fentry/vfs_read"] = []string{"this kernel forbids fentry programs"}

@@ -82,7 +82,7 @@ func TestLSMThatOnlyAnswers(t *testing.T) {
 func TestMissingLSMHook(t *testing.T) {
 	img := parseWith(t, "lsm", only("on_getpgid", "task_getpgidd", lsmPrograms...))
 	err := refusal(t, img, LoadOptions{})
-	if !offers(t).lsm && strings.Contains(fmt.Sprint(err), "does not ask LSM programs") {
+	if !offers(t).lsm && strings.Contains(fmt.Sprint(err), "does not call LSM programs") {
 		return // a kernel that asks none is the first obstacle
 	}
 	mustSay(t, err, "program on_getpgid: this kernel has no LSM hook task_getpgidd; did you mean \"task_getpgid\"?")
@@ -102,7 +102,7 @@ func TestInactiveLSM(t *testing.T) {
 			return
 		}
 		img := parse(t, "lsm")
-		mustSay(t, refusal(t, img, LoadOptions{}), ": this kernel does not ask LSM programs: boot it with lsm=lockdown,capability,bpf")
+		mustSay(t, refusal(t, img, LoadOptions{}), ": this kernel does not call LSM programs: boot it with lsm=lockdown,capability,bpf")
 	})
 }
 

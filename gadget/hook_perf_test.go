@@ -118,13 +118,13 @@ func TestErrorsOfSampling(t *testing.T) {
 		want string
 	}{
 		{"perf: {type: software, config: cpu_clock}", `section "perf_event/tick": gadget.yaml: programs.tick.sampler.frequency: say how many times`},
-		{"sampler.frequency: 49\nattach_to: cpu0", "programs.tick.attach_to: samples are attached to all CPUs"},
+		{"sampler.frequency: 49\nattach_to: cpu0", "programs.tick.attach_to: a sampling program runs on all CPUs"},
 		{"sampler.frequency: 49\nperf: {type: sofware, config: cpu_clock}", `programs.tick.perf.type: unknown value "sofware"; did you mean "software"?`},
 		{"sampler.frequency: 49\nperf: {config: cpu_clock}", "programs.tick.perf.type: say which type of event"},
 		{"sampler.frequency: 49\nperf: {type: ../x, config: cpu_clock}", `programs.tick.perf.type: unknown value "../x"`},
 		{"sampler.frequency: 49\nperf: {type: 4294967296, config: 1}", "programs.tick.perf.type: "},
 		{"sampler.frequency: 49\nperf: {type: software, config: cpu_clok}", `programs.tick.perf.config: unknown value "cpu_clok"; did you mean "cpu_clock"?`},
-		{"sampler.frequency: 49\nperf: {type: software, config: cycles of the moon}", "known are numbers and cpu_clock, task_clock"},
+		{"sampler.frequency: 49\nperf: {type: software, config: cycles of the moon}", "want a number, or one of cpu_clock, task_clock"},
 		{"sampler.frequency: 49\nperf: {type: raw, config: cpu_cycles}", `programs.tick.perf.config: unknown value "cpu_cycles"`},
 		{"sampler.frequency: 49\nperf: {type: software, config: cpu_clock, sampleType: ip|tdi}", `programs.tick.perf.sampleType: unknown value "tdi"; did you mean "tid"?`},
 	} {

@@ -131,7 +131,7 @@ func TestSockOpsOfControlGroup(t *testing.T) {
 	}
 	for _, path := range []string{"/proc", group + "-gone"} {
 		img := parseWith(t, "sockets", only("on_sockops", path, socketPrograms...))
-		mustSay(t, refusal(t, img, LoadOptions{}), "program on_sockops: sockops: "+path+" is no control group of version 2")
+		mustSay(t, refusal(t, img, LoadOptions{}), "program on_sockops: sockops: "+path+" is not a control group of version 2")
 	}
 }
 
@@ -154,7 +154,7 @@ func TestSockOpsWithoutControlGroups(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		mustSay(t, refusal(t, img, LoadOptions{}), "program on_sockops: sockops: the root of the host's control groups is not mounted here ("+part+" is a part of them only)")
+		mustSay(t, refusal(t, img, LoadOptions{}), "program on_sockops: sockops: the root of the host's control groups is not mounted here ("+part+" is only a part of them)")
 		if err := unix.Unmount(part, unix.MNT_DETACH); err != nil {
 			t.Error(err)
 			return

@@ -97,7 +97,7 @@ func TestUSDTMissingArguments(t *testing.T) {
 		if err := errors.Join(g.Attach(), g.Detach()); err != nil {
 			t.Fatal(probe, err)
 		}
-		const message = "an argument of a USDT probe cannot be had"
+		const message = "programs cannot read an argument of a USDT probe"
 		if n := strings.Count(log.String(), message); n != min(1, len(want)) {
 			t.Errorf("%s: %d lines: %s", probe, n, &log)
 		}

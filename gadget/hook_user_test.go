@@ -313,7 +313,7 @@ func TestUserBadFiles(t *testing.T) {
 		{"on_call", file(other) + ":work", "another machine"},
 		{"on_call", app + ":wrok", `did you mean "work"?`},
 		{"on_call", app + ":guarded_semaphore", "variable"},
-		{"on_call", app + ":work+0x1000", "behind the end"},
+		{"on_call", app + ":work+0x1000", "beyond the end"},
 		{"on_call", app + ":0x0", "not executable"},
 		{"on_call", app + ":printf", "defined in a library"},
 		{"on_return", app + ":_start", "starts here"},

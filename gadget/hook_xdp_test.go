@@ -81,10 +81,10 @@ func TestXDP(t *testing.T) {
 func TestErrorsOfXDP(t *testing.T) {
 	inOwnNetwork(t)
 	img := parse(t, "packets")
-	mustSay(t, refusal(t, img, LoadOptions{}), "program on_packet", "which network interface? Name it in attach_to of gadget.yaml, or choose one for this run")
+	mustSay(t, refusal(t, img, LoadOptions{}), "program on_packet", "no network interface chosen: name one in attach_to of gadget.yaml, or choose one for this run")
 	mustSay(t, refusal(t, img, LoadOptions{Interface: "loo"}), `there is no network interface "loo"; did you mean "lo"?`)
 	start(t, img, LoadOptions{Interface: "lo"})
-	mustSay(t, refusal(t, img, LoadOptions{Interface: "lo"}), "the network interface lo has an XDP program already")
+	mustSay(t, refusal(t, img, LoadOptions{Interface: "lo"}), "the network interface lo already has an XDP program")
 }
 
 // What is wrong with the user's choice is found before anything is loaded, and without privileges.

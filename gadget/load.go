@@ -56,10 +56,24 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err := g.openSources(schemas, o); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
+	if o.trial {
+		return g, nil
+	}
 	if err := pins.pin(g.coll.Maps); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	return g, nil
+}
+
+// Try finds out whether the kernel takes an image: it loads it, pins nothing, and takes it out again.
+func Try(img *image.Image, o *LoadOptions) error {
+	o = o.withDefaults()
+	o.trial = true
+	g, err := Load(img, o)
+	if err != nil {
+		return err
+	}
+	return g.Close()
 }
 
 // Supported returns an error for the first part of the image that this version of gizmo cannot run. It
@@ -159,7 +173,7 @@ func (g *Gadget) checkOptional(k *kernel.Kernel) error {
 func (g *Gadget) logChoices() {
 	for _, c := range g.choices {
 		if c.Why != nil && !errors.Is(c.Why, choose.ErrDisabled) {
-			g.log.Debug("a program is left out", "program", c.Program.Name, "hook", c.Program.Place(), "why", c.Why)
+			g.log.Debug("program not loaded", "program", c.Program.Name, "hook", c.Program.Place(), "why", c.Why)
 		}
 	}
 }
@@ -218,7 +232,7 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 			return coll, nil
 		}
 		// As it was written it may load. If not, the error is about what the author knows.
-		g.log.Debug("the programs do not load with two maps that they use alternately", "error", err)
+		g.log.Debug("the programs do not load with a second map to alternate with; loading them as they are", "error", err)
 	}
 	return ebpf.NewCollectionWithOptions(spec, options)
 }
@@ -232,7 +246,7 @@ func (g *Gadget) standInForSockets(spec *ebpf.CollectionSpec, o *LoadOptions, pr
 	if types == nil {
 		return err
 	}
-	g.log.Warn("the gadget asks which process a socket belongs to, which this version cannot tell: its events have no process of a socket")
+	g.log.Warn("the gadget asks which process owns a socket, which this version does not support: its events do not show the owners of sockets")
 	programs.ExtraRelocationTargets = append(slices.Clip(programs.ExtraRelocationTargets), types)
 	return nil
 }

@@ -187,7 +187,7 @@ func TestLimitOfLockedMemory(t *testing.T) {
 		want          string
 	}{
 		{"rings", "", nil, 0, "loaded <nil>\n"},
-		{"large perf buffers", perfOption, nil, 2, "missing privileges: open the perf buffers, which are locked memory: they take CAP_IPC_LOCK"},
+		{"large perf buffers", perfOption, nil, 2, "missing privileges: open the perf buffers, which are locked memory: they need CAP_IPC_LOCK"},
 		{"small perf buffers", perfOption + smallOption, nil, 0, "loaded <nil>\n"},
 		{"privileged", perfOption, []uintptr{unix.CAP_IPC_LOCK}, 0, "loaded <nil>\n"},
 	} {

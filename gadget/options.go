@@ -85,7 +85,8 @@ type LoadOptions struct {
 	// Logger takes what is worth knowing and no error; nil means slog.Default().
 	Logger *slog.Logger
 
-	edit func(*ebpf.CollectionSpec) // changes what is loaded, for tests
+	edit  func(*ebpf.CollectionSpec) // changes what is loaded, for tests
+	trial bool                       // what is loaded is not to stay, so nothing is pinned
 }
 
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each
@@ -149,7 +150,7 @@ func (o *LoadOptions) withParams(img *image.Image) (*image.Image, error) {
 func (o *LoadOptions) check(img *image.Image) error {
 	for name := range o.Constants {
 		if prepare.IsSetByLoading(name) {
-			return fmt.Errorf("constant %q: loading sets it by itself", name)
+			return fmt.Errorf("constant %q: gizmo sets it when it loads the gadget", name)
 		}
 	}
 	for _, name := range o.ManualAttach {

@@ -101,15 +101,15 @@ func TestConstantsThatMakeNoSense(t *testing.T) {
 	img := parse(t, "shared")
 	for want, values := range map[string]map[string]image.Value{
 		`the gadget has no constant "gadget_filter_by_mnt" (a "const volatile" global); did you mean "gadget_filter_by_mntns"?`: {"gadget_filter_by_mnt": {1}},
-		`constant "gadget_filter_by_mntns" has 1 bytes, and its new value 4`:                                                    {"gadget_filter_by_mntns": {1, 0, 0, 0}},
-		`constant "magic" is a param of the gadget: set it as such`:                                                             {"magic": {1, 2, 3, 4}},
+		`constant "gadget_filter_by_mntns" has 1 bytes, but its new value has 4`:                                                {"gadget_filter_by_mntns": {1, 0, 0, 0}},
+		`constant "magic" is a param of the gadget: set it as a param`:                                                          {"magic": {1, 2, 3, 4}},
 	} {
 		if _, err := img.Spec(nil, values); fmt.Sprint(err) != want {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}
 	err := (&LoadOptions{Constants: map[string]image.Value{"gadget_wakeup_bytes": make(image.Value, 8)}}).check(img)
-	if want := `constant "gadget_wakeup_bytes": loading sets it by itself`; fmt.Sprint(err) != want {
+	if want := `constant "gadget_wakeup_bytes": gizmo sets it when it loads the gadget`; fmt.Sprint(err) != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -44,7 +44,7 @@ func openPins(specs map[string]*ebpf.MapSpec) (*pins, error) {
 func (p *pins) open(name string, spec *ebpf.MapSpec) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(pinFolder, &st); err != nil || st.Type != unix.BPF_FS_MAGIC {
-		return errors.Join(fmt.Errorf("it is to be pinned, and no bpf file system is there: mount -t bpf bpf %s", pinFolder), err)
+		return errors.Join(fmt.Errorf("it is to be pinned, but there is no bpf file system: mount -t bpf bpf %s", pinFolder), err)
 	}
 	path := filepath.Join(pinFolder, name)
 	m, err := ebpf.LoadPinnedMap(path, nil)
@@ -71,7 +71,7 @@ func (p *pins) pin(loaded map[string]*ebpf.Map) error {
 			continue
 		}
 		if errors.Is(err, fs.ErrExist) {
-			err = fmt.Errorf("another run has pinned one in this moment, try again: %w", err)
+			err = fmt.Errorf("another run pinned a map there at the same moment, try again: %w", err)
 		}
 		errs := []error{fmt.Errorf("map %q: pin it as %s: %w", name, path, err)}
 		for _, pinned := range p.fresh[:i] {

@@ -155,7 +155,7 @@ func TestFailurePinsNothing(t *testing.T) {
 		}
 		defer third.Close()
 		err = p.pin(map[string]*ebpf.Map{"also_kept": other, "kept": third})
-		mustSay(t, err, `map "kept": pin it as /sys/fs/bpf/kept: another run has pinned one in this moment`)
+		mustSay(t, err, `map "kept": pin it as /sys/fs/bpf/kept: another run pinned a map there at the same moment`)
 		if got, want := pinned(t), []string{"kept"}; !slices.Equal(got, want) {
 			t.Errorf("pinned %q, want %q", got, want)
 		}
@@ -170,6 +170,20 @@ func TestPinnedMapWithoutFileSystem(t *testing.T) {
 			return
 		}
 		mustSay(t, refusal(t, parse(t, "pinned"), LoadOptions{}),
-			`map "also_kept": it is to be pinned, and no bpf file system is there: mount -t bpf bpf /sys/fs/bpf`)
+			`map "also_kept": it is to be pinned, but there is no bpf file system: mount -t bpf bpf /sys/fs/bpf`)
+	})
+}
+
+// What is only tried is not pinned, and what was pinned stays.
+func TestTryPinsNothing(t *testing.T) {
+	withPins(t, func() {
+		img := parse(t, "pinned")
+		if err := Try(img, nil); err != nil || len(pinned(t)) != 0 {
+			t.Errorf("pinned %q: %v", pinned(t), err)
+		}
+		countKept(t, LoadOptions{})
+		if err := Try(img, nil); err != nil || len(pinned(t)) != 2 {
+			t.Errorf("pinned %q: %v", pinned(t), err)
+		}
 	})
 }

@@ -76,8 +76,8 @@ func TestAllProgramsAreRefused(t *testing.T) {
 	img := parse(t, "refused")
 	err := refusal(t, img, LoadOptions{Params: spoiling(t, img, 0b111)})
 	mustSay(t, err, "program by_tracepoint: the kernel's verifier rejected it: ",
-		"; it would have stood in for another (program by_raw: the kernel's verifier rejected it: ",
-		"; it would have stood in for another (program by_btf: the kernel's verifier rejected it: ")
+		"; it would have replaced a program that cannot run (program by_raw: the kernel's verifier rejected it: ",
+		"; it would have replaced a program that cannot run (program by_btf: the kernel's verifier rejected it: ")
 	var rejected *VerifierError
 	if !errors.As(err, &rejected) || rejected.Program != "by_tracepoint" || len(rejected.Log) == 0 {
 		t.Errorf("the error has the log of %+v", rejected)

@@ -35,6 +35,7 @@ func (g *Gadget) nameType(p *image.Program, err error) error {
 	if relocation == nil {
 		return err
 	}
+	ve.Absent = true
 	ve.Reason = missingType(fmt.Sprint(relocation))
 	return err
 }

@@ -4,6 +4,7 @@
 package gadget
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -31,6 +32,10 @@ func TestMissingTypeIsNamed(t *testing.T) {
 	const want = "it reads a member of struct no_such_thing that the kernel's types (BTF) do not have in the form that the source calls no_such_thing___of_tomorrow"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
+	}
+	var rejected *VerifierError
+	if !errors.As(err, &rejected) || !rejected.Absent {
+		t.Errorf("it is not what the kernel lacks: %+v", rejected)
 	}
 }
 

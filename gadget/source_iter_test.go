@@ -371,8 +371,8 @@ func TestBadIterators(t *testing.T) {
 	}
 	g := load(t, img, LoadOptions{})
 	for name, want := range map[string]string{
-		"half":  `data source "half": program write_half: it wrote 24 bytes, no whole number of records of 16 bytes`,
-		"again": `data source "again": program ask_again: it asks to be run for the same object again and again`,
+		"half":  `data source "half": program write_half: it wrote 24 bytes, which is not a whole number of records of 16 bytes`,
+		"again": `data source "again": program ask_again: it asks for the same object again and again`,
 		"large": `data source "large": program write_large: what it writes for one object does not fit into the kernel's buffer of 8 pages: read bpf_iter: argument list too long`,
 	} {
 		var b event.Batch
@@ -401,7 +401,7 @@ func TestMissingIterators(t *testing.T) {
 	}
 	old := &kernel.Kernel{Types: spec.Types} // has no iterators at all
 	err = hook.Missing(old, &image.Program{Name: "p", Section: "iter/tcp", Target: "tcp"})
-	if want := `program p: this kernel has no iterator "tcp": it came with Linux 5.9, and may be left out of a kernel's configuration`; err == nil || err.Error() != want {
+	if want := `program p: this kernel has no iterator "tcp": it came with Linux 5.9, and some kernels are configured without it`; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -60,8 +60,8 @@ func (g *Gadget) openBuffer(d *image.DataSource, schema *event.Schema, o *LoadOp
 		return source.OpenPerf(m, o.buffersOf(g.image).PerfSize(int(m.MaxEntries())), schema, losses)
 	}
 	if losses.Counts == nil && losses.ByMap == nil {
-		g.log.Warn("the gadget does not count the events that its buffer has no room for, so none of them will be told of; "+
-			"it was built against other headers", "data source", schema.Name)
+		g.log.Warn("the gadget does not count the events that its buffer has no room for, so gizmo cannot report them; "+
+			"the gadget was built against other headers", "data source", schema.Name)
 	}
 	r := source.Ring{Buffers: []*ebpf.Map{m}, Losses: losses, Schema: schema, Latency: o.Latency}
 	if shards := g.shardsOf(d.Map); len(shards) > 0 {

@@ -39,7 +39,7 @@ type ProgramStats struct {
 func CountRuns() (io.Closer, error) {
 	c, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
 	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
-		return nil, fmt.Errorf("counting the runs of programs takes Linux 5.8 or newer: %w", err)
+		return nil, fmt.Errorf("counting the runs of programs needs Linux 5.8 or newer: %w", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("count the runs of programs: %w", err)

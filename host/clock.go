@@ -5,29 +5,92 @@ package host
 
 import (
 	"bytes"
-	"errors"
 	"math"
 	"os"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// bootOffset returns what turns the kernel's CLOCK_BOOTTIME into Unix time, in nanoseconds. The best of a few readings
-// counts: the one in which the two clocks were read closest together. shift is that of namespaceShift.
-func bootOffset(shift int64) int64 {
-	var best, offset int64 = math.MaxInt64, 0
-	for range 5 {
-		var before, boot, after unix.Timespec
-		_ = unix.ClockGettime(unix.CLOCK_REALTIME, &before)
-		_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot)
-		_ = unix.ClockGettime(unix.CLOCK_REALTIME, &after)
-		if span := after.Nano() - before.Nano(); span >= 0 && span < best {
-			best, offset = span, before.Nano()+span/2-(boot.Nano()-shift)
+// reading is what the clocks of the kernel said at one moment, in nanoseconds.
+type reading struct {
+	boot   int64 // since boot, as BPF programs read it
+	offset int64 // from that to Unix time
+	// updated is when the kernel last brought its clocks up to date, since boot. It does so at each tick, which counts from the
+	// last step of the clock, and at the step itself.
+	updated int64
+}
+
+// clockTolerance is the difference below which two readings say the same: reading two clocks one after the other is not
+// exact.
+const clockTolerance = int64(50 * time.Microsecond)
+
+// readClocks reads the clocks. The best of a few readings counts: the one that took the least time. More are made while
+// each is interrupted. shift is that of namespaceShift.
+func readClocks(shift int64) reading {
+	var best reading
+	least := int64(math.MaxInt64)
+	for i := 0; i < 5 || least > clockTolerance && i < 1000; i++ {
+		before := now(unix.CLOCK_REALTIME)
+		boot := now(unix.CLOCK_BOOTTIME) - shift
+		updated := now(unix.CLOCK_REALTIME_COARSE)
+		after := now(unix.CLOCK_REALTIME)
+		if took := after - before; took >= 0 && took < least {
+			least = took
+			// The second of four, which take the same time.
+			offset := before + took/3 - boot
+			best = reading{boot: boot, offset: offset, updated: updated - offset}
 		}
 	}
-	return offset
+	return best
 }
+
+// now reads a clock of the kernel.
+func now(id int32) int64 {
+	var t unix.Timespec
+	_ = unix.ClockGettime(id, &t) // it fails for unknown clocks only
+	return t.Nano()
+}
+
+// tickLength returns the time between two ticks of the kernel.
+func tickLength() int64 {
+	var t unix.Timespec
+	_ = unix.ClockGetres(unix.CLOCK_REALTIME_COARSE, &t)
+	return t.Nano()
+}
+
+// stepMoment returns when the clock was set, in nanoseconds since boot, if it was before this reading and noticed so long before it.
+// Updates of the kernel's clocks are whole ticks behind the step: the step is the last of them that precedes the notice. The
+// notice may seem to be a little too early.
+func (r *reading) stepMoment(noticed, tick int64) uint64 {
+	latest := r.boot - noticed + tick/4
+	at := r.updated
+	if at > latest && tick > 0 {
+		at -= (at - latest + tick - 1) / tick * tick
+	}
+	return uint64(max(at, 1))
+}
+
+// wallLead returns by how much the wall clock is ahead of Go's monotonic clock since the first call. It takes one call of the
+// vDSO, so it is far cheaper than reading the boot clock. It changes if the clock is set, and if the machine was suspended.
+// An interrupted reading is too small.
+func (s goClock) wallLead() int64 {
+	t := time.Now()
+	return t.UnixNano() - s.start.UnixNano() - int64(t.Sub(s.start))
+}
+
+// steadyLead is wallLead without interruptions.
+func steadyLead(lead func() int64) int64 {
+	best := lead()
+	for range 4 {
+		best = max(best, lead())
+	}
+	return best
+}
+
+// goClock is the clocks of package time.
+type goClock struct{ start time.Time }
 
 // namespaceShift returns by how much the time namespace of this process shifts its boot clock, in nanoseconds. BPF
 // programs read the clock of the host, which is not shifted.
@@ -57,49 +120,4 @@ func parseShift(data []byte) int64 {
 		return seconds*1e9 + nanoseconds
 	}
 	return 0
-}
-
-// clockWatch waits for the clock to be set, without ever looking at it.
-type clockWatch struct {
-	timer *os.File
-	ended chan struct{}
-}
-
-// watchClock calls changed whenever the clock has been set, until close. It returns nil if the
-// kernel cannot tell.
-func watchClock(changed func()) *clockWatch {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
-	if err != nil {
-		return nil
-	}
-	if err := waitForStep(fd); err != nil {
-		unix.Close(fd)
-		return nil
-	}
-	w := &clockWatch{timer: os.NewFile(uintptr(fd), "clock"), ended: make(chan struct{})}
-	go w.run(changed)
-	return w
-}
-
-// waitForStep sets a timer that never comes to its end, but for a step of the clock.
-func waitForStep(fd int) error {
-	never := unix.ItimerSpec{Value: unix.Timespec{Sec: math.MaxInt32}}
-	return unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil)
-}
-
-func (w *clockWatch) run(changed func()) {
-	defer close(w.ended)
-	var expirations [8]byte
-	for {
-		if _, err := w.timer.Read(expirations[:]); !errors.Is(err, unix.ECANCELED) {
-			return // closed
-		}
-		changed()
-	}
-}
-
-// close ends the watch. Its function does not run any more when close returns.
-func (w *clockWatch) close() {
-	w.timer.Close()
-	<-w.ended
 }

@@ -2,36 +2,46 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package host knows the machine: what turns its boot clock into wall time, and the names of its users and
-// groups. All runs of a process share one [Host], which tells those who asked when a fact changes.
+// groups. All runs of a process share one [Host].
 package host
 
 import (
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/host/userdb"
 )
 
 // Host is this machine. All methods may be called by several goroutines at once.
 type Host struct {
 	users, groups *userdb.File
-	shift         int64 // of this process's boot clock; asked once, since opening files makes events
-	offset        atomic.Int64
+	clock         *clock.History
+	tick          int64          // of the kernel's clocks, in nanoseconds
+	read          func() reading // reads them
+	lead          func() int64   // see wallLead
+	// seen is what lead said when the clocks were last read.
+	seen atomic.Int64
 
-	mu          sync.Mutex // guards what follows
-	subscribers []*subscriber
-	watch       *clockWatch // while there are subscribers
+	mu       sync.Mutex // guards what follows
+	watchers int
+	watch    *clockWatch // while there are watchers; nil if the kernel cannot tell of steps
 }
-
-type subscriber struct{ tell func(offset int64) }
 
 // New looks at this machine.
 func New() *Host {
-	h := &Host{users: userdb.Users(), groups: userdb.Groups(), shift: namespaceShift()}
-	h.offset.Store(bootOffset(h.shift))
+	shift := namespaceShift() // asked once, since opening files makes events
+	h := newHost(func() reading { return readClocks(shift) }, goClock{time.Now()}.wallLead, tickLength())
+	h.users, h.groups = userdb.Users(), userdb.Groups()
+	return h
+}
+
+func newHost(read func() reading, lead func() int64, tick int64) *Host {
+	h := &Host{read: read, lead: lead, tick: tick}
+	h.seen.Store(steadyLead(lead))
+	h.clock = clock.New(read().offset)
 	return h
 }
 
@@ -44,55 +54,97 @@ func (h *Host) Users() *userdb.File { return h.users }
 // Groups returns the names of the machine's groups. They are kept current.
 func (h *Host) Groups() *userdb.File { return h.groups }
 
-// BootOffset returns what must be added to a time since boot, as BPF programs read it, to make it Unix
-// time, in nanoseconds. It is quick and allocates nothing. While there is a subscriber it follows the clock.
-func (h *Host) BootOffset() int64 { return h.offset.Load() }
+// Clock returns what makes Unix times of times since boot, as BPF programs read them. It learns of steps of the clock through
+// Watch and CheckClock.
+func (h *Host) Clock() *clock.History { return h.clock }
 
-// OnClock has tell called with the new BootOffset whenever the clock is set, until the returned
-// function is called. Between two such moments nothing runs.
-func (h *Host) OnClock(tell func(offset int64)) (stop func()) {
-	s := &subscriber{tell}
+// Watch has the host notice when the clock is set, at once and until the returned function is called. Between two such moments nothing
+// runs. What the clock was set to while nothing watched it, Watch finds out when it is called.
+func (h *Host) Watch() (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.subscribers = append(h.subscribers, s)
+	h.watchers++
 	if h.watch == nil {
-		h.watch = watchClock(h.lookAgain)
-		h.follow(bootOffset(h.shift)) // the clock may have been set while no one watched it
+		h.watch = watchClock(h.noticed)
+		h.readAgain(0)
 	}
-	return func() { h.forget(s) }
+	return sync.OnceFunc(h.unwatch)
 }
 
-func (h *Host) forget(s *subscriber) {
+func (h *Host) unwatch() {
 	h.mu.Lock()
-	h.subscribers = slices.DeleteFunc(h.subscribers, func(o *subscriber) bool { return o == s })
+	h.watchers--
 	var ended *clockWatch
-	if len(h.subscribers) == 0 {
+	if h.watchers == 0 {
 		ended, h.watch = h.watch, nil
 	}
 	h.mu.Unlock()
 	if ended != nil {
-		ended.close() // waits for lookAgain, which takes the lock
+		ended.close() // waits for noticed, which takes the lock
 	}
 }
 
-// lookAgain is called when the clock may have been set.
-func (h *Host) lookAgain() {
+// noticed is called when the clock may have been set, or the machine was suspended, and the kernel gave notice of it some time ago.
+func (h *Host) noticed(ago time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.follow(bootOffset(h.shift))
+	h.readAgain(ago)
 }
 
-// stepTolerance is the difference, in nanoseconds, below which two readings of the offset are the
-// same: reading two clocks one after the other is not exact.
-const stepTolerance = int64(time.Millisecond)
+// readAgain reads the clocks, and remembers a step that was noticed some time ago.
+func (h *Host) readAgain(noticed time.Duration) {
+	lead := steadyLead(h.lead) // first: a step that comes in between is then found at the next look
+	r := h.read()
+	h.take(&r, noticed)
+	h.seen.Store(lead)
+}
 
-// follow takes a new offset and tells the subscribers of it.
-func (h *Host) follow(offset int64) {
-	if d := offset - h.offset.Load(); d > -stepTolerance && d < stepTolerance {
+// take remembers a step that a reading shows, unless the reading is older than what is known.
+func (h *Host) take(r *reading, noticed time.Duration) {
+	last := h.clock.Last()
+	if r.boot <= int64(last.Boot) || near(r.offset, last.Offset) {
 		return
 	}
-	h.offset.Store(offset)
-	for _, s := range h.subscribers {
-		s.tell(offset)
+	at := max(r.stepMoment(int64(noticed), h.tick), last.Boot+1)
+	h.clock.Add(clock.Step{Boot: at, Offset: r.offset})
+}
+
+func near(a, b int64) bool {
+	d := a - b
+	return d > -clockTolerance && d < clockTolerance
+}
+
+// CheckClock sees to it that Clock knows of all steps up to now. Call it for events that were received, before their times are
+// written: a step may come to the notice of Watch later than the events that follow the step arrive. It takes one reading of
+// Go's clock, and allocates nothing.
+func (h *Host) CheckClock() {
+	if near(h.lead(), h.seen.Load()) || h.isCurrent() {
+		return
 	}
+	h.awaitNotice()
+}
+
+// isCurrent says whether nothing has happened to the clock since it was read.
+func (h *Host) isCurrent() bool { return near(steadyLead(h.lead), h.seen.Load()) }
+
+// noticeTimeout is how long CheckClock leaves it to the watch to tell when the clock was set.
+const noticeTimeout = 20 * time.Millisecond
+
+// awaitNotice is called when the clock may have been set and Watch has not noticed it. Watch knows the moment best, so it
+// gets some time.
+func (h *Host) awaitNotice() {
+	first := h.read() // the clock may be set once more
+	for end := time.Now().Add(noticeTimeout); h.isWatched() && !h.isCurrent() && time.Now().Before(end); {
+		time.Sleep(50 * time.Microsecond)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.take(&first, 0)
+	h.readAgain(0)
+}
+
+func (h *Host) isWatched() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.watch != nil
 }

@@ -95,8 +95,8 @@ datasources:
 	for _, p := range m.Pending(know()) {
 		features = append(features, p.Error())
 	}
-	want := `gadget.yaml:3:19: "runtime.containerName": gizmo does not have containers yet, so what is said about it has no effect
-gadget.yaml:3:44: "ustack.symbols": gizmo does not have symbols of stacks yet, so what is said about it has no effect`
+	want := `gadget.yaml:3:19: "runtime.containerName": gizmo does not support containers yet, so this setting has no effect
+gadget.yaml:3:44: "ustack.symbols": gizmo does not support symbols of stacks yet, so this setting has no effect`
 	if got := strings.Join(features, "\n"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}

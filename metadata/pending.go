@@ -22,7 +22,7 @@ type PendingError struct {
 
 // Error names the feature and what asks for it.
 func (e *PendingError) Error() string {
-	return fmt.Sprintf("%s: gizmo does not have %s yet, so what is said about it has no effect", annotation.Quote(e.Name), e.Feature)
+	return fmt.Sprintf("%s: gizmo does not support %s yet, so this setting has no effect", annotation.Quote(e.Name), e.Feature)
 }
 
 // pendingField returns the feature that adds the fields of that name, if gizmo does not have it yet.

@@ -40,15 +40,15 @@ func metadataShape() object[Metadata] {
 			func(m *Metadata) *string { return &m.Name }, line),
 		key(keyDescription, "Says what the gadget does.",
 			func(m *Metadata) *string { return &m.Description }, text{}),
-		key("homepageURL", "Where the gadget is at home.",
+		key("homepageURL", "Home page of the gadget.",
 			func(m *Metadata) *string { return &m.HomepageURL }, line),
-		key("documentationURL", "Where the gadget is documented.",
+		key("documentationURL", "Address of the gadget's documentation.",
 			func(m *Metadata) *string { return &m.DocumentationURL }, line),
-		key("sourceURL", "Where the gadget's source code is.",
+		key("sourceURL", "Address of the gadget's source code.",
 			func(m *Metadata) *string { return &m.SourceURL }, line),
 		key(keyAnnotations, "Annotations of the gadget as a whole; the keys are free.",
 			func(m *Metadata) *map[string]string { return &m.Annotations }, dict[string]{text{}}),
-		key(keyDataSources, "What is to be said about the data sources, by their names.",
+		key(keyDataSources, "Describes the data sources, by their names.",
 			func(m *Metadata) *map[string]annotation.Spec { return &m.DataSources }, dict[annotation.Spec]{dataSourceShape()}),
 		key(keyParams, "Describes the gadget's params.",
 			func(m *Metadata) *Params { return &m.Params }, paramsShape()),
@@ -56,7 +56,7 @@ func metadataShape() object[Metadata] {
 			func(m *Metadata) *map[string]Program { return &m.Programs }, dict[Program]{programShape()}),
 		key("operator", "A tree of settings.",
 			func(m *Metadata) **yaml.Node { return &m.Operator }, tree{}),
-		key("paramDefaults", "Values that flags of gizmo have for this gadget when the user gives none, by their full names; the last part is the flag's.",
+		key("paramDefaults", "Default values of gizmo's flags for this gadget, by full names; the last part of a name is the name of the flag.",
 			func(m *Metadata) *map[string]string { return &m.ParamDefaults }, dict[string]{text{}}),
 		key("gadgetParams", "A tree of settings, which gizmo keeps but does not use.",
 			func(m *Metadata) **yaml.Node { return &m.GadgetParams }, tree{}),
@@ -71,7 +71,7 @@ func dataSourceShape() object[annotation.Spec] {
 	return object[annotation.Spec]{members: []member[annotation.Spec]{
 		key(keyAnnotations, "Annotations of the data source.",
 			func(s *annotation.Spec) *annotation.Set { return &s.Source }, source),
-		key(keyFields, "What is to be said about the fields, by their full names.",
+		key(keyFields, "Describes the fields, by their full names.",
 			func(s *annotation.Spec) *map[string]annotation.Set { return &s.Fields }, dict[annotation.Set]{fieldShape()}),
 	}}
 }
@@ -93,7 +93,7 @@ func paramsShape() object[Params] {
 			func(p *Params) *map[string]Param { return &p.EBPF }, dict[Param]{object[Param]{members: paramMembers("that of the variable", "the variable's initial value")}}),
 		key(keyWasm, "The params of a Wasm module; gizmo runs none yet.",
 			func(p *Params) *map[string]Param { return &p.Wasm }, dict[Param]{object[Param]{members: paramMembers("the one in this file", "the empty text")}}),
-		key(keyCustom, "Further params, which stand for changes to this file.",
+		key(keyCustom, "Further params; each of them changes this file.",
 			func(p *Params) *map[string]CustomParam { return &p.Custom }, dict[CustomParam]{customParamShape()}),
 	}}
 }
@@ -102,7 +102,7 @@ func paramsShape() object[Params] {
 func paramMembers(ownKey, ownValue string) []member[Param] {
 	line := text{annotation.Line}
 	return []member[Param]{
-		key(keyKey, "Name that users know; without it, "+ownKey+".",
+		key(keyKey, "Name that users see; without it, "+ownKey+".",
 			func(p *Param) *string { return &p.Key }, line),
 		key(keyDefault, "Value when the user gives none; without it, "+ownValue+".",
 			func(p *Param) **string { return &p.DefaultValue }, optionalText{line}),
@@ -126,16 +126,16 @@ func paramMembers(ownKey, ownValue string) []member[Param] {
 func customParamShape() object[CustomParam] {
 	members := within(func(c *CustomParam) *Param { return &c.Param }, paramMembers("the one in this file", "the empty text"))
 	return object[CustomParam]{members: append(members,
-		key("patch", "Laid over this file whatever the value.",
+		key("patch", "Changes to this file, whatever the value.",
 			func(c *CustomParam) **yaml.Node { return &c.Patch }, tree{}),
-		key("values", "What single values do.",
+		key("values", "Changes to this file for single values.",
 			func(c *CustomParam) *map[string]CustomValue { return &c.Values }, dict[CustomValue]{customValueShape()}),
 	)}
 }
 
 func customValueShape() object[CustomValue] {
 	return object[CustomValue]{members: []member[CustomValue]{
-		key("patch", "Laid over this file if the param has the value.",
+		key("patch", "Changes to this file if the param has this value.",
 			func(v *CustomValue) **yaml.Node { return &v.Patch }, tree{}),
 	}}
 }
@@ -151,7 +151,7 @@ func programShape() object[Program] {
 			func(p *Perf) *string { return &p.SampleType }, line),
 	}}
 	sampler := object[Sampler]{members: []member[Sampler]{
-		key("frequency", "Runs in a second on each CPU.",
+		key("frequency", "How many times a second the program runs on each CPU.",
 			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: maxFrequency}),
 	}}
 	return object[Program]{dotted: true, members: []member[Program]{

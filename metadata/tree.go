@@ -174,7 +174,7 @@ func (c *cleaner) clean(n *yaml.Node, depth int) {
 		return
 	}
 	if depth > maxDepth {
-		c.report(n, "more than %d mappings and lists in each other", maxDepth)
+		c.report(n, "mappings and lists are nested more than %d deep", maxDepth)
 		n.Content = nil
 		return
 	}

@@ -74,7 +74,7 @@ func Update(name string, data []byte, o *Object) ([]byte, int, error) {
 	}
 	text = slices.Concat(before, text)
 	if _, err := Parse(name, text); err != nil {
-		return nil, 0, fmt.Errorf("cannot extend %s: what came of it is not valid: %w", name, err)
+		return nil, 0, fmt.Errorf("cannot extend %s: the result is not valid: %w", name, err)
 	}
 	return text, u.added, nil
 }

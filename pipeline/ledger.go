@@ -12,14 +12,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Ledger accounts for every event of a run, for each sink by itself: produced = delivered + filtered +
+// Ledger accounts for every event of a run, for each sink separately: produced = delivered + filtered +
 // lost. It may be read while the run goes on; the counters only grow.
 type Ledger struct {
 	mu       sync.Mutex
 	accounts []*Account
 }
 
-// Account returns the account of a data source's events on their way to the sink of that name, opened if need be.
+// Account returns the account of a data source's events for the sink of that name. The first call opens it.
 func (l *Ledger) Account(source event.SourceID, sink string) *Account {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -40,8 +40,8 @@ func (l *Ledger) Accounts() []*Account {
 	return slices.Clone(l.accounts)
 }
 
-// Lost returns the number of events lost by all data sources; one that several sinks lack counts for each of
-// them.
+// Lost returns the number of events lost by all data sources. An event that several sinks did not get counts once
+// for each of them.
 func (l *Ledger) Lost() uint64 {
 	var n uint64
 	for _, a := range l.Accounts() {
@@ -50,7 +50,7 @@ func (l *Ledger) Lost() uint64 {
 	return n
 }
 
-// Account is what became of one data source's events on their way to one sink. All methods may be called by any goroutine.
+// Account counts the outcomes of one data source's events for one sink. All methods may be called by any goroutine.
 type Account struct {
 	source              event.SourceID
 	sink                string
@@ -85,7 +85,7 @@ func (a *Account) Totals() Totals {
 	return t
 }
 
-// Losses returns what was lost so far by CPU and cause, ordered by CPU, then cause.
+// Losses returns the losses so far by CPU and cause, ordered by CPU, then cause.
 func (a *Account) Losses() []event.Loss {
 	a.mu.Lock()
 	losses := slices.Clone(a.losses)
@@ -96,10 +96,10 @@ func (a *Account) Losses() []event.Loss {
 	return losses
 }
 
-// Deliver books events that were delivered. Runner does that for its sinks; it is for accounts of other ways out.
+// Deliver counts events as delivered. Runner calls it for its sinks; other code calls it for outputs that are not sinks.
 func (a *Account) Deliver(n uint64) { a.delivered.Add(n) }
 
-// Lose books events that were lost; see Deliver.
+// Lose counts events as lost; see Deliver.
 func (a *Account) Lose(losses ...event.Loss) { a.lose(losses...) }
 
 func (a *Account) deliver(n int) { a.delivered.Add(uint64(n)) }

@@ -14,21 +14,21 @@ import (
 
 // Runner moves batches from sources through stages into sinks until the sources end.
 type Runner struct {
-	// Sources each get a goroutine of their own, and so do those of stages that are Emitters.
+	// Sources each get their own goroutine, and so do the sources of stages that are Emitters.
 	Sources []Source
-	// Stages are passed in this order. Their Extend has been called for the schemas of all sources.
+	// Stages get each batch in this order. The caller has called their Extend for the schemas of all sources.
 	Stages []Stage
-	// Sinks each get all batches, one after the other. An error of one ends the run.
+	// Sinks each get all batches, one sink after the other. An error of a sink ends the run.
 	Sinks []NamedSink
-	// Ledger takes the account of each sink; it must not be nil.
+	// Ledger holds the accounts of the sinks; it must not be nil.
 	Ledger *Ledger
-	// OnLoss, if set, is called with losses as they become known: those before the stages once, those of a sink for each.
-	// It may be called by several goroutines.
+	// OnLoss, if set, is called with losses as they become known: once for losses before the stages, once for each sink for
+	// losses of sinks. Several goroutines may call it at once.
 	OnLoss func(s *event.Schema, losses []event.Loss)
 	// Start, if set, begins the production of events. It is called once all stages and sinks are bound.
 	Start func() error
 	// Stop, if set, ends the production of events. It is called once, when ctx is done or something
-	// failed and before the sources are told to drain what is left.
+	// failed, and before the sources are told to drain their buffers.
 	Stop func()
 }
 
@@ -38,10 +38,10 @@ type NamedSink struct {
 	Sink Sink
 }
 
-// Run binds sinks and stages and moves batches until all sources are at their end, which live ones reach
-// once ctx is done, or until the first error. It closes neither sources nor stages. Whatever
-// happens, the ledger is complete when it returns: after an error the sources are drained, and what
-// they still held is booked as lost.
+// Run binds sinks and stages and moves batches until all sources have ended (live sources end
+// once ctx is done), or until the first error. It closes neither sources nor stages. The ledger is always
+// complete when Run returns: after an error it drains the sources, and counts the events that
+// they still held as lost.
 func (r *Runner) Run(ctx context.Context) error {
 	ways, err := r.bind()
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	return r.pumpAll(ways, producing, fail)
 }
 
-// pumpAll moves the batches of all sources. That of a stage is told to end when those before it have ended.
+// pumpAll moves the batches of all sources. It tells the source of a stage to end when the sources before it have ended.
 func (r *Runner) pumpAll(ways []*way, producing context.Context, fail context.CancelCauseFunc) error {
 	errs := make([]error, len(ways))
 	ended := make([]chan struct{}, len(ways))
@@ -96,7 +96,7 @@ func wait(all []chan struct{}) {
 	}
 }
 
-// bind prepares the way of each source: first the sinks and the stages say what they read, then the stages are bound.
+// bind prepares the path of each source: first the sinks and the stages say what they read, then the stages are bound.
 func (r *Runner) bind() ([]*way, error) {
 	var ways []*way
 	for _, src := range r.Sources {
@@ -181,12 +181,12 @@ func (r *Runner) needOf(s *event.Schema, stages []Stage) (event.FieldSet, error)
 	return need, nil
 }
 
-// pump moves batches until the source's end. The first error ends the run for all sources; this
-// one goes on to read, so that what it still holds is accounted for.
+// pump moves batches until the source's end. The first error ends the run for all sources; pump
+// goes on to read, so that the ledger counts what the source still holds.
 func (w *way) pump(ctx context.Context, fail context.CancelCauseFunc) error {
 	var b event.Batch
 	var failed error
-	inRow := 0 // batches since the sinks were last told that there is no more
+	inRow := 0 // batches since the last one without More
 	for {
 		readErr := w.source.Next(ctx, &b)
 		inRow++
@@ -210,5 +210,5 @@ func (w *way) pump(ctx context.Context, fail context.CancelCauseFunc) error {
 	}
 }
 
-// mostInRow bounds for how many batches a sink may put off its work, when a source always has more.
+// mostInRow limits for how many batches a sink may put off its work if a source always has more.
 const mostInRow = 16

@@ -9,20 +9,20 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// way is what the batches of one source go through.
+// way is the path of the batches of one source: the stages and sinks that get them.
 type way struct {
 	source  Source
 	schemas []*schemaWay
 	ends    []*end
 	onLoss  func(s *event.Schema, losses []event.Loss)
-	stopped bool // a stage failed: what comes is lost
+	stopped bool // a stage failed: further batches are lost
 }
 
-// schemaWay is what the batches of one schema go through.
+// schemaWay is the path of the batches of one schema.
 type schemaWay struct {
 	schema *event.Schema
 	stages []Func
-	// For each sink: its account, and the rows that it has taken and that are not booked yet.
+	// For each sink: its account, and the rows that it has taken and that are not counted yet.
 	accounts []*Account
 	taken    []int
 }
@@ -30,9 +30,9 @@ type schemaWay struct {
 // end is a sink as one source sees it.
 type end struct {
 	sink   Sink
-	late   bool        // it books its rows itself
+	late   bool        // it counts its rows itself
 	failed bool        // it must not be called again
-	cause  event.Cause // why what comes then is lost
+	cause  event.Cause // why further rows are lost
 }
 
 // books are those of a sink that is Late.
@@ -64,8 +64,8 @@ func (w *way) of(s *event.Schema) *schemaWay {
 	panic("pipeline: a source returned a batch of a schema that it had not declared")
 }
 
-// pass takes one batch through stages and sinks and books what became of its rows. Sinks that may
-// have put something off get a batch without rows, too.
+// pass takes one batch through stages and sinks and counts the outcome of its rows. Sinks that may
+// have put work off also get a batch without rows.
 func (w *way) pass(b *event.Batch, putOff bool) error {
 	sw := w.of(b.Schema)
 	w.lose(sw, b.Lost)
@@ -87,7 +87,7 @@ func (w *way) pass(b *event.Batch, putOff bool) error {
 	return failed
 }
 
-// write hands the batch to a sink. Rows are booked when the sink has nothing left to do for them.
+// write hands the batch to a sink. It counts rows as delivered when the sink has nothing left to do for them.
 func (w *way) write(i int, sw *schemaWay, b *event.Batch) error {
 	e := w.ends[i]
 	if e.failed {
@@ -111,8 +111,8 @@ func (w *way) write(i int, sw *schemaWay, b *event.Batch) error {
 	return nil
 }
 
-// end books what a sink has not delivered that takes no more, of its last batch that many rows, and returns its error if
-// that is one of the run.
+// end counts the rows that a failed sink has not delivered, rows of them from its last batch, as lost. It returns the sink's
+// error if the run failed because of it.
 func (w *way) end(i int, sw *schemaWay, rows int, err error) error {
 	e := w.ends[i]
 	e.failed, e.cause = true, event.OutputFailed
@@ -126,7 +126,7 @@ func (w *way) end(i int, sw *schemaWay, rows int, err error) error {
 	return err
 }
 
-// settle books what a sink has taken of all schemas.
+// settle counts the rows of all schemas that a sink has taken.
 func (w *way) settle(i int, book func(a *Account, rows int)) {
 	for _, sw := range w.schemas {
 		book(sw.accounts[i], sw.taken[i])
@@ -134,7 +134,7 @@ func (w *way) settle(i int, book func(a *Account, rows int)) {
 	}
 }
 
-// lose books and reports what was lost before the stages.
+// lose counts and reports losses before the stages.
 func (w *way) lose(sw *schemaWay, losses []event.Loss) {
 	if len(losses) == 0 {
 		return
@@ -169,14 +169,14 @@ func (sw *schemaWay) runStages(b *event.Batch) error {
 	return nil
 }
 
-// fail books rows that got through to no sink.
+// fail counts rows that reached no sink as lost.
 func (sw *schemaWay) fail(rows int) {
 	for _, a := range sw.accounts {
 		a.lose(lossBy(event.OutputFailed, rows)...)
 	}
 }
 
-// lossBy is the loss of rows by a cause that no CPU has to do with.
+// lossBy returns the loss of rows by a cause that does not depend on a CPU.
 func lossBy(cause event.Cause, rows int) []event.Loss {
 	if rows == 0 {
 		return nil

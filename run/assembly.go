@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// assembly is the way of events from these data sources to the sinks, put together.
+// assembly is the path of events from these data sources through the stages to the sinks.
 type assembly struct {
 	schemas []*event.Schema
 	list    *stageList
@@ -24,14 +24,14 @@ type assembly struct {
 // textName is the name of the account of the text output.
 const textName = "text"
 
-// assemble puts the way together: schemas are completed, and the text output is bound to them. All that is wrong is reported at
-// once. It asks the kernel for nothing.
+// assemble makes the path: it completes the schemas and binds the text output to them. It returns all errors at
+// once. It does not use the kernel.
 func assemble(o *Options, record *recording, specs specs, schemas []*event.Schema, env *semtype.Env) (*assembly, error) {
 	a := &assembly{schemas: schemas}
 	ids := idsOf(schemas)
 	var err error
 	if a.list, err = newStages(o, record, ids); err != nil {
-		// The rest can be checked without stages, and is, for the sake of the other errors.
+		// The rest can be checked without stages, so that the user gets the other errors, too.
 		a.list = &stageList{}
 	}
 	errs := []error{err}
@@ -50,7 +50,7 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 	return a, errors.Join(errs...)
 }
 
-// check binds stages and sinks to the schemas, for the errors.
+// check binds stages and sinks to the schemas, to find errors.
 func (a *assembly) check() error {
 	var errs []error
 	for _, s := range a.schemas {
@@ -72,7 +72,7 @@ func (a *assembly) check() error {
 	return joinOnce(errs)
 }
 
-// joinOnce joins errors, each message of which is told once.
+// joinOnce joins errors, each message once.
 func joinOnce(errs []error) error {
 	seen := make(map[string]bool)
 	var out []error
@@ -96,7 +96,7 @@ func idsOf(schemas []*event.Schema) []event.SourceID {
 // specs are annotations by data source.
 type specs map[event.SourceID]*annotation.Spec
 
-// annotate lays annotations in the form of the command line over those that there are.
+// annotate adds annotations in the form of the command line, which override the others.
 func (all specs) annotate(entries []string, ids []event.SourceID) error {
 	var names []string
 	for _, id := range ids {

@@ -64,7 +64,7 @@ func readRecorded(t testing.TB, stages ...pipeline.Stage) *recorded {
 	}
 	machine := r.Header().Machine
 	env := semtype.Env{
-		Arch: machine.Arch, BootOffset: r.BootOffset,
+		Arch: machine.Arch, Clock: r.Clock(),
 		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups),
 	}
 	if err := run.Compose(rec.schema, spec, &env, stages); err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// Compose gives the fields of s their annotations and adds those of enriched types and stages, in
-// this order.
+// Compose gives s the field for trailing data that its annotations name, the fields their annotations, and adds those of
+// enriched types and stages, in this order.
 func Compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
 	if err := compose(s, spec, env, stages); err != nil {
 		return fmt.Errorf("data source %q: %w", s.ID(), err)
@@ -24,6 +24,13 @@ func Compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []
 func compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
 	if spec == nil {
 		spec = &annotation.Spec{}
+	}
+	settings, err := spec.ParseSource()
+	if err != nil {
+		return err
+	}
+	if err := settings.AddTrailing(s); err != nil {
+		return err
 	}
 	if err := semtype.Apply(s, semtype.Types(), env, spec); err != nil {
 		return err

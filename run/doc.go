@@ -3,8 +3,8 @@
 
 // Package run is the engine: it runs gadgets, and replays recordings.
 //
-// A run has three steps. [NewPlan] finds out what will happen, and all that is wrong with the [Options], without asking
-// the kernel for anything. [Plan.Load] puts the gadgets into the kernel; a plan can be loaded any number of times.
-// [Run.Run] attaches them and moves their events until its context is done. Runs of one process share nothing but the
+// A run has three steps. [NewPlan] checks the [Options], returns all errors at once, and decides what the run will do, without
+// using the kernel. [Plan.Load] loads the gadgets into the kernel; a plan can be loaded any number of times.
+// [Run.Run] attaches them and moves their events until its context is done. Runs of one process share only the
 // host that the caller gives them.
 package run

@@ -27,7 +27,7 @@ func (p *Plan) fetches(g *Gadget, name string) (map[string]image.Fetch, error) {
 		id := event.SourceID{Gadget: name, Name: d.Schema.Name}
 		settings, err := p.specs.settings(id)
 		if err != nil {
-			continue // assemble tells
+			continue // assemble reports it
 		}
 		fetches[id.Name] = d.Fetch(&settings)
 		if d.Kind == image.MapIterator {

@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// tellInterval bounds how often a run reports losses while it goes on.
+// tellInterval is the least time between two reports of losses while a run goes on.
 const tellInterval = time.Second
 
 // lossTeller reports losses as they happen.
@@ -22,7 +22,7 @@ type lossTeller struct {
 	mu     sync.Mutex
 	last   time.Time
 	untold []Loss // since the last time, for each data source and cause
-	// later reports what came too soon after something else; nil: nothing did.
+	// later reports losses that came too soon after the last report; nil: there are none.
 	later *time.Timer
 }
 
@@ -75,7 +75,7 @@ func (l *lossTeller) tellLater() {
 	}
 }
 
-// stop ends the telling: the ledger says it all.
+// stop ends the reports: the ledger has all losses.
 func (l *lossTeller) stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

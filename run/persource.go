@@ -12,8 +12,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// perSource splits "a" or "ds:a<sep>ds2:b" into what it says for each data source. Text without a
-// name counts for all.
+// perSource splits "a" or "ds:a<sep>ds2:b" into the text for each data source. Text without a
+// name applies to all.
 func perSource(text, sep string, all []event.SourceID) (map[event.SourceID]string, error) {
 	out := make(map[event.SourceID]string)
 	if text == "" {
@@ -35,7 +35,7 @@ func perSource(text, sep string, all []event.SourceID) (map[event.SourceID]strin
 	return out, nil
 }
 
-// mustExist returns an error if name means none of the data sources.
+// mustExist returns an error if no data source has the name.
 func mustExist(name string, all []event.SourceID) error {
 	if slices.ContainsFunc(all, func(id event.SourceID) bool { return id.Matches(name) }) {
 		return nil

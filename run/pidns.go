@@ -12,21 +12,21 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host/pidns"
 )
 
-// numberParams are the variables of <gadget/filter.h> that hold the number of a process or thread.
+// numberParams are the variables of <gadget/filter.h> that hold the id of a process or thread.
 var numberParams = [...]string{"targ_pid", "targ_tid"}
 
-// kernelNumbers returns the values of params with the kernel's own numbers of processes and threads, which programs see,
-// in the place of those of the pid namespace that gizmo runs in, which the user sees.
+// kernelNumbers returns the values of params with the host's ids of processes and threads, which BPF programs see,
+// in place of the ids in gizmo's own pid namespace, which the user sees.
 func (p *Plan) kernelNumbers(values map[string]image.Value) (map[string]image.Value, error) {
 	ns, err := pidns.Own()
 	if err != nil {
-		p.options.logger().Debug("the numbers of processes are taken for those of the host", "error", err)
+		p.options.logger().Debug("cannot find out the pid namespace: gizmo takes the given process ids for those of the host", "error", err)
 		return values, nil
 	}
 	if ns.IsInitial() {
 		return values, nil
 	}
-	p.options.logger().Warn("gizmo runs in a pid namespace: the events have the host's numbers of processes and threads")
+	p.options.logger().Warn("gizmo runs in a pid namespace: the events have the host's process and thread ids")
 	values = maps.Clone(values)
 	var errs []error
 	for _, variable := range numberParams {

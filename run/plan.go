@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// Plan is a run that can be loaded: everything that can be decided without the kernel is decided, and right.
+// Plan is a run that can be loaded: everything that can be checked and decided without the kernel is done.
 type Plan struct {
 	options Options
 	specs   specs
@@ -30,8 +30,8 @@ type plannedGadget struct {
 	load  gadget.LoadOptions
 }
 
-// NewPlan finds out what a run with these options will do. An error tells all that is wrong with them at once: errors.As
-// finds an *OptionError for each. It asks the kernel for nothing, and needs no privileges.
+// NewPlan decides what a run with these options will do. It returns all errors about the options at once: errors.As
+// finds an *OptionError for each. It does not use the kernel, and needs no privileges.
 func NewPlan(o Options) (*Plan, error) {
 	p := &Plan{options: o, specs: make(specs)}
 	if err := p.addGadgets(); err != nil {
@@ -66,7 +66,7 @@ func (p *Plan) addGadgets() error {
 		name := ""
 		if len(p.options.Gadgets) > 1 {
 			if name = g.Name; name == "" || names[name] {
-				return fmt.Errorf("gadget %q: each of several gadgets in a run needs a name of its own", g.Image.Metadata.Name)
+				return fmt.Errorf("gadget %q: each gadget of a run with several gadgets needs its own name", g.Image.Metadata.Name)
 			}
 			names[name] = true
 		}
@@ -85,7 +85,7 @@ func (p *Plan) addGadgets() error {
 	return nil
 }
 
-// chooseLoad makes the choices for loading a gadget of its params and of how often its maps are read.
+// chooseLoad sets the options for loading a gadget from its params and from how often its maps are read.
 func (p *Plan) chooseLoad(i int) error {
 	g, load := &p.options.Gadgets[i], &p.gadgets[i].load
 	var paramsErr, fetchErr error

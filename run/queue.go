@@ -14,33 +14,33 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// What a queue holds at most in bytes, and how long it waits for room when its reader rests. Bursts
-// are for the kernel's buffer to bear, which holds more: so the reader gets some time.
+// The limit of a queue in bytes, and how long it waits for room when its reader takes nothing. The kernel's
+// buffer holds more, so bursts wait there while the reader gets this time.
 const (
 	queueLimit    = 1 << 20
 	queuePatience = 200 * time.Millisecond
 )
 
-// queue writes to an output whose reader may be slow, from a goroutine of its own. When the reader
-// rests for long it refuses what comes, so that events are taken out of the kernel's buffer and
-// counted one by one; or, if it blocks, it waits.
+// queue writes to an output whose reader may be slow, in its own goroutine. When the reader
+// takes nothing for too long, the queue refuses new text, so that the run reads the kernel's buffer on and
+// counts each event; or, if it blocks, it waits.
 type queue struct {
 	out      waitingOutput
 	limit    int
 	patience time.Duration
 	block    bool
-	// failed is called when the output takes no more: no event may ever come to notice it.
+	// failed is called when the output takes no more: without it, the run would notice only at the next event.
 	failed func()
 
 	more     chan struct{} // something is pending; closed by close
 	progress chan struct{} // something was written
 	ended    chan struct{}
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	pending []byte
 	marks   []mark // of pending, in its order
-	writing bool   // drain does, what was pending before
-	stalled bool   // the reader has had its time
+	writing bool   // drain writes text that was pending before
+	stalled bool   // the reader took nothing for the time that it gets
 	err     error
 }
 
@@ -50,17 +50,17 @@ type waitingOutput interface {
 	TryWrite(text []byte) (int, error)
 }
 
-// mark says which rows a text is of.
+// mark says which rows a text belongs to.
 type mark struct {
 	end   int // of the text, among all that is pending
 	rows  int
-	lines bool // each row is a line, and there are no others
+	lines bool // each row is one line, and there are no other lines
 	books pipeline.Books
 }
 
-// directLimit is how long a text may be that is written at once if the output has room. Texts
-// are short if events are few, or are not to wait: then handing them to another goroutine takes longer than
-// to write them, by far if there is but one CPU. Longer ones come from storms.
+// directLimit is the length up to which a text is written at once if the output has room. Texts
+// are short if there are few events, or events must not wait: then handing the text to another goroutine takes longer than
+// writing it, much longer if there is only one CPU. Storms make longer texts.
 const directLimit = 8 << 10
 
 func newQueue(out waitingOutput, block bool, failed func()) *queue {
@@ -72,12 +72,12 @@ func newQueue(out waitingOutput, block bool, failed func()) *queue {
 	return q
 }
 
-// put takes all of the text and books its rows in time, or nothing. Then it returns pipeline.ErrDropped, or why the output
-// takes no more.
+// put takes the whole text, and counts its rows when they are written; or it takes nothing and returns
+// pipeline.ErrDropped, or the error of the output.
 func (q *queue) put(text []byte, m mark) error {
 	waits, err := q.take(text, m)
 	if waits {
-		// With one processor the other goroutine would not run before the next batch is done.
+		// With one processor the other goroutine would otherwise not run before the next batch is done.
 		runtime.Gosched()
 	}
 	return err
@@ -121,7 +121,7 @@ func (m *mark) delivered(rows int) {
 	}
 }
 
-// makeRoom waits until there is room for n more bytes, if the reader has not had its time.
+// makeRoom waits until there is room for n more bytes, unless the reader has taken nothing for too long already.
 func (q *queue) makeRoom(n int) error {
 	for q.err == nil && len(q.pending) > 0 && len(q.pending)+n > q.limit {
 		if q.stalled {
@@ -145,7 +145,7 @@ func (q *queue) fail(err error) {
 
 func (q *queue) waitForProgress() bool {
 	if q.block {
-		<-q.progress // which comes when the output fails or is given up, too
+		<-q.progress // also sent when the output fails or is given up
 		return true
 	}
 	timer := time.NewTimer(q.patience)
@@ -185,15 +185,15 @@ func (q *queue) drain() {
 			q.mu.Unlock()
 			settle(text, marks, n, err)
 			if errors.Is(err, outlet.ErrGivenUp) {
-				text = nil // it may be written yet
+				text = nil // it may still be written
 			}
 			notify(q.progress)
 		}
 	}
 }
 
-// settle books the rows of a text of which the output took n bytes. Where each row is a line, whole lines count as delivered,
-// otherwise whole batches.
+// settle counts the rows of a text of which the output took n bytes. If each row is a line, the rows of complete lines count as
+// delivered, otherwise those of complete batches.
 func settle(text []byte, marks []mark, n int, err error) {
 	start := 0
 	for i := range marks {
@@ -215,17 +215,17 @@ func settle(text []byte, marks []mark, n int, err error) {
 	clear(marks)
 }
 
-// close writes what is still pending, as long as the output lets it.
+// close writes the pending text, as long as the output takes it.
 func (q *queue) close() error {
 	close(q.more)
 	<-q.ended
 	if errors.Is(q.err, pipeline.ErrGivenUp) {
-		return nil // what was lost by that is booked
+		return nil // the rows that were lost by that are counted
 	}
 	return q.err
 }
 
-// notify leaves a sign on a channel that holds one.
+// notify sends on a channel with room for one value, without waiting.
 func notify(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:

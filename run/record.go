@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
@@ -24,7 +25,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// recording is the stage that writes all batches to a file, before any other touches them.
+// recording is the stage that writes all batches to a file, before other stages change them.
 type recording struct {
 	file   *safefile.File
 	header wire.Header
@@ -33,10 +34,12 @@ type recording struct {
 
 	mu     sync.Mutex   // guards what follows
 	w      *wire.Writer // nil until begin
+	clock  *clock.History
+	step   clock.Step // the last that is recorded
 	ledger pipeline.Ledger
 	// waiting are the rows of each account that the writer has and the file has not.
 	waiting map[*pipeline.Account]uint64
-	// left: the file took nothing for too long, and gets no more.
+	// left: the recording was given up, because the file took nothing for too long.
 	left  bool
 	ended bool
 }
@@ -47,7 +50,7 @@ const RecordName = "record"
 // ErrRecord is wrapped by all errors about the recording.
 var ErrRecord = errors.New("record")
 
-// recordError makes an error one about the recording.
+// recordError wraps an error as one about the recording.
 func recordError(err error) error {
 	if err == nil {
 		return nil
@@ -55,7 +58,7 @@ func recordError(err error) error {
 	return fmt.Errorf("%w: %w", ErrRecord, err)
 }
 
-// flushInterval bounds what a recording lacks if the program is killed.
+// flushInterval limits how much a recording lacks if the program is killed.
 const flushInterval = time.Second
 
 // openRecording prepares a recording of the run's sources, whose schemas may still get fields. What the file has stays until the recording begins, since a gadget may yet be refused.
@@ -101,11 +104,11 @@ func (r *recording) checkApart(text *textSink) error {
 	return recordError(fmt.Errorf("%s is where the output goes; name another file, or have no output (-o none)", r.file.Name()))
 }
 
-// openWaiting opens a file for writing. A pipe waits for somebody to read it, as long as ctx lets it.
+// openWaiting opens a file for writing. For a pipe, it waits for a reader until ctx is done.
 func openWaiting(ctx context.Context, path string) (*safefile.File, error) {
 	var file *safefile.File
 	opened := make(chan error, 1)
-	go func() { // which ends with the program, if nobody ever reads
+	go func() { // ends only with the program if there is never a reader
 		var err error
 		file, err = safefile.Create(path, 0o666)
 		opened <- err
@@ -123,19 +126,21 @@ func (r *recording) begin(h *host.Host) error {
 	if err := r.file.Empty(); err != nil {
 		return recordError(err)
 	}
-	r.header.Start, r.header.Machine.BootOffset = time.Now(), h.BootOffset()
+	// The first step is the offset from before all others: an event from before a recent step may still be in a buffer.
+	first := h.Clock().Steps()[0]
+	r.header.Start, r.header.Machine.BootOffset = time.Now(), first.Offset
 	w, err := wire.NewWriter(recordFile{r}, r.header)
 	if err != nil {
 		return recordError(err)
 	}
 	r.mu.Lock()
-	r.w = w
+	r.w, r.clock, r.step = w, h.Clock(), first
 	r.mu.Unlock()
 	go r.flushAtIntervals()
 	return nil
 }
 
-// flushAtIntervals runs until Close. An error comes again, and is told, at the next batch.
+// flushAtIntervals runs until Close. An error comes again at the next batch, which reports it.
 func (r *recording) flushAtIntervals() {
 	tick := time.NewTicker(flushInterval)
 	defer tick.Stop()
@@ -157,10 +162,10 @@ func (r *recording) flushAtIntervals() {
 // directory of a large organisation would add stays out.
 const maxNames = 4096
 
-// machine describes this one for the header of a recording.
+// machine describes this machine for the header of a recording.
 func machine(h *host.Host) wire.Machine {
 	m := wire.Machine{
-		Arch: h.Arch(), BootOffset: h.BootOffset(),
+		Arch:  h.Arch(),
 		Users: h.Users().Table(maxNames), Groups: h.Groups().Table(maxNames),
 	}
 	var u unix.Utsname
@@ -190,8 +195,23 @@ func (r *recording) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, erro
 			r.bookWaiting()
 			return nil
 		}
+		r.recordSteps()
 		return r.took(r.w.Write(b))
 	}, nil
+}
+
+// recordSteps records the steps of the clock that are not recorded yet. It is called with r.mu held. Where the writer fails, the
+// error comes again, and is told, at the next batch.
+func (r *recording) recordSteps() {
+	if r.clock.Last() == r.step {
+		return
+	}
+	for _, step := range r.clock.Steps() {
+		if step.Boot > r.step.Boot {
+			_ = r.w.AddStep(step)
+			r.step = step
+		}
+	}
 }
 
 // recordFile is the file of a recording. What it took whole is delivered.
@@ -206,7 +226,7 @@ func (f recordFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// took takes note of what a call of the writer returned.
+// took handles the result of a call of the writer.
 func (r *recording) took(err error) error {
 	if errors.Is(err, outlet.ErrGivenUp) {
 		r.left = true
@@ -216,7 +236,7 @@ func (r *recording) took(err error) error {
 	return recordError(err)
 }
 
-// bookWaiting books the rows that wait: as delivered, or as lost in a recording that was given up.
+// bookWaiting counts the rows that wait: as delivered, or as lost if the recording was given up.
 func (r *recording) bookWaiting() {
 	for account, rows := range r.waiting {
 		switch {
@@ -231,7 +251,7 @@ func (r *recording) bookWaiting() {
 	}
 }
 
-// end writes what comes last, once.
+// end writes the end of the recording, once.
 func (r *recording) end() error {
 	close(r.done)
 	r.mu.Lock()
@@ -240,6 +260,7 @@ func (r *recording) end() error {
 	if r.w == nil {
 		return nil
 	}
+	r.recordSteps()
 	return r.took(r.w.Close())
 }
 

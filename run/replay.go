@@ -15,8 +15,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// Replay returns a run of the events of a recording, which takes neither a kernel nor privileges. The options' Gadgets,
-// Host, Annotate and Record do not apply. The recording ends with the run, but the reader below it stays open.
+// Replay returns a run of the events of a recording, which needs neither a kernel nor privileges. The options' Gadgets,
+// Host, Annotate and Record do not apply. The run closes the recording, but not the reader below it.
 func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	specs, err := recordedSpecs(recording.Header())
 	if err != nil {
@@ -28,13 +28,13 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	for _, s := range recording.Schemas() {
 		container.Restyle(s, recording.Header().Machine.Kubernetes)
 		if n := textOf(s); n > maxText {
-			return nil, fmt.Errorf("data source %q: an event may have %d bytes of text, and %d is the most that gizmo writes", s.ID(), n, maxText)
+			return nil, fmt.Errorf("data source %q: an event can have %d bytes of text, and gizmo writes at most %d", s.ID(), n, maxText)
 		}
 	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}
 	machine := &recording.Header().Machine
 	err = r.assemble(specs, &semtype.Env{
-		Arch: machine.Arch, BootOffset: recording.BootOffset,
+		Arch: machine.Arch, Clock: recording.Clock(),
 		Users: userdb.Table(machine.Users), Groups: userdb.Table(machine.Groups), Log: o.logger(),
 	})
 	if err != nil {
@@ -43,7 +43,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	return r, nil
 }
 
-// maxText bounds the text of an event, as textOf estimates it: a small recording can say of many fields that each shows the
+// maxText limits the text of an event, as textOf estimates it: a small recording can declare many fields that each show the
 // whole of a large record.
 const maxText = 24 << 20
 

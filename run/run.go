@@ -28,11 +28,11 @@ type Run struct {
 	record   *recording   // nil: none
 	filter   *mountFilter // nil: programs do not filter by container
 	ledger   pipeline.Ledger
-	unwatch  func() // ends the recording of the clock; nil: there is none
+	unwatch  func() // ends the watch of the clock; nil: there is none
 }
 
-// Load puts the gadgets into the kernel. Events come once the run has begun. A recording that goes to a pipe waits
-// for its reader, as long as ctx lets it. The caller must Close the run.
+// Load loads the gadgets into the kernel. Events come once Run has begun. If the recording goes to a pipe, Load waits
+// for a reader until ctx is done. The caller must Close the run.
 func (p *Plan) Load(ctx context.Context) (*Run, error) {
 	r := &Run{options: p.options, host: p.options.Host}
 	if r.host == nil {
@@ -51,13 +51,12 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	}
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		options := g.load
-		var err error
-		if options.Params, err = p.kernelNumbers(options.Params); err != nil {
+		options, err := p.loadOptions(g)
+		if err != nil {
 			return inGadget(g.name, err)
 		}
-		r.filter.apply(g.image, &options)
-		loaded, err := gadget.Load(g.image, &options)
+		r.filter.apply(g.image, options)
+		loaded, err := gadget.Load(g.image, options)
 		if err != nil {
 			return inGadget(g.name, err)
 		}
@@ -76,12 +75,36 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		}
 	}
 	err = r.assemble(p.specs, &semtype.Env{
-		Arch: r.host.Arch(), BootOffset: r.host.BootOffset, Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
+		Arch: r.host.Arch(), Clock: r.host.Clock(), Users: r.host.Users(), Groups: r.host.Groups(), Log: p.options.logger(),
 	})
 	if err == nil && r.record != nil {
 		err = r.record.checkApart(r.assembly.text)
 	}
 	return err
+}
+
+// loadOptions returns the choices for loading a gadget as this machine makes them.
+func (p *Plan) loadOptions(g *plannedGadget) (*gadget.LoadOptions, error) {
+	options := g.load
+	var err error
+	options.Params, err = p.kernelNumbers(options.Params)
+	return &options, err
+}
+
+// Try finds out whether the kernel takes the gadgets: they are loaded and taken out again, one by one. No outputs are opened,
+// and nothing is pinned.
+func (p *Plan) Try() error {
+	for i := range p.gadgets {
+		g := &p.gadgets[i]
+		options, err := p.loadOptions(g)
+		if err == nil {
+			err = gadget.Try(g.image, options)
+		}
+		if err != nil {
+			return inGadget(g.name, err)
+		}
+	}
+	return nil
 }
 
 // inGadget says which of several gadgets an error is about.
@@ -92,7 +115,7 @@ func inGadget(name string, err error) error {
 	return fmt.Errorf("gadget %s: %w", name, err)
 }
 
-// assemble puts the way from the sources to the sinks together.
+// assemble makes the path from the sources to the sinks.
 func (r *Run) assemble(specs specs, env *semtype.Env) error {
 	var schemas []*event.Schema
 	for _, src := range r.sources {
@@ -103,13 +126,17 @@ func (r *Run) assemble(specs specs, env *semtype.Env) error {
 		return err
 	}
 	for i := range r.sources {
-		r.sources[i] = r.assembly.list.streams.Wrap(r.sources[i])
+		src := r.sources[i]
+		if r.host != nil {
+			src = followClock(src, r.host)
+		}
+		r.sources[i] = r.assembly.list.streams.Wrap(src)
 	}
 	return nil
 }
 
-// Run attaches the gadgets and moves their events until ctx is done or the sources end. What is in the buffers then
-// still comes, as long as the outputs take it (see Options.DrainTimeout). The ledger is complete when it returns.
+// Run attaches the gadgets and moves their events until ctx is done or the sources end. The outputs still get the events that are
+// in the buffers then, as long as they take them (see Options.DrainTimeout). The ledger is complete when Run returns.
 func (r *Run) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancel(ctx)
 	defer fail()
@@ -128,14 +155,14 @@ func (r *Run) Run(ctx context.Context) error {
 		Stop:    r.detach,
 	}
 	err := runner.Run(ctx)
-	// Both outputs may have to be given up: the time for that runs for both at once.
+	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.endRecording() }()
 	err = cmp.Or(err, out.finish())
 	return errors.Join(err, <-recorded)
 }
 
-// hurry has outputs that take nothing be given up in time.
+// hurry makes outputs give up after the drain timeout if they take nothing.
 func (r *Run) hurry() {
 	if text := r.assembly.text; text != nil && text.out != nil {
 		text.out.Hurry()
@@ -145,9 +172,9 @@ func (r *Run) hurry() {
 	}
 }
 
-// textOutput is what the text goes through while the run goes on.
+// textOutput is the path of the text while the run goes on.
 type textOutput struct {
-	out *outlet.Outlet // nil: the text goes to what is no file
+	out *outlet.Outlet // nil: the text does not go to a file
 	q   *queue         // nil: the output is never slow
 }
 
@@ -177,7 +204,7 @@ func (r *Run) openText(failed func()) (o textOutput) {
 	return o
 }
 
-// finish writes what still waits.
+// finish writes the text that still waits.
 func (o *textOutput) finish() error {
 	if o.q == nil {
 		return nil
@@ -191,7 +218,7 @@ func (o *textOutput) release() {
 	}
 }
 
-// endRecording ends the recording and books what it lacks, which has an account only if there is such.
+// endRecording ends the recording and counts the rows that it lacks. Only a recording that lacks rows has an account.
 func (r *Run) endRecording() error {
 	if r.record == nil {
 		return nil
@@ -208,9 +235,12 @@ func (r *Run) endRecording() error {
 	return err
 }
 
-// begin attaches the gadgets and writes what comes before the first event. Only when all are attached an older recording is
-// overwritten, and a header written; events wait meanwhile.
+// begin attaches the gadgets and then begins the recording. It overwrites an older recording, and writes the header, only when all
+// gadgets are attached; events wait meanwhile.
 func (r *Run) begin() error {
+	if r.host != nil {
+		r.unwatch = r.host.Watch() // before events come
+	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
 			return inGadget(r.options.Gadgets[i].Name, err)
@@ -220,9 +250,6 @@ func (r *Run) begin() error {
 		if err := r.record.begin(r.host); err != nil {
 			return err
 		}
-	}
-	if r.host != nil {
-		r.unwatch = r.host.OnClock(r.clockSet)
 	}
 	if attached := r.options.OnAttached; attached != nil {
 		if err := attached(); err != nil {
@@ -235,24 +262,17 @@ func (r *Run) begin() error {
 	return nil
 }
 
-// clockSet is called with a new offset of the clock. Having it called is what keeps the host's offset current.
-func (r *Run) clockSet(offset int64) {
-	if r.record != nil {
-		_ = r.record.w.SetBootOffset(offset) // an error comes again, and is told, at the next batch
-	}
-}
-
 func (r *Run) detach() {
 	r.hurry()
 	for _, g := range r.gadgets {
-		_ = g.Detach() // Close tells
+		_ = g.Detach() // Close reports errors
 	}
 }
 
 // Ledger returns the account of the run. It may be read while the run goes on.
 func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
 
-// Stats returns what the kernel counted for each program, in the order of the gadgets.
+// Stats returns the kernel's counts of program runs, in the order of the gadgets.
 func (r *Run) Stats() ([]gadget.ProgramStats, error) {
 	var all []gadget.ProgramStats
 	for _, g := range r.gadgets {
@@ -265,7 +285,7 @@ func (r *Run) Stats() ([]gadget.ProgramStats, error) {
 	return all, nil
 }
 
-// Close takes all that is the run's out of the kernel and ends the recording. Run must not be running.
+// Close removes everything of the run from the kernel and ends the recording. Run must not be running.
 func (r *Run) Close() error {
 	if r.unwatch != nil {
 		r.unwatch()

@@ -76,7 +76,7 @@ func TestPlanRefuses(t *testing.T) {
 	open := builtin(t, "trace_open")
 	for want, o := range map[string]run.Options{
 		"there is no gadget to run": {},
-		"needs a name of its own":   {Gadgets: []run.Gadget{{Name: "a", Image: open}, {Name: "a", Image: open}}},
+		"needs its own name":        {Gadgets: []run.Gadget{{Name: "a", Image: open}, {Name: "a", Image: open}}},
 		"sort-window":               {Gadgets: []run.Gadget{{Image: open}}, Events: run.Events{SortWindow: 1}},
 		"max-entries":               {Gadgets: []run.Gadget{{Image: open}}, Events: run.Events{MaxEntries: -1}},
 	} {

@@ -16,7 +16,7 @@ type stageList struct {
 	streams *sort.Streams // the first of them, which wraps sources as well
 }
 
-// newStages makes the stages of a run with these data sources. This is the one place that decides their order. A recording, if
+// newStages makes the stages of a run with these data sources. This is the only place that decides their order. A recording, if
 // there is one, gets all events of the selected containers, with their names.
 func newStages(o *Options, record *recording, all []event.SourceID) (*stageList, error) {
 	e := &o.Events
@@ -49,7 +49,7 @@ func newStages(o *Options, record *recording, all []event.SourceID) (*stageList,
 	}
 	list.stages = append(list.stages,
 		named{streams, "sort"},
-		filters, // whose errors say what they are about
+		filters, // their errors name the option themselves
 		exprs,
 		named{arrays, "sort"})
 	return list, nil
@@ -73,7 +73,7 @@ func (e *Events) sorting(all []event.SourceID) (sort.Options, error) {
 	return o, nil
 }
 
-// named is a stage whose errors name the option that it carries out.
+// named is a stage whose errors name the option that it implements.
 type named struct {
 	pipeline.Stage
 	option string

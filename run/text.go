@@ -96,28 +96,28 @@ func (o *textSink) isSilent() bool {
 	return true
 }
 
-// pieceSize is what a file gets at least at once, and of what the end is a multiple: the kernel works on
-// pages, and on several at once if they begin at such places.
+// pieceSize is the least that a file gets at once. Writes end at multiples of it, because the kernel works on
+// pages, and on several at once if they begin at such offsets.
 const pieceSize = 256 << 10
 
 type boundEncoder struct {
 	schema *event.Schema
 	encode.Encoder
-	// head comes before the first event, or before each array.
+	// head is the text before the first event, or before each array.
 	head []byte
-	// clear: each array takes the place of the one before on the screen.
+	// clear: each array replaces the one before on the screen.
 	clear bool
 	// lines: each event is a line.
 	lines bool
-	// rowText is about how long the text of a row gets, without that of trailing data.
+	// rowText is the approximate length of the text of a row, without the trailing data.
 	rowText int
 	// inArray: a part of an array was written, and not its end.
 	inArray bool
-	// books is where rows are booked that a queue has taken.
+	// books is where the queue counts the rows that it has taken.
 	books pipeline.Books
 }
 
-// textOf estimates how much text a row becomes: names, and values in which a byte takes three.
+// textOf estimates the length of the text of a row: names, and values with three characters for each byte.
 func textOf(s *event.Schema) int {
 	const aroundValue = 16
 	n := 0
@@ -127,10 +127,10 @@ func textOf(s *event.Schema) int {
 	return n
 }
 
-// rowsAtOnce bounds how many rows are encoded before a look at how long the text has become.
+// rowsAtOnce limits how many rows are encoded before the length of the text is checked.
 const rowsAtOnce = 64
 
-// some returns how many rows of b from one on are encoded together, so that the text stays about a piece long.
+// some returns the end of the rows of b, beginning at from, that are encoded together, so that the text is about a piece long.
 func (e *boundEncoder) some(b *event.Batch, from int) (to int) {
 	text := 0
 	for to = from; to < len(b.Rows) && to < from+rowsAtOnce && text < pieceSize; to++ {
@@ -139,7 +139,7 @@ func (e *boundEncoder) some(b *event.Batch, from int) (to int) {
 	return to
 }
 
-// clearScreen empties a terminal, from the upper left corner on. What has scrolled out of it stays.
+// clearScreen clears the screen of a terminal. Text that has scrolled off the screen stays.
 const clearScreen = "\x1b[H\x1b[2J"
 
 // Bind implements pipeline.Sink.
@@ -165,8 +165,8 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 	return encode.Need(s, f.Format, fields), nil
 }
 
-// begin writes what comes before the first event, once for tables that are headed alike. Arrays bring their own head, so one
-// that is not to be cleared away would be there twice.
+// begin writes the heads before the first event, once for tables with the same head. Each array comes with its own head, so for arrays
+// begin writes a head only if the first array will clear the screen.
 func (o *textSink) begin() error {
 	for i := range o.encoders {
 		e := &o.encoders[i]
@@ -181,7 +181,7 @@ func (o *textSink) begin() error {
 	return nil
 }
 
-// Write implements pipeline.Sink. A batch of which the text is long is written in pieces.
+// Write implements pipeline.Sink. It writes a batch with a long text in pieces.
 func (o *textSink) Write(b *event.Batch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -229,7 +229,7 @@ func (o *textSink) encode(e *boundEncoder, b *event.Batch) {
 	e.inArray = b.Continues
 }
 
-// hand gives the text to the queue, which books its rows, or writes it.
+// hand gives the text to the queue, which counts its rows, or writes it.
 func (o *textSink) hand(e *boundEncoder, rows int, more bool) error {
 	if o.q == nil {
 		return o.writeOut(more)
@@ -245,14 +245,14 @@ func (o *textSink) hand(e *boundEncoder, rows int, more bool) error {
 	return err
 }
 
-// lose books rows that the queue did not take.
+// lose counts rows that the queue did not take as lost.
 func (o *textSink) lose(e *boundEncoder, rows int, err error) {
 	if o.q != nil {
 		e.books.Lost(rows, causeOf(err))
 	}
 }
 
-// causeOf returns the cause of losses by an error of writing.
+// causeOf returns the cause of the losses that an error of writing leads to.
 func causeOf(err error) event.Cause {
 	if errors.Is(err, pipeline.ErrDropped) || errors.Is(err, pipeline.ErrGivenUp) {
 		return event.OutputSlow
@@ -260,7 +260,7 @@ func causeOf(err error) event.Cause {
 	return event.OutputFailed
 }
 
-// writeOut writes what has been gathered; if there is more to come, no more than a file likes.
+// writeOut writes the gathered text; if there is more to come, only up to a multiple of pieceSize.
 func (o *textSink) writeOut(more bool) error {
 	n := len(o.buf)
 	if more && o.gathers {
@@ -294,7 +294,7 @@ func (o *textSink) write(text []byte) error {
 	return nil
 }
 
-// writeError says what could not be done.
+// writeError wraps an error of writing.
 func writeError(err error) error {
 	if errors.Is(err, outlet.ErrGivenUp) {
 		return fmt.Errorf("write the output: %w: %w", pipeline.ErrGivenUp, err)
@@ -308,13 +308,13 @@ type lateText struct{ *textSink }
 // Book implements pipeline.Late.
 func (l lateText) Book(s *event.Schema, books pipeline.Books) { l.encoderOf(s).books = books }
 
-// IsReaderGone reports whether a run ended because whoever read its text wanted no more of it, as head does after
+// IsReaderGone reports whether a run ended because the reader of its text closed it, as head does after
 // some lines, or because the terminal has gone. A recording whose reader has gone is a failure.
 func IsReaderGone(err error) bool {
 	return (errors.Is(err, syscall.EPIPE) || errors.Is(err, outlet.ErrReaderGone)) && !errors.Is(err, ErrRecord)
 }
 
-// terminalWidth returns the number of cells in a line of the terminal w, or 0 if it is none.
+// terminalWidth returns the number of cells in a line of the terminal w, or 0 if w is not a terminal.
 func terminalWidth(w io.Writer) int {
 	f, ok := w.(*os.File)
 	if !ok || !isTerminal(f) {
@@ -327,8 +327,8 @@ func terminalWidth(w io.Writer) int {
 	return width
 }
 
-// isSlow reports whether w is something that may make a writer wait for long: a pipe, a socket, a
-// terminal. A file is none.
+// isSlow reports whether w may make a writer wait for long: a pipe, a socket or a terminal, but not a
+// regular file.
 func isSlow(w io.Writer) bool {
 	f, mode := fileOf(w)
 	return f != nil && (mode&(os.ModeNamedPipe|os.ModeSocket) != 0 || isTerminal(f))
@@ -340,7 +340,7 @@ func isFile(w io.Writer) bool {
 	return f != nil && mode.IsRegular()
 }
 
-// fileOf returns the open file that w is, and its mode; nil if w is something else.
+// fileOf returns w as an open file, and its mode; nil if w is not a file.
 func fileOf(w io.Writer) (*os.File, os.FileMode) {
 	f, ok := w.(*os.File)
 	if !ok {

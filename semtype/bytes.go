@@ -14,9 +14,9 @@ func bytesType() Type {
 		CName: "gadget_bytes",
 		On:    "__u64",
 		Doc:   "A number of bytes.",
-		Adds: "The number in the largest unit of which there is at least one: `B`, `kB`, `MB`, `GB`, `TB`, " +
-			"`PB`, `EB`, each 1000 of the one before. Below 10 it has one digit after the point, from " +
-			"10 on none.",
+		Adds: "The number in the largest unit that gives at least 1: `B`, `kB`, `MB`, `GB`, `TB`, " +
+			"`PB`, `EB`, each 1000 of the one before. Below 10 it has one digit after the decimal point, " +
+			"otherwise none.",
 		Template:      "bytes",
 		AddedTemplate: "bytes",
 		Annotations:   targetAnnotation("bytes"),

@@ -46,13 +46,13 @@ const pageIntro = `<!-- Generated from the rows of semtype.Types. Do not edit: r
 A field of one of these types has a meaning that gizmo knows. Most types add a field that says it in
 words. The field itself stays, with its number.
 
-The added field is named by an annotation of the type, or is called like the field itself without
-the suffix ` + "`_raw`" + `. A field with neither gains nothing, nor does an array, nor a field beside which
-the record has one of that name. Where something was added, columns hide the field whose name ends
-in ` + "`_raw`" + `; json has both.
+An annotation of the type names the added field; without it, the added field has the name of the
+field itself without the suffix ` + "`_raw`" + `. gizmo adds no field if the field has neither, if the field is an
+array, or if the record already has a field of that name. Where gizmo added a field, columns hide the
+field whose name ends in ` + "`_raw`" + `; json has both.
 
-Fields of some types are laid out in columns by a template without being told so. The annotations in
-` + "`gadget.yaml`" + ` and on the command line prevail.
+Some types have a template, which lays out their columns. The annotations in ` + "`gadget.yaml`" + ` and on
+the command line take precedence.
 
 `
 
@@ -60,7 +60,7 @@ func renderPage(t *testing.T) []byte {
 	var b bytes.Buffer
 	b.WriteString(pageIntro)
 	rows := append(enumTypes(), Types()...)
-	b.WriteString("| Type | Stands on | Template | Example |\n|---|---|---|---|\n")
+	b.WriteString("| Type | Base type | Template | Example |\n|---|---|---|---|\n")
 	for _, row := range rows {
 		example := ""
 		if e := row.Example; e != nil {

@@ -14,8 +14,8 @@ func durationType() Type {
 		CName: "gadget_duration",
 		On:    "__u64",
 		Doc:   "A length of time in nanoseconds.",
-		Adds: "The time as Go writes it: in the largest of `ns`, `µs`, `ms` and `s` of which there is " +
-			"at least one, with two digits after the point but for `ns`; from a minute on in whole seconds, " +
+		Adds: "The time as Go writes it: in the largest of `ns`, `µs`, `ms` and `s` that gives at " +
+			"least 1, with two digits after the decimal point, except for `ns`; from one minute in whole seconds, " +
 			"as in `2m3s` or `1h0m5s`.",
 		Template:      "duration",
 		AddedTemplate: "duration",

@@ -10,7 +10,7 @@ func errnoType() Type {
 		CName: "gadget_errno",
 		On:    "__u32",
 		Doc:   "An error number, as errno has it or negative, as the kernel returns it.",
-		Adds: "The error's name. 0 is no error and reads as nothing; a number without a name reads " +
+		Adds: "The error's name. 0 is no error, and its text is empty; a number without a name reads " +
 			"`error#N`.",
 		Template:      "errorString",
 		AddedTemplate: "errorString",

@@ -6,6 +6,7 @@ package semtype
 import (
 	"strings"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
@@ -98,9 +99,10 @@ func (e *Env) debug(f *event.Field, why string) {
 	}
 }
 
-func (e *Env) bootOffset() func() int64 {
-	if e.BootOffset == nil {
-		return func() int64 { return 0 }
+// wallClock returns the clock of the environment, which it may lack.
+func (e *Env) wallClock() *clock.History {
+	if e.Clock == nil {
+		return clock.New(0)
 	}
-	return e.BootOffset
+	return e.Clock
 }

@@ -38,10 +38,9 @@ func (n idNames) Append(dst []byte, id uint32) []byte { return append(dst, n[id]
 
 func testEnv() *Env {
 	return &Env{
-		Arch:       "amd64",
-		BootOffset: func() int64 { return 0 },
-		Users:      idNames{0: "root", 1000: "alice"},
-		Groups:     idNames{0: "root", 1000: "staff"},
+		Arch:   "amd64",
+		Users:  idNames{0: "root", 1000: "alice"},
+		Groups: idNames{0: "root", 1000: "staff"},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
@@ -25,10 +26,9 @@ import (
 type Env struct {
 	// Arch is the traced machine's architecture in Go's spelling: "amd64", "arm64".
 	Arch string
-	// BootOffset returns what must be added to a time since boot (CLOCK_BOOTTIME) to make it Unix
-	// time, in nanoseconds. It is asked for every timestamp that is written, so it must be quick and
-	// must not allocate; the answer may change when the clock is set. Nil: the offset is 0.
-	BootOffset func() int64
+	// Clock makes Unix times of times since boot. It may get further steps while events are written. Nil: both are
+	// the same.
+	Clock *clock.History
 	// Users and Groups name the ids of the traced machine. Nil: ids have no names.
 	Users, Groups Names
 	// Log is told, at level debug, why a field of an enriched type gained nothing. Nil: no log.

@@ -6,6 +6,7 @@ package semtype
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,12 +16,12 @@ import (
 
 func timestampType() Type {
 	return Type{
-		CName: "gadget_timestamp",
+		CName: timestampName,
 		On:    "__u64",
 		Doc:   "A moment, in nanoseconds since boot as `bpf_ktime_get_boot_ns()` returns it.",
 		Adds: "The moment in UTC. The field itself shows the same moment in nanoseconds since " +
-			"1970, whatever its name. 0 is no moment, nor is what lies " +
-			"beyond the year 2262: they read as nothing, and the field itself as it is.",
+			"1970, whatever its name. 0, and a number that stands for a time " +
+			"beyond the year 2262, have an empty text, and the field itself shows the number as it is.",
 		Template:      "timestamp",
 		AddedTemplate: "timestamp",
 		Annotations: append(targetAnnotation("timestamp"), Annotation{"formatters.timestamp.format",
@@ -29,6 +30,13 @@ func timestampType() Type {
 		Extend:  extendTimestamp,
 	}
 }
+
+// HasTimes says whether events of s have times that the clock of an Env dates.
+func HasTimes(s *event.Schema) bool {
+	return slices.ContainsFunc(s.Fields, func(f event.Field) bool { return slices.Contains(f.Types, timestampName) })
+}
+
+const timestampName = "gadget_timestamp"
 
 const defaultLayout = "2006-01-02T15:04:05.000000000Z07:00"
 
@@ -45,11 +53,11 @@ func extendTimestamp(s *event.Schema, i int, env *Env) {
 }
 
 func unixNanoText(f event.Field, env *Env) event.TextFunc {
-	offset, load := env.bootOffset(), loader(f)
+	wall, load := env.wallClock(), loader(f)
 	var c nanoClock
 	return func(dst []byte, b *event.Batch, row int) []byte {
 		v := load(b.Rows[row])
-		if at, ok := moment(v, offset()); ok {
+		if at, ok := moment(v, wall.OffsetAt(v)); ok {
 			return c.append(dst, at)
 		}
 		return strconv.AppendUint(dst, v, 10)
@@ -65,7 +73,7 @@ func loader(f event.Field) func(rec []byte) uint64 {
 	return func(rec []byte) uint64 { return binary.LittleEndian.Uint64(rec[off:]) }
 }
 
-// nanoClock writes times as nanoseconds since 1970. Like clock it keeps the digits of the second.
+// nanoClock writes times as nanoseconds since 1970. Like dateClock it keeps the digits of the second.
 type nanoClock struct {
 	second int64
 	text   []byte // of the second, and nine zeros
@@ -86,10 +94,11 @@ func (c *nanoClock) append(dst []byte, unixNano int64) []byte {
 }
 
 func timestampText(f event.Field, env *Env) event.TextFunc {
-	offset, load := env.bootOffset(), loader(f)
+	wall, load := env.wallClock(), loader(f)
 	write := appendMoment(f.Ann.Format)
 	return func(dst []byte, b *event.Batch, row int) []byte {
-		if at, ok := moment(load(b.Rows[row]), offset()); ok {
+		v := load(b.Rows[row])
+		if at, ok := moment(v, wall.OffsetAt(v)); ok {
 			return write(dst, at)
 		}
 		return dst
@@ -106,7 +115,7 @@ func moment(boot uint64, offset int64) (int64, bool) {
 // appendMoment returns what appends a time given in nanoseconds since 1970.
 func appendMoment(layout string) func(dst []byte, unixNano int64) []byte {
 	if isDefault(layout) {
-		return newClock().append
+		return newDateClock().append
 	}
 	return func(dst []byte, unixNano int64) []byte {
 		return time.Unix(0, unixNano).UTC().AppendFormat(dst, layout)
@@ -115,25 +124,25 @@ func appendMoment(layout string) func(dst []byte, unixNano int64) []byte {
 
 func isDefault(layout string) bool { return layout == "" || layout == defaultLayout }
 
-// clock writes times in the default layout. Events come many in a second, so it keeps the text of
+// dateClock writes times in the default layout. Events come many in a second, so it keeps the text of
 // the last one and writes only the nanoseconds anew.
-type clock struct {
+type dateClock struct {
 	second int64
 	// text is the second's, with zeros for the nanoseconds. They are written into the copy: bytes
 	// that were written one by one just before are slow to copy in one piece.
 	text [len("2006-01-02T15:04:05.000000000Z")]byte
 }
 
-// fraction is where the nanoseconds begin in a clock's text.
+// fraction is where the nanoseconds begin in a dateClock's text.
 const fraction = len("2006-01-02T15:04:05.")
 
-func newClock() *clock {
-	c := new(clock)
+func newDateClock() *dateClock {
+	c := new(dateClock)
 	c.set(0)
 	return c
 }
 
-func (c *clock) append(dst []byte, unixNano int64) []byte {
+func (c *dateClock) append(dst []byte, unixNano int64) []byte {
 	second, nano := unixNano/1e9, unixNano%1e9
 	if nano < 0 {
 		second, nano = second-1, nano+1e9
@@ -146,7 +155,7 @@ func (c *clock) append(dst []byte, unixNano int64) []byte {
 	return dst
 }
 
-func (c *clock) set(second int64) {
+func (c *dateClock) set(second int64) {
 	time.Unix(second, 0).UTC().AppendFormat(c.text[:0], defaultLayout)
 	c.second = second
 }

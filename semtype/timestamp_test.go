@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
@@ -17,7 +18,7 @@ func TestTimestamp(t *testing.T) {
 	t.Parallel()
 	const boot = 1_721_943_000_000_000_000
 	env := testEnv()
-	env.BootOffset = func() int64 { return boot }
+	env.Clock = clock.New(boot)
 	s := layout(scalar("ts_raw", "gadget_timestamp", event.Uint, 8))
 	apply(t, s, env, annotations{})
 	for _, tt := range []struct {
@@ -44,23 +45,30 @@ func TestTimestamp(t *testing.T) {
 
 func TestTimestampFollowsTheClock(t *testing.T) {
 	t.Parallel()
-	offset := int64(0)
 	env := testEnv()
-	env.BootOffset = func() int64 { return offset }
+	env.Clock = clock.New(0)
 	s := layout(scalar("ts_raw", "gadget_timestamp", event.Uint, 8))
 	apply(t, s, env, annotations{})
-	rec := le(5e9, 8)
-	before := text(t, s, "ts", rec)
-	offset = 3600e9
-	if after := text(t, s, "ts", rec); before != "1970-01-01T00:00:05.000000000Z" || after != "1970-01-01T01:00:05.000000000Z" {
-		t.Errorf("before %q, after %q", before, after)
+	early, late := le(5e9, 8), le(6e9, 8)
+	check := func(rec []byte, wantText, wantRaw string) {
+		t.Helper()
+		if got, raw := text(t, s, "ts", rec), text(t, s, "ts_raw", rec); got != wantText || raw != wantRaw {
+			t.Errorf("it reads %q and %q, want %q and %q", got, raw, wantText, wantRaw)
+		}
 	}
+	check(early, "1970-01-01T00:00:05.000000000Z", "5000000000")
+	check(late, "1970-01-01T00:00:06.000000000Z", "6000000000")
+	if !env.Clock.Add(clock.Step{Boot: 6e9, Offset: 3600e9}) {
+		t.Fatal("the step was refused")
+	}
+	check(early, "1970-01-01T00:00:05.000000000Z", "5000000000")
+	check(late, "1970-01-01T01:00:06.000000000Z", "3606000000000")
 }
 
 func TestTimestampWithoutTarget(t *testing.T) {
 	t.Parallel()
 	env := testEnv()
-	env.BootOffset = func() int64 { return 100 }
+	env.Clock = clock.New(100)
 	s := layout(scalar("started", "gadget_timestamp", event.Uint, 8))
 	apply(t, s, env, annotations{})
 	if got := text(t, s, "started", le(7, 8)); got != "107" || len(s.Fields) != 1 {

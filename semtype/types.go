@@ -58,9 +58,9 @@ func enumTypes() []Type {
 				"without a name reads as a number."},
 		{CName: "enum E_set", On: "enum", Doc: "A set of bits: any enum whose name ends in `_set`.",
 			Adds: "The names of the bits, those that stand for several bits first. Bits without a name " +
-				"follow as one number in hex. 0 reads as the name that has the value 0, or as nothing.",
+				"follow as one number in hex. 0 reads as the name that has the value 0; without such a name its text is empty.",
 			Annotations: []Annotation{target, {"ebpf.formatter.bitfield.separator",
-				"What stands between the names; default `|`."}}},
+				"Separator between the names; default `|`."}}},
 	}
 }
 

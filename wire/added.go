@@ -9,8 +9,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// addedField is an added field as a header has it: a field of a column, or a struct that fields of columns are
-// members of.
+// addedField is an added field in a header: a field of a column, or a struct that has such fields as
+// members.
 type addedField struct {
 	Name  string     `json:"name"`
 	Kind  event.Kind `json:"kind"`
@@ -19,7 +19,7 @@ type addedField struct {
 	// first, then the added ones.
 	Parent int         `json:"parent"`
 	Enum   *event.Enum `json:"enum,omitempty"`
-	// Column is the number of the field's column, from 1; 0 for a struct that is in none.
+	// Column is the number of the field's column, counted from 1; 0 for a struct that is in no column.
 	Column int `json:"column,omitempty"`
 }
 
@@ -96,7 +96,7 @@ func wantedFields(s *event.Schema) ([]bool, error) {
 	return wanted, nil
 }
 
-// checkAdded says whether the added fields of a data source fit its schema, which has those of the record.
+// checkAdded returns an error if the added fields of a data source do not fit its schema, which has the fields of the record.
 func checkAdded(s *event.Schema, added []addedField) error {
 	if n := len(s.Fields) + len(added); n > maxFields {
 		return tooMany(n, "fields", maxFields)
@@ -123,7 +123,7 @@ func checkAdded(s *event.Schema, added []addedField) error {
 	return checkValues(added, column)
 }
 
-// checkValues sees to it that every column has a value.
+// checkValues returns an error if a column has no field with values.
 func checkValues(added []addedField, columns int) error {
 	has := make([]bool, columns+1)
 	for i := range added {
@@ -157,7 +157,7 @@ func (f *addedField) check() error {
 	return checkEnum(&event.Field{Kind: f.Kind, Enum: f.Enum})
 }
 
-// isStruct reports whether a parent's index is that of a struct.
+// isStruct reports whether a parent's index is the index of a struct.
 func isStruct(s *event.Schema, added []addedField, parent int) bool {
 	n := len(s.Fields)
 	switch {

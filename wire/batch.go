@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// decodeBatch fills b with the first part of what the payload of a batch's frame holds.
+// decodeBatch fills b with the first part of the batch in a frame's payload.
 func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
 	c := cursor{rest: payload}
 	number := c.uvarint()
@@ -93,7 +93,7 @@ func rowsDiffer(stored, there int) error {
 	return fmt.Errorf("its rows take %d bytes, and it has %d", stored, there)
 }
 
-// rest is what of a batch Next has not returned yet.
+// rest is the part of a batch that Next has not returned yet.
 type rest struct {
 	source *readSource
 	lens   cursor // the stored lengths of the rows
@@ -102,13 +102,13 @@ type rest struct {
 	taken  int // rows that Next has returned
 }
 
-// What a part of a batch has at most: a small file can stand for many and large rows, most of which are zeros.
+// The limits of a part of a batch: a small file can hold many large rows that consist mostly of zeros.
 const (
 	partRows = 4096
 	partSize = 1 << 20 // bytes, or one row
 )
 
-// nextPart adds the next rows of the batch to b. They lie in the payload, except for those that need their zeros back.
+// nextPart adds the next rows of the batch to b. They are in the payload, except for rows that need their zeros back.
 func (r *Reader) nextPart(b *event.Batch) {
 	n, padded := r.rest.measure()
 	r.padded = slices.Grow(r.padded[:0], padded)
@@ -133,7 +133,7 @@ func (r *Reader) nextPart(b *event.Batch) {
 	b.Continues = b.More && !b.Schema.Single
 }
 
-// measure returns how many rows the next part has, and how many bytes those of them take that are stored short.
+// measure returns how many rows the next part has, and how many bytes the rows that are stored short take.
 func (r *rest) measure() (rows, padded int) {
 	lens := r.lens
 	for full := 0; rows < min(r.rows, partRows); rows++ {
@@ -183,7 +183,7 @@ func (c *cursor) byte() byte {
 	return v
 }
 
-// take returns the next n bytes, with no room behind them; nil if they are not there.
+// take returns the next n bytes, without spare capacity; nil if they are not there.
 func (c *cursor) take(n uint64) []byte {
 	if n > uint64(len(c.rest)) {
 		c.bad, c.rest = true, nil
@@ -194,7 +194,7 @@ func (c *cursor) take(n uint64) []byte {
 	return p
 }
 
-// finish says whether the payload held exactly what was read.
+// finish returns an error unless the payload held exactly what was read.
 func (c *cursor) finish() error {
 	if c.bad {
 		return errShort

@@ -9,6 +9,7 @@ import (
 	"io"
 	"testing"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -62,7 +63,7 @@ func TestWriterDoesNotAllocate(t *testing.T) {
 		ns := int64(0)
 		allocs := testing.AllocsPerRun(1000, func() {
 			ns++
-			if w.SetBootOffset(ns) != nil || w.Write(b) != nil {
+			if w.AddStep(clock.Step{Boot: uint64(ns), Offset: ns}) != nil || w.Write(b) != nil {
 				t.Fatal("not written")
 			}
 		})

@@ -10,7 +10,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// headerIn is a header as it is read, of any version. Lists stay text until it is known that they are not too long.
+// headerIn is the JSON of a header of any version. Lists stay text until it is known that they are not too long.
 type headerIn struct {
 	Header
 	Gadget      json.RawMessage   `json:"gadget"`  // of version 1
@@ -59,7 +59,7 @@ func decodeHeader(version byte, payload []byte) (*Header, []description, error) 
 	return &in.Header, sources, in.check(sources)
 }
 
-// decodeGadgets reads what each version has of the gadgets: the first one has a reference.
+// decodeGadgets reads the gadgets of any version: version 1 has only a reference.
 func (in *headerIn) decodeGadgets(version byte) error {
 	var reference string
 	switch {

@@ -14,8 +14,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// costOf is what the values of a handle count for against the limits: costOfHandle for the handle,
-// costOfText and its bytes for each text, costOfBits for each number. It is about the memory that a reader needs.
+// The cost of the values of a handle, which counts against the limits: costOfHandle for the handle,
+// costOfText and its bytes for each text, costOfBits for each number. It approximates the memory that a reader needs.
 const (
 	costOfHandle = 16
 	costOfText   = 24
@@ -26,12 +26,12 @@ const (
 type readColumn struct {
 	column event.Column
 	tables []*table // of the fields that have values
-	// The handles of the recording begin with 1 after each restart. Those that the Reader gives out go on
-	// from base, so that none ever means something else.
+	// The handles of the recording begin with 1 after each restart. The handles that the Reader gives out continue
+	// from base, so that the value of a handle never changes.
 	generation uint64
 	base       event.Handle
 	n          uint32 // handles of this generation
-	// handles are those of the rows of the present batch; empty if it has none of this column.
+	// handles are the handles of the rows of the current batch; empty if it has none of this column.
 	handles []event.Handle
 }
 
@@ -43,16 +43,16 @@ func (c *readColumn) enter(generation uint64) {
 	}
 }
 
-// dictionaries is what a Reader knows of the values of all columns.
+// dictionaries holds the values of all columns that a Reader has read.
 type dictionaries struct {
 	generation uint64 // the number of restarts
 	cost       int    // of the values of this generation
 	keepAll    bool
-	// touched are the tables that got values, by generation: the present one is the last.
+	// touched are the tables that got values, by generation: the current one is the last.
 	touched [][]*table
 }
 
-// restart begins a new generation and forgets the values of the oldest one that is still there.
+// restart begins a new generation and forgets the values of the oldest one.
 func (d *dictionaries) restart() {
 	d.generation++
 	d.cost = 0
@@ -70,7 +70,7 @@ func (d *dictionaries) restart() {
 	d.touched = slices.Delete(d.touched, 0, 1)
 }
 
-// decodeDictionary takes in values of a column.
+// decodeDictionary reads values of a column.
 func (r *Reader) decodeDictionary(payload []byte) error {
 	c := cursor{rest: payload}
 	source, number, n := c.uvarint(), c.uvarint(), c.uvarint()
@@ -112,7 +112,7 @@ func (c *readColumn) hasText() bool {
 	return slices.ContainsFunc(c.tables, func(t *table) bool { return t.isText })
 }
 
-// open makes the tables of a column ready for values of the present generation.
+// open makes the tables of a column ready for values of the current generation.
 func (d *dictionaries) open(col *readColumn) {
 	for _, t := range col.tables {
 		if last := len(d.touched) - 1; t.open(d.generation, col.base+1) && !d.keepAll {
@@ -164,7 +164,7 @@ func (c *cursor) u64() uint64 {
 	return binary.LittleEndian.Uint64(p)
 }
 
-// decodeRestart takes in that the handles begin anew.
+// decodeRestart reads a restart: the handles count from 1 again.
 func (r *Reader) decodeRestart(payload []byte) error {
 	if len(payload) > 0 {
 		return errors.New("it should be empty")

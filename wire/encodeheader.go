@@ -44,7 +44,7 @@ func (h *Header) encode() ([]byte, error) {
 	return text, err
 }
 
-// headerOut is a header as it is written. Equal schemas are written once.
+// headerOut is the JSON of a header for writing. Equal schemas are written once.
 type headerOut struct {
 	Header
 	Schemas     []json.RawMessage `json:"schemas,omitempty"`
@@ -79,7 +79,7 @@ func encodeJSON(v any) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// describe returns what is recorded about the data sources.
+// describe returns the descriptions of the data sources to record.
 func (h *Header) describe() ([]description, error) {
 	sources := make([]description, len(h.DataSources))
 	for i, ds := range h.DataSources {
@@ -88,7 +88,7 @@ func (h *Header) describe() ([]description, error) {
 		}
 		n := recordFields(ds.Schema)
 		for _, f := range ds.Schema.Fields[n:] {
-			// Leaving out a field in the midst would move the others away from under their members.
+			// Leaving out a field in the middle would change the indices that members refer to.
 			if !f.Added {
 				return nil, fmt.Errorf("data source %q: field %q of the record comes after added fields", ds.Schema.ID(), f.Name)
 			}

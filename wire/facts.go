@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// facts are what a Reader has read about the machine since the header. Other goroutines look at them while Next runs.
+// facts are what a Reader has read about the machine since the header. Other goroutines may read them while Next runs.
 type facts struct {
 	mu     sync.Mutex
 	values map[string]json.RawMessage
@@ -27,7 +27,7 @@ func (r *Reader) Fact(name string) json.RawMessage {
 }
 
 // OnFact makes Next call changed for each fact that changes, before it returns the batches that come after the
-// change. It is called before the first Next. Changed must not keep the Reader waiting, and leaves out names that it does
+// change. Call OnFact before the first Next. changed must not block, and must ignore names that it does
 // not know.
 func (r *Reader) OnFact(changed func(name string, value json.RawMessage)) { r.facts.told = changed }
 
@@ -79,10 +79,10 @@ func checkFact(name string, value []byte) error {
 }
 
 // SetFact records that from now on the fact of that name about the machine has the given value: JSON that this package
-// does not look into. Readers that do not know the name go on without it. Names are part of the format: see
-// docs/recording-format.md. What a fact was when the recording began stands in the header.
+// does not interpret. Readers ignore names that they do not know. Names are part of the format: see
+// docs/recording-format.md. The header holds the facts at the beginning of the recording.
 //
-// A fact that no reader would take (of more than 1 MiB, say) is refused, and the recording can go on without it.
+// SetFact returns an error for a fact that no reader would accept (of more than 1 MiB, say); the recording can go on without it.
 func (w *Writer) SetFact(name string, value json.RawMessage) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,7 +108,7 @@ func (w *Writer) SetFact(name string, value json.RawMessage) error {
 	return nil
 }
 
-// short reads bytes whose number comes first and is at most limit.
+// short reads bytes that follow their number, which is at most limit.
 func (c *cursor) short(limit int) []byte {
 	n := c.uvarint()
 	if n > uint64(limit) {

@@ -10,17 +10,17 @@ import (
 )
 
 // Version is the version of the format that a Writer writes, and the newest that a Reader reads. A Reader
-// reads all versions from 1 on.
+// also reads all older versions.
 const Version = 2
 
-// magic begins every recording. Its first byte is not ASCII and its last two are a line's end, so
-// that neither text nor a recording that went through a conversion of text is taken for one.
+// magic begins every recording. Its first byte is not ASCII and its last two bytes are CR and LF, so
+// that a reader recognizes text, and recordings damaged by a conversion of line ends.
 const magic = "\x89GIZMO\r\n"
 
 // preambleSize is the size of what precedes the first frame: the magic and the version.
 const preambleSize = len(magic) + 1
 
-// What a reader accepts, and so what a writer keeps to.
+// The limits of what a reader accepts; a writer keeps them.
 const (
 	maxFrame     = 64 << 20 // bytes of payload
 	maxHeader    = 2 << 20  // bytes of payload of the header
@@ -35,13 +35,13 @@ const (
 	maxGadgets   = 1 << 10
 	maxColumns   = 32        // of one data source
 	maxHandles   = 2 << 20   // of one batch
-	maxEntry     = 256 << 10 // cost of the values of one handle: see costOf
+	maxEntry     = 256 << 10 // cost of the values of one handle: see costOfHandle
 	maxValues    = 16 << 20  // cost of all values between two restarts
 	maxFacts     = 16        // that have different names
 	maxFact      = 1 << 20   // bytes of a fact's value
 )
 
-// keptGenerations is how many restarts a value outlives in a Reader.
+// keptGenerations is for how many restarts a Reader keeps a value.
 const keptGenerations = 2
 
 // The types of frames. A reader skips a frame of a type that it does not know if skippable is set.
@@ -51,28 +51,32 @@ const (
 	frameClock      = 'C'
 	frameDictionary = 'D'
 	frameRestart    = 'R'
+	frameStep       = 'c'
 	frameFact       = 'f'
 	frameEnd        = 'E'
 
 	skippable = 0x20
 )
 
+// stepSize is the size of a step's payload.
+const stepSize = 16
+
 // checksumSize is the size of the checksum behind each payload.
 const checksumSize = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// What can be wrong with a recording. The errors of NewReader and Next wrap these; all but
-// ErrNotRecording come with the place of the damage and what was being read.
+// The errors that NewReader and Next wrap. All but ErrNotRecording come with the place of the damage and
+// the part of the recording that was being read.
 var (
 	// ErrNotRecording: the input does not begin like a recording.
 	ErrNotRecording = errors.New("not a gizmo recording")
 	// ErrNewer: the recording needs a newer gizmo.
 	ErrNewer = errors.New("the recording was written by a newer gizmo")
-	// ErrTruncated: the recording stops before its end. What Next returned before is good.
+	// ErrTruncated: the recording stops before its end. Everything that Next returned before is valid.
 	ErrTruncated = errors.New("the recording is cut short")
-	// ErrCorrupt: the recording is damaged. What Next returned before is good; nothing after the
-	// damage is trusted.
+	// ErrCorrupt: the recording is damaged. Everything that Next returned before is valid; nothing after the
+	// damage is read.
 	ErrCorrupt = errors.New("the recording is damaged")
 )
 
@@ -85,6 +89,8 @@ func frameName(kind byte) string {
 		return "a batch"
 	case frameClock:
 		return "a change of the clock"
+	case frameStep:
+		return "a step of the clock"
 	case frameDictionary:
 		return "a dictionary"
 	case frameRestart:

@@ -94,7 +94,7 @@ func (r *Reader) readHead() (frameHead, error) {
 	}
 }
 
-// inputError explains why the input gave less than was wanted for what.
+// inputError is the error if the input ended or failed within what.
 func (r *Reader) inputError(err error, what string) error {
 	at := r.in.off + int64(len(r.in.arrived()))
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -103,7 +103,7 @@ func (r *Reader) inputError(err error, what string) error {
 	return fmt.Errorf("reading the recording at byte %d, in %s: %w", at, what, err)
 }
 
-// corrupt says what is wrong with the frame that begins at off.
+// corrupt is the error about the frame that begins at off.
 func (r *Reader) corrupt(off int64, what string, err error) error {
 	return fmt.Errorf("%w at byte %d, in %s: %w", ErrCorrupt, off, what, err)
 }

@@ -26,6 +26,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(join(append(frames[:2:2], rawFrame{'x', nil}, rawFrame{'C', make([]byte, 8)})))
 	f.Add(join([]rawFrame{{'H', []byte(`{}`)}, {'E', []byte{0}}}))
 	f.Add([]byte(preamble))
+	f.Add(writeSteps(f))
 	columns := writeColumns(f)
 	f.Add(columns)
 	frames, _ = split(columns)

@@ -31,7 +31,9 @@ func TestVersion1StaysReadable(t *testing.T) {
 // takes a new version and a new file.
 func TestVersion2StaysReadable(t *testing.T) {
 	t.Parallel()
-	for name, written := range map[string][]byte{"v2.gizmo": writeExample(t), "v2-columns.gizmo": writeColumns(t)} {
+	for name, written := range map[string][]byte{
+		"v2.gizmo": writeExample(t), "v2-columns.gizmo": writeColumns(t), "v2-steps.gizmo": writeSteps(t),
+	} {
 		path := filepath.Join("testdata", name)
 		if *update {
 			check(t, os.WriteFile(path, written, 0o644))
@@ -41,10 +43,13 @@ func TestVersion2StaysReadable(t *testing.T) {
 		if !bytes.Equal(written, golden) {
 			t.Errorf("%s is now written otherwise (is that meant? -update):\n%s", name, hex.Dump(written))
 		}
-		if name == "v2.gizmo" {
+		switch name {
+		case "v2.gizmo":
 			wantExample(t, golden)
-		} else {
+		case "v2-columns.gizmo":
 			wantColumns(t, golden)
+		default:
+			wantSteps(t, golden)
 		}
 	}
 }

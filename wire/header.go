@@ -13,14 +13,14 @@ import (
 
 // Header says where a recording comes from and what is in it.
 type Header struct {
-	// Gadgets are those that were run. Their names differ.
+	// Gadgets are the gadgets of the run. Their names differ.
 	Gadgets []Gadget `json:"gadgets,omitempty"`
 	// Gizmo is the version of the gizmo that recorded.
 	Gizmo string `json:"gizmo,omitempty"`
-	// Start is when the recording began; it is kept in UTC. The zero time stands for unknown.
+	// Start is when the recording began; it is kept in UTC. The zero time means unknown.
 	Start   time.Time `json:"start,omitzero"`
 	Machine Machine   `json:"machine"`
-	// DataSources are those whose batches the recording may have. Their IDs differ.
+	// DataSources are the data sources whose batches the recording may have. Their IDs differ.
 	DataSources []DataSource `json:"-"`
 }
 
@@ -29,15 +29,15 @@ type Gadget struct {
 	// Name is the name of the instance, which the gadget's data sources refer to (event.Schema.Gadget). It may be
 	// empty, as it is in a run of one gadget.
 	Name string `json:"name,omitempty"`
-	// Reference is the name or the image reference of the gadget as it was run. It is not fit for a terminal
-	// as it is.
+	// Reference is the name or the image reference of the gadget as it was run. Escape it before writing it to a
+	// terminal.
 	Reference string `json:"reference,omitempty"`
-	// Metadata is what was known about the gadget: JSON that this package does not look into. Nil for none.
+	// Metadata is the gadget's metadata: JSON that this package does not interpret. Nil for none.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
-// Machine is what has to be known of the machine that the events come from to understand them.
-// Zero values stand for unknown. What changes while the recording goes on comes as facts: see Writer.SetFact.
+// Machine holds the facts about the machine that are needed to understand its events.
+// Zero values mean unknown. Changes while the recording goes on come as facts: see Writer.SetFact.
 type Machine struct {
 	// Arch is the architecture as Go spells it: "amd64", "arm64".
 	Arch string `json:"arch,omitempty"`
@@ -45,8 +45,8 @@ type Machine struct {
 	Kernel string `json:"kernel,omitempty"`
 	// CPUs is the number of possible CPUs.
 	CPUs int `json:"cpus,omitempty"`
-	// BootOffset, in nanoseconds, makes Unix time of the time since boot: Unix time = boot time +
-	// BootOffset. It holds when the recording begins.
+	// BootOffset, in nanoseconds, converts the time since boot to Unix time: Unix time = boot time +
+	// BootOffset. It is the value at the beginning of the recording.
 	BootOffset int64 `json:"bootOffset,omitempty"`
 	// Kubernetes says that the machine is a node of a Kubernetes cluster, which decides how events are shown.
 	Kubernetes bool `json:"kubernetes,omitempty"`
@@ -60,7 +60,7 @@ type DataSource struct {
 	// Schema describes the rows. Its columns are recorded, with their fields; added fields that have a Text are not.
 	Schema *event.Schema
 	// Annotations are the annotations of the data source and its fields, as they were written: JSON
-	// that this package does not look into. White space in it is not kept. Nil for none.
+	// that this package does not interpret. White space in it is not kept. Nil for none.
 	Annotations json.RawMessage
 }
 
@@ -71,8 +71,8 @@ type description struct {
 	annotations json.RawMessage
 }
 
-// check says whether a reader can rely on the header. Writers check too, so that they write nothing
-// that no reader takes.
+// check returns an error unless a reader can rely on the header. Writers check, too, so that they write nothing
+// that readers refuse.
 func (h *Header) check(sources []description) error {
 	if h.Machine.CPUs < 0 || h.Machine.CPUs > maxCPUs {
 		return fmt.Errorf("a machine of %d CPUs", h.Machine.CPUs)
@@ -123,8 +123,8 @@ func (h *Header) checkGadgets() (map[string]bool, error) {
 	return names, nil
 }
 
-// checkCounts bounds the memory that the schemas of all data sources take together. They may be many times
-// what the header takes, since data sources share what is the same.
+// checkCounts limits the memory that the schemas of all data sources take together. It can be many times
+// the size of the header, because data sources share equal schemas in it.
 func checkCounts(sources []description) error {
 	if len(sources) > maxSources {
 		return tooMany(len(sources), "data sources", maxSources)

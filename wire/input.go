@@ -7,18 +7,18 @@ import "io"
 
 const (
 	minInput = 64 << 10
-	// maxEmptyReads is how often a reader may return nothing, and no error, before it is given up.
+	// maxEmptyReads is how often in a row a reader may return neither bytes nor an error.
 	maxEmptyReads = 100
 )
 
-// input holds what has arrived of a recording and is not used yet, in one piece. It grows with the
-// bytes that arrive, whatever length they announce.
+// input holds the bytes of a recording that have arrived and are not used yet, in one piece. It grows with the
+// bytes that arrive, not with the length that they announce.
 type input struct {
 	r        io.Reader
 	buf      []byte
-	pos, end int   // buf[pos:end] is what has arrived
+	pos, end int   // buf[pos:end] has arrived
 	off      int64 // the place of buf[pos] in the recording
-	err      error // what r said at last; it counts when buf[pos:end] is used up
+	err      error // the last error of r; it counts when buf[pos:end] is used up
 }
 
 func (in *input) arrived() []byte { return in.buf[in.pos:in.end] }
@@ -42,7 +42,7 @@ func (in *input) use(n int) {
 	in.off += int64(n)
 }
 
-// makeRoom sees to it that something can be read on the way to n bytes.
+// makeRoom makes room to read at least one more of the n bytes.
 func (in *input) makeRoom(n int) {
 	if in.pos == in.end {
 		in.pos, in.end = 0, 0

@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// open returns the data source as the header of a recording shows it, with columns whose values the Reader will
-// have, and the Reader's side of it. Data sources that share a description have nothing else in common.
+// open returns a data source for the header, with columns whose values the Reader will
+// have, and the Reader's side of it. Data sources that share a description share nothing else.
 func (d *description) open() (DataSource, readSource) {
 	s := *d.schema
 	s.Fields = slices.Clone(s.Fields)
@@ -55,7 +55,7 @@ func (f *addedField) field() event.Field {
 	return event.Field{Name: f.Name, Kind: f.Kind, Types: f.Types, Parent: f.Parent, Enum: f.Enum}
 }
 
-// decodeColumns reads the handles of a batch of so many rows from the end of its payload.
+// decodeColumns reads the handles of a batch with the given number of rows from the end of its payload.
 func (r *Reader) decodeColumns(c *cursor, source *readSource, rows int) error {
 	set := c.uvarint()
 	if bits.Len64(set) > len(source.columns) {
@@ -80,14 +80,14 @@ func (r *Reader) decodeColumns(c *cursor, source *readSource, rows int) error {
 	return c.finish()
 }
 
-// fill gives the rows of b, which are those of the batch from the given index on, their handles.
+// fill gives the rows of b their handles. They are the rows of the batch beginning at index from.
 func (c *readColumn) fill(b *event.Batch, from int) {
 	if len(c.handles) > 0 {
 		copy(c.column.Fill(b), c.handles[from:])
 	}
 }
 
-// decode reads the runs of equal handles that a batch has of a column, and fills handles, which are 0.
+// decode reads a column's runs of equal handles in a batch, and fills handles, which are 0.
 func (c *readColumn) decode(in *cursor, handles []event.Handle) error {
 	for i := 0; i < len(handles); {
 		v := in.uvarint()

@@ -10,29 +10,29 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"sync/atomic"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
 var _ pipeline.Source = (*Reader)(nil)
 
-// Reader reads a recording. It is used by one goroutine at a time.
+// Reader reads a recording. Only one goroutine at a time may use it.
 type Reader struct {
-	in         input
-	crc        uint32 // of everything so far but the checksums
-	version    byte
-	header     *Header
-	schemas    []*event.Schema
-	sources    []readSource
-	values     dictionaries
-	facts      facts
-	bootOffset atomic.Int64  // read while Next runs, by those who write the times of earlier batches
-	current    *event.Schema // of the batch before
-	rest       rest          // of the present batch
-	padded     []byte        // the rows of the present part that were stored without their zeros
-	err        error         // why nothing more can be read
+	in      input
+	crc     uint32 // of everything so far but the checksums
+	version byte
+	header  *Header
+	schemas []*event.Schema
+	sources []readSource
+	values  dictionaries
+	facts   facts
+	clock   clock.History // read while Next runs, by those who write the times of earlier batches
+	current *event.Schema // of the batch before
+	rest    rest          // of the present batch
+	padded  []byte        // the rows of the present part that were stored without their zeros
+	err     error         // why nothing more can be read
 }
 
 // readSource is the Reader's side of a data source.
@@ -42,8 +42,8 @@ type readSource struct {
 	total   total // what was read of it
 }
 
-// NewReader reads the header of a recording from r, and waits for it if need be. It does not close
-// r. It may read more of r than the recording has.
+// NewReader reads the header of a recording from r, and waits for it if necessary. It does not close
+// r. It may read from r beyond the end of the recording.
 func NewReader(r io.Reader) (*Reader, error) {
 	rec := &Reader{in: input{r: r}}
 	if err := rec.readPreamble(); err != nil {
@@ -87,7 +87,7 @@ func (r *Reader) readHeader() error {
 		return r.corrupt(f.off, frameName(f.kind), err)
 	}
 	r.header = header
-	r.bootOffset.Store(header.Machine.BootOffset)
+	r.clock.Reset(header.Machine.BootOffset)
 	r.values.touched = make([][]*table, 1)
 	for i := range descriptions {
 		ds, source := descriptions[i].open()
@@ -101,29 +101,29 @@ func (r *Reader) readHeader() error {
 	return nil
 }
 
-// Header returns what the recording says about itself. Its schemas are those of Schemas. It must
-// not be changed, but for fields that stages add to the schemas.
+// Header returns the header of the recording. Its schemas are those of Schemas. The caller must
+// not change it, except for fields that stages add to the schemas.
 func (r *Reader) Header() *Header { return r.header }
 
-// BootOffset returns what makes Unix time of the time since boot, in nanoseconds, for the batch that
-// Next returned last.
-func (r *Reader) BootOffset() int64 { return r.bootOffset.Load() }
+// Clock returns what makes Unix times of times since boot. It knows the steps of the clock up to the batch that Next returned
+// last, and goes on to learn while Next runs.
+func (r *Reader) Clock() *clock.History { return &r.clock }
 
-// KeepValues makes the Reader keep the values of columns for as long as it is there, however much memory they take. It is
-// called before the first Next. Otherwise a recording with very many values has the Reader forget the oldest: the
-// handles of a batch that is kept back while 16 MiB of other values come may then have no values any more.
+// KeepValues makes the Reader keep all values of columns, however much memory they take. Call it
+// before the first Next. Without it, the Reader forgets the oldest values of a recording with very many: if a batch is
+// held back while 16 MiB of other values come, its handles may then have no values any more.
 func (r *Reader) KeepValues() { r.values.keepAll = true }
 
 // Schemas returns the schemas of the recording's data sources, in the header's order.
 func (r *Reader) Schemas() []*event.Schema { return r.schemas }
 
-// Next fills b with the next batch, as it was recorded; of one with many or large rows with the next part, so that the memory
-// that it takes is bounded. At the end of a whole recording it returns
-// io.EOF; an error that wraps ErrTruncated, ErrCorrupt or ErrNewer when it comes to where the
-// recording cannot be read further.
+// Next fills b with the next batch, as it was recorded. If the batch has many or large rows, it fills b with the next part of it, so
+// that the memory that it takes is bounded. At the end of a complete recording it returns
+// io.EOF. Where the recording cannot be read further, it returns an error that wraps ErrTruncated, ErrCorrupt or
+// ErrNewer.
 //
 // Once ctx is done, Next returns the batches that have arrived already, and then io.EOF. It cannot
-// wake up a reader below that waits: to end the reading of a stream, cancel ctx, then close the
+// wake up the reader below if that waits: to stop reading a stream, cancel ctx, then close the
 // stream, and Next returns io.EOF.
 func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
 	b.Reset(r.current)
@@ -158,7 +158,7 @@ func (r *Reader) Close() error {
 	return nil
 }
 
-// decode takes in a frame. It returns io.EOF for the end frame of a whole recording.
+// decode decodes a frame. It returns io.EOF for the end frame of a complete recording.
 func (r *Reader) decode(f frame, b *event.Batch) error {
 	var err error
 	switch {
@@ -166,6 +166,8 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 		err = r.decodeBatch(f.payload, b)
 	case f.kind == frameClock:
 		err = r.decodeClock(f.payload)
+	case f.kind == frameStep:
+		err = r.decodeStep(f.payload)
 	case f.kind == frameDictionary:
 		err = r.decodeDictionary(f.payload)
 	case f.kind == frameRestart:
@@ -191,11 +193,25 @@ func (r *Reader) decodeClock(payload []byte) error {
 	if len(payload) != 8 {
 		return fmt.Errorf("%d bytes instead of 8", len(payload))
 	}
-	r.bootOffset.Store(int64(binary.LittleEndian.Uint64(payload)))
+	// What follows a step says the same to older readers. Alone it does not tell when the clock was set.
+	if offset := int64(binary.LittleEndian.Uint64(payload)); offset != r.clock.Last().Offset {
+		r.clock.Reset(offset)
+	}
 	return nil
 }
 
-// checkTotals compares what the end frame says with what was read.
+func (r *Reader) decodeStep(payload []byte) error {
+	if len(payload) != stepSize {
+		return fmt.Errorf("%d bytes instead of %d", len(payload), stepSize)
+	}
+	step := clock.Step{Boot: binary.LittleEndian.Uint64(payload), Offset: int64(binary.LittleEndian.Uint64(payload[8:]))}
+	if last := r.clock.Last(); !r.clock.Add(step) {
+		return fmt.Errorf("it is of %d ns since boot, and the one before of %d", step.Boot, last.Boot)
+	}
+	return nil
+}
+
+// checkTotals compares the totals of the end frame with what was read.
 func (r *Reader) checkTotals(payload []byte) error {
 	c := cursor{rest: payload}
 	if n := c.uvarint(); c.bad || n != uint64(len(r.sources)) {
@@ -212,10 +228,10 @@ func (r *Reader) checkTotals(payload []byte) error {
 	return c.finish()
 }
 
-// unexpected says why a frame cannot be where it is.
+// unexpected is the error about a frame that must not be at its place.
 func (r *Reader) unexpected(f frame) error {
 	switch f.kind {
-	case frameHeader, frameBatch, frameClock, frameDictionary, frameRestart, frameFact, frameEnd:
+	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameEnd:
 		return r.corrupt(f.off, frameName(f.kind), errors.New("it cannot be here"))
 	}
 	return fmt.Errorf("%w: %s at byte %d is not known to this one", ErrNewer, frameName(f.kind), f.off)

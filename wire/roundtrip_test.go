@@ -32,8 +32,8 @@ func TestRoundTrip(t *testing.T) {
 	if got, want := describe(got), describeWritten(exampleBatches(h)); got != want {
 		t.Errorf("batches:\n got %s\nwant %s", got, want)
 	}
-	if r.BootOffset() != exampleClock {
-		t.Errorf("boot offset at the end: %d, want %d", r.BootOffset(), exampleClock)
+	if r.Clock().Last().Offset != exampleClock {
+		t.Errorf("boot offset at the end: %d, want %d", r.Clock().Last().Offset, exampleClock)
 	}
 	for i, s := range r.Schemas() {
 		if s != r.Header().DataSources[i].Schema {
@@ -62,8 +62,8 @@ func TestBootOffsetHoldsForTheBatch(t *testing.T) {
 	var b event.Batch
 	for i, want := range []int64{start, start, exampleClock, exampleClock, exampleClock} {
 		check(t, r.Next(t.Context(), &b))
-		if r.BootOffset() != want {
-			t.Errorf("batch %d: boot offset %d, want %d", i, r.BootOffset(), want)
+		if r.Clock().Last().Offset != want {
+			t.Errorf("batch %d: boot offset %d, want %d", i, r.Clock().Last().Offset, want)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestCopyIsIdentical(t *testing.T) {
 			break
 		}
 		check(t, err)
-		check(t, w.SetBootOffset(r.BootOffset()))
+		check(t, w.SetBootOffset(r.Clock().Last().Offset))
 		check(t, w.Write(&b))
 	}
 	check(t, w.Close())

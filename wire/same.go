@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// sameRecord says whether the records of a and b look alike.
+// sameRecord reports whether the records of a and b have the same layout.
 func sameRecord(a, b *event.Schema) bool {
 	n := recordFields(a)
 	if a.Single != b.Single || a.Size != b.Size || n != recordFields(b) {
@@ -39,7 +39,7 @@ func sameColumns(a, b *event.Schema) bool {
 	return true
 }
 
-// nextValue returns the index of the first field from i on that a column gives values to.
+// nextValue returns the index of the first field, beginning at i, that a column gives values to.
 func nextValue(s *event.Schema, i int) int {
 	for i < len(s.Fields) && !inColumn(&s.Fields[i]) {
 		i++

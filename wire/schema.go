@@ -15,8 +15,8 @@ import (
 // maxName is the longest name in bytes.
 const maxName = 1 << 10
 
-// validateSchema says whether every field of s, all of them fields of the record, can be read from
-// a row of s.Size bytes without looking further.
+// validateSchema returns an error unless every field of s, all of them fields of the record, can be read from
+// a row of s.Size bytes without further checks.
 func validateSchema(s *event.Schema) error {
 	if err := checkName(s.Name); err != nil {
 		return err
@@ -148,7 +148,7 @@ func checkName(s string) error {
 	return checkText(s)
 }
 
-// checkText keeps out of names what could do something to a terminal.
+// checkText refuses names with characters that could affect a terminal.
 func checkText(s string) error {
 	if len(s) > maxName {
 		return fmt.Errorf("a name of %d bytes, and %d is the most", len(s), maxName)

@@ -21,14 +21,14 @@ type table struct {
 	more values
 }
 
-// part has the values of one generation of handles: what came between two restarts of the dictionaries.
+// part has the values of one generation of handles: those between two restarts of the dictionaries.
 type part struct {
 	generation uint64
 	first      event.Handle
 	values     atomic.Pointer[values]
 }
 
-// values are those of the handles from first on. Elements that were published are never written again, so
+// values are the values of the handles beginning with first. Elements that were published are never written again, so
 // that lists of different lengths can share an array.
 type values struct {
 	texts [][]byte
@@ -55,7 +55,7 @@ func (t *table) Bits(h event.Handle) uint64 {
 	return 0
 }
 
-// partOf returns the part in which h is if it is anywhere. Nearly always it is the last one.
+// partOf returns the part that has h, if any part has it. It is nearly always the last one.
 func (t *table) partOf(h event.Handle) *part {
 	list := t.parts.Load()
 	if list == nil || len(*list) == 0 {
@@ -81,7 +81,7 @@ func (t *table) open(generation uint64, first event.Handle) bool {
 	return true
 }
 
-// publish makes the values visible that were added to t.more.
+// publish makes the values that were added visible.
 func (t *table) publish() {
 	more := t.more
 	isNew := t.next.values.Swap(&more) == nil

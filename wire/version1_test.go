@@ -50,12 +50,12 @@ func spellOut(t *testing.T, recording []byte) string {
 	}
 	var b event.Batch
 	for err = r.Next(t.Context(), &b); err == nil; err = r.Next(t.Context(), &b) {
-		fmt.Fprintf(&text, "%s, boot offset %d, %d rows, lost %v\n", b.Schema.ID(), r.BootOffset(), len(b.Rows), b.Lost)
+		fmt.Fprintf(&text, "%s, boot offset %d, %d rows, lost %v\n", b.Schema.ID(), r.Clock().Last().Offset, len(b.Rows), b.Lost)
 		for row := range b.Rows {
 			fmt.Fprintf(&text, "  %s\n", strings.Join(valuesOf(t, &b, row), " "))
 		}
 	}
-	fmt.Fprintf(&text, "then %v, boot offset %d\n", err, r.BootOffset())
+	fmt.Fprintf(&text, "then %v, boot offset %d\n", err, r.Clock().Last().Offset)
 	return text.String()
 }
 

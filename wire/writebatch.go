@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// measure fills w.lens and refuses what no reader would take.
+// measure fills w.lens and refuses rows that no reader would accept.
 func (w *Writer) measure(b *event.Batch) error {
 	w.lens = slices.Grow(w.lens[:0], len(b.Rows))[:len(b.Rows)]
 	for i, row := range b.Rows {
@@ -37,8 +37,8 @@ func (w *Writer) measure(b *event.Batch) error {
 	return nil
 }
 
-// storedLen returns how many bytes of row are stored: all of a row that is longer than its struct,
-// of any other those before the zeros at its end.
+// storedLen returns how many bytes of row are stored: all bytes of a row that is longer than its struct,
+// otherwise the bytes before the zeros at its end.
 func storedLen(row []byte, size int) int {
 	n := len(row)
 	if n > size {
@@ -78,7 +78,7 @@ func fit(lens []int, size int) (n, encoded int) {
 }
 
 // writeBatch writes b, whose rows are measured: as one frame, or as several if it is too large and
-// its rows are events of their own.
+// its rows are single events.
 func (w *Writer) writeBatch(source int, b *event.Batch) error {
 	s := &w.sources[source]
 	if b.Schema.Single && len(b.Rows) == 0 && len(b.Lost) == 0 {
@@ -112,7 +112,7 @@ func (w *Writer) writeBatch(source int, b *event.Batch) error {
 	}
 }
 
-// appendBatch appends a batch's frame. What it has of columns is in w.columns.
+// appendBatch appends a batch's frame. w.columns holds its handles.
 func (w *Writer) appendBatch(source int, rows [][]byte, lens []int, encoded int, lost []event.Loss) {
 	size := uvarintLen(uint64(source)) + uvarintLen(uint64(len(lost))) + uvarintLen(uint64(len(rows))) + encoded + len(w.columns)
 	for _, l := range lost {

@@ -19,7 +19,7 @@ const softValues = maxValues / 2
 type writtenColumn struct {
 	column event.Column
 	fields []writtenField
-	// known has the handles of the recording, by those of the stage that fills the column. They begin with 1
+	// known maps the handles of the stage that fills the column to the handles of the recording. These begin with 1
 	// after each restart.
 	known map[event.Handle]uint32
 	n     uint32
@@ -27,9 +27,9 @@ type writtenColumn struct {
 	pending  []byte
 	pendingN int
 
-	in   []event.Handle // of the present batch; nil for none
+	in   []event.Handle // of the current batch; nil for none
 	rows []uint32       // the same as handles of the recording
-	// last is the last handle that was looked up, and what it is in the recording.
+	// last is the last handle that was looked up, and its handle in the recording.
 	last        event.Handle
 	lastWritten uint32
 }
@@ -66,8 +66,8 @@ func columnFields(s *event.Schema, columns []event.Column) (set event.FieldSet) 
 	return set
 }
 
-// translate makes handles of the recording of those that rows from and following have, at most n of them, and returns
-// for how many rows it did. Those of an array are translated together or not at all.
+// translate translates the handles of at most n rows, beginning with row from, to handles of the recording. It returns the number
+// of rows. The rows of an array are translated all at once or not at all.
 func (w *Writer) translate(s *writtenSource, b *event.Batch, from, n int) (int, error) {
 	if w.cost > softValues {
 		w.restart()
@@ -84,7 +84,7 @@ func (w *Writer) translate(s *writtenSource, b *event.Batch, from, n int) (int, 
 		if err == nil && (done == n || done > 0 && b.Schema.Single) {
 			return done, nil
 		}
-		w.restart() // which forgets the values that were not written
+		w.restart() // also forgets the values that were not written
 		if err != nil {
 			return 0, err
 		}
@@ -92,7 +92,7 @@ func (w *Writer) translate(s *writtenSource, b *event.Batch, from, n int) (int, 
 	return 0, fmt.Errorf("an array with values of more than %d bytes in its columns is too large", maxValues)
 }
 
-// takeHandles takes what b has in the columns, and returns in how many of them there is something.
+// takeHandles takes the handles of b, and returns how many columns have handles.
 func (s *writtenSource) takeHandles(b *event.Batch) (present int) {
 	for i := range s.columns {
 		c := &s.columns[i]
@@ -103,7 +103,8 @@ func (s *writtenSource) takeHandles(b *event.Batch) (present int) {
 	return present
 }
 
-// translateRows goes row by row, since there may not be room for the values of all. It returns for how many there was.
+// translateRows translates row by row, because there may not be room for the values of all. It returns the number of rows that
+// it translated.
 func (w *Writer) translateRows(s *writtenSource, from, n int) (int, error) {
 	for i := range s.columns {
 		c := &s.columns[i]
@@ -132,8 +133,8 @@ func (w *Writer) translateRows(s *writtenSource, from, n int) (int, error) {
 	return n, nil
 }
 
-// lookUp returns what h is in the recording. It returns false if there is no room for its values without a restart, or
-// never will be.
+// lookUp returns the handle of h in the recording. It returns false if there is no room for its values without a restart, or
+// not even after one.
 func (w *Writer) lookUp(c *writtenColumn, h event.Handle) (written uint32, ok bool, err error) {
 	if h == 0 {
 		return 0, true, nil
@@ -157,7 +158,7 @@ func (w *Writer) lookUp(c *writtenColumn, h event.Handle) (written uint32, ok bo
 	return c.n, true, nil
 }
 
-// appendValues appends the values that h stands for to those that are pending, and returns what they cost.
+// appendValues appends the values of h to the pending ones, and returns their cost.
 func (c *writtenColumn) appendValues(h event.Handle) (cost int) {
 	cost = costOfHandle
 	for _, f := range c.fields {
@@ -196,7 +197,8 @@ func (w *Writer) appendDictionaries(source int) {
 	}
 }
 
-// dropPending forgets the values that are pending. Much memory is for a moment with many new values, and not kept.
+// dropPending forgets the pending values. It releases the memory if there is much of it: that was needed for a
+// moment with many new values.
 func (c *writtenColumn) dropPending() {
 	c.pending, c.pendingN = c.pending[:0], 0
 	if cap(c.pending) > flushSize {
@@ -204,7 +206,7 @@ func (c *writtenColumn) dropPending() {
 	}
 }
 
-// restart makes the handles of all columns begin anew.
+// restart makes the handles of all columns count from 1 again.
 func (w *Writer) restart() {
 	w.cost = 0
 	for i := range w.sources {
@@ -218,7 +220,7 @@ func (w *Writer) restart() {
 	w.finish(w.begin(frameRestart, 0))
 }
 
-// encodeColumns puts into w.columns what the frame of a batch has of the columns, for the first n rows that were translated.
+// encodeColumns fills w.columns with the encoded handles of the first n rows that were translated.
 func (w *Writer) encodeColumns(s *writtenSource, n int) {
 	set := uint64(0)
 	for i := range s.columns {

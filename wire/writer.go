@@ -13,46 +13,47 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
 var _ pipeline.Sink = (*Writer)(nil)
 
-// flushSize is the number of bytes that a Writer gathers before it writes them out.
+// flushSize is the number of bytes that a Writer gathers before it writes them.
 const flushSize = 64 << 10
 
 var errClosed = errors.New("the recording is closed")
 
 // Writer writes a recording. It is safe for use by several goroutines at once.
 //
-// It gathers output; Flush writes out what there is. For a live stream, call it after each Write.
+// It gathers output; Flush writes the gathered output. For a live stream, call Flush after each Write.
 // Once the writer below fails, every call fails with the same error: the recording ends where that
-// happened, and a Reader will say so.
+// happened, and a Reader reports that it is cut short.
 type Writer struct {
-	mu         sync.Mutex
-	out        io.Writer
-	buf        []byte // frames that out has not got yet
-	crc        uint32 // of everything so far but the checksums
-	sources    []writtenSource
-	lens       []int  // how many bytes of each row of the present batch are stored
-	columns    []byte // the handles of the present batch
-	cost       int    // of the values since the last restart
-	bootOffset int64
-	factNames  map[string]bool
-	closed     bool
-	err        error // why nothing more can be written
+	mu        sync.Mutex
+	out       io.Writer
+	buf       []byte // frames that out has not got yet
+	crc       uint32 // of everything so far but the checksums
+	sources   []writtenSource
+	lens      []int      // how many bytes of each row of the present batch are stored
+	columns   []byte     // the handles of the present batch
+	cost      int        // of the values since the last restart
+	lastStep  clock.Step // as readers know it
+	factNames map[string]bool
+	closed    bool
+	err       error // why nothing more can be written
 }
 
 // writtenSource is the writer's side of a data source.
 type writtenSource struct {
 	schema  *event.Schema // as in the header
-	seen    *event.Schema // the last that a batch came with: the same or a copy with more added fields
+	seen    *event.Schema // the schema of the last batch: the same or a copy with more added fields
 	columns []writtenColumn
 	total   total
 }
 
-// total counts what a recording holds of a data source.
+// total counts the rows and losses of a data source in a recording.
 type total struct{ rows, lost uint64 }
 
 func (t *total) add(rows int, lost []event.Loss) {
@@ -64,18 +65,18 @@ func (t *total) add(rows int, lost []event.Loss) {
 
 // NewWriter begins a recording and writes its header to w. It does not close w.
 //
-// The columns that the header's schemas have by then are recorded. To record rows as they came, before stages
-// found out more, give it schemas without columns.
+// It records the columns that the header's schemas have at this time. To record rows without the results of
+// stages, give it schemas without columns.
 func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	payload, err := h.encode()
 	if err != nil {
 		return nil, fmt.Errorf("the header of the recording: %w", err)
 	}
 	rec := &Writer{
-		out:        w,
-		buf:        append(make([]byte, 0, flushSize), magic...),
-		sources:    make([]writtenSource, len(h.DataSources)),
-		bootOffset: h.Machine.BootOffset,
+		out:      w,
+		buf:      append(make([]byte, 0, flushSize), magic...),
+		sources:  make([]writtenSource, len(h.DataSources)),
+		lastStep: clock.Step{Offset: h.Machine.BootOffset},
 	}
 	for i, ds := range h.DataSources {
 		rec.sources[i] = writtenSource{schema: ds.Schema, seen: ds.Schema, columns: newWrittenColumns(ds.Schema)}
@@ -88,8 +89,8 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	return rec, rec.flush()
 }
 
-// Reads returns the fields of s that a Writer reads whose header has s: those of its columns. It is what Bind
-// returns, for callers that have to know it before there is a Writer.
+// Reads returns the fields of s that a Writer with s in its header reads: those of its columns. It returns the same as
+// Bind, for callers that need it before there is a Writer.
 func Reads(s *event.Schema) event.FieldSet { return columnFields(s, recordedColumns(s)) }
 
 // Bind implements pipeline.Sink. A Writer reads the fields of the columns that it records.
@@ -103,15 +104,15 @@ func (w *Writer) Bind(s *event.Schema) (event.FieldSet, error) {
 	return columnFields(s, recordedColumns(w.sources[i].schema)), nil
 }
 
-// Write records the rows of b and what was lost. It is a pipeline.Sink's method and fits as a
-// pipeline.Func too: as that of the first stage it records what came, before anything is filtered.
+// Write records the rows and the losses of b. It implements pipeline.Sink, and can also be used as a
+// pipeline.Func: as that of the first stage it records all events, before the filters.
 // It keeps nothing of b.
 //
 // The schema of b must be one of the header's, or a
 // copy of one that may have other added fields and further columns, which are not recorded.
 //
-// An array that is too large for a frame (48 MiB, 1048576 rows, 2097152 handles) is refused, and the recording can
-// go on without it. So is a batch with a handle whose values take more than 256 KiB.
+// Write returns an error for an array that is too large for a frame (48 MiB, 1048576 rows, 2097152 handles), and for a
+// batch with a handle whose values take more than 256 KiB. The recording can go on without it.
 func (w *Writer) Write(b *event.Batch) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -148,18 +149,44 @@ func (w *Writer) sourceOf(s *event.Schema) (int, error) {
 	return 0, fmt.Errorf("recording %q: no such data source in the header", s.Name)
 }
 
-// SetBootOffset records that from now on Unix time is boot time + ns.
+// AddStep records a step of the clock. Readers know it for the batches that follow: so record it before the first batch with an event
+// from after the step. Events from before it may come at any time. A step that is not later than the one before is refused,
+// and the recording can go on without it.
+func (w *Writer) AddStep(step clock.Step) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	if step.Boot <= w.lastStep.Boot {
+		return fmt.Errorf("recording a step of the clock at %d ns since boot: the one before was at %d", step.Boot, w.lastStep.Boot)
+	}
+	start := w.begin(frameStep, stepSize)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, step.Boot)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(step.Offset))
+	w.finish(start)
+	w.appendClock(step.Offset) // for readers that skip steps
+	w.lastStep = step
+	return nil
+}
+
+// SetBootOffset records that from now on Unix time is boot time + ns, whatever the time of an event. It is for copies of
+// recordings that do not tell when the clock was set: see AddStep.
 func (w *Writer) SetBootOffset(ns int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err != nil || ns == w.bootOffset {
+	if w.err != nil || ns == w.lastStep.Offset {
 		return w.err
 	}
-	w.bootOffset = ns
-	start := w.begin(frameClock, 8)
-	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(ns))
-	w.finish(start)
+	w.appendClock(ns)
+	w.lastStep = clock.Step{Offset: ns}
 	return nil
+}
+
+func (w *Writer) appendClock(offset int64) {
+	start := w.begin(frameClock, 8)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(offset))
+	w.finish(start)
 }
 
 // Flush writes out everything that was recorded so far.
@@ -172,8 +199,8 @@ func (w *Writer) Flush() error {
 	return w.flush()
 }
 
-// Close ends the recording and writes it out. It does not close the writer below. A recording that
-// was not closed is one that was cut short, to its readers.
+// Close ends the recording and writes the rest of it. It does not close the writer below. For its readers, a
+// recording that was not closed is cut short.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -210,7 +237,7 @@ func (w *Writer) appendEnd() {
 	w.finish(start)
 }
 
-// begin appends the start of a frame and returns where it lies. size is that of the payload, which
+// begin appends the start of a frame and returns its place. size is the size of the payload, which
 // the caller appends before finish.
 func (w *Writer) begin(kind byte, size int) (start int) {
 	start = len(w.buf)
@@ -220,7 +247,7 @@ func (w *Writer) begin(kind byte, size int) (start int) {
 	return start
 }
 
-// finish appends the checksum of the frame that lies at start.
+// finish appends the checksum of the frame at start.
 func (w *Writer) finish(start int) {
 	w.crc = crc32.Update(w.crc, castagnoli, w.buf[start:])
 	w.buf = binary.LittleEndian.AppendUint32(w.buf, w.crc)

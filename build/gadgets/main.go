@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	fs.SetOutput(log)
 	out := fs.String("o", "", "the `folder` for the objects")
 	arch := fs.String("arch", runtime.GOARCH, "the architecture to compile for")
-	verbose := fs.Bool("v", false, "tell what is done")
+	verbose := fs.Bool("v", false, "log what is done")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (g *generator) removeStale(names []string) error {
 			}
 		}
 		if err := os.Remove(dir); err != nil {
-			return fmt.Errorf("%s belongs to no gadget, and is not only what this program makes: %w", dir, err)
+			return fmt.Errorf("%s belongs to no gadget, and it holds files that this program did not make: %w", dir, err)
 		}
 	}
 	return nil

@@ -21,7 +21,7 @@ func (img *Image) addCondition(program, variable string, list func(*Program) *[]
 		return err
 	}
 	if !param.IsBool() {
-		return fmt.Errorf("whether a program is loaded can be said by a bool only, and %q is none", variable)
+		return fmt.Errorf("only a bool can decide whether a program is loaded, and %q is not a bool", variable)
 	}
 	conditions := list(img.Program(program))
 	*conditions = append(*conditions, variable)

@@ -40,7 +40,7 @@ func TestErrorsOfDamagedFiles(t *testing.T) {
 		"nothing":      {nil, "gadget object: not a readable BPF object (truncated, or not compiled with clang -target bpf?): EOF"},
 		"text":         {[]byte("SEC(\"tracepoint/x\") int f(void) { return 0; }\n"), "gadget object: not a readable BPF object (truncated"},
 		"zeros":        {make([]byte, 4096), "gadget object: not a readable BPF object (truncated"},
-		"a program":    {program[:min(len(program), maxObject)], "gadget object: it is made for the machine EM_"},
+		"a program":    {program[:min(len(program), maxObject)], "gadget object: it is for the machine EM_"},
 		"huge":         {make([]byte, maxObject+1), "gadget object: it has more than 33554432 bytes"},
 		"no BTF":       {bytes.ReplaceAll(good, []byte(".BTF\x00"), []byte(".FTB\x00")), "gadget object: it has no BTF: compile it with clang -g"},
 		"big-endian":   {bigEndian, "gadget object: its byte order is big-endian: compile it with clang -target bpfel"},

@@ -29,6 +29,9 @@ type Image struct {
 	DataSources []DataSource
 	Params      []Param
 	Programs    []Program
+	// Compiler is the compiler that made the object, in its own words, which are safe to show: "Debian clang version
+	// 14.0.6". It is empty if the object does not say.
+	Compiler string
 
 	spec    *ebpf.CollectionSpec
 	markers []marker
@@ -66,7 +69,7 @@ func (k SourceKind) String() string { return sourceKindNames[k] }
 
 // Parse analyses an object. The metadata may be nil.
 func Parse(object io.ReaderAt, meta *metadata.Metadata) (*Image, error) {
-	spec, err := readObject(object)
+	spec, compiler, err := readObject(object)
 	if err != nil {
 		return nil, fmt.Errorf("gadget object: %w", err)
 	}
@@ -77,18 +80,18 @@ func Parse(object io.ReaderAt, meta *metadata.Metadata) (*Image, error) {
 	if meta == nil {
 		meta = &metadata.Metadata{}
 	}
-	return analyse(spec, markers, meta)
+	return analyse(&Image{Metadata: meta, Compiler: compiler, spec: spec, markers: markers})
 }
 
 // WithMetadata returns the image of the same object with other metadata.
 func (img *Image) WithMetadata(meta *metadata.Metadata) (*Image, error) {
-	return analyse(img.spec, img.markers, meta)
+	return analyse(&Image{Metadata: meta, Compiler: img.Compiler, spec: img.spec, markers: img.markers})
 }
 
 // analyse puts together what object and metadata say. It only reads the spec.
-func analyse(spec *ebpf.CollectionSpec, markers []marker, meta *metadata.Metadata) (*Image, error) {
-	img := &Image{Metadata: meta, spec: spec, markers: markers, Programs: programsOf(spec, meta)}
-	for _, m := range markers {
+func analyse(img *Image) (*Image, error) {
+	img.Programs = programsOf(img.spec, img.Metadata)
+	for _, m := range img.markers {
 		if err := img.apply(m); err != nil {
 			return nil, fmt.Errorf("gadget object: marker %s: %w", m.variable, err)
 		}
@@ -148,7 +151,7 @@ func (img *Image) checkBuffer(name string) error {
 	}
 	for _, d := range img.DataSources {
 		if d.Kind == Tracer && d.Map == name {
-			return fmt.Errorf("map %q is the buffer of data source %q already; a record can be read once only", name, d.Schema.Name)
+			return fmt.Errorf("map %q is already the buffer of data source %q; gizmo can read a record only once", name, d.Schema.Name)
 		}
 	}
 	lost := name + LostSuffix
@@ -185,7 +188,7 @@ func (img *Image) addIterator(name, typeName string, programs []string) error {
 			return fmt.Errorf("program %q is in section %q; arrays are written by programs in sections like iter/task", p, section)
 		}
 		if slices.Contains(programs[:i], p) {
-			return fmt.Errorf("program %q is named twice; its records would be, too", p)
+			return fmt.Errorf("program %q is named twice; each of its records would come twice", p)
 		}
 	}
 	return img.addSource(DataSource{Kind: Iterator, Iterators: programs}, name, record)
@@ -198,7 +201,7 @@ func (img *Image) setIterMap(program, mapName string) error {
 	}
 	p := img.Program(program)
 	if p.IterMap != "" && p.IterMap != mapName {
-		return fmt.Errorf("program %q is to walk the map %q already", program, p.IterMap)
+		return fmt.Errorf("program %q already walks the map %q", program, p.IterMap)
 	}
 	p.IterMap = mapName
 	return nil

@@ -28,7 +28,7 @@ func (img *Image) checkIterated(name string) error {
 	}
 	for _, d := range img.DataSources {
 		if d.Kind == MapIterator && d.Map == name {
-			return fmt.Errorf("map %q is that of data source %q already; an entry can be taken once only", name, d.Schema.Name)
+			return fmt.Errorf("map %q already belongs to data source %q; gizmo can take an entry only once", name, d.Schema.Name)
 		}
 	}
 	return errors.Join(checkSize(name, "key", m.Key, m.KeySize), checkSize(name, "value", m.Value, m.ValueSize))
@@ -41,7 +41,7 @@ func checkSize(name, what string, t btf.Type, size uint32) error {
 		return fmt.Errorf("map %q: size of the %s: %w", name, what, err)
 	}
 	if uint32(n) != size {
-		return fmt.Errorf("map %q: its %ss have %d bytes, and the type of them %d", name, what, size, n)
+		return fmt.Errorf("map %q: its %ss have %d bytes, but their type has %d", name, what, size, n)
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func (img *Image) setSockMap(program, mapName string) error {
 	}
 	p := img.Program(program)
 	if p.SockMap != "" && p.SockMap != mapName {
-		return fmt.Errorf("program %q is to be attached to the map %q already", program, p.SockMap)
+		return fmt.Errorf("program %q is already meant for the map %q", program, p.SockMap)
 	}
 	p.SockMap = mapName
 	return img.checkSockMap(mapName)

@@ -24,7 +24,7 @@ func TestErrorsOfSockMaps(t *testing.T) {
 	}
 	img := parse(t, "sockets")
 	for _, c := range []struct{ program, mapName, want string }{
-		{"on_message", "receivers", `program "on_message" is to be attached to the map "senders" already`},
+		{"on_message", "receivers", `program "on_message" is already meant for the map "senders"`},
 		{"on_mesage", "senders", `no program "on_mesage"; did you mean "on_message"?`},
 		{"on_mesage", "sender", `no map "sender"; did you mean "senders"?`},
 		{"on_sockops", "events", `map "events" has the type RingBuf`},

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
@@ -57,31 +56,7 @@ func (d *DataSource) applySettings() error {
 	if d.Settings, err = d.Annotations.ParseSource(); err != nil {
 		return err
 	}
-	return addTrailing(d.Schema, &d.Settings)
-}
-
-// addTrailing adds the field for what records have beyond their struct, if the author named one.
-func addTrailing(s *event.Schema, settings *annotation.Source) error {
-	if settings.RestName == "" {
-		return nil
-	}
-	if _, ok := s.Lookup(settings.RestName); ok {
-		return fmt.Errorf("ebpf.rest.name: there is a field %q already", settings.RestName)
-	}
-	rest := event.Field{Name: settings.RestName, Kind: event.Bytes, Rest: true, Off: s.Size, Parent: event.NoParent}
-	if settings.RestLen != "" {
-		i, ok := s.Lookup(settings.RestLen)
-		if !ok || !isPlainInteger(&s.Fields[i]) {
-			return fmt.Errorf("ebpf.rest.len: there is no integer field %q", settings.RestLen)
-		}
-		rest.LenOff, rest.LenSize = s.Fields[i].Off, s.Fields[i].Size
-	}
-	s.Fields = append(s.Fields, rest)
-	return nil
-}
-
-func isPlainInteger(f *event.Field) bool {
-	return (f.Kind == event.Uint || f.Kind == event.Int) && f.Count == 0 && f.BitSize == 0
+	return d.Settings.AddTrailing(d.Schema)
 }
 
 func (p *Param) applyMetadata(m *metadata.Param) error {

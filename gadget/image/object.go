@@ -31,40 +31,41 @@ const (
 // instructionSize is that of one BPF instruction in bytes.
 const instructionSize = 8
 
-// readObject reads the ELF. The library's errors are about sections and symbols; the common
-// mistakes get plain words first.
-func readObject(object io.ReaderAt) (*ebpf.CollectionSpec, error) {
+// readObject reads the ELF, and the name of the compiler if it is there. The library's errors are about sections
+// and symbols; the common mistakes get plain words first.
+func readObject(object io.ReaderAt) (spec *ebpf.CollectionSpec, compiler string, err error) {
 	data, err := io.ReadAll(io.NewSectionReader(object, 0, maxObject+1))
 	if err != nil {
-		return nil, fmt.Errorf("read: %w", err)
+		return nil, "", fmt.Errorf("read: %w", err)
 	}
 	if len(data) > maxObject {
-		return nil, fmt.Errorf("it has more than %d bytes", maxObject)
+		return nil, "", fmt.Errorf("it has more than %d bytes", maxObject)
 	}
 	if err := checkObject(data); err != nil {
-		return nil, err
+		return nil, "", err
 	}
+	compiler = compilerOf(data)
 	if data, err = strengthenMaps(data); err != nil {
-		return nil, unreadable(err)
+		return nil, "", unreadable(err)
 	}
-	spec, err := loadSpec(data)
+	spec, err = loadSpec(data)
 	switch {
 	case err != nil:
-		return nil, unreadable(err)
+		return nil, "", unreadable(err)
 	case spec.Types == nil:
-		return nil, errNoBTF
+		return nil, "", errNoBTF
 	case len(spec.Programs) == 0:
-		return nil, errors.New("it has no programs")
+		return nil, "", errors.New("it has no programs")
 	}
 	if err := finishSpec(spec, data); err != nil {
-		return nil, unreadable(err)
+		return nil, "", unreadable(err)
 	}
 	for _, p := range spec.Programs {
 		if p.License == "" {
-			return nil, errors.New(`it has no license: add char LICENSE[] SEC("license") = "GPL"`)
+			return nil, "", errors.New(`it has no license: add char LICENSE[] SEC("license") = "GPL"`)
 		}
 	}
-	return spec, nil
+	return spec, compiler, nil
 }
 
 var errNoBTF = errors.New("it has no BTF: compile it with clang -g")
@@ -103,7 +104,7 @@ func checkObject(data []byte) (err error) {
 	}
 	switch {
 	case f.Machine != elf.EM_BPF && f.Machine != elf.EM_NONE: // old compilers say nothing
-		return fmt.Errorf("it is made for the machine %s: compile it with clang -target bpf", f.Machine)
+		return fmt.Errorf("it is for the machine %s: compile it with clang -target bpf", f.Machine)
 	case f.Data != elf.ELFDATA2LSB:
 		return errors.New("its byte order is big-endian: compile it with clang -target bpfel")
 	case f.Section(".BTF") == nil:
@@ -180,8 +181,8 @@ func checkSymbols(f *elf.File) error {
 		programs++
 	}
 	if code+shared*programs > maxCode {
-		return fmt.Errorf("it has %d programs of %d instructions together, and functions of %d that each of them may call; "+
-			"with a copy for each program that is more than the %d instructions that gizmo takes", programs, code, shared, maxCode)
+		return fmt.Errorf("it has %d programs with %d instructions together, and functions with %d instructions, which each program may call; "+
+			"with a copy of the functions for each program that exceeds gizmo's limit of %d instructions", programs, code, shared, maxCode)
 	}
 	return nil
 }

@@ -110,7 +110,7 @@ func TestHostileObjects(t *testing.T) {
 		"too much code": {func(p *patient) {
 			p.grow(program, 2<<20*instructionSize)
 			p.resize("gt_tp", 2<<20*instructionSize)
-		}, "3 programs of 2097"},
+		}, "3 programs with 2097"},
 	} {
 		p := newPatient(t, "hooks")
 		c.damage(p)

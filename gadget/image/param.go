@@ -47,28 +47,26 @@ type Param struct {
 // Value is what a param was set to: the bytes of its variable.
 type Value []byte
 
-// wellKnownParams gives the flags of the variables whose flag is not their name.
-func wellKnownParams() map[string]string {
-	return map[string]string{
-		"targ_pid":         "pid",
-		"targ_tid":         "tid",
-		"targ_uid":         "uid",
-		"targ_gid":         "gid",
-		"targ_comm":        "comm",
-		"collect_ustack":   "collect-ustack",
-		"collect_build_id": "collect-build-id",
-	}
+// wellKnownParam is a param that comes with a header, and that no author describes.
+type wellKnownParam struct {
+	key, description string
+	// filter: the variable's initial value means that the filter is off.
+	filter bool
 }
 
-// filterDescriptions describes the params that come with <gadget/filter.h>, which no author
-// describes. Their initial values mean that the filter is off.
-func filterDescriptions() map[string]string {
-	return map[string]string{
-		"targ_pid":  "Only events of this process id",
-		"targ_tid":  "Only events of this thread id",
-		"targ_uid":  "Only events of this user id",
-		"targ_gid":  "Only events of this group id",
-		"targ_comm": "Only events of processes with this name (the first 15 bytes count)",
+// wellKnownParams lists the params of <gadget/filter.h> and <gadget/user_stack_map.h> by their variables.
+func wellKnownParams() map[string]wellKnownParam {
+	return map[string]wellKnownParam{
+		"targ_pid":  {"pid", "Only events of this process id", true},
+		"targ_tid":  {"tid", "Only events of this thread id", true},
+		"targ_uid":  {"uid", "Only events of this user id", true},
+		"targ_gid":  {"gid", "Only events of this group id", true},
+		"targ_comm": {"comm", "Only events of processes with this name (the first 15 bytes count)", true},
+
+		"collect_ustack":          {"collect-ustack", "Collect the stacks of processes", false},
+		"collect_build_id":        {"collect-build-id", "With stacks, collect which file each address lies in", false},
+		"collect_otel_stack":      {"collect-otel-stack", "For an outer profiler, which gizmo is not: no effect", false},
+		"ig_build_id_max_entries": {"ig_build_id_max_entries", "Number of stacks whose files there is room for", false},
 	}
 }
 
@@ -86,22 +84,23 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 		Members: []btf.Member{{Name: "value", Type: v.Type.Type}},
 	})
 	if err != nil || len(s.Fields) != 1 {
-		return Param{}, fmt.Errorf("the type of %q cannot be a param: %w", variable, errParamType)
+		return Param{}, fmt.Errorf("%q cannot be a param because of its type: %w", variable, errParamType)
 	}
 	p := Param{Var: variable, Key: variable, field: s.Fields[0]}
 	if p.field.Count > 0 || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
-		return Param{}, fmt.Errorf("the type of %q cannot be a param: %w", variable, errParamType)
+		return Param{}, fmt.Errorf("%q cannot be a param because of its type: %w", variable, errParamType)
 	}
 	if name, ok := p.sizedMap(); ok && spec.Maps[name] != nil && p.field.Kind != event.Uint && p.field.Kind != event.Int {
-		return Param{}, fmt.Errorf("the type of %q cannot be a param: it gives the size of the map %q and must be a number", variable, name)
+		return Param{}, fmt.Errorf("%q cannot be a param because of its type: it sets the size of the map %q and must be a number", variable, name)
 	}
-	if key, ok := wellKnownParams()[variable]; ok {
-		p.Key = key
+	known, ok := wellKnownParams()[variable]
+	if ok {
+		p.Key, p.Description = known.key, known.description
 	}
-	if p.Description = filterDescriptions()[variable]; p.Description == "" {
-		p.Default = p.format(v.Value)
-	} else {
+	if known.filter {
 		p.off = slices.Clone(v.Value)
+	} else {
+		p.Default = p.format(v.Value)
 	}
 	return p, nil
 }
@@ -150,7 +149,7 @@ func (p *Param) IsBool() bool { return p.field.Kind == event.Bool }
 func (p *Param) Parse(text string) (Value, error) {
 	v, err := p.parse(text)
 	if err == nil && p.off != nil && bytes.Equal(v, p.off) {
-		return nil, fmt.Errorf("param %q: %q would switch the filter off; leave the param out for the events of all", p.Key, text)
+		return nil, fmt.Errorf("param %q: %q would turn the filter off; leave the param out to get all events", p.Key, text)
 	}
 	return v, err
 }

@@ -198,7 +198,7 @@ func TestFilterIsNotSwitchedOff(t *testing.T) {
 		}
 		v, err := p.Parse(c.text)
 		switch {
-		case c.want == "" && (err == nil || !strings.Contains(err.Error(), "would switch the filter off")):
+		case c.want == "" && (err == nil || !strings.Contains(err.Error(), "would turn the filter off")):
 			t.Errorf("%s=%q: %x, %v", c.variable, c.text, v, err)
 		case c.want != "" && (err != nil || string(v) != c.want):
 			t.Errorf("%s=%q: %q, %v; want %q", c.variable, c.text, v, err, c.want)

@@ -71,9 +71,9 @@ func (img *Image) setConstants(spec *ebpf.CollectionSpec, values map[string]Valu
 		case !ok || !v.Constant():
 			return fmt.Errorf("the gadget has no constant %q (a \"const volatile\" global)%s", name, nearest.Hint(name, constantsOf(spec)))
 		case slices.Contains(img.paramVars(), name):
-			return fmt.Errorf("constant %q is a param of the gadget: set it as such", name)
+			return fmt.Errorf("constant %q is a param of the gadget: set it as a param", name)
 		case uint64(len(values[name])) != uint64(v.Size()):
-			return fmt.Errorf("constant %q has %d bytes, and its new value %d", name, v.Size(), len(values[name]))
+			return fmt.Errorf("constant %q has %d bytes, but its new value has %d", name, v.Size(), len(values[name]))
 		}
 		if err := v.Set([]byte(values[name])); err != nil {
 			return fmt.Errorf("constant %q: %w", name, err)

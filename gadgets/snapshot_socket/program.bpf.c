@@ -2,7 +2,7 @@
 /* Copyright The gizmo Authors */
 
 /*
- * Shows the TCP and UDP sockets that there are.
+ * Shows the TCP and UDP sockets that exist.
  *
  * The kernel calls the programs for each socket of the network namespace that the
  * iteration was begun in.  What it has no whole socket for, either not yet or no

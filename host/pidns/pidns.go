@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pidns finds the numbers that the kernel itself has for the processes and threads of a pid namespace. gizmo's
-// programs see those; a user in a container knows the namespace's own numbers.
+// Package pidns finds the host's ids of the processes and threads of a pid namespace. BPF programs see the host's ids; a
+// user in a container knows the namespace's own ids.
 package pidns
 
 import (
@@ -22,7 +22,7 @@ import (
 // initial is the inode number of the initial pid namespace, the same in all kernels (PROC_PID_INIT_INO).
 const initial = 0xEFFFFFFC
 
-// maxDepth is how many namespaces, one within the other, are looked at. The kernel allows 32; in use are two or three.
+// maxDepth is how many nested namespaces the package supports. The kernel allows 32; two or three are usual.
 const maxDepth = 8
 
 // Namespace is the pid namespace of this process.
@@ -32,18 +32,18 @@ type Namespace struct{ inode uint32 }
 func Own() (Namespace, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/pid", &st); err != nil {
-		return Namespace{}, fmt.Errorf("which pid namespace this is: %w", &os.PathError{Op: "stat", Path: "/proc/self/ns/pid", Err: err})
+		return Namespace{}, fmt.Errorf("find out the pid namespace: %w", &os.PathError{Op: "stat", Path: "/proc/self/ns/pid", Err: err})
 	}
 	return Namespace{uint32(st.Ino)}, nil
 }
 
-// IsInitial reports whether the kernel's numbers are those of the namespace.
+// IsInitial reports whether this is the initial namespace, whose ids are the host's.
 func (ns Namespace) IsInitial() bool { return ns.inode == initial }
 
-// ErrNoTask is wrapped by the error about a number that no task of the namespace has.
+// ErrNoTask is wrapped by the error about an id that no task of the namespace has.
 var ErrNoTask = errors.New("no such process")
 
-// Thread returns the kernel's number for a thread of the namespace; a process has that of its first thread. It loads a
+// Thread returns the host's id of a thread of the namespace; the id of a process is that of its first thread. It loads a
 // BPF program for a moment.
 func (ns Namespace) Thread(number uint32) (uint32, error) {
 	if ns.IsInitial() {
@@ -63,7 +63,7 @@ func (ns Namespace) Thread(number uint32) (uint32, error) {
 	return 0, fmt.Errorf("%w in this pid namespace: %d", ErrNoTask, number)
 }
 
-// task is a thread: the kernel's number for it and, from the initial namespace down, those that namespaces have.
+// task is a thread: the host's id of it and, from the initial namespace down, its id in each namespace.
 type task struct {
 	thread, depth uint32
 	numbers       [maxDepth]level
@@ -153,8 +153,8 @@ func findOffsets(types *btf.Spec) (o offsets, err error) {
 	return o, err
 }
 
-// offsetOf returns where a member lies, by its names from the outside in. Members of anonymous structs and unions count
-// as those of the struct around them.
+// offsetOf returns the offset of a member, whose path is given by names from the outside in. Members of anonymous structs and
+// unions count as members of the struct around them.
 func offsetOf(types *btf.Spec, structName string, members ...string) (int32, error) {
 	var s *btf.Struct
 	if err := types.TypeByName(structName, &s); err != nil {
@@ -200,8 +200,8 @@ const (
 	recordAt  = pointerAt - taskSize
 )
 
-// program writes a task for each thread: what is read is kernel memory, so a level that a thread does not have reads as
-// zeros or as garbage, which the depth tells from the others.
+// program writes a task for each thread. It reads kernel memory, so a level that a thread does not have reads as
+// zeros or as garbage; the depth says which levels are valid.
 func program(o offsets) asm.Instructions {
 	read := func(at int16, size int32, from asm.Register, off int32) asm.Instructions {
 		return asm.Instructions{

@@ -14,18 +14,18 @@ import (
 	"syscall"
 )
 
-// The limits keep a huge or hostile file from taking the memory. What lies beyond them has no name.
+// The limits keep a huge or hostile file from using up the memory. Ids beyond them have no name.
 const (
 	maxFile  = 16 << 20 // bytes read of a file
 	maxNames = 1 << 18
-	maxName  = 256  // bytes; longer names are no names (Linux allows fewer)
+	maxName  = 256  // bytes; longer names are ignored (Linux allows fewer)
 	maxHead  = 4096 // bytes of a line in which name and id must be; groups' members may go on
 )
 
-// read returns the names in the file at path and what the file was when it was opened.
+// read returns the names in the file at path and the file's state when it was opened.
 func read(path string) (map[uint32]string, os.FileInfo, error) {
 	if err := checkRegular(os.Stat(path)); err != nil {
-		return nil, nil, err // before opening, which would wait on a FIFO
+		return nil, nil, err // checked before opening, which would wait on a FIFO
 	}
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // it may be another file by now
 	if err != nil {
@@ -50,8 +50,8 @@ func checkRegular(info os.FileInfo, err error) error {
 	return err
 }
 
-// parse reads lines of the form name:password:id:… . Of several names for an id the first counts,
-// as for the C library. Lines that have another form are passed over.
+// parse reads lines of the form name:password:id:… . If an id has several names, the first counts,
+// as for the C library. It skips lines of another form.
 func parse(r io.Reader) (map[uint32]string, error) {
 	names := make(map[uint32]string)
 	br := bufio.NewReaderSize(io.LimitReader(r, maxFile), maxHead)
@@ -74,7 +74,7 @@ func parse(r io.Reader) (map[uint32]string, error) {
 func addLine(names map[uint32]string, line []byte) {
 	name, rest, _ := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte{':'})
 	_, rest, _ = bytes.Cut(rest, []byte{':'})
-	// Without the colon behind it the number may have been cut off at one of the limits.
+	// Without the colon after it, the number may have been cut off at one of the limits.
 	number, _, whole := bytes.Cut(rest, []byte{':'})
 	if !whole || len(name) == 0 || len(name) > maxName || name[0] == '#' {
 		return

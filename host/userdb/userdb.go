@@ -3,7 +3,7 @@
 
 // Package userdb names the users and groups of the host by its files /etc/passwd and /etc/group.
 //
-// It reads the files itself rather than through the C library, so it knows no network directories.
+// It reads the files itself rather than through the C library, so it does not know users of network directories.
 package userdb
 
 import (
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// File names ids by a file in the form of /etc/passwd or /etc/group. It may be used by several
-// goroutines at once, needs no closing, and notices within about a second when the file changes or
+// File names ids by a file in the format of /etc/passwd or /etc/group. It may be used by several
+// goroutines at once, needs no Close, and notices within about a second when the file changes or
 // is replaced.
 type File struct {
 	path string
@@ -22,12 +22,12 @@ type File struct {
 	names atomic.Pointer[map[uint32]string]
 	// version counts the contents of names.
 	version atomic.Uint64
-	// fresh says that the file was looked at less than an interval ago. A timer takes it back, so
-	// that a lookup costs no reading of the clock.
+	// fresh says that the file was checked less than an interval ago. A timer resets it, so
+	// that a lookup need not read the clock.
 	fresh    atomic.Bool
 	interval time.Duration
 
-	mu    sync.Mutex // held while the file is looked at
+	mu    sync.Mutex // held while the file is checked
 	last  state      // of the file when it was read
 	timer *time.Timer
 }
@@ -46,8 +46,8 @@ func Users() *File { return New("/etc/passwd") }
 // Groups names groups by the host's /etc/group.
 func Groups() *File { return New("/etc/group") }
 
-// New names ids by the file at path. A file that is missing or cannot be read names no id, until
-// it appears; when it becomes so later, the names that were read before stay.
+// New names ids by the file at path. If the file is missing or cannot be read, ids have no names until
+// it appears. If it disappears or cannot be read later, the names that were read before stay.
 func New(path string) *File {
 	f := &File{path: path, interval: checkInterval}
 	f.names.Store(new(map[uint32]string))
@@ -64,8 +64,8 @@ func (f *File) Append(dst []byte, id uint32) []byte {
 	return append(dst, (*f.names.Load())[id]...)
 }
 
-// Version returns a number that changes with the names, so that a caller that knows a name need not ask
-// again. It notices a change of the file as Append does.
+// Version returns a number that changes with the names, so that a caller can keep a name until the number
+// changes. It notices a change of the file as Append does.
 func (f *File) Version() uint64 {
 	if !f.fresh.Load() {
 		f.refresh()
@@ -73,8 +73,8 @@ func (f *File) Version() uint64 {
 	return f.version.Load()
 }
 
-// refresh looks at the file and reads it if it changed. A caller that comes while another reads goes
-// on with the names at hand.
+// refresh checks the file and reads it if it changed. While one caller reads, the others use the names that
+// they have.
 func (f *File) refresh() {
 	if !f.mu.TryLock() {
 		return
@@ -105,7 +105,7 @@ func (f *File) reload() {
 	f.version.Add(1)
 }
 
-// state is what tells one content of a file from the next.
+// state identifies one content of a file.
 type state struct {
 	info    os.FileInfo // nil: never read
 	settled bool        // a later change can't have the same time

@@ -43,6 +43,7 @@ func Gizmo() *Rules {
 			"pipeline/pipelinetest": 1, // for the tests of all packages from here up
 
 			"event":               0,
+			"clock":               0,
 			"include":             0,
 			"internal/nearest":    0,
 			"internal/kerneltest": 0,
@@ -60,7 +61,7 @@ func Gizmo() *Rules {
 			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},
 		Families:     []string{"stage", "sink", "gadgets"},
-		StandardOnly: []string{"event", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits", "internal/plain"},
+		StandardOnly: []string{"event", "clock", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits", "internal/plain"},
 		Sideways:     sideways(),
 		Forbidden:    forbidden(),
 	}

@@ -30,20 +30,20 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q%s", args[0], nearest.Hint(args[0], names))
 }
 
-// oneArg wants exactly one argument, called what in the error.
+// oneArg requires exactly one argument, which the error calls what.
 func oneArg(what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) == 0:
-			return fmt.Errorf("which %s? usage: %s", what, cmd.UseLine())
+			return fmt.Errorf("no %s given; usage: %s", what, cmd.UseLine())
 		case len(args) > 1:
-			return fmt.Errorf("one %s at a time, got %q too", what, args[1])
+			return fmt.Errorf("want only one %s, but got %q as well", what, args[1])
 		}
 		return nil
 	}
 }
 
-// flagError adds the nearest flag to the error about an unknown one.
+// flagError adds the nearest flag to the error about an unknown flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {

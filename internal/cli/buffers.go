@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
-// bufferFlags are the flags about the way of events from the kernel.
+// bufferFlags are the flags about the buffers between the kernel and the output.
 type bufferFlags struct {
 	size    int
 	latency time.Duration
@@ -24,11 +24,11 @@ type bufferFlags struct {
 }
 
 func (f *bufferFlags) register(fs *pflag.FlagSet) {
-	fs.IntVar(&f.size, "buffer-size", 0, "bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, within reason")
-	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait for others to come; 0: not at all, which costs more")
+	fs.IntVar(&f.size, "buffer-size", 0, "size in bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, at most 1/64 of the memory or 256 MiB")
+	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait in the buffer for others; 0: no wait, which costs more CPU time")
 	fs.IntVar(&f.shards, "shards", 0, "split the buffer into this many, for groups of CPUs; 0: one for every 16 CPUs")
-	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal takes less than comes: drop events and count them, or block, so that the buffer fills up")
-	fs.BoolVar(&f.stats, "stats", false, "at the end show how often the gadget's programs ran and how long; counting costs each run some nanoseconds")
+	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal is too slow for the events: drop events and count them, or block, so that the kernel's buffer fills up")
+	fs.BoolVar(&f.stats, "stats", false, "at the end show how often each of the gadget's programs ran and for how long; counting costs each run some nanoseconds")
 }
 
 // The values of --slow-output.
@@ -40,7 +40,7 @@ const (
 // minBufferSize is a page.
 const minBufferSize = 4 << 10
 
-// check finds what is wrong with the flags before the kernel is asked for anything.
+// check returns errors about the flags before gizmo uses the kernel.
 func (f *bufferFlags) check() error {
 	if f.size != 0 && (f.size < minBufferSize || f.size > gadget.MaxBufferSize) {
 		return fmt.Errorf("--buffer-size: want 0, or from %d to %d bytes, got %d", minBufferSize, gadget.MaxBufferSize, f.size)
@@ -57,7 +57,7 @@ func (f *bufferFlags) check() error {
 	return nil
 }
 
-// apply puts the flags into the options.
+// apply sets the options from the flags.
 func (f *bufferFlags) apply(o *gadget.LoadOptions) {
 	o.BufferSize, o.Latency, o.Shards = f.size, f.latency, f.shards
 	if f.latency == 0 {
@@ -65,7 +65,7 @@ func (f *bufferFlags) apply(o *gadget.LoadOptions) {
 	}
 }
 
-// printStats writes what the kernel counted for each program.
+// printStats writes the kernel's counts for each program.
 func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "PROGRAM\tHOOK\tRUNS\tTIME\tNS/RUN\tINSTRUCTIONS\tVERIFIED\tMISSED\t")
@@ -83,12 +83,12 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	return t.Flush()
 }
 
-// printMissed reports runs of programs that the kernel skipped. They are not in the ledger: nobody
-// knows which of them would have been events.
+// printMissed reports runs of programs that the kernel skipped. They are not in the ledger, because it is
+// unknown which of them would have been events.
 func printMissed(w io.Writer, stats []gadget.ProgramStats) {
 	for _, s := range stats {
 		if s.Missed > 0 {
-			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel did not run it %d times, because it was running on that CPU already; each may have been an event\n",
+			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel skipped %d runs, because the program was already running on that CPU; each may have been an event\n",
 				s.Name, s.Missed)
 		}
 	}

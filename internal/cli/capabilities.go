@@ -10,21 +10,21 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// capabilitiesToKeep finds out, before a loaded run begins, what it needs after it has attached its programs. It returns false if
-// gizmo has to keep all. Asking opens files, which would be events of the run itself later.
+// capabilitiesToKeep finds out, before a loaded run begins, which capabilities it needs after it has attached its programs. It returns
+// false if gizmo has to keep all. It runs before attaching, because it opens files, which would be events of the run itself.
 func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
-	if _, err := r.Stats(); err != nil { // which remembers what the kernel does not tell later
-		a.logger.Debug("the counts of programs cannot be read", "error", err)
+	if _, err := r.Stats(); err != nil { // Stats remembers what the kernel does not report later
+		a.logger.Debug("cannot read the kernel's counts of program runs", "error", err)
 	}
-	// Kernels before 5.19 let a process without CAP_BPF not even read the maps that it has open, where programs of
-	// ordinary users are forbidden. Reading the counts of the programs is such a call, too.
+	// Where unprivileged users may not load programs, kernels before 5.19 do not let a process without CAP_BPF read
+	// even the maps that it has open. Reading the counts of the programs is such a call, too.
 	var refused error
 	if err := privileges.Try(func() { _, refused = r.Stats() }); err != nil {
-		a.logger.Debug("gizmo keeps its capabilities", "error", err)
+		a.logger.Debug("gizmo keeps all its capabilities", "error", err)
 		return nil, false
 	}
 	if refused != nil {
-		a.logger.Debug("gizmo keeps CAP_BPF, since the kernel allows no reading of maps without it", "error", refused)
+		a.logger.Debug("gizmo keeps CAP_BPF, because the kernel requires it to read maps", "error", refused)
 		return []privileges.Cap{unix.CAP_BPF}, true
 	}
 	return nil, true
@@ -33,9 +33,9 @@ func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 // dropAllCapabilities gives up all capabilities but those to keep, and the right to gain others.
 func (a *app) dropAllCapabilities(keep ...privileges.Cap) {
 	if err := privileges.Drop(keep...); err != nil {
-		a.logger.Debug("gizmo keeps capabilities", "error", err)
+		a.logger.Debug("gizmo could not drop all capabilities", "error", err)
 	}
 	if err := privileges.NoNewPrivileges(); err != nil {
-		a.logger.Debug("gizmo can gain privileges by executing programs", "error", err)
+		a.logger.Debug("gizmo could not set no_new_privs: it can still gain privileges by executing programs", "error", err)
 	}
 }

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cli is the command line: one file for each command, which turns flags into options.
+// Package cli is the command line. It has one file for each command, which turns flags into options.
 package cli
 
 import (
@@ -25,11 +25,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// Streams are where a command reads and writes, and what it may do to the process.
+// Streams are the input and outputs of a command, and say what it may do to the process.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
-	// DropCapabilities: the process is there for this command alone, which may give up the capabilities of all its threads.
+	// DropCapabilities: the process runs only this command, which may give up the capabilities of all its threads.
 	DropCapabilities bool
 }
 
@@ -37,18 +37,18 @@ type Streams struct {
 const (
 	exitOK     = 0
 	exitFailed = 1
-	// exitLost is that of a run with --fail-on-loss that lost events and had no other trouble.
+	// exitLost is the exit code of a run with --fail-on-loss that lost events and had no other error.
 	exitLost = 3
 )
 
-// app is what the commands of one invocation share.
+// app holds the state that the commands of one invocation share.
 type app struct {
 	Streams
 	verbose bool
 	logger  *slog.Logger
 	began   time.Time
 	work    atomic.Pointer[atWork]
-	// hurry has messages given up for which there is no room.
+	// hurry makes gizmo drop messages for which standard error has no room.
 	hurry func()
 	// talks: standard output and standard error are terminals.
 	talks bool
@@ -62,7 +62,7 @@ func Main(args []string, streams Streams) int {
 	if a.Out == io.Writer(os.Stdout) && stdstreams.OutputClosed() {
 		return a.report(errClosed)
 	}
-	// A closed pipe is an error to handle, not a signal to die of: `| head` ends a run in good order.
+	// A closed pipe must be an error, not a signal that kills gizmo: `| head` ends a run in good order.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := a.listen()
 	defer stop()
@@ -76,7 +76,7 @@ func Main(args []string, streams Streams) int {
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gizmo",
-		Short:         "Build and run gadgets: eBPF programs that tell what a host is doing",
+		Short:         "Build and run gadgets: eBPF programs that show what a host is doing",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArgs,
@@ -85,7 +85,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
-	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say more on standard error: the verifier's whole log, what was cached, the ledger")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log more on standard error: the verifier's whole log, the use of the cache, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.listContainersCommand(), a.versionCommand())
@@ -93,7 +93,7 @@ func (a *app) rootCommand() *cobra.Command {
 	return root
 }
 
-// setUpLogging directs debug lines to standard error if they were asked for.
+// setUpLogging writes debug lines to standard error if the user set --verbose.
 func (a *app) setUpLogging() {
 	level := slog.LevelWarn
 	if a.verbose {
@@ -103,10 +103,10 @@ func (a *app) setUpLogging() {
 	slog.SetDefault(a.logger)
 }
 
-// errLost is the outcome of a run that lost events where none may be lost.
+// errLost is the error of a run with --fail-on-loss that lost events.
 var errLost = errors.New("events were lost")
 
-// report prints an error and returns the exit code that it stands for.
+// report prints an error and returns its exit code.
 func (a *app) report(err error) int {
 	var compile *build.CompileError
 	var verifier *gadget.VerifierError
@@ -134,10 +134,10 @@ func (a *app) report(err error) int {
 	return exitFailed
 }
 
-// parts takes joined errors apart.
+// parts splits joined errors.
 func parts(err error) []error {
 	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok || strings.Count(err.Error(), "\n") == 0 { // joined errors are told in lines
+	if !ok || strings.Count(err.Error(), "\n") == 0 { // each joined error has its own line
 		return []error{err}
 	}
 	var all []error

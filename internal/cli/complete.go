@@ -12,8 +12,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 )
 
-// completeRun returns what the last word after "run" may become, but for the flags that all gadgets have:
-// the library knows them.
+// completeRun returns the completions of the last word after "run", except the flags that all gadgets have:
+// the library completes those.
 func (a *app) completeRun(cmd *cobra.Command, args []string, word string, f *runFlags) ([]string, cobra.ShellCompDirective) {
 	var flags []string
 	name, found := firstArgument(cmd, args)
@@ -31,7 +31,7 @@ func (a *app) completeRun(cmd *cobra.Command, args []string, word string, f *run
 	return catalog.Names(), cobra.ShellCompDirectiveDefault
 }
 
-// isValue reports whether what comes after args is the value of a flag.
+// isValue reports whether the word after args is the value of a flag.
 func isValue(cmd *cobra.Command, args []string) bool {
 	if len(args) == 0 {
 		return false
@@ -40,8 +40,8 @@ func isValue(cmd *cobra.Command, args []string) bool {
 	return strings.HasPrefix(last, "-") && takesNextArgument(cmd, last)
 }
 
-// completeFlags adds the flags of a gadget to the command, and returns those that begin with word. Of a
-// gadget that cannot be found or built nothing is known.
+// completeFlags adds the flags of a gadget to the command, and returns those that begin with word. If the
+// gadget cannot be found or built, it returns none.
 func (a *app) completeFlags(cmd *cobra.Command, name, word string, f *runFlags) []string {
 	g, err := a.catalog(func(error) {}).Find(cmd.Context(), name)
 	if err != nil {

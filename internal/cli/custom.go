@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// customFlags are the flags that the custom params of a gadget's metadata make.
+// customFlags are the flags for the custom params of a gadget's metadata.
 type customFlags struct {
 	params []metadata.CustomFlag
 	texts  []string
@@ -38,7 +38,7 @@ func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
 	return f, nil
 }
 
-// apply returns the gadget with the metadata that the values make of it.
+// apply returns the gadget with its metadata changed by the values.
 func (f *customFlags) apply(g *catalog.Gadget) (*catalog.Gadget, error) {
 	if len(f.params) == 0 {
 		return g, nil

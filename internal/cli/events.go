@@ -13,11 +13,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// eventFlags are the flags that running a gadget and replaying a recording have in common: which events come
-// through, in which order, and how they are written.
+// eventFlags are the flags that running a gadget and replaying a recording have in common: which events the output
+// gets, in which order, and how they are written.
 type eventFlags struct {
 	modes, fields string
-	// filters and exprs are texts by data source; the empty name stands for all.
+	// filters and exprs are texts by data source; the empty name means all.
 	filters, exprs map[string]*string
 	sortBy         string
 	sortWindow     time.Duration
@@ -25,11 +25,11 @@ type eventFlags struct {
 	drainTimeout   time.Duration
 }
 
-// wholeRecording is the window in which a replay sorts: as long as it takes. How fast a recording
-// is read should not decide the order.
+// wholeRecording is the window in which a replay sorts. It is longer than any replay, so that the order
+// does not depend on how fast the recording is read.
 const wholeRecording = 24 * time.Hour
 
-// register adds the flags; window is the default time for which single events are held to be sorted.
+// register adds the flags; window is the default time for which single events are held back to sort them.
 func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	var names []string
 	for _, format := range encode.Formats() {
@@ -41,12 +41,12 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")
-	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long single events are held to be sorted")
-	fs.DurationVar(&f.drainTimeout, "drain-timeout", run.DefaultDrainTimeout, "how long, at the end of the run, a pipe or a terminal may take nothing before it is given up; what it lacks is counted as lost")
-	fs.IntVar(&f.maxEntries, "max-entries", 0, "rows of an array to show at most; 0: all")
+	fs.DurationVar(&f.sortWindow, "sort-window", window, "how long gizmo holds single events back to sort them")
+	fs.DurationVar(&f.drainTimeout, "drain-timeout", run.DefaultDrainTimeout, "how long, at the end of the run, gizmo waits for a pipe or a terminal that takes nothing; events that it could not write are counted as lost")
+	fs.IntVar(&f.maxEntries, "max-entries", 0, "show at most this many rows of each array; 0: all")
 }
 
-// registerSource adds the flags that are for one data source.
+// registerSource adds the flags for one data source.
 func (f *eventFlags) registerSource(fs *pflag.FlagSet, name string) {
 	f.filters[name], f.exprs[name] = new(string), new(string)
 	fs.StringVar(f.filters[name], "filter."+name, "", "--filter for data source "+name)
@@ -56,15 +56,15 @@ func (f *eventFlags) registerSource(fs *pflag.FlagSet, name string) {
 	}
 }
 
-// options returns what the flags say, for text on the standard output.
+// options returns the options of the flags, for text on the standard output.
 func (a *app) options(f *eventFlags) run.Options {
 	window := f.sortWindow
 	if window == 0 {
-		window = -1 // which is said to be too short; 0 would be the default
+		window = -1 // run reports it as too short; 0 would be the default
 	}
 	drain := f.drainTimeout
 	if drain == 0 {
-		drain = -1 // not at all; 0 would be the default
+		drain = -1 // do not wait at all; 0 would be the default
 	}
 	return run.Options{
 		DrainTimeout: drain,
@@ -78,7 +78,7 @@ func (a *app) options(f *eventFlags) run.Options {
 	}
 }
 
-// given leaves out what the user did not say.
+// given leaves out the flags that the user did not set.
 func given(flags map[string]*string) map[string]string {
 	texts := make(map[string]string)
 	for name, text := range flags {

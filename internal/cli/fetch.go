@@ -45,11 +45,11 @@ func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
 	fs.StringVar(&f.intervals, flagMapInterval, together(names, intervals),
 		"time from one array to the next: a number of seconds or a duration like 500ms; 0: one array, when the run ends; or DATASOURCE:TIME,...")
 	fs.StringVar(&f.counts, flagMapCount, together(names, counts),
-		"number of arrays after which to end; 0: when interrupted; or DATASOURCE:COUNT,...")
+		"end the run after this many arrays; 0: when interrupted; or DATASOURCE:COUNT,...")
 	return f
 }
 
-// given returns what the user said.
+// given returns the values that the user set.
 func (f *fetchFlags) given() (interval, count string) {
 	if f.fs.Changed(flagMapInterval) {
 		interval = f.intervals
@@ -70,7 +70,7 @@ func intervalText(t time.Duration) string {
 	return t.String()
 }
 
-// together writes what holds for each data source: once if it is the same for all.
+// together writes the value for each data source, or only one if it is the same for all.
 func together(names, values []string) string {
 	var parts []string
 	same := true

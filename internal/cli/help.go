@@ -20,8 +20,8 @@ import (
 	containers "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
-// addUsualCommands adds help and completion as the library makes them, but for names that do not
-// exist: these are mistakes.
+// addUsualCommands adds the library's help and completion, but makes unknown names of commands
+// errors.
 func addUsualCommands(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -36,7 +36,7 @@ func addUsualCommands(root *cobra.Command) {
 	}
 }
 
-// knownCommand rejects arguments of help that name no command, with the nearest if there is one.
+// knownCommand rejects arguments of help that name no command, and suggests the nearest command if there is one.
 func knownCommand(help *cobra.Command, args []string) error {
 	cmd, rest, err := help.Root().Find(args)
 	if err != nil || !cmd.HasSubCommands() {
@@ -57,7 +57,7 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, []pipeline.Stage{names}); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets appear only by name):\n", s.Name)
+		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
 		if err := printFields(a.Out, s); err != nil {
 			return err
 		}

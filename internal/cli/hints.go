@@ -12,8 +12,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// withFlags adds to an error of loading or attaching a gadget which flags help: the packages below know
-// of none.
+// withFlags adds the flags that help to an error of loading or attaching a gadget: the packages below do
+// not know the flags.
 func withFlags(err error) error {
 	var nothing *image.NothingToDoError
 	var memory *gadget.MemoryError
@@ -28,7 +28,7 @@ func withFlags(err error) error {
 	return err
 }
 
-// flagsError says in terms of flags what its cause says in terms of params.
+// flagsError says with the names of flags what its cause says with the names of params.
 type flagsError struct {
 	text  string
 	cause error
@@ -37,7 +37,7 @@ type flagsError struct {
 func (e *flagsError) Error() string { return e.text }
 func (e *flagsError) Unwrap() error { return e.cause }
 
-// needsOneOf says which flags would give a gadget something to do.
+// needsOneOf returns the error message of a gadget that does nothing without one of these flags.
 func needsOneOf(params []string) string {
 	const some = 3
 	text := "nothing to do: the gadget needs one or more of its flags --" + strings.Join(params[:min(some, len(params))], ", --")

@@ -47,15 +47,15 @@ func (a *app) imageBuildCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build DIR",
 		Short: "Compile the gadget in a directory and check it",
-		Long: "Compiles DIR/program.bpf.c with the local clang, checks DIR/gadget.yaml against the result and\n" +
-			"keeps it in the cache, so that \"gizmo run DIR\" starts at once.",
+		Long: "Compiles DIR/program.bpf.c with the local clang, checks DIR/gadget.yaml against the object and\n" +
+			"keeps the object in the cache, so that \"gizmo run DIR\" starts at once.",
 		Args: oneArg("directory"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.imageBuild(cmd.Context(), args[0], &f) },
 	}
-	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture that the gadget is for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
+	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture to build the gadget for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
-	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml what it does not mention of the object: data sources, fields, params")
-	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "compare gadget.yaml with what the object has")
+	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml the data sources, fields and params of the object that it does not mention")
+	cmd.Flags().BoolVar(&f.validate, "validate-metadata", true, "check gadget.yaml against the object")
 	cmd.Flags().BoolVar(&f.strict, flagStrict, false, strictUsage)
 	cmd.Flags().StringVar(&a.clang, flagClang, "", clangUsage)
 	return cmd
@@ -95,7 +95,7 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 	return err
 }
 
-// checkGadget checks the metadata of a gadget, and what each value of its custom params makes of it.
+// checkGadget checks the metadata of a gadget, also as changed by each value of its custom params.
 func checkGadget(g *catalog.Gadget) error {
 	g, err := g.Fit()
 	if err != nil {
@@ -107,14 +107,14 @@ func checkGadget(g *catalog.Gadget) error {
 	})
 }
 
-// eachCustomValue calls check with each value listed of a custom param, the other params having their
-// defaults. Values that only the user knows are left to the run.
+// eachCustomValue calls check with each listed value of a custom param, while the other params have their
+// defaults. A run checks the values that are not listed.
 func eachCustomValue(meta *metadata.Metadata, check func(values map[string]string) error) error {
 	params := meta.CustomParams()
 	if len(params) == 0 {
 		return nil
 	}
-	values := make(map[string]string) // the first of those that the user must give
+	values := make(map[string]string) // for params that the user must set: their first listed value
 	for _, p := range params {
 		if p.Mandatory && p.Default == "" {
 			if len(p.Values) == 0 {
@@ -138,9 +138,9 @@ func eachCustomValue(meta *metadata.Metadata, check func(values map[string]strin
 	return nil
 }
 
-// updateMetadata writes to gadget.yaml what it does not mention of the object, and returns its text.
+// updateMetadata adds to gadget.yaml the parts of the object that it does not mention, and returns its text.
 func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
-	g, err := a.catalog(func(error) {}).ParseBuilt(dir, res) // the check that follows reports names that are not known
+	g, err := a.catalog(func(error) {}).ParseBuilt(dir, res) // the check afterwards reports unknown names
 	if err != nil {
 		return nil, err
 	}
@@ -164,8 +164,8 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 	return text, err
 }
 
-// objectOf lists what gadget.yaml should mention: all fields that have a value, those included that
-// enriched types add, and the params that do not describe themselves.
+// objectOf lists what gadget.yaml should mention: all fields that have a value, including those that
+// enriched types add, and the params that have no description of their own.
 func objectOf(img *image.Image) (*metadata.Object, error) {
 	o := &metadata.Object{Name: img.Metadata.Name}
 	env := semtype.Env{Arch: runtime.GOARCH}
@@ -181,7 +181,7 @@ func objectOf(img *image.Image) (*metadata.Object, error) {
 			if f.Kind == event.Struct && f.Text == nil {
 				continue
 			}
-			// An added field is described by the one that it says in words.
+			// The description of the field that it shows as text suffices for an added field.
 			described := f.Added || f.Ann.Description != ""
 			source.Fields = append(source.Fields, metadata.ObjectField{Name: f.Name, Described: described})
 		}
@@ -195,7 +195,7 @@ func objectOf(img *image.Image) (*metadata.Object, error) {
 	return o, nil
 }
 
-// catalog finds gadgets. What their gadget.yaml names that is not known is told to warn; nil: it is an error.
+// catalog returns a catalog that reports unknown names in a gadget.yaml to warn; nil: they are errors.
 func (a *app) catalog(warn func(error)) *catalog.Catalog {
 	c := &catalog.Catalog{Warn: warn, Messages: a.Err, OnNoCache: a.warn}
 	c.Build.Clang = a.clang

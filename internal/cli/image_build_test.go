@@ -168,7 +168,7 @@ func TestValidateMetadata(t *testing.T) {
 	const yaml = "name: x\ndatasources:\n  calls:\n    fields:\n      cuont:\n"
 	const want = `gadget.yaml:5:7: unknown field "cuont"; did you mean "count"?`
 	dir := gadgetDir(t, yaml)
-	if got := imageBuild(t, dir); got.code != 0 || got.err != "gizmo: warning: left out: "+want+"\n" {
+	if got := imageBuild(t, dir); got.code != 0 || got.err != "gizmo: warning: ignored: "+want+"\n" {
 		t.Errorf("not strict: %+v", got)
 	}
 	for _, flags := range [][]string{{"--strict"}, {"--strict", "--validate-metadata"}, {"--strict", "--validate-metadata=true"}} {

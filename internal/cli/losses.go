@@ -17,7 +17,7 @@ func (a *app) tellLoss(l run.Loss) {
 	fmt.Fprintf(a.Err, "gizmo: warning: %s: %d events lost (%s)\n", l.Source, l.Count, l.Cause)
 }
 
-// printLedger writes the account of a run: what was lost, by CPU and cause, and with all set also
+// printLedger writes the account of a run: the losses by CPU and cause, and with all set also
 // the sums of data sources that lost nothing.
 func printLedger(w io.Writer, ledger *pipeline.Ledger, all bool) {
 	for _, a := range ledger.Accounts() {

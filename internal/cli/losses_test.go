@@ -14,7 +14,7 @@ func TestMissedRunsAreToldOf(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	printMissed(&out, []gadget.ProgramStats{{Name: "good", Runs: 9}, {Name: "bad", Missed: 7}})
-	want := "gizmo: warning: program bad: the kernel did not run it 7 times, "
+	want := "gizmo: warning: program bad: the kernel skipped 7 runs, "
 	if got := out.String(); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
 		t.Errorf("got %q, want %q", got, want)
 	}

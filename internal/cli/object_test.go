@@ -47,7 +47,7 @@ var newerWarnings = []string{
 func warnings(list []string) string {
 	text := ""
 	for _, w := range list {
-		text += "gizmo: warning: left out: " + w + "\n"
+		text += "gizmo: warning: ignored: " + w + "\n"
 	}
 	return text
 }
@@ -180,14 +180,14 @@ annotations: {enable-containers-datasource: true}
 `
 
 func TestWildMetadata(t *testing.T) {
-	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not have metrics yet, so what is said about it has no effect\n"
+	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not support metrics yet, so this setting has no effect\n"
 	for _, line := range []string{
-		`gadget.yaml:4:61: "views.modes.table": gizmo does not have views yet`,
-		`gadget.yaml:4:82: "profiles.name": gizmo does not have profiles yet`,
-		`gadget.yaml:7:7: "k8s.podName": gizmo does not have containers yet`,
-		`gadget.yaml:10:10: "filter": gizmo does not have Wasm modules yet`,
+		`gadget.yaml:4:61: "views.modes.table": gizmo does not support views yet`,
+		`gadget.yaml:4:82: "profiles.name": gizmo does not support profiles yet`,
+		`gadget.yaml:7:7: "k8s.podName": gizmo does not support containers yet`,
+		`gadget.yaml:10:10: "filter": gizmo does not support Wasm modules yet`,
 	} {
-		want += "gizmo: warning: " + line + ", so what is said about it has no effect\n"
+		want += "gizmo: warning: " + line + ", so this setting has no effect\n"
 	}
 	dir := gadgetDir(t, wildYAML)
 	if got := imageBuild(t, dir); got.code != 0 || got.err != want {

@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// paramFlags are the flags that a gadget's params make.
+// paramFlags are the flags for a gadget's params.
 type paramFlags struct {
 	fs     *pflag.FlagSet
 	params []image.Param
@@ -43,7 +43,7 @@ func (f *paramFlags) values() map[string]string {
 	return values
 }
 
-// paramValue makes a param a flag's value.
+// paramValue implements a flag's value for a param.
 type paramValue struct {
 	param *image.Param
 	text  string

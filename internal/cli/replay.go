@@ -29,7 +29,7 @@ func (a *app) replayCommand() *cobra.Command {
 		},
 	}
 	flags.register(cmd.Flags(), wholeRecording)
-	cmd.Flags().BoolVar(&failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if the recording tells of lost events", exitLost))
+	cmd.Flags().BoolVar(&failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if the recording counts lost events", exitLost))
 	return cmd
 }
 
@@ -40,11 +40,11 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	}
 	defer closeInput()
 	if a.DropCapabilities {
-		a.dropAllCapabilities() // before the first byte that somebody else may have written
+		a.dropAllCapabilities() // before reading the first byte, which another user may have written
 	}
 	recording, err := wire.NewReader(in)
 	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
-		return nil // it had not begun to come
+		return nil // the recording had not begun to come
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -64,10 +64,10 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	return nil
 }
 
-// finish prints the account of a run that has ended, and returns what became of it.
+// finish prints the account of a run that has ended, and returns the run's error.
 func (a *app) finish(r *run.Run, err error, failOnLoss bool) error {
 	if run.IsReaderGone(err) {
-		return err // what it did not take is no loss to report
+		return err // events that it did not take are not reported as lost
 	}
 	printLedger(a.Err, r.Ledger(), a.verbose)
 	if err == nil && failOnLoss && r.Ledger().Lost() > 0 {

@@ -48,11 +48,11 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
 	fs.String(flagClang, "", clangUsage)
-	fs.BoolVar(&f.host, "host", false, "also show events of no container: those of the whole machine")
+	fs.BoolVar(&f.host, "host", false, "also show events outside containers: those of the whole machine")
 	f.containers.register(fs)
-	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
+	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.register(fs)
-	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, to search for mistakes; without it, gizmo drops those that the run no longer needs")
+	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, for debugging; without it, gizmo drops those that the run no longer needs")
 	fs.SortFlags = false
 }
 
@@ -65,7 +65,7 @@ func (a *app) runCommand() *cobra.Command {
 			"directory with a program.bpf.c, or an object that was built from one (image build --object),\n" +
 			"with the gadget.yaml beside it.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
 			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
-		// Which flags there are depends on the gadget, so the gadget is found first.
+		// The flags depend on the gadget, so gizmo finds the gadget first.
 		DisableFlagParsing: true,
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 			return a.completeRun(cmd, args, word, &f)
@@ -80,7 +80,7 @@ func (a *app) runCommand() *cobra.Command {
 func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error {
 	cmd.DisableFlagParsing = false
 	cmd.InitDefaultHelpFlag()
-	// Building the gadget comes before the flags are parsed, and should be logged, too.
+	// gizmo builds the gadget before it parses the flags, and the build should be logged, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
 	a.clang = valueOf(args, flagClang)
 	a.setUpLogging()
@@ -115,10 +115,19 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if found, err = custom.apply(found); err != nil {
 		return err
 	}
-	return a.runGadget(cmd.Context(), name, found.Image, params.values(), f)
+	return a.runGadget(cmd.Context(), &chosen{name, found, params.values(), custom, f})
 }
 
-// withoutGadget answers arguments among which there is no gadget.
+// chosen is a gadget and what the command line says about it.
+type chosen struct {
+	name   string // as the user gave it
+	found  *catalog.Gadget
+	params map[string]string
+	custom *customFlags // already part of what was found
+	flags  *runFlags
+}
+
+// withoutGadget handles arguments without a gadget.
 func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 	if err := cmd.ParseFlags(args); err != nil {
 		return flagError(cmd, err)
@@ -146,8 +155,8 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFla
 	return params, custom, nil
 }
 
-// misplacedFlag returns an error if a flag that is not known as yet stands before name, which then
-// may be its value and no gadget.
+// misplacedFlag returns an error if an unknown flag comes before name, because name may then be the flag's
+// value and not a gadget.
 func misplacedFlag(cmd *cobra.Command, args []string, name string) error {
 	err := cmd.ParseFlags(args[:slices.Index(args, name)])
 	var unknown *pflag.NotExistError
@@ -176,11 +185,11 @@ func firstArgument(cmd *cobra.Command, args []string) (string, bool) {
 	return "", false
 }
 
-// takesNextArgument reports whether arg is a known flag, or ends in one, whose value is the argument
-// after it.
+// takesNextArgument reports whether arg is a known flag, or ends in one, whose value is the next
+// argument.
 func takesNextArgument(cmd *cobra.Command, arg string) bool {
 	if name, long := strings.CutPrefix(arg, "--"); long {
-		return takesValue(cmd.Flag(name)) // none has a name with "="
+		return takesValue(cmd.Flag(name)) // no flag has a name with "="
 	}
 	for i := 1; i < len(arg); i++ {
 		flag := cmd.Flags().ShorthandLookup(arg[i : i+1])
@@ -196,22 +205,23 @@ func takesNextArgument(cmd *cobra.Command, arg string) bool {
 
 func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 
-// runGadget runs an image that has been found.
-func (a *app) runGadget(ctx context.Context, name string, img *image.Image, params map[string]string, f *runFlags) (err error) {
+// runGadget runs a gadget that has been found.
+func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
+	f := c.flags
 	if err := f.buffers.check(); err != nil {
 		return err
 	}
 	if f.record == "-" {
-		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
+		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
-	options := a.runOptions(name, img, params, f)
+	options := a.runOptions(c)
 	containers, err := a.lookForContainers(&f.containers, f.host)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, containers.close()) }()
 	options.Containers = containers.options
-	drop := func() {} // what is decided once the gadget is loaded
+	drop := func() {} // set once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
 		return nil
@@ -222,7 +232,7 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 	}
 	r, err := load(ctx, plan)
 	if err != nil {
-		return err
+		return a.nameCompilers(ctx, c, err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if a.DropCapabilities && !f.keepCaps {
@@ -234,19 +244,20 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 	}
 	containers.wait()
 	a.sayWhoIsThere(containers)
-	a.work.Store(&atWork{"run " + name, r})
-	return a.runLoaded(ctx, r, img, f)
+	a.work.Store(&atWork{"run " + c.name, r})
+	return a.runLoaded(ctx, r, c.found.Image, f)
 }
 
-// runOptions returns what all flags say.
-func (a *app) runOptions(name string, img *image.Image, params map[string]string, f *runFlags) run.Options {
+// runOptions returns the options of all flags.
+func (a *app) runOptions(c *chosen) run.Options {
+	f := c.flags
 	o := a.options(&f.events)
 	o.Annotate = f.annotate
 	o.Text.Block = f.buffers.slow == blockRun
 	if f.record != "" {
-		o.Record = &run.Recording{Path: f.record, Gadget: name, Version: version}
+		o.Record = &run.Recording{Path: f.record, Gadget: c.name, Version: version}
 	}
-	g := run.Gadget{Image: img, Params: params}
+	g := run.Gadget{Image: c.found.Image, Params: c.params}
 	g.FetchInterval, g.FetchCount = f.fetch.given()
 	g.Load.Interface = f.iface
 	g.Load.Strict = f.strict
@@ -257,8 +268,8 @@ func (a *app) runOptions(name string, img *image.Image, params map[string]string
 	return o
 }
 
-// load puts the gadget into the kernel. Next to nothing of what that takes can be freed before its end,
-// when all is returned, so the garbage collector need not look for it: that would take a tenth of the
+// load loads the gadget into the kernel. It turns the garbage collector off: almost nothing that loading
+// allocates can be freed before the end, and looking for it would take a tenth of the
 // start's processor time.
 func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 	percent := debug.SetGCPercent(-1)
@@ -267,8 +278,8 @@ func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
 	return r, withFlags(err)
 }
 
-// runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
-// counted.
+// runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's
+// counts.
 func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags) error {
 	if f.buffers.stats {
 		counting, err := gadget.CountRuns()

@@ -17,13 +17,13 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// sameSignal is how long after the first signal others belong to it: timeout(1) sends each twice, to the program and to its
-// process group. No person presses Ctrl-C twice in that time.
+// sameSignal is the time after the first signal in which others count as the same: timeout(1) sends each twice, to the program and to
+// its process group. No person presses Ctrl-C twice in that time.
 const sameSignal = 100 * time.Millisecond
 
 // listen returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The second SIGINT or SIGTERM ends the program at once.
 // The second SIGHUP does not: when a terminal is closed the shell and the kernel each send one, and some service managers
-// send one after SIGTERM. What was ignored when the program began (nohup) stays ignored. SIGQUIT prints a state.
+// send one after SIGTERM. Signals that were ignored when the program began (nohup) stay ignored. SIGQUIT prints a state.
 func (a *app) listen() (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals, stopped := make(chan os.Signal, 8), make(chan struct{})
@@ -59,13 +59,13 @@ func (a *app) listen() (ctx context.Context, stop func()) {
 	}
 }
 
-// atWork is what the program is doing, for printState.
+// atWork says what the program is doing, for printState.
 type atWork struct {
 	name string
 	run  *run.Run
 }
 
-// printState writes what a report about a program that hangs or is slow should have.
+// printState writes the facts that a bug report about a program that hangs or is slow needs.
 func (a *app) printState() {
 	kernel := "unknown"
 	var u unix.Utsname
@@ -80,7 +80,7 @@ func (a *app) printState() {
 	fmt.Fprintf(a.Err, "gizmo: state: %d goroutines\n\n%s", runtime.NumGoroutine(), stacks())
 }
 
-// maxStacks bounds the text of all stacks.
+// maxStacks limits the text of all stacks.
 const maxStacks = 1 << 20
 
 func stacks() []byte {

@@ -18,14 +18,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// messages is standard error. Once the program is told to end, messages for which there is no room for long are left out.
+// messages is standard error. Once the program is told to end, it drops messages for which there is no room for long.
 type messages struct {
 	mu   sync.Mutex
 	out  *outlet.Outlet
-	left bool // the reader has had its time
+	left bool // messages are dropped: there was no room for too long
 }
 
-// newMessages returns what messages are written to, and what is called when the program is told to end.
+// newMessages returns the writer for messages, and a function to call when the program is told to end.
 func newMessages(w io.Writer) (io.Writer, func()) {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -47,7 +47,7 @@ func (m *messages) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// errClosed is what is wrong with a program that was started without a standard output, as in "gizmo run trace_open >&-".
+// errClosed is the error if gizmo was started without a standard output, as in "gizmo run trace_open >&-".
 var errClosed = errors.New("standard output is closed; for no output use -o none")
 
 // isTerminal reports whether a stream is a terminal.
@@ -56,8 +56,8 @@ func isTerminal(s any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// openInput opens a recording, or standard input if the path is "-". The end of ctx ends the waiting for a pipe's writer, and for
-// what it writes.
+// openInput opens a recording, or standard input if the path is "-". When ctx is done, it no longer waits for a pipe's writer or its
+// data.
 func (a *app) openInput(ctx context.Context, path string) (io.Reader, func(), error) {
 	flags := os.O_RDONLY
 	if path == "-" {
@@ -72,7 +72,7 @@ func (a *app) openInput(ctx context.Context, path string) (io.Reader, func(), er
 		err error
 	}
 	c := make(chan opened, 1)
-	go func() { // which ends with the program, if no writer ever comes
+	go func() { // ends only with the program if there is never a writer
 		f, err := os.OpenFile(path, flags, 0)
 		c <- opened{f, err}
 	}()
@@ -92,7 +92,7 @@ func (a *app) openInput(ctx context.Context, path string) (io.Reader, func(), er
 	}
 }
 
-// waits reports whether a file is a pipe or a terminal, which a reader may have to wait for, and which can be opened again.
+// waits reports whether a file is a pipe or a terminal: reading one may wait, and it can be opened again.
 func waits(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && (info.Mode()&os.ModeNamedPipe != 0 || isTerminal(f))

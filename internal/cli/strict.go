@@ -16,16 +16,16 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// What says how a gadget is built comes before its flags are parsed, since these depend on the gadget.
+// These flags are needed to build a gadget, so they are read before its flags are parsed, which depend on the gadget.
 const (
 	flagClang   = "clang"
-	clangUsage  = "compiler for a gadget in a directory, a path or a name in PATH; without it $CLANG, or else the newest clang in PATH"
+	clangUsage  = "compiler for a gadget in a directory: a path, or a name in PATH; default: $CLANG, or else the newest clang in PATH"
 	flagStrict  = "strict"
-	strictUsage = "fail where gizmo would only warn: names in gadget.yaml that are not known, functions to probe that are not there"
+	strictUsage = "turn warnings into errors: unknown names in gadget.yaml, functions to probe that do not exist"
 )
 
-// warnUnless returns the function that reports names in a gadget.yaml that are not known, a line for each and each
-// once; nothing does in a strict run.
+// warnUnless returns the function that warns about unknown names in a gadget.yaml, one line for each and each
+// once. In a strict run it returns nil, and unknown names are errors.
 func (a *app) warnUnless(strict bool) func(error) {
 	if strict {
 		return nil
@@ -34,7 +34,7 @@ func (a *app) warnUnless(strict bool) func(error) {
 	return func(err error) {
 		prefix := "gizmo: warning: "
 		if unknown := (*annotation.UnknownError)(nil); errors.As(err, &unknown) {
-			prefix += "left out: "
+			prefix += "ignored: "
 		}
 		for line := range strings.Lines(err.Error()) {
 			line = prefix + strings.TrimSuffix(line, "\n")
@@ -46,7 +46,7 @@ func (a *app) warnUnless(strict bool) func(error) {
 	}
 }
 
-// isSet reports whether arguments that have not been parsed have a long flag of yes or no.
+// isSet reports whether a long boolean flag is set among arguments that have not been parsed.
 func isSet(args []string, flag string) bool {
 	set := false
 	for _, arg := range args {
@@ -75,8 +75,8 @@ func valueOf(args []string, flag string) string {
 	return value
 }
 
-// setParamDefaults gives flags the values that the gadget wants for them. It comes before those of the
-// command line, which prevail. Flags have longer names there: operator.oci.ebpf.map-fetch-interval.
+// setParamDefaults sets flags to the defaults of the gadget. It runs before the command line is parsed, whose values
+// override them. In paramDefaults the flags have longer names: operator.oci.ebpf.map-fetch-interval.
 func setParamDefaults(fs *pflag.FlagSet, defaults map[string]string, warn func(error)) error {
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
 		last := name[strings.LastIndex(name, ".")+1:]

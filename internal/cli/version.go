@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// These are set when the program is linked, as in -X .../internal/cli.version=v1.2.3. They say nothing
-// of when and where that was, so that the same source gives the same program.
+// These are set when the program is linked, as in -X .../internal/cli.version=v1.2.3. They do not contain the
+// time or place of the build, so that the same source gives the same program.
 var (
 	version    = "unknown"
 	sourceTime = "" // of the last change of the source, in seconds since 1970

@@ -12,11 +12,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// quiet is how long a run may show nothing before a person wonders.
+// quiet is how long a run may show nothing before gizmo says what it waits for.
 const quiet = 3 * time.Second
 
-// sayWhatIsWaitedFor tells, once, a person before a terminal that shows nothing what would be an event. The function that it
-// returns ends the waiting.
+// sayWhatIsWaitedFor prints once, on a terminal that has shown nothing for a while, which events the run waits for. The function
+// that it returns stops it.
 func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (stop func()) {
 	if !a.talks || !waitsForEvents(img) {
 		return func() {}
@@ -45,7 +45,7 @@ func waitsForEvents(img *image.Image) bool {
 	return false
 }
 
-// waitingText says what would be an event.
+// waitingText says which events the run waits for.
 func waitingText(img *image.Image, filtered uint64, filters bool) string {
 	text := "gizmo: waiting for events of " + img.Metadata.Name
 	if d := strings.TrimRight(strings.TrimSpace(img.Metadata.Description), "."); d != "" {
@@ -53,9 +53,9 @@ func waitingText(img *image.Image, filtered uint64, filters bool) string {
 	}
 	switch {
 	case filtered > 0:
-		text += fmt.Sprintf("; the filter has let none of %d through", filtered)
+		text += fmt.Sprintf("; the filter has let none of %d events through", filtered)
 	case filters:
-		text += "; only those that the filter lets through are shown"
+		text += "; gizmo shows only those that pass the filter"
 	}
 	return text + "; Ctrl-C ends"
 }

@@ -89,7 +89,7 @@ func openFolder(path string, create bool, checkLast func(string, *unix.Stat_t) e
 func checkSteady(path string, st *unix.Stat_t) error {
 	switch {
 	case !isTrusted(st):
-		return untrusted(fmt.Sprintf("%s belongs to the user %d, who could exchange what is in it", path, st.Uid))
+		return untrusted(fmt.Sprintf("%s belongs to the user %d, who could replace files in it", path, st.Uid))
 	case st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0:
 		return untrusted(othersCanWrite(path, st))
 	}
@@ -110,7 +110,7 @@ func isFolder(root *os.Root, want *unix.Stat_t) error {
 		return err
 	}
 	if have, ok := st.Sys().(*syscall.Stat_t); !ok || have.Dev != want.Dev || have.Ino != want.Ino {
-		return untrusted("it was exchanged meanwhile")
+		return untrusted("it was replaced in the meantime")
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func TestPrivateFolder(t *testing.T) {
 		{"loop", "!too many levels"},
 		{"file", "!not a directory"},
 		{"file/below", "!not a directory"},
-		{"/proc/self/cwd", "!stands for something else in each process"},
+		{"/proc/self/cwd", "!points to something else in each process"},
 	} {
 		f, err := PrivateFolder(c.path)
 		if text, isErr := strings.CutPrefix(c.want, "!"); isErr {

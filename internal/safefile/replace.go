@@ -54,7 +54,7 @@ func (p *place) replace(data []byte, old *unix.Stat_t, perm fs.FileMode) error {
 	}
 	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, uint32(perm.Perm()))
 	if err != nil {
-		return fmt.Errorf("write a file beside %s, which is to take its place: %w", p.path, err)
+		return fmt.Errorf("write the file that is to replace %s: %w", p.path, err)
 	}
 	f := os.NewFile(uintptr(fd), p.path)
 	_, err = f.Write(data)

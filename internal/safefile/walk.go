@@ -180,15 +180,15 @@ func (w *walker) check() error {
 func (w *walker) follow(link *os.File, here *place, st *unix.Stat_t, last bool) (*place, error) {
 	defer link.Close()
 	if !isTrusted(st) {
-		return nil, untrusted(fmt.Sprintf("the link %s belongs to the user %d, who could let it point anywhere: "+
-			"give the path that it stands for", here.path, st.Uid))
+		return nil, untrusted(fmt.Sprintf("the link %s belongs to the user %d, who could make it point anywhere: "+
+			"give the path that it points to", here.path, st.Uid))
 	}
 	if w.links++; w.links > maxLinks {
 		return nil, w.fail(unix.ELOOP)
 	}
 	if isProc(w.dir) {
 		if w.checkFolder != nil {
-			return nil, untrusted(here.path + " stands for something else in each process")
+			return nil, untrusted(here.path + " points to something else in each process")
 		}
 		return w.followMagic(here, last)
 	}

@@ -58,7 +58,7 @@ func lookUp(path string) (*place, error) {
 }
 
 // errMoved says that what was found is no longer there.
-var errMoved = errors.New("it changes while it is opened")
+var errMoved = errors.New("it was replaced while gizmo opened it")
 
 func (p *place) create(perm fs.FileMode) (*File, error) {
 	st, err := p.stat()

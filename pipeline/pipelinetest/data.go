@@ -11,7 +11,7 @@ import (
 )
 
 // NewSchema returns the schema of the records that the suites make: "serial", a number of 64 bits, and "text", a
-// char[24] which follows from it. Two columns are filled by what comes first: the field "mark" has a value in all
+// char[24] that is derived from it. The suites fill two columns: the field "mark" has a value in all
 // events, "rare" in some.
 func NewSchema(name string, single bool) *event.Schema {
 	s := &event.Schema{Name: name, Single: single, Size: recordSize, Fields: []event.Field{

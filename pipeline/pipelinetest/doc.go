@@ -4,7 +4,7 @@
 // Package pipelinetest has the tests that every implementation of [pipeline.Source], [pipeline.Stage] and
 // [pipeline.Sink] passes: a suite for each, and one for sources that wrap another.
 //
-// An implementation runs its suite in one test. That of a gadget's source, for which workload causes 100 events:
+// An implementation runs its suite in one test. This is the test of a gadget's source, for which workload causes 100 events:
 //
 //	func TestSourceContract(t *testing.T) {
 //		pipelinetest.Source(t, pipelinetest.SourceCase{
@@ -22,7 +22,7 @@
 //	}
 //
 // The suites count allocations and goroutines, so the test that runs one is not parallel. Run the tests with the race
-// detector, too: some rules are about goroutines that get into each other's way, which only the detector sees.
+// detector, too: some rules are about data races between goroutines, which only the detector sees.
 //
 // [Script] is a source that plays prepared batches, for tests of other parts.
 package pipelinetest

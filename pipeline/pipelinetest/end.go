@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// WantEnd ends the test as failed unless the source is at its end, and stays there.
+// WantEnd fails the test unless the source has ended: Next returns io.EOF, also when it is called again.
 func WantEnd(t testing.TB, src pipeline.Source) {
 	t.Helper()
 	var b event.Batch

@@ -14,15 +14,15 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// rounds is how often something is done that must leave nothing behind. One that does so leaves as much each time,
-// which tells it from what is made once.
+// rounds is how often a suite repeats an action that must leave nothing behind. A leak grows with each round, which
+// distinguishes it from things that are made once.
 const rounds = 9
 
-// leavesNothing calls do several times and compares what the process had before and has after it.
+// leavesNothing calls do several times and compares the process's goroutines and files before and after.
 func leavesNothing(t testing.TB, do func(round int)) {
 	t.Helper()
 	for round := range 3 {
-		do(round) // what is made once, is made now
+		do(round) // things that are made once are made now
 	}
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	for round := range rounds {
@@ -32,7 +32,7 @@ func leavesNothing(t testing.TB, do func(round int)) {
 	settle(t, "open files", func() int { return openFiles(t) - files })
 }
 
-// settle waits until what is left over is less than one for each round that used the thing.
+// settle waits until fewer things are left over than one for each round that used them.
 func settle(t testing.TB, what string, left func() int) {
 	t.Helper()
 	const used = rounds / 3 // each way to use it

@@ -25,7 +25,7 @@ func run[C any](t *testing.T, rules []rule[C], c C) {
 	}
 }
 
-// patience is how long a call may take that must not wait.
+// patience is how long a call that must not wait may take.
 const patience = 10 * time.Second
 
 // next calls Next, and fails the test if it does not return.
@@ -44,7 +44,7 @@ func next(ctx context.Context, t testing.TB, src pipeline.Source, b *event.Batch
 	}
 }
 
-// closing closes what a rule is about.
+// closing closes the source, stage or sink of a rule.
 func closing(t testing.TB, c interface{ Close() error }) {
 	t.Helper()
 	if err := c.Close(); err != nil {
@@ -52,7 +52,7 @@ func closing(t testing.TB, c interface{ Close() error }) {
 	}
 }
 
-// isEmpty reports whether a batch says nothing. An array may be empty and says something nevertheless.
+// isEmpty reports whether a batch has neither rows nor losses. An empty array is not an empty batch.
 func isEmpty(b *event.Batch) bool {
 	return len(b.Rows) == 0 && len(b.Lost) == 0 && (b.Schema == nil || b.Schema.Single)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Script is a source that plays prepared batches. Code that keeps a row for longer than it is valid finds it
-// overwritten. The zero value of each field is the simplest source.
+// Script is a source that plays prepared batches. It overwrites rows that are no longer valid, to catch code that
+// keeps them. The zero value of each field is the simplest source.
 type Script struct {
 	// DataSources are the schemas of the batches.
 	DataSources []*event.Schema
@@ -21,20 +21,20 @@ type Script struct {
 	Live bool
 	// Loop makes the source begin anew after the last batch, until the context is done.
 	Loop bool
-	// Err is returned at the end; nil stands for io.EOF.
+	// Err is the error at the end; nil means io.EOF.
 	Err error
 
 	at      int // in Batches
 	columns map[*event.Schema][]event.Column
-	data    []byte // of the rows that are lent
+	data    []byte // of the rows that are valid now
 }
 
 // Batch is a batch of a [Script].
 type Batch struct {
 	Schema *event.Schema
 	Rows   [][]byte
-	// Handles are those of the columns of the schema, in that order. A stage had nothing to say about the rows if its
-	// handles are missing.
+	// Handles are the handles of the columns of the schema, in that order. Missing handles mean that the stage
+	// found nothing about the rows.
 	Handles [][]event.Handle
 	Lost    []event.Loss
 	More    bool
@@ -72,7 +72,7 @@ func (s *Script) Next(ctx context.Context, b *event.Batch) error {
 	return nil
 }
 
-// garbage is what becomes of memory that is no longer valid.
+// garbage overwrites memory that is no longer valid.
 const garbage = 0xdb
 
 // play fills b.

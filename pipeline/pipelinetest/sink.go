@@ -22,7 +22,7 @@ type SinkCase struct {
 	New func(t testing.TB, schemas []*event.Schema) (sink pipeline.Sink, delivered func() []Delivered)
 	// NoMarks says that the sink delivers records alone, so that Mark stays empty.
 	NoMarks bool
-	// Slow says that the sink of New takes only a part of what comes at once, and returns pipeline.ErrDropped for
+	// Slow says that the sink of New cannot take all batches at once, and returns pipeline.ErrDropped for
 	// some.
 	Slow bool
 }
@@ -115,7 +115,7 @@ func (w *writer) write(n int, more bool, lost ...event.Loss) {
 	w.destroy()
 }
 
-// destroy overwrites all that a sink could have kept.
+// destroy overwrites everything that a sink could have kept.
 func (w *writer) destroy() {
 	for _, row := range w.b.Rows {
 		for i := range row {

@@ -18,16 +18,16 @@ import (
 
 // SourceCase describes a source to [Source].
 type SourceCase struct {
-	// New returns a source, each time another one, that has rows at hand. The suite closes it.
+	// New returns a new source that has rows at hand. The suite closes it.
 	New func(t testing.TB) pipeline.Source
 	// Rows is how many rows the source has at hand. It gives all of them without waiting, and no others.
 	Rows int
-	// Live says that the source ends only when its context is done. Any other ends after its rows.
+	// Live says that the source ends only when its context is done. Other sources end after their rows.
 	Live bool
 	// Broken returns a source that fails after some rows, and the number of those; nil if it cannot fail.
 	Broken func(t testing.TB) (src pipeline.Source, rows int)
-	// Long returns a source that has rows for 300 batches and more, and which allocates nothing for an event once it has
-	// come into use. Nil leaves that out.
+	// Long returns a source that has rows for 300 batches or more, and that allocates nothing for an event once it has
+	// warmed up. If Long is nil, the suite does not test that.
 	Long func(t testing.TB) pipeline.Source
 }
 
@@ -58,8 +58,8 @@ func sourceRules(c SourceCase) []rule[SourceCase] {
 	return rules
 }
 
-// read reads a source to its end, which it has to reach without an error, and calls see for each batch that says
-// something.
+// read reads a source to its end, fails the test if there is an error, and calls see for each batch that is not
+// empty.
 func (c *SourceCase) read(t testing.TB, src pipeline.Source, see func(b *event.Batch)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -163,7 +163,7 @@ func allComesThenTheEnd(t testing.TB, c SourceCase) {
 	}
 }
 
-// batchIsReset gives the source batches that another has filled.
+// batchIsReset gives the source batches that another source has filled.
 func batchIsReset(t testing.TB, c SourceCase) {
 	src, closeIt := c.open(t)
 	defer closeIt()
@@ -341,8 +341,8 @@ func errorIsTheEnd(t testing.TB, c SourceCase) {
 	}
 }
 
-// nextAllocatesNothing measures until nothing is allocated: how long it takes to get warm depends on the source. One
-// that allocates for an event never gets there.
+// nextAllocatesNothing measures until the source allocates nothing: how long it takes to warm up depends on the source. A
+// source that allocates for each event never stops.
 func nextAllocatesNothing(t testing.TB, c SourceCase) {
 	const measured, most = 100, 30
 	src := c.Long(t)

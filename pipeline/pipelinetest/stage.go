@@ -14,13 +14,13 @@ import (
 
 // StageCase describes a stage to [Stage].
 type StageCase struct {
-	// New returns a stage as for a run of its own. The suite closes it.
+	// New returns a new stage. The suite closes it.
 	New func(t testing.TB) pipeline.Stage
-	// Schemas returns the schemas of the data sources of a run, new ones each time: at least two. For one of
-	// them the stage has something to do. Nil stands for NewSchema(One, true), NewSchema(Two, true) and
+	// Schemas returns new schemas of the data sources of a run, at least two. For at least one of
+	// them the stage has something to do. Nil means NewSchema(One, true), NewSchema(Two, true) and
 	// NewSchema(Arrays, false).
 	Schemas func() []*event.Schema
-	// Rows returns records of that schema, no two of them in the same memory. Nil stands for those of NewSchema with
+	// Rows returns records of that schema, each in its own memory. Nil means the records of NewSchema with
 	// the serials 0 to 99.
 	Rows func(s *event.Schema) [][]byte
 }
@@ -113,7 +113,7 @@ func newRun(t testing.TB, c StageCase, n int) *stageRun {
 	return r
 }
 
-// bind binds the stages with the need for all fields.
+// bind binds the stages; all fields are needed.
 func (r *stageRun) bind(t testing.TB) {
 	t.Helper()
 	for _, s := range r.schemas {
@@ -227,7 +227,7 @@ func readsFields(t testing.TB, c StageCase) {
 	}
 }
 
-// checkSet fails the test if the set has more than the fields of s.
+// checkSet fails the test if the set has fields that s does not have.
 func checkSet(t testing.TB, method string, s *event.Schema, set event.FieldSet) {
 	t.Helper()
 	there := 0
@@ -241,7 +241,7 @@ func checkSet(t testing.TB, method string, s *event.Schema, set event.FieldSet) 
 	}
 }
 
-// hasSomethingToDo fails for a case that tests nothing.
+// hasSomethingToDo fails if the stage has nothing to do, because then the case tests nothing.
 func hasSomethingToDo(t testing.TB, c StageCase) {
 	stage := c.New(t)
 	defer closing(t, stage)
@@ -298,7 +298,7 @@ func handlesStay(t testing.TB, c StageCase) {
 	}
 }
 
-// checkHandles looks for each row that is left among those that there were.
+// checkHandles looks up each remaining row among the original ones, and compares its handle.
 func (s *boundSchema) checkHandles(t testing.TB, b *event.Batch, rows [][]byte) {
 	t.Helper()
 	index := make(map[*byte]int, len(rows))
@@ -353,8 +353,8 @@ func takesNoRows(t testing.TB, c StageCase) {
 	}
 }
 
-// schemasAtOnce calls the Funcs of all schemas at the same time, as sources do that have a goroutine each. What
-// they share, the race detector sees.
+// schemasAtOnce calls the Funcs of all schemas at the same time, as the goroutines of several sources do. The race
+// detector finds data that they share.
 func schemasAtOnce(t testing.TB, c StageCase) {
 	r := newRun(t, c, 1)
 	defer r.close(t)
@@ -383,7 +383,7 @@ func schemasAtOnce(t testing.TB, c StageCase) {
 	}
 }
 
-// outcome returns which rows are left of a batch, by their handles.
+// outcome returns the handles of the rows that are left of a batch.
 func (s *boundSchema) outcome(t testing.TB, stage int, rows [][]byte) []byte {
 	t.Helper()
 	var b event.Batch
@@ -400,7 +400,7 @@ func (s *boundSchema) survivors(b *event.Batch) []byte {
 	return out
 }
 
-// twoOfAKind compares what the first of two stages finds out with what it does alone.
+// twoOfAKind compares the results of the first of two stages with those of the same stage alone.
 func twoOfAKind(t testing.TB, c StageCase) {
 	alone, pair := newRun(t, c, 1), newRun(t, c, 2)
 	defer alone.close(t)

@@ -25,15 +25,15 @@ const (
 
 // WrapperCase describes a source that wraps another to [Wrapper].
 type WrapperCase struct {
-	// Wrap wraps a source with the data sources One, Two and Arrays, with all that this takes before a run.
+	// Wrap wraps a source with the data sources One, Two and Arrays, and prepares it for a run.
 	Wrap func(t testing.TB, inner pipeline.Source) pipeline.Source
-	// Holds says that the wrapper holds rows back and passes them on in batches of its own, so that it has to say
-	// by itself whether there is more. Any other passes each batch on as it is.
+	// Holds says that the wrapper holds rows back and passes them on in its own batches, so that it has to set More
+	// itself. Other wrappers pass each batch on unchanged.
 	Holds bool
 }
 
-// Wrapper runs the tests that every source passes that wraps another: those of [Source], and that all is passed on that
-// the source below says.
+// Wrapper runs the tests that every source that wraps another passes: those of [Source], and tests that it passes on
+// everything that the source below returns.
 func Wrapper(t *testing.T, c WrapperCase) {
 	t.Helper()
 	for _, live := range []bool{false, true} {
@@ -50,7 +50,7 @@ func Wrapper(t *testing.T, c WrapperCase) {
 	}
 }
 
-// wrapperRules run in a bubble of package synctest: what waits moves the clock.
+// wrapperRules run in a bubble of package synctest: waiting moves the clock.
 var wrapperRules = []rule[WrapperCase]{
 	{"rows and their handles", passesRows},
 	{"losses", passesLosses},
@@ -83,7 +83,7 @@ func (c WrapperCase) source(live bool) SourceCase {
 	}
 }
 
-// script returns what the source below says: batches of all kinds, some of which take a while to come.
+// script returns the source below: batches of all kinds, some of which take a while to come.
 func script() *Script {
 	one, two, arrays := NewSchema(One, true), NewSchema(Two, true), NewSchema(Arrays, false)
 	s := &Script{DataSources: []*event.Schema{one, two, arrays}}

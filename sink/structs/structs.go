@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package structs hands events to a Go program, as values of a struct whose tags name the fields that it wants.
+// Package structs hands events to a Go program, as values of a struct whose tags name the fields.
 package structs
 
 import (
@@ -19,11 +19,11 @@ import (
 const Tag = "event"
 
 // Each returns a sink that calls do for each event. T is a struct; its members with a tag get the value of the field that
-// the tag names: strings the text that people read, []byte the bytes, and numbers and booleans those of the field. What has
-// no value for an event is zero. The others are left alone.
+// the tag names: strings the human-readable text, []byte the bytes, and numbers and booleans the field's number or boolean. A
+// member is zero if its field has no value for an event. Members without a tag are not changed.
 //
-// There is one T, which is the same at each call: do copies what it keeps, but strings and []byte are its own. It is called by one goroutine at a time. Its
-// first error ends the run.
+// All calls get a pointer to the same T, so do must copy what it keeps; strings and []byte are new for each event and may be kept.
+// One goroutine at a time calls do. Its first error ends the run.
 func Each[T any](do func(*T) error) pipeline.Sink {
 	return &sink[T]{do: do, bound: make(map[*event.Schema][]member)}
 }
@@ -50,7 +50,7 @@ func (s *sink[T]) Bind(schema *event.Schema) (event.FieldSet, error) {
 	var reads event.FieldSet
 	v := reflect.ValueOf(&s.value).Elem()
 	if v.Kind() != reflect.Struct {
-		return reads, fmt.Errorf("events are handed over in structs, and %s is none", v.Type())
+		return reads, fmt.Errorf("events are handed over as structs, and %s is not a struct", v.Type())
 	}
 	var members []member
 	var errs []error

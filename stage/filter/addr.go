@@ -10,14 +10,14 @@ import (
 	"unsafe"
 )
 
-// parseAddr reads an IP address, with or without a port behind it, as an endpoint shows itself. A
-// zone does not count, and an IPv4 address in the guise of an IPv6 one is the IPv4 address.
+// parseAddr parses an IP address with or without a port, in the form of an endpoint's text. It ignores a
+// zone, and turns an IPv4-mapped IPv6 address into the IPv4 address.
 func parseAddr(p []byte) (netip.Addr, bool) {
 	p = cutZone(cutPort(p))
 	if len(p) == 0 {
 		return netip.Addr{}, false
 	}
-	// A string that shares p's bytes costs no copy. netip keeps nothing of it but in its errors.
+	// A string that shares p's bytes costs no copy. netip keeps it only in its errors.
 	addr, err := netip.ParseAddr(unsafe.String(unsafe.SliceData(p), len(p)))
 	return addr.Unmap(), err == nil
 }
@@ -42,7 +42,7 @@ func cutZone(p []byte) []byte {
 	return p
 }
 
-// parseNetwork reads a network in CIDR notation.
+// parseNetwork parses a network in CIDR notation.
 func parseNetwork(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil {

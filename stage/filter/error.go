@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// Error tells what is wrong with a filter, and where.
+// Error is an error in a filter and its place.
 type Error struct {
 	// Text is the whole filter or expression.
 	Text string
-	// Line and Column are those of the place in Text, in characters, counted from 1.
+	// Line and Column are the place in Text, in characters, counted from 1.
 	Line, Column int
-	// Err is what is wrong.
+	// Err is the error without the place.
 	Err error
 }
 
@@ -27,7 +27,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("filter %#q, %s: %v", shorten(e.Text), where, e.Err)
 }
 
-// Unwrap returns what is wrong, without the place.
+// Unwrap returns the error without the place.
 func (e *Error) Unwrap() error { return e.Err }
 
 // longestQuote is how many characters of a filter a message repeats.
@@ -44,7 +44,7 @@ func shorten(text string) string {
 	return text
 }
 
-// errorAt returns the error err at the character of the given index. A line break before it counts.
+// errorAt returns the error err at the character of the given index. A line break counts as a character.
 func errorAt(text string, char int, err error) *Error {
 	e := &Error{Text: text, Line: 1, Column: 1, Err: err}
 	for _, r := range text {

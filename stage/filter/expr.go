@@ -19,7 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// memoryBudget is how many elements of lists and the like an expression may make for one event.
+// memoryBudget is how many elements of lists and similar values an expression may make for one event.
 const memoryBudget = 100_000
 
 // expression is a filter in the language of expr.
@@ -28,7 +28,7 @@ type expression struct{ text string }
 // parseExpr checks the syntax of an expression.
 func parseExpr(text string) (*expression, error) {
 	if len(text) > maxLength {
-		return nil, errorAt(text, 0, fmt.Errorf("an expression may have %d bytes, and this one has %d", maxLength, len(text)))
+		return nil, errorAt(text, 0, fmt.Errorf("an expression can have at most %d bytes, and this one has %d", maxLength, len(text)))
 	}
 	config := conf.CreateNew()
 	expr.Function(cidrName, cidr, cidrType)(config)
@@ -38,7 +38,7 @@ func parseExpr(text string) (*expression, error) {
 	return &expression{text}, nil
 }
 
-// exprError puts an error of expr into the form of this package.
+// exprError converts an error of expr to this package's Error.
 func exprError(text string, err error) error {
 	var at *file.Error
 	if !errors.As(err, &at) {
@@ -76,7 +76,7 @@ func (e *expression) compile(v view) (*program, error) {
 	r := newResolver(v)
 	code, err := expr.Compile(e.text,
 		func(c *conf.Config) { r.config = c },
-		expr.Env(nil), // nothing but what the resolver knows
+		expr.Env(nil), // the resolver alone defines names
 		expr.Function(cidrName, cidr, cidrType),
 		expr.Patch(declarations{r}),
 		expr.Patch(r),
@@ -104,7 +104,7 @@ func (p *program) holds(b *event.Batch, row int) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("the expression has no value for an event: %w", exprError(p.text, err))
 	}
-	is, _ := out.(bool) // which it is: the compiler saw to that
+	is, _ := out.(bool) // always a bool: the compiler checked that
 	return is, nil
 }
 
@@ -135,14 +135,14 @@ func (e *expression) bind(v view, all []view) (pipeline.Func, error) {
 	return nil, err
 }
 
-// checkElsewhere returns err, which tells that v lacks a field, unless another view has all fields.
+// checkElsewhere returns err, which says that v lacks a field, unless another view has all fields.
 func (e *expression) checkElsewhere(v view, all []view, err error) error {
 	for _, other := range all {
 		if other.schema == v.schema {
 			continue
 		}
 		if _, otherErr := e.compile(other); !errors.Is(otherErr, errUnknown) {
-			return nil // if it is another error, binding that one tells
+			return nil // binding the other view reports its errors
 		}
 	}
 	return err
@@ -151,7 +151,7 @@ func (e *expression) checkElsewhere(v view, all []view, err error) error {
 func (e *expression) addNeed(v view, need *event.FieldSet) {
 	p, err := e.compile(v)
 	if err != nil {
-		return // Bind tells
+		return // Bind reports the error
 	}
 	for i := range v.fields {
 		if p.fields.Has(i) {
@@ -160,7 +160,7 @@ func (e *expression) addNeed(v view, need *event.FieldSet) {
 	}
 }
 
-// declarations notes the variables of an expression, before the resolver looks for fields.
+// declarations records the variables of an expression, before the resolver looks for fields.
 type declarations struct{ *resolver }
 
 func (d declarations) Visit(node *ast.Node) {

@@ -33,9 +33,9 @@ func (p *bound) keep(b *event.Batch) error {
 	return nil
 }
 
-// Bind prepares the filter for the rows of a schema, all of whose fields it may name. The returned
-// function reports whether the filter holds for a row. Like the schema's own functions it belongs
-// to one goroutine. Errors are of type [*Error].
+// Bind prepares the filter for the rows of a schema. The filter may name all of its fields. The returned
+// function reports whether the filter holds for a row. Like the schema's own functions, only one
+// goroutine may use it. Errors are of type [*Error].
 func (f *Filter) Bind(s *event.Schema) (func(b *event.Batch, row int) bool, error) {
 	v := viewOf(s)
 	p, err := f.compile(v, []view{v})
@@ -45,8 +45,8 @@ func (f *Filter) Bind(s *event.Schema) (func(b *event.Batch, row int) bool, erro
 	return p.holds, nil
 }
 
-// compile prepares the comparisons whose field is in v. A field that is in another view only has
-// nothing to do with this one's events.
+// compile prepares the comparisons whose field is in v. Comparisons of fields that only another view has
+// do not apply to the events of v.
 func (f *Filter) compile(v view, all []view) (*bound, error) {
 	p := &bound{}
 	for i := range f.clauses {
@@ -72,7 +72,7 @@ func (f *Filter) compile(v view, all []view) (*bound, error) {
 	return p, nil
 }
 
-// checkUnknown returns an error if the clause's field, which v lacks, is nowhere else.
+// checkUnknown returns an error if no view has the clause's field. v is known to lack it.
 func (c *clause) checkUnknown(v view, all []view) error {
 	for _, other := range all {
 		if _, ok := other.find(c.field); ok {
@@ -85,7 +85,7 @@ func (c *clause) checkUnknown(v view, all []view) error {
 	return newUnknownField(c.field, all)
 }
 
-// bind makes the filter one of a stage.
+// bind implements condition.
 func (f *Filter) bind(v view, all []view) (pipeline.Func, error) {
 	p, err := f.compile(v, all)
 	if err != nil || len(p.terms) == 0 {

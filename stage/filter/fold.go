@@ -17,12 +17,12 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// foldLimit is the longest list of constants that is compared one by one. Longer ones expr looks up
-// in a map.
+// foldLimit is the longest list of constants that is compared one by one. For longer lists, expr uses
+// a map.
 const foldLimit = 16
 
-// foldable are the operators of expressions that compare a field with a constant, and what they
-// become if the constant stands on the left.
+// foldable are the operators of expressions that compare a field with a constant, and the operators that
+// replace them if the constant is on the left.
 var foldable = map[string]struct{ op, flipped operator }{
 	"==":         {equal, equal},
 	"!=":         {unequal, unequal},
@@ -36,8 +36,8 @@ var foldable = map[string]struct{ op, flipped operator }{
 	"matches":    {matches, noOperator},
 }
 
-// binary replaces a comparison of a field with a constant by a term. Terms are what the other
-// language is made of: they read the record in place, are exact for all 64 bits, and allocate
+// binary replaces a comparison of a field with a constant by a term. The other language consists of
+// terms: they read the record in place, are exact for all 64 bits, and allocate
 // nothing.
 func (r *resolver) binary(node *ast.Node, n *ast.BinaryNode) {
 	if n.Operator == "in" {
@@ -57,7 +57,7 @@ func (r *resolver) binary(node *ast.Node, n *ast.BinaryNode) {
 	}
 }
 
-// in replaces the question whether a field is one of a list of constants.
+// in replaces the test whether a field is in a list of constants.
 func (r *resolver) in(node *ast.Node, n *ast.BinaryNode) {
 	field := r.fields[n.Left]
 	list, ok := n.Right.(*ast.ArrayNode)
@@ -75,13 +75,13 @@ func (r *resolver) in(node *ast.Node, n *ast.BinaryNode) {
 	r.compare(node, terms...)
 }
 
-// call replaces the question whether a field is an address in a given network.
+// call replaces the test whether a field is an address in a given network.
 func (r *resolver) call(node *ast.Node, n *ast.CallNode) {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok {
 		return
 	}
-	if r.errAt == n.Callee { // it was taken for a field
+	if r.errAt == n.Callee { // the resolver took it for a field
 		r.err = r.unknownFunction(callee.Value)
 	}
 	if callee.Value != cidrName || len(n.Arguments) != 2 {
@@ -110,7 +110,7 @@ func (r *resolver) unknownFunction(name string) error {
 	return fmt.Errorf("there is no function %q%s", name, nearest.Hint(name, names))
 }
 
-// fold returns the term that compares a field with what node is, if that is a constant.
+// fold returns the term that compares a field with a node, if the node is a constant.
 func (r *resolver) fold(field *fieldRef, op operator, node ast.Node) (term, bool) {
 	c, ok := constant(node)
 	if !ok || op >= matches && !field.isText() && !field.isHex() {
@@ -130,8 +130,8 @@ func (r *resolver) fold(field *fieldRef, op operator, node ast.Node) (term, bool
 	return t, err == nil
 }
 
-// literal returns a constant as it is written in a filter, and an error if the field cannot have
-// such a value. It returns false if only expr knows how to compare the two.
+// literal returns a constant in the notation of filters, and an error if the field cannot have
+// such a value. It returns false if only expr can compare the two.
 func (o *operand) literal(c any) (string, bool, error) {
 	switch {
 	case o.isText(), o.isHex():
@@ -171,7 +171,7 @@ func (o *operand) expect(is bool, c any, holds string) error {
 	return nil
 }
 
-// constant returns the value of a node that is the same for all events.
+// constant returns the value of a node, if it is the same for all events.
 func constant(node ast.Node) (any, bool) {
 	switch n := node.(type) {
 	case *ast.IntegerNode:
@@ -192,7 +192,7 @@ func constant(node ast.Node) (any, bool) {
 	return value, err == nil
 }
 
-// isArithmetic reports whether a node is made of numbers and their operators only.
+// isArithmetic reports whether a node consists only of numbers and arithmetic operators.
 func isArithmetic(node ast.Node) bool {
 	switch n := node.(type) {
 	case *ast.IntegerNode, *ast.FloatNode:

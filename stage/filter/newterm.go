@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// newTerm prepares the comparison of a field with a value that is written as text.
+// newTerm prepares the comparison of a field with a value in text form.
 func newTerm(o operand, op operator, value string) (term, error) {
 	switch form := o.Form(); {
 	case op.isMatch():
@@ -74,7 +74,7 @@ func newInteger(o operand, op operator, value string) (term, error) {
 	return t, nil
 }
 
-// rangeTerm returns the term that asks whether a number is in s.
+// rangeTerm returns the term that tests whether a number is in s.
 func rangeTerm(o operand, s span) term {
 	if !o.inRecord() {
 		t := reading(o)
@@ -130,7 +130,7 @@ func newBool(o operand, op operator, value string) (term, error) {
 		t.test, t.value, t.negate = testEqual, value, op == unequal
 		return t, nil
 	}
-	t := rangeTerm(o, span{}) // whether it is 0, which is false
+	t := rangeTerm(o, span{}) // tests whether it is 0, which is false
 	t.negate = (value == "true") != (op == unequal)
 	return t, nil
 }
@@ -160,7 +160,7 @@ func newText(o operand, op operator, value string) (term, error) {
 	if !o.inRecord() || op.isOrder() || op == contains || op == endsWith {
 		return newTest(o, op, value), nil
 	}
-	// The other operators ask for the bytes that the field begins with.
+	// The other operators test the first bytes of the field.
 	switch size := int(o.Field().Size); {
 	case len(value) > size && op != startsWith:
 		return term{}, o.mismatch(value, fmt.Sprintf("at most %d bytes", size))
@@ -174,7 +174,7 @@ func newText(o operand, op operator, value string) (term, error) {
 	return startTerm(o, value, op == unequal), nil
 }
 
-// startTerm returns the term that asks whether the field's bytes begin with value.
+// startTerm returns the term that tests whether the field's bytes begin with value.
 func startTerm(o operand, value string, negate bool) term {
 	off := o.Field().Off
 	return term{op: opStart, off: off, end: off + uint32(len(value)), value: value, negate: negate}
@@ -201,8 +201,8 @@ func newTest(o operand, op operator, value string) term {
 	return t
 }
 
-// newMatch prepares a regular expression. Those that only look for some text, at the beginning or
-// the end perhaps, are compared as such.
+// newMatch prepares a regular expression. If the expression only looks for a text, anywhere or at the beginning or
+// the end, the term compares texts.
 func newMatch(o operand, op operator, pattern string) (term, error) {
 	r, err := compileRegexp(pattern)
 	if err != nil {
@@ -251,7 +251,7 @@ func index(b bool) int {
 	return 0
 }
 
-// newCIDR prepares the question whether the field's text is an address in a network.
+// newCIDR prepares the test whether the field's text is an address in a network.
 func newCIDR(o operand, network string) (term, error) {
 	prefix, err := parseNetwork(network)
 	if err != nil {

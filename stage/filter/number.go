@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// parseInteger reads a whole number: decimal digits, or those of base 16, 8 and 2 behind 0x, 0o and
-// 0b. A leading zero means nothing.
+// parseInteger parses a whole number: decimal digits, or digits of base 16, 8 and 2 after 0x, 0o and
+// 0b. A leading zero has no meaning.
 func parseInteger(s string) (*big.Int, bool) {
 	digits, negative := strings.CutPrefix(s, "-")
 	base := 10
@@ -29,7 +29,7 @@ func parseInteger(s string) (*big.Int, bool) {
 			digits = digits[2:]
 		}
 	}
-	// The length bounds the time: nothing that long is in range.
+	// The limit of the length bounds the time: longer numbers are out of range anyway.
 	if len(digits) == 0 || len(digits) > 200 || strings.ContainsAny(digits, "+-_") {
 		return nil, false
 	}
@@ -40,7 +40,7 @@ func parseInteger(s string) (*big.Int, bool) {
 	return n, ok
 }
 
-// limits returns the least and the greatest number of so many bits.
+// limits returns the least and the greatest number of the given number of bits.
 func limits(bits uint, signed bool) (least, greatest *big.Int) {
 	one := big.NewInt(1)
 	if !signed {
@@ -50,14 +50,14 @@ func limits(bits uint, signed bool) (least, greatest *big.Int) {
 	return new(big.Int).Neg(half), new(big.Int).Sub(half, one)
 }
 
-// span is a range of integers: all x for which x-low, modulo a power of two, is at most width. One
-// form serves signed and unsigned numbers, and one subtraction tells whether a number is in it.
+// span is a range of integers: all x for which x-low, modulo a power of two, is at most width. This
+// form serves signed and unsigned numbers, and testing whether a number is in it takes one subtraction.
 type span struct{ low, width uint128 }
 
 type uint128 struct{ high, low uint64 }
 
 // spanOf returns the range of the numbers for which op n holds, and whether there are any. For
-// unequal it returns that of equal.
+// unequal it returns the range of equal.
 func spanOf(op operator, n, least, greatest *big.Int) (span, bool) {
 	low, high, one := n, n, big.NewInt(1)
 	switch op {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// maxLength is how many bytes a filter or an expression may have. It bounds what parsing one takes.
+// maxLength is how many bytes a filter or an expression may have. It limits the cost of parsing.
 const maxLength = 16 << 10
 
 // operator compares a field with a value.
@@ -27,7 +27,7 @@ const (
 	greaterEqual
 	matches
 	matchesNot
-	// What follows exists in expressions only.
+	// Only expressions have the operators below.
 	contains
 	startsWith
 	endsWith
@@ -38,10 +38,10 @@ var operatorTexts = [...]string{
 	contains: "contains", startsWith: "startsWith", endsWith: "endsWith",
 }
 
-// filterOperators are those of filters. One that another begins with stands behind it.
+// filterOperators are the operators of filters. An operator comes after all longer ones that begin with it.
 var filterOperators = [...]operator{equal, unequal, lessEqual, greaterEqual, less, greater, matchesNot, matches}
 
-// operatorChars are those that an operator begins with. None of them can be part of a name.
+// operatorChars are the characters that an operator can begin with. None of them can be a part of a name.
 const operatorChars = "=!<>~"
 
 // String returns the operator as it is written.
@@ -50,10 +50,10 @@ func (o operator) String() string { return operatorTexts[o] }
 // isMatch reports whether the operator takes a regular expression.
 func (o operator) isMatch() bool { return o == matches || o == matchesNot }
 
-// isOrder reports whether the operator asks which of two values comes first.
+// isOrder reports whether the operator compares the order of two values.
 func (o operator) isOrder() bool { return o >= less && o <= greaterEqual }
 
-// Filter is a list of comparisons, all of which must hold. It knows no schema yet.
+// Filter is a list of comparisons, all of which must hold. It is not bound to a schema yet.
 type Filter struct {
 	text    string
 	clauses []clause
@@ -74,7 +74,7 @@ func (f *Filter) String() string { return f.text }
 // Parse reads a filter. Its errors are of type [*Error].
 func Parse(text string) (*Filter, error) {
 	if len(text) > maxLength {
-		return nil, errorAt(text, 0, fmt.Errorf("a filter may have %d bytes, and this one has %d", maxLength, len(text)))
+		return nil, errorAt(text, 0, fmt.Errorf("a filter can have at most %d bytes, and this one has %d", maxLength, len(text)))
 	}
 	f := &Filter{text: text}
 	for start := 0; start <= len(text); {
@@ -157,7 +157,7 @@ func readOperator(text string) (op operator, length int, err error) {
 	for end < len(text) && end < 2 && strings.IndexByte(operatorChars, text[end]) >= 0 {
 		end++
 	}
-	return noOperator, 0, fmt.Errorf("%q is no operator; there are %s", text[:end], operatorList())
+	return noOperator, 0, fmt.Errorf("%q is not an operator; the operators are %s", text[:end], operatorList())
 }
 
 func operatorList() string {
@@ -168,12 +168,12 @@ func operatorList() string {
 	return strings.Join(texts, " ")
 }
 
-// blanks are what may stand around names and values without being part of them.
+// blanks may surround names and values without being a part of them.
 const blanks = " \t"
 
-// unescape returns a value without its escapes and the blanks behind it. Only a comma, a backslash
-// and a blank can be escaped; before anything else a backslash is itself, as regular expressions
-// want it. It returns false if nothing follows the last backslash.
+// unescape returns a value without its escapes and the blanks after it. Only a comma, a backslash
+// and a blank can be escaped; before any other character a backslash is an ordinary character, as regular
+// expressions need it. It returns false if nothing follows the last backslash.
 func unescape(s string) (string, bool) {
 	var out []byte
 	kept := 0
@@ -196,7 +196,7 @@ func unescape(s string) (string, bool) {
 	return string(out[:kept]), true
 }
 
-// compileRegexp is regexp.Compile with an error that says what it is about once.
+// compileRegexp is regexp.Compile with an error that quotes the pattern only once.
 func compileRegexp(pattern string) (*regexp.Regexp, error) {
 	r, err := regexp.Compile(pattern)
 	var wrong *syntax.Error

@@ -16,8 +16,8 @@ const cidrName = "cidr"
 // cidrType is the type of cidr, for the compiler.
 var cidrType = new(func(string, string) bool)
 
-// cidr reports whether an address lies in a network. It is called where one of them is no constant
-// or the address no field; other calls are replaced.
+// cidr reports whether an address is in a network. Calls with a field as the address and a constant as the
+// network are replaced by terms; this function serves the others.
 func cidr(args ...any) (any, error) {
 	network, err := parseNetwork(args[1].(string))
 	if err != nil {
@@ -28,8 +28,8 @@ func cidr(args ...any) (any, error) {
 }
 
 // reader returns the function that reads the field of the event at the cursor: as an int, a
-// float64, a bool or a string. An integer or a string that differs from the one before has to be
-// allocated, for expr's values are interfaces.
+// float64, a bool or a string. It has to allocate an integer or a string that differs from the one before,
+// because expr's values are interfaces.
 func (o *operand) reader(c *cursor) function {
 	switch form := o.Form(); {
 	case form.IsInteger():
@@ -58,7 +58,7 @@ func (o *operand) integerReader(c *cursor) function {
 	return function{typ: new(func() int), call: func(...any) (any, error) {
 		x, ok := o.integer(c)
 		if !ok {
-			return nil, fmt.Errorf("field %q is beyond the integers that expressions calculate with, which end at %d; "+
+			return nil, fmt.Errorf("field %q is larger than %d, the largest integer that expressions calculate with; "+
 				"compare it with a constant instead", o.name, math.MaxInt)
 		}
 		if last == nil || x != lastInt {

@@ -11,8 +11,8 @@ import (
 	"github.com/expr-lang/expr/conf"
 )
 
-// root is the name by which an expression can speak of all fields: $env["in"] is the field called
-// in, which is a word of the language.
+// root is the name of the set of all fields in an expression: $env["in"] is the field called
+// in, which is a keyword of the language.
 const root = "$env"
 
 // resolver replaces the names of fields in an expression's tree by calls of functions that read
@@ -24,12 +24,12 @@ type resolver struct {
 	config    *conf.Config
 	variables map[string]bool
 
-	// names are the full names of fields and structs that nodes stand for so far: of a.b.c first a,
+	// names are the full names of the fields and structs that nodes mean so far: for a.b.c first a,
 	// then a.b.
 	names map[ast.Node]string
 	// fields are the calls that read a field.
 	fields map[ast.Node]*fieldRef
-	// structs are the nodes that stand for a struct, and wait for the name of a member.
+	// structs are the nodes that mean a struct and need the name of a member.
 	structs map[ast.Node]bool
 	order   []ast.Node // of structs
 	terms   int
@@ -56,7 +56,7 @@ type fieldRef struct {
 	index int
 }
 
-// Visit does its part for one node. It is called for a node's children first.
+// Visit resolves one node. It is called for a node's children first.
 func (r *resolver) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
 	case *ast.IdentifierNode:
@@ -64,7 +64,7 @@ func (r *resolver) Visit(node *ast.Node) {
 	case *ast.MemberNode:
 		r.member(node, n)
 	case *ast.ChainNode:
-		if r.fields[n.Node] != nil { // a?.b, and a field is always there
+		if r.fields[n.Node] != nil { // a?.b: a field always exists
 			*node = n.Node
 		}
 	case *ast.BinaryNode:
@@ -80,7 +80,7 @@ func (r *resolver) fail(node ast.Node, err error) {
 	}
 }
 
-// finish reports the structs of which no member was named.
+// finish reports structs without the name of a member.
 func (r *resolver) finish() {
 	for _, node := range r.order {
 		switch {
@@ -104,7 +104,7 @@ func (r *resolver) identifier(node *ast.Node, n *ast.IdentifierNode) {
 	}
 }
 
-// await notes that the node stands for a struct.
+// await records that the node means a struct.
 func (r *resolver) await(n ast.Node, name string) {
 	r.structs[n], r.names[n] = true, name
 	r.order = append(r.order, n)
@@ -125,7 +125,7 @@ func (r *resolver) member(node *ast.Node, n *ast.MemberNode) {
 	r.read(node, name)
 }
 
-// read replaces a node by a call that reads the field of that name. What is only a struct waits for
+// read replaces a node by a call that reads the field of that name. A struct without a value needs
 // a member.
 func (r *resolver) read(node *ast.Node, name string) {
 	i, found := r.view.find(name)
@@ -149,15 +149,15 @@ func (r *resolver) read(node *ast.Node, name string) {
 	}
 }
 
-// function is what a node is replaced by: it takes no arguments, and its type tells the compiler
+// function replaces a node: it takes no arguments, and its type tells the compiler
 // what it returns.
 type function struct {
 	call func(...any) (any, error)
 	typ  any
 }
 
-// replace puts a call of f into a node's place. name is unique to f; it has a blank, and so no name
-// in an expression is like it.
+// replace replaces a node by a call of f. name is unique to f; it contains a blank, so that it differs from
+// all names in an expression.
 func (r *resolver) replace(node *ast.Node, name string, f function) {
 	if r.config.Functions[name] == nil {
 		expr.Function(name, f.call, f.typ)(r.config)
@@ -167,7 +167,7 @@ func (r *resolver) replace(node *ast.Node, name string, f function) {
 	ast.Patch(node, &ast.CallNode{Callee: callee})
 }
 
-// compare puts the question whether any of the terms holds into a node's place.
+// compare replaces a node by the test whether any of the terms holds.
 func (r *resolver) compare(node *ast.Node, terms ...term) {
 	r.terms++
 	t := term{op: opAny, any: terms}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
@@ -53,7 +54,7 @@ func (f found) Bits(h event.Handle) uint64  { return f.bits[h] }
 func sample(t testing.TB) *event.Schema {
 	t.Helper()
 	s := sampleRecord()
-	env := semtype.Env{Arch: "amd64", BootOffset: func() int64 { return 1_700_000_000_000_000_000 }, Users: users{}}
+	env := semtype.Env{Arch: "amd64", Clock: clock.New(1_700_000_000_000_000_000), Users: users{}}
 	if err := semtype.Apply(s, semtype.Types(), &env, &annotation.Spec{}); err != nil {
 		t.Fatal(err)
 	}

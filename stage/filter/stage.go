@@ -16,11 +16,11 @@ import (
 // Stage removes the events for which a filter does not hold. It is a [pipeline.Stage].
 type Stage struct {
 	rules []rule
-	// views are what there is to be filtered: the schemas that were extended, in that order.
+	// views are the data sources to filter: those of the schemas that were extended, in that order.
 	views []view
 }
 
-// rule is a filter and the name of its data source; an empty name stands for all of them.
+// rule is a filter and the name of its data source; an empty name means all of them.
 type rule struct {
 	source string
 	condition
@@ -28,21 +28,20 @@ type rule struct {
 
 // condition is a filter in one of the languages.
 type condition interface {
-	// bind prepares the filter for the schema of v. A nil Func means that it has nothing to do with
-	// that. all are the views that the filter is meant for, v among them.
+	// bind prepares the filter for the schema of v. A nil Func means that the filter does not apply to
+	// it. all are the views that the filter is meant for, v among them.
 	bind(v view, all []view) (pipeline.Func, error)
 	addNeed(v view, need *event.FieldSet)
 }
 
-// New returns a stage that removes the events for which a filter does not hold. filters are texts
-// as [Parse] takes them by the name of the data source that they are meant for; the empty name
-// stands for all data sources. There, a comparison applies to those data sources that have its
-// field.
+// New returns a stage that removes the events for which a filter does not hold. filters maps the names of data
+// sources to texts for [Parse]. The empty name means all data sources; a comparison of that filter applies
+// to the data sources that have its field.
 func New(filters map[string]string) (*Stage, error) {
 	return newStage(filters, func(text string) (condition, error) { return Parse(text) })
 }
 
-// NewExpr is New for expressions. The one for all data sources applies to those that have all of
+// NewExpr is New for expressions. The expression for all data sources applies to those that have all of
 // its fields.
 func NewExpr(exprs map[string]string) (*Stage, error) {
 	return newStage(exprs, func(text string) (condition, error) { return parseExpr(text) })
@@ -63,13 +62,13 @@ func newStage(texts map[string]string, parse func(string) (condition, error)) (*
 	return st, nil
 }
 
-// Extend adds nothing to s; it takes note of the fields that can be filtered by.
+// Extend adds nothing to s; it records the fields that filters can use.
 func (st *Stage) Extend(s *event.Schema) error {
 	st.views = append(st.views, viewOf(s))
 	return nil
 }
 
-// Bind prepares the filters for s. It does not look at need: a filter reads the fields that it names.
+// Bind prepares the filters for s. It ignores need: a filter reads the fields that it names.
 func (st *Stage) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) {
 	v, all := st.see(s)
 	var funcs []pipeline.Func
@@ -107,7 +106,7 @@ func (st *Stage) Reads(s *event.Schema) (event.FieldSet, error) {
 // Close does nothing.
 func (st *Stage) Close() error { return nil }
 
-// see returns the view of s and those of all data sources.
+// see returns the view of s and the views of all data sources.
 func (st *Stage) see(s *event.Schema) (view, []view) {
 	for _, v := range st.views {
 		if v.schema == s {
@@ -138,7 +137,7 @@ func (r *rule) checkSource(all []view) error {
 		}
 		names = append(names, v.schema.ID().String())
 	}
-	return fmt.Errorf("filter for data source %q: there is none of this name%s", r.source, nearest.Hint(r.source, names))
+	return fmt.Errorf("filter for data source %q: there is no data source of this name%s", r.source, nearest.Hint(r.source, names))
 }
 
 // chain returns a Func that calls all of funcs, or nil if there are none.

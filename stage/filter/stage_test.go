@@ -69,8 +69,8 @@ func TestDataSources(t *testing.T) {
 		{"of the other", false, map[string]string{"open": "args==y"},
 			"filter `args==y`, column 1: data source \"open\" has no field \"args\"", "not for me"},
 		{"no such source", false, map[string]string{"opn": "pid==1"},
-			`filter for data source "opn": there is none of this name; did you mean "open"?`,
-			`filter for data source "opn": there is none of this name; did you mean "open"?`},
+			`filter for data source "opn": there is no data source of this name; did you mean "open"?`,
+			`filter for data source "opn": there is no data source of this name; did you mean "open"?`},
 
 		{"expression, common field", true, map[string]string{"": "pid == 1"}, "1", "1"},
 		{"expression, field of one", true, map[string]string{"": "pid == 1 || fname == 'y'"}, "12", "not for me"},

@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// op is what a term does. The order is that of what it costs.
+// op is what a term does. The order of the ops is that of their cost.
 type op uint8
 
 const (
@@ -24,12 +24,12 @@ const (
 	opStart  // bytes of the record that begin with a value
 	opAny    // one of several terms
 	opString // a test of a char[N]
-	opColumn // a test of what a column's table holds, once for each handle
+	opColumn // a test of a value of a column's table, once for each handle
 	opRest   // a test of the trailing data
 	opText   // a test of a value that is read first
 )
 
-// test is what the ops that read a text do with it.
+// test is how the ops that read a text test it.
 type test uint8
 
 const (
@@ -64,7 +64,7 @@ type term struct {
 	regexp     *regexp.Regexp
 	network    netip.Prefix
 	reader     *event.Reader
-	text       event.TextFunc // what reader reads; nil if it does more than call that
+	text       event.TextFunc // the function that reader calls; nil if reader does more than that
 	known      *verdicts
 	any        []term
 }
@@ -88,7 +88,7 @@ func (t *term) holds(b *event.Batch, row int, buf *[]byte) bool {
 	return is != t.negate
 }
 
-// isSlow is the rest of holds, which is kept short for the quick ops' sake.
+// isSlow is the rest of holds. holds is short so that the quick ops stay quick.
 func (t *term) isSlow(b *event.Batch, row int, buf *[]byte) bool {
 	rec := b.Rows[row]
 	switch t.op {
@@ -118,7 +118,7 @@ func (t *term) isSlow(b *event.Batch, row int, buf *[]byte) bool {
 	return t.isRead(b, row, buf)
 }
 
-// isRead does the term's test on a value of any origin.
+// isRead reads a value of any origin and tests it.
 func (t *term) isRead(b *event.Batch, row int, buf *[]byte) bool {
 	switch t.test {
 	case testInteger:
@@ -132,7 +132,7 @@ func (t *term) isRead(b *event.Batch, row int, buf *[]byte) bool {
 	return t.isText(*buf)
 }
 
-// verdicts are the results of a test for the handles of a column: what a handle stands for never changes.
+// verdicts are the results of a test for the handles of a column: the value of a handle never changes.
 type verdicts struct{ is []verdict }
 
 type verdict uint8
@@ -143,7 +143,7 @@ const (
 	yes
 )
 
-// isKnown tests the value of a handle the first time that it comes, and remembers the result.
+// isKnown tests the value of a handle when it comes for the first time, and remembers the result.
 func (t *term) isKnown(b *event.Batch, row int, buf *[]byte) bool {
 	column, _ := t.reader.Column()
 	h := int(column.At(b, row))
@@ -200,7 +200,7 @@ func containsText(p []byte, s string) bool {
 	}
 }
 
-// floatTest compares a float with a value. Nothing holds for what is no number.
+// floatTest compares a float with a value. No comparison holds for NaN.
 type floatTest struct {
 	op    operator // equal, less, lessEqual, greater or greaterEqual
 	value float64
@@ -220,5 +220,5 @@ func (t floatTest) is(x float64) bool {
 	return x >= t.value
 }
 
-// cost orders terms: those that are dear are asked last.
+// cost orders terms: expensive terms come last.
 func (t *term) cost() int { return int(t.op)<<8 + int(t.test) }

@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// view is what a filter sees of a data source: the fields that are there when its turn comes.
-// Stages behind it add theirs later.
+// view is a data source as the filter sees it: the fields that exist when the filter is extended.
+// Stages after it add their fields later.
 type view struct {
 	schema *event.Schema
 	fields int
@@ -27,8 +27,8 @@ func (v view) find(name string) (int, bool) {
 	return i, ok && !event.IsPrivate(name)
 }
 
-// isAround reports whether fields have names that begin with name and a dot. A name that does need
-// not be that of a field: stages add fields without a struct around them.
+// isAround reports whether fields have names that begin with name and a dot. Such a name need
+// not be the name of a field: stages add fields without a struct around them.
 func (v view) isAround(name string) bool { return v.member(name) != "" }
 
 // member returns the name of a value within name, or "".
@@ -42,7 +42,7 @@ func (v view) member(name string) string {
 	return ""
 }
 
-// addedLater reports whether a stage behind the filter adds the field.
+// addedLater reports whether a stage after the filter adds the field.
 func (v view) addedLater(name string) bool {
 	i, ok := viewOf(v.schema).find(name)
 	return ok && i >= v.fields
@@ -51,18 +51,18 @@ func (v view) addedLater(name string) bool {
 // errUnknown is wrapped by errors that say that a field does not exist.
 var errUnknown = errors.New("unknown field")
 
-// unknownField is a name that no field has.
+// unknownField is the error for a name that no field has.
 type unknownField struct{ message string }
 
 func (e *unknownField) Error() string { return e.message }
 func (e *unknownField) Unwrap() error { return errUnknown }
 
-// newUnknownField returns the error for a name that none of the views knows.
+// newUnknownField returns the error for a name that no view has.
 func newUnknownField(name string, views []view) error {
 	var names []string
 	for _, v := range views {
 		if v.addedLater(name) {
-			return &unknownField{fmt.Sprintf("field %q is filled after the filter; it cannot be filtered by", name)}
+			return &unknownField{fmt.Sprintf("field %q is filled after the filter, so the filter cannot read it", name)}
 		}
 		for _, f := range v.schema.Fields[:v.fields] {
 			if !event.IsPrivate(f.Name) {

@@ -9,8 +9,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// NewArrays returns the stage that sorts arrays and shortens them to MaxEntries rows. It belongs
-// behind the stages that remove rows or fill columns. Single events pass.
+// NewArrays returns the stage that sorts arrays and shortens them to MaxEntries rows. It must come
+// after the stages that remove rows or fill columns. It passes single events on.
 func NewArrays(o Options) (pipeline.Stage, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -54,9 +54,9 @@ func (a *arrays) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) 
 	}, nil
 }
 
-// firstOf returns what removes all rows of an array but the first n; 0 keeps all.
+// firstOf returns a Func that keeps the first n rows of an array; 0 keeps all.
 func firstOf(n int) pipeline.Func {
-	kept := 0 // of the array's parts so far
+	kept := 0 // rows of the array's parts so far
 	return func(b *event.Batch) error {
 		if n > 0 && kept+len(b.Rows) > n {
 			b.Truncate(n - kept)
@@ -72,7 +72,7 @@ func firstOf(n int) pipeline.Func {
 // arraySorter sorts the arrays of one data source, one at a time.
 type arraySorter struct {
 	keys  *keys
-	limit int // of what the keys take up, in bytes
+	limit int // for the memory of the keys, in bytes
 	table table
 	rows  [][]byte
 	order []uint32
@@ -82,7 +82,7 @@ func (s *arraySorter) sort(b *event.Batch) error {
 	if len(b.Rows) < 2 {
 		return nil
 	}
-	const beside = 2*24 + 4 // twice what refers to it, and its place
+	const beside = 2*24 + 4 // two slice headers, and its index
 	fixed := len(b.Rows) * (rowBytes(s.keys) + beside)
 	if fixed > s.limit {
 		return tooLarge(b.Schema, s.limit)
@@ -100,7 +100,7 @@ func (s *arraySorter) sort(b *event.Batch) error {
 		b.Rows[i] = s.rows[it.row]
 		s.order = append(s.order, it.row)
 	}
-	clear(s.rows) // they are not ours to keep
+	clear(s.rows) // the sorter must not keep them
 	b.PermuteColumns(s.order)
 	return nil
 }

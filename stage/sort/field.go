@@ -25,7 +25,7 @@ func (o *Options) reads(s *event.Schema) (event.FieldSet, error) {
 	return set, nil
 }
 
-// find returns the field of that name if there is an order of its values.
+// find returns the field of that name if its values have an order.
 func find(s *event.Schema, name string) (int, error) {
 	i, ok := s.Lookup(name)
 	switch {

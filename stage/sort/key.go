@@ -23,13 +23,13 @@ type op uint8
 const (
 	opWord  op = iota // a number of the record that fits a word
 	opWide            // a number of 128 bits
-	opFound           // a number that may be absent: what a Text writes, or a column holds
+	opFound           // a number that may be absent: from a Text or a column
 	opText            // text or bytes
 	opArray           // numbers, one after the other
 )
 
-// newKey prepares for the field with the given index. A field of the record is compared by its bytes also
-// if its Text shows it in another way, as that of a timestamp does: the order is the same.
+// newKey prepares the key for the field with the given index. A field of the record is compared by its bytes even
+// if its Text shows it in another way, as the Text of a timestamp does: the order is the same.
 func newKey(s *event.Schema, i int, descending bool) (key, error) {
 	reader, err := s.RecordReader(i)
 	k := key{reader: reader}
@@ -60,7 +60,7 @@ func (k *key) words() int {
 	return 2
 }
 
-// append puts the key of a row into t.
+// append adds the key of a row to t.
 func (k *key) append(t *table, b *event.Batch, row int) {
 	switch k.op {
 	case opWord:
@@ -82,7 +82,7 @@ func (k *key) append(t *table, b *event.Batch, row int) {
 	}
 }
 
-// The classes of numbers that may be absent. What is absent comes before all numbers.
+// The classes of numbers that may be absent. An absent number comes before all numbers.
 const (
 	classNone uint64 = iota
 	classNegative

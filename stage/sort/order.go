@@ -36,7 +36,7 @@ func orderWide(n *event.Number, rec []byte) (high, low uint64) {
 	return high, low
 }
 
-// orderFloat puts what is no number before all numbers. The two zeros are the same.
+// orderFloat returns the order of a float: NaN comes before all numbers, and the two zeros are the same.
 func orderFloat(v float64) uint64 {
 	switch bits := math.Float64bits(v); {
 	case v != v:

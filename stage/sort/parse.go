@@ -17,7 +17,7 @@ type Key struct {
 	Descending bool
 }
 
-// String returns the key as Parse reads it.
+// String returns the key in the form that Parse reads.
 func (k Key) String() string {
 	if k.Descending {
 		return "-" + k.Field
@@ -25,8 +25,8 @@ func (k Key) String() string {
 	return k.Field
 }
 
-// Parse reads what the user wrote: names of fields with commas between them, the most important
-// first, and a "-" before those of which the greatest come first.
+// Parse parses the user's list: names of fields with commas between them, the most important
+// first, and a "-" before a name if its greatest values come first.
 func Parse(text string) ([]Key, error) {
 	var keys []Key
 	for part := range strings.SplitSeq(text, ",") {

@@ -10,8 +10,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// reader calls a source's Next on a separate goroutine, so that the caller who waits for a batch can give
-// up waiting for a while. One batch is read at a time: the caller owns it until it asks for the
+// reader calls a source's Next on a separate goroutine, so that the caller can wait for a batch and for
+// other things at once. It reads one batch at a time: the caller owns the batch until it asks for the
 // next.
 type reader struct {
 	src    pipeline.Source
@@ -32,8 +32,8 @@ func (r *reader) start(ctx context.Context) {
 	go r.run(ctx, r.asks)
 }
 
-// ask requests the next batch unless that has been done. What it returns gives Next's error once the
-// batch is there; answered must be called then.
+// ask requests the next batch unless that has been done. The returned channel delivers Next's error once the
+// batch is there; the caller must then call answered.
 func (r *reader) ask() <-chan error {
 	if !r.asked {
 		r.asked = true
@@ -48,7 +48,7 @@ func (r *reader) run(ctx context.Context, asks <-chan struct{}) {
 	}
 }
 
-// answered takes note of an answer, and of whether there will be another one.
+// answered records that the answer has come, and whether there will be another one.
 func (r *reader) answered(err error) {
 	r.asked = false
 	if err != nil {

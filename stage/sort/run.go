@@ -10,8 +10,8 @@ type run struct {
 	table          // their keys
 	data    []byte // the rows, back to back
 	ends    []uint32
-	handles []event.Handle // of the columns, a row's one behind the other
-	bytes   int            // all that is in use of this
+	handles []event.Handle // of the columns, row by row
+	bytes   int            // of all this that is in use
 	slice   int64          // when the rows arrived
 	rank    uint64         // among the runs, by arrival
 	next    int            // index in items of the first row that has not left
@@ -24,7 +24,7 @@ func (r *run) begin(slice int64, rank uint64) {
 	r.bytes, r.slice, r.rank, r.next = 0, slice, rank, 0
 }
 
-// shrink gives memory back that only unusually long rows need.
+// shrink releases memory that only unusually long rows need.
 func (r *run) shrink() {
 	if cap(r.data) > 4*maxRunBytes {
 		r.data = nil
@@ -46,7 +46,7 @@ func (r *run) add(b *event.Batch, row int, columns []event.Column) {
 	}
 }
 
-// pop returns the first row and its handles. They stay valid until the run is used anew.
+// pop returns the first row and its handles. They stay valid until the run is reused.
 func (r *run) pop() (rec []byte, handles []event.Handle) {
 	row := r.items[r.next].row
 	r.next++
@@ -58,13 +58,13 @@ func (r *run) pop() (rec []byte, handles []event.Handle) {
 	return r.data[start:r.ends[row]:r.ends[row]], r.handles[int(row)*columns:][:columns]
 }
 
-// merge is a heap of sorted runs: the first has the row that comes before all others.
+// merge is a heap of sorted runs: the first run has the row that comes before all others.
 type merge struct {
 	keys  *keys
 	heads []head
 }
 
-// head is a run by its first row.
+// head is a run with the key of its first row.
 type head struct {
 	first uint64 // of the row's key
 	run   *run
@@ -106,7 +106,7 @@ func (m *merge) pop() (rec []byte, handles []event.Handle) {
 	return rec, handles
 }
 
-// sink moves the first run to where it belongs.
+// sink moves the first run to its place in the heap.
 func (m *merge) sink() {
 	for i := 0; ; {
 		least := i

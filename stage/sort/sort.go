@@ -3,12 +3,12 @@
 
 // Package sort puts events into the order of the fields that the user names.
 //
-// An array is sorted as a whole, by a stage: [NewArrays]. Single events never end, so they are sorted
-// as they come out of their source: each is held for a window of time, in which those that belong
+// An array is sorted as a whole, by a stage: [NewArrays]. A stream of single events has no end, so its events are
+// sorted as they come out of their source: each is held for a window of time, in which events that sort
 // before it can still arrive. [NewStreams] wraps sources for that.
 //
-// Numbers are compared as numbers, text byte by byte. Of equal events, the one that came first stays
-// first.
+// Numbers are compared as numbers, text byte by byte. Equal events stay in the order in which they
+// came.
 package sort
 
 import (
@@ -18,18 +18,18 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Options are what the user decides about sorting. The zero value leaves everything as it comes.
+// Options are what the user decides about sorting. The zero value sorts nothing.
 type Options struct {
 	// Keys are the fields to sort by, for each data source. Data sources without an entry are
 	// left in the order in which they come.
 	Keys map[event.SourceID][]Key
-	// MaxEntries is the number of rows that an array keeps at most; the rest is filtered out after
-	// sorting. 0: all of them. It does not apply to single events.
+	// MaxEntries is the largest number of rows of an array; the others are filtered out after
+	// sorting. 0: all rows. It does not apply to single events.
 	MaxEntries int
 	// Window is how long a single event is held. 0: [DefaultWindow].
 	Window time.Duration
-	// MaxHeld is the number of bytes that the held events of a data source may take up, with what is
-	// known of them. Beyond it events are let out before their time; an array that needs more is refused. 0: a 16th of the
+	// MaxHeld is the number of bytes that the held events of a data source may take up, including their keys and
+	// handles. If more come, events leave before their time; an array that needs more is an error. 0: a 16th of the
 	// memory that this process may use, but from [MinMaxHeld] to [DefaultMaxHeld].
 	MaxHeld int
 }
@@ -37,17 +37,17 @@ type Options struct {
 const (
 	// DefaultWindow is how long single events are held.
 	DefaultWindow = time.Second
-	// MinWindow is the shortest window: less is shorter than a process may have to wait for its turn.
+	// MinWindow is the shortest window: a process may have to wait longer than that to be scheduled.
 	MinWindow = time.Millisecond
 	// DefaultMaxHeld is the number of bytes that held events may take up.
 	DefaultMaxHeld = 64 << 20
-	// MinMaxHeld is what they may take up where there is little memory.
+	// MinMaxHeld is the number of bytes that they may take up even if there is little memory.
 	MinMaxHeld = 1 << 20
-	// memoryShare is the part of the memory that they take: one of so many.
+	// memoryShare is the divisor of the memory that they may take up.
 	memoryShare = 16
 )
 
-// maxHeld returns MaxHeld, or what stands for 0.
+// maxHeld returns MaxHeld, or its default for 0.
 func (o *Options) maxHeld(available uint64) int {
 	if o.MaxHeld > 0 {
 		return o.MaxHeld

@@ -23,7 +23,7 @@ type source struct {
 	// end is the error with which inner ended.
 	end     error
 	windows []*window // of the data sources to sort
-	turn    int       // which of them emitted last
+	turn    int       // the window that emitted last
 	began   time.Time
 	now     int64 // in slices since then
 	timer   *time.Timer
@@ -42,8 +42,8 @@ func (s *source) Next(ctx context.Context, b *event.Batch) error {
 		return err
 	}
 	for {
-		// What has arrived is taken before anything is let out, and in turns with it: the buffer
-		// behind the inner source may be filling up.
+		// Arrived rows are taken before any leave, and alternately with these: the buffer
+		// below the inner source may be filling up.
 		s.now = int64(time.Since(s.began) / s.slice())
 		s.poll()
 		switch {
@@ -81,13 +81,13 @@ func (s *source) begin(ctx context.Context) error {
 	return nil
 }
 
-// parts is the number of slices of a window. Events are let out together with those that arrived in
-// the same slice, so that they are held for at most that much longer.
+// parts is the number of slices of a window. Events leave together with those that arrived in
+// the same slice, so that they are held for at most a slice longer.
 const parts = 32
 
 func (s *source) slice() time.Duration { return s.streams.o.Window / parts }
 
-// emit fills b with what has to go now, if there is such. The windows take turns.
+// emit fills b with rows or losses that have to leave now, if there are any. The windows take turns.
 func (s *source) emit(b *event.Batch) bool {
 	final := s.end != nil && !s.arrived
 	for range s.windows {
@@ -99,7 +99,7 @@ func (s *source) emit(b *event.Batch) bool {
 	return false
 }
 
-// mustEmit reports whether rows of a window have to go now.
+// mustEmit reports whether rows of a window have to leave now.
 func (s *source) mustEmit(final bool) bool {
 	for _, w := range s.windows {
 		if w.mustGo(s.now, final) {
@@ -109,7 +109,7 @@ func (s *source) mustEmit(final bool) bool {
 	return false
 }
 
-// pass moves rows that have arrived into their window, or, where there is none, to b. It reports
+// pass moves rows that have arrived into their window or, if they are not sorted, to b. It reports
 // whether b was filled.
 func (s *source) pass(b *event.Batch) bool {
 	in := &s.reader.batch
@@ -117,18 +117,18 @@ func (s *source) pass(b *event.Batch) bool {
 	if w == nil {
 		s.arrived = false
 		b.Copy(in)
-		// That inner has more does not mean that this source has: a window may hold all of it.
+		// If the inner source has more, this source need not have more: a window may hold all of it.
 		b.More = s.mustEmit(s.end != nil)
 		return true
 	}
 	for ; s.taken < len(in.Rows); s.taken++ {
 		if !w.add(in, s.taken, s.now) {
-			return false // the window lets something out first
+			return false // rows of the window leave first
 		}
 	}
 	s.arrived = false
 	if s.end == nil {
-		s.reader.ask() // to read on while the caller is busy with what is let out
+		s.reader.ask() // to read on while the caller works on the rows that leave
 	}
 	return false
 }
@@ -164,7 +164,7 @@ func (s *source) wait() {
 	}
 }
 
-// alarm returns a channel that tells when the next rows are due.
+// alarm returns a channel that fires when the next rows are due.
 func (s *source) alarm() <-chan time.Time {
 	next, waiting := int64(0), false
 	for _, w := range s.windows {
@@ -179,7 +179,7 @@ func (s *source) alarm() <-chan time.Time {
 	return s.timer.C
 }
 
-// arrive takes note of what Next of the inner source returned.
+// arrive handles the error that Next of the inner source returned.
 func (s *source) arrive(err error) {
 	s.reader.answered(err)
 	in := &s.reader.batch

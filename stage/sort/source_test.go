@@ -591,7 +591,7 @@ func TestStreamsKnowWhatIsKnownBeforeTheStages(t *testing.T) {
 		"key":     "",
 		"meaning": "",
 		"keyy":    `there is no field "keyy" to sort by; did you mean "key"?`,
-		"looked":  `field "looked" cannot order single events: it is looked up after they were sorted`,
+		"looked":  `field "looked" cannot order single events, only arrays: gizmo looks it up after`,
 	} {
 		streams, err := sort.NewStreams(sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: name}}}})
 		check(t, err)

@@ -12,10 +12,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// Streams sorts single events as they come out of their sources. The sources are wrapped with Wrap.
+// Streams sorts single events as they come out of their sources. Wrap wraps the sources.
 //
-// Streams is also the first of the stages, and does nothing as such but learn the data sources: only
-// what is in a schema before any stage has added to it can be known of an event when it is sorted.
+// Streams is also the first of the stages. As a stage it only learns the fields of the data sources: it can
+// sort an event only by fields that are in the schema before other stages add theirs.
 type Streams struct {
 	o Options
 	// known is the number of fields that a schema has before stages add theirs.
@@ -23,7 +23,7 @@ type Streams struct {
 	bound map[*event.Schema]*keys
 }
 
-// NewStreams prepares for sorting single events. Arrays pass.
+// NewStreams prepares for sorting single events. Arrays pass unchanged.
 func NewStreams(o Options) (*Streams, error) {
 	if err := o.check(); err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func (s *Streams) Extend(schema *event.Schema) error {
 	return nil
 }
 
-// Reads implements pipeline.Stage. What a stage would have to fill cannot order single events, and Bind says so.
+// Reads implements pipeline.Stage. Fields of other stages cannot order single events; Bind returns an error for them.
 func (s *Streams) Reads(schema *event.Schema) (event.FieldSet, error) {
 	if !schema.Single {
 		return event.FieldSet{}, nil
@@ -72,17 +72,17 @@ func (s *Streams) Bind(schema *event.Schema, _ event.FieldSet) (pipeline.Func, e
 // tooLate is the error about a field that stages fill in after the events were sorted.
 func (s *Streams) tooLate(schema *event.Schema, name string) error {
 	before := event.Schema{Fields: schema.Fields[:s.known[schema]]}
-	return fmt.Errorf("field %q cannot order single events: it is looked up after they were sorted; "+
-		"sort by a field of the record or its meaning, or an array%s", name, nearest.Hint(name, names(&before, "")))
+	return fmt.Errorf("field %q cannot order single events, only arrays: gizmo looks it up after it has sorted single events; "+
+		"sort by a field of the record or by the text of one%s", name, nearest.Hint(name, names(&before, "")))
 }
 
 // Close implements pipeline.Stage.
 func (s *Streams) Close() error { return nil }
 
 // Wrap returns a source whose single events come in order, and whose arrays come whole if they are to be sorted. If no data source of src is to be sorted,
-// that is src itself.
+// it returns src itself.
 //
-// The wrapper calls src.Next on a separate goroutine, also while the stages handle the batch before. If a stage calls a
+// The wrapper calls src.Next on a separate goroutine, even while the stages handle the batch before. If a stage calls a
 // method of src, that method must be safe for concurrent use. Next gets the context of the first call of the wrapper's Next.
 // Close waits for it and closes src.
 func (s *Streams) Wrap(src pipeline.Source) pipeline.Source {

@@ -41,14 +41,14 @@ func bindKeys(s *event.Schema, wanted []Key) (*keys, error) {
 
 // table holds the keys of a number of rows. The memory is reused.
 type table struct {
-	words []uint64 // of each row as many as keys has
+	words []uint64 // for each row as many as keys has
 	texts []byte   // that the words of texts refer to
 	items []item   // the rows, in order once they are sorted
 }
 
 // item is one row in a table.
 type item struct {
-	first uint64 // of its words: most comparisons need no more
+	first uint64 // its first word: most comparisons need no more
 	row   uint32
 }
 
@@ -58,10 +58,10 @@ func (t *table) reset() {
 
 func (t *table) pushPair(first, second uint64) { t.words = append(t.words, first, second) }
 
-// A text's second word says where in the table it lies.
+// A text's second word says where in the table it is.
 const (
 	lengthBits = 24
-	maxLength  = 1<<lengthBits - 1 // texts that differ only beyond count as equal
+	maxLength  = 1<<lengthBits - 1 // texts that differ only after it count as equal
 )
 
 // pushText adds the words of the text that begins at start and ends where texts does.
@@ -83,7 +83,7 @@ func (ks *keys) add(t *table, b *event.Batch, row int) {
 	t.items = append(t.items, item{t.words[at], uint32(len(t.items))})
 }
 
-// sort puts the items into order. As no two are the same in every respect, the order is stable.
+// sort puts the items into order. No two items compare as equal, so the order is stable.
 func (ks *keys) sort(t *table) {
 	if ks.words == 1 {
 		slices.SortFunc(t.items, compareItems)

@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// whole is a source whose arrays that are to be sorted come whole: it puts together those that come in parts.
+// whole is a source that joins the parts of arrays that are to be sorted.
 type whole struct {
 	pipeline.Source
 	streams *Streams
@@ -23,7 +23,7 @@ type parted struct {
 	data []byte // of the rows, back to back
 	ends []int
 	lost []event.Loss
-	done bool // it was handed out: the memory can be used anew
+	done bool // it was handed out: the memory can be reused
 }
 
 // Next implements pipeline.Source.
@@ -57,7 +57,7 @@ func (w *whole) Next(ctx context.Context, b *event.Batch) error {
 
 func (p *parted) add(b *event.Batch, limit int) error {
 	for _, row := range b.Rows {
-		const beside = 8 + 2*24 + 4 + 28 // its end, twice what refers to it, its place, and its key at least
+		const beside = 8 + 2*24 + 4 + 28 // its end, two slice headers, its index, and at least its key
 		if len(p.data)+len(row)+beside*(len(p.ends)+1) > limit {
 			return tooLarge(b.Schema, limit)
 		}
@@ -68,7 +68,7 @@ func (p *parted) add(b *event.Batch, limit int) error {
 	return nil
 }
 
-// handOut makes b the whole array. Columns have nothing to say as yet: stages come later.
+// handOut makes b the whole array. Columns are still empty, because stages come later.
 func (p *parted) handOut(b *event.Batch) {
 	more := b.More
 	b.Reset(b.Schema)
@@ -81,7 +81,7 @@ func (p *parted) handOut(b *event.Batch) {
 	b.More, p.done = more, true
 }
 
-// tooLarge is the error about an array that is sorted as a whole, which its rows and their keys have no room for.
+// tooLarge is the error about an array whose rows and keys do not fit into the memory for sorting.
 func tooLarge(s *event.Schema, limit int) error {
 	return fmt.Errorf("data source %q: an array is too large to be sorted in %d MiB of memory: leave the sorting to another program, "+
 		"or give gizmo more memory if it has less than 1 GiB", s.ID(), limit>>20)

@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// maxBatchRows is the number of rows that are let out at a time.
+	// maxBatchRows is the largest number of rows that leave in one batch.
 	maxBatchRows = 512
 	// maxRunBytes is about how much a run holds.
 	maxRunBytes = 64 << 10
-	// spareRuns is the number of unused runs whose memory is kept in any case.
+	// spareRuns is the number of unused runs whose memory is always kept.
 	spareRuns = 2 * parts
 )
 
-// window holds the rows of one data source, in runs: those that arrived together, of which each is
+// window holds the rows of one data source in runs. A run has the rows that arrived together, and is
 // sorted once it is complete. Rows leave in the order of all runs merged.
 //
 // Time is counted in slices of the window.
 type window struct {
 	schema  *event.Schema
 	columns []event.Column
-	handles [][]event.Handle // of the rows that are let out, for each column
+	handles [][]event.Handle // of the rows that leave, for each column
 	keys    *keys
 	limit   int // of held, in bytes
-	held    int // what the runs in the queue take up
+	held    int // bytes that the runs in the queue take up
 	full    bool
 	lost    []event.Loss
 
@@ -35,7 +35,7 @@ type window struct {
 	heads merge // the others that still have rows
 	runs  uint64
 
-	free stack // runs to be used anew
+	free stack // runs to reuse
 }
 
 func newWindow(schema *event.Schema, ks *keys, limit int) *window {
@@ -63,10 +63,10 @@ func (w *window) add(b *event.Batch, row int, now int64) bool {
 	return true
 }
 
-// rowBytes is what a row takes up beside its record and texts.
+// rowBytes is the number of bytes that a row takes up beside its record and texts.
 func rowBytes(ks *keys) int { return 8*ks.words + 16 + 4 }
 
-// room makes open a run that takes need bytes more.
+// room makes sure that open is a run with room for need more bytes.
 func (w *window) room(need int, now int64) {
 	if w.open != nil && (w.open.slice != now || w.open.bytes+need > min(maxRunBytes, w.limit/parts)) {
 		w.seal()
@@ -101,7 +101,7 @@ func (w *window) due() (slice int64, ok bool) {
 	return w.queue.first.slice + parts + 1, true
 }
 
-// emit fills b with losses and with the rows that have to leave by now, in their order; finally, with
+// emit fills b with losses and with the rows that have to leave now, in order; if final is set, with
 // all rows. It returns false if there are none.
 func (w *window) emit(b *event.Batch, now int64, final bool) bool {
 	if !w.mustGo(now, final) && len(w.lost) == 0 {
@@ -123,13 +123,13 @@ func (w *window) emit(b *event.Batch, now int64, final bool) bool {
 }
 
 // mustGo reports whether a row has to leave: the run that arrived first must be empty in time. Until
-// it is, everything leaves that belongs before its rows.
+// it is, all rows that sort before its rows leave.
 func (w *window) mustGo(now int64, final bool) bool {
 	due, some := w.due()
 	return some && (final || w.full || due <= now)
 }
 
-// letOut moves the row that is the first of all to b. It is valid until the next add.
+// letOut moves the first of all rows to b. The row is valid until the next add.
 func (w *window) letOut(b *event.Batch) {
 	rec, handles := w.heads.pop()
 	b.Rows = append(b.Rows, rec)
@@ -144,8 +144,8 @@ func (w *window) letOut(b *event.Batch) {
 	}
 }
 
-// recycle keeps the memory of a run for others. As many runs are kept as are in use, for more of the
-// same, and some for the next slices.
+// recycle keeps the memory of a run for reuse. It keeps as many runs as are in use, in case the load stays
+// the same, and some for the next slices.
 func (w *window) recycle(r *run) {
 	r.shrink()
 	w.free.push(r)

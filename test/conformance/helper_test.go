@@ -17,6 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -60,7 +61,7 @@ func buildImage(t testing.TB) *image.Image {
 // everywhere.
 func machine() *semtype.Env {
 	return &semtype.Env{
-		Arch: "amd64", BootOffset: func() int64 { return bootOffset },
+		Arch: "amd64", Clock: clock.New(bootOffset),
 		Users: userdb.Table(userNames), Groups: userdb.Table(groupNames),
 	}
 }

@@ -139,7 +139,7 @@ func TestNamesOfThisMachine(t *testing.T) {
 		r := record{User: id, Group: id, Owner: creds{id, id}}
 		k.rows = append(k.rows, r.bytes(""))
 	}
-	k = k.compose(t, specOf(t, "all"), &semtype.Env{Arch: machine.Arch(), BootOffset: machine.BootOffset, Users: machine.Users(), Groups: machine.Groups()})
+	k = k.compose(t, specOf(t, "all"), &semtype.Env{Arch: machine.Arch(), Clock: machine.Clock(), Users: machine.Users(), Groups: machine.Groups()})
 	for i, e := range decodeEvents(t, k, noOptions) {
 		var r record
 		parse(t, k.rows[i], &r)

@@ -152,7 +152,7 @@ func TestRunWithoutPrivileges(t *testing.T) {
 func TestBadFlags(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"trace_opne", `gizmo: unknown gadget "trace_opne"; did you mean "trace_open"?`},
-		{"trace_open trace_exec", `gizmo: one gadget at a time, got "trace_exec" too`},
+		{"trace_open trace_exec", `gizmo: want only one gadget, but got "trace_exec" as well`},
 		{"--pid 5 trace_open", "gizmo: unknown flag: --pid (the flags of a gadget come after it: gizmo run GADGET --pid 5 trace_open)"},
 		{"--comm trace_exec trace_open", "gizmo: put the gadget before its flags: gizmo run GADGET --comm trace_exec trace_open"},
 		{"trace_open --pidd 5", "gizmo: unknown flag: --pidd; did you mean --pid?"},
@@ -161,7 +161,7 @@ func TestBadFlags(t *testing.T) {
 		{"trace_open --pid many", `"many" is not a number from 0 to 4294967295`},
 		{"trace_open --pid -1", `"-1" is not a number from 0 to 4294967295`},
 		{"trace_open --pid 4294967296", `"4294967296" is not a number from 0 to 4294967295`},
-		{"trace_open --pid 0", "would switch the filter off"},
+		{"trace_open --pid 0", "would turn the filter off"},
 		{"trace_open --failed=maybe", `"maybe" is neither true nor false`},
 		{"trace_open --pid", "gizmo: flag needs an argument: --pid"},
 		{"trace_open -o jsno", `gizmo: --output: unknown output format "jsno"`},

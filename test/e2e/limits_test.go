@@ -162,7 +162,7 @@ func TestSharedControlGroup(t *testing.T) {
 	hog.open(t, 32, "/")
 	g := group.start(t, "run", "trace_open", "--buffer-size", fmt.Sprint(groupLimit/2), "--timeout", "10")
 	g.wantExit(t, 1)
-	g.wantErr(t, "gizmo: the kernel refuses to load the gadget: it has not enough memory: a smaller buffer takes less", "cannot allocate memory (--buffer-size")
+	g.wantErr(t, "gizmo: the kernel refuses to load the gadget: it does not have enough memory: choose a smaller buffer", "cannot allocate memory (--buffer-size")
 	group.wantNoKill(t)
 	hog.commands.Close()
 	hog.wait(t)

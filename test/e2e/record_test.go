@@ -85,7 +85,7 @@ func TestRunThatFailsKeepsTheRecording(t *testing.T) {
 	for _, path := range []string{old, fresh} {
 		g := run(t, setup{}, "run", packets, "--record", path, "--timeout", "10")
 		g.wantExit(t, 1)
-		g.wantErr(t, "which network interface? Name it in attach_to of gadget.yaml, or choose one for this run (--iface NAME)")
+		g.wantErr(t, "no network interface chosen: name one in attach_to of gadget.yaml, or choose one for this run (--iface NAME)")
 		g.wantNoOut(t)
 	}
 	if data, err := os.ReadFile(old); err != nil || string(data) != "older" {

@@ -67,7 +67,7 @@ func parseOptions(args []string) (*options, error) {
 		return nil, err
 	}
 	if fs.NArg() > 1 {
-		return nil, fmt.Errorf("one kernel at a time, got %q too", fs.Arg(1))
+		return nil, fmt.Errorf("want only one kernel, but got %q as well", fs.Arg(1))
 	}
 	o.kernel = fs.Arg(0)
 	return o, nil

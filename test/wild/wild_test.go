@@ -97,8 +97,26 @@ func TestBuild(t *testing.T) {
 			lines = append(lines, name+": "+w+"\n")
 		}
 	}
-	got := strings.Join(lines, "")
-	const path = "testdata/warnings.golden"
+	golden(t, "warnings.golden", lines)
+}
+
+// The flags that the params of all sources make.
+func TestFlags(t *testing.T) {
+	var lines []string
+	for _, name := range names(t) {
+		img, _ := parse(t, name, compile(t, name, compilers(t)[0]))
+		for i := range img.Params {
+			p := &img.Params[i]
+			lines = append(lines, fmt.Sprintf("%s: %s is --%s %s, default %q: %s\n", name, p.Var, p.Key, p.Type(), p.Default, p.Description))
+		}
+	}
+	golden(t, "flags.golden", lines)
+}
+
+// golden compares lines with a file of testdata, or writes it.
+func golden(t *testing.T, name string, lines []string) {
+	t.Helper()
+	got, path := strings.Join(lines, ""), filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -141,6 +159,32 @@ func TestLoad(t *testing.T) {
 				t.Error("no compiler makes a program that the verifier takes")
 			}
 		})
+	}
+}
+
+// Where the verifier refuses what a compiler makes, gizmo names the newest other one that makes what it takes.
+func TestOtherCompiler(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	all := compilers(t)
+	slices.Reverse(all) // the newest first
+	for _, name := range refusedWith {
+		var pass, refused []string
+		for _, cc := range all {
+			if load(t, name, cc) == nil {
+				pass = append(pass, cc)
+			} else {
+				refused = append(refused, cc)
+			}
+		}
+		for _, cc := range refused {
+			var messages bytes.Buffer
+			args := []string{"run", filepath.Join("corpus", name), "--host", "-t", "1", "--clang", cc}
+			code := cli.Main(args, cli.Streams{In: strings.NewReader(""), Out: &messages, Err: &messages})
+			want := append(pass, "no compiler")[0]
+			if code != 1 || !strings.Contains(messages.String(), "what "+want+" makes of the same source passes: add --clang "+want) {
+				t.Errorf("%s, %s: exit code %d, want %s to be named:\n%s", name, cc, code, want, &messages)
+			}
+		}
 	}
 }
 
@@ -208,14 +252,38 @@ func TestRun(t *testing.T) {
 			if err := json.Unmarshal(text, &want); err != nil {
 				t.Fatal(err)
 			}
-			run(t, name, compile(t, name, newest), want)
+			wantEvent(t, want, "run", compile(t, name, newest), "--host", "-t", "3s")
 		})
 	}
 }
 
-func run(t *testing.T, name, object string, want map[string]any) {
+// What the user annotates makes a field as what the author does, and a replay shows it, too.
+func TestTrailingDataThatUsersName(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	startWork(t)
+	all := compilers(t)
+	object, recording := compile(t, "seed_trailing", all[len(all)-1]), filepath.Join(t.TempDir(), "recording")
+	want := map[string]any{"len": 3.0, "behind": "616263"}
+	wantEvent(t, want, "run", object, "--host", "-t", "2s", "--record", recording, "--annotate", "trailing:ebpf.rest.name=behind")
+	wantEvent(t, want, "replay", recording)
+	want["behind"] = "61626300" // all of it, since nothing says how much of it counts
+	alone := filepath.Join(t.TempDir(), "alone.o")
+	text, err := os.ReadFile(object)
+	if err == nil {
+		err = os.WriteFile(alone, text, 0o600) // without gadget.yaml
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantEvent(t, want, "run", alone, "--host", "-t", "2s", "--record", recording, "--annotate", "trailing:ebpf.rest.name=behind")
+	wantEvent(t, want, "replay", recording)
+}
+
+// wantEvent fails the test unless a command shows an event with these values.
+func wantEvent(t *testing.T, want map[string]any, args ...string) {
+	t.Helper()
 	var out, messages bytes.Buffer
-	args := []string{"run", object, "--host", "-o", "json", "-t", "3s"}
+	args = append(args, "-o", "json")
 	code := cli.Main(args, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &messages})
 	if code != 0 {
 		t.Fatalf("exit code %d: %s", code, &messages)

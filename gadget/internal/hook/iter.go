@@ -29,7 +29,7 @@ func iterHook() *hook {
 			case p.Target == "":
 				return fmt.Errorf("program %s: section %q: want iter/NAME", p.Name, p.Section)
 			case walksMap(p.Target) && p.IterMap == "":
-				return fmt.Errorf("program %s: section %q: which map? Add GADGET_ITER_TARGET_MAP(%s, MAP)", p.Name, p.Section, p.Name)
+				return fmt.Errorf("program %s: section %q: its map is missing: add GADGET_ITER_TARGET_MAP(%s, MAP)", p.Name, p.Section, p.Name)
 			case !walksMap(p.Target) && p.IterMap != "":
 				return fmt.Errorf("program %s: section %q: it walks no map; GADGET_ITER_TARGET_MAP is for iter/bpf_map_elem", p.Name, p.Section)
 			}
@@ -93,7 +93,7 @@ func missingIterator(k *kernel.Kernel, p *image.Program) error {
 	}
 	why := nearest.Hint(p.Target, iteratorsOf(k))
 	if since := iteratorSince(p.Target); since != "" {
-		why = fmt.Sprintf(": it came with Linux %s, and may be left out of a kernel's configuration", since)
+		why = fmt.Sprintf(": it came with Linux %s, and some kernels are configured without it", since)
 	}
 	return fmt.Errorf("program %s: this kernel has no iterator %q%s", p.Name, p.Target, why)
 }

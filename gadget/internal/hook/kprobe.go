@@ -114,7 +114,7 @@ func (probe kprobe) try() error {
 
 func missingKprobe(k *kernel.Kernel, p *image.Program) error {
 	if !k.HasKprobes() {
-		return fmt.Errorf("program %s: %s: this kernel has no kprobes (it takes one built with CONFIG_KPROBES=y and CONFIG_KPROBE_EVENTS=y)", p.Name, p.Place())
+		return fmt.Errorf("program %s: %s: this kernel has no kprobes (they need a kernel built with CONFIG_KPROBES=y and CONFIG_KPROBE_EVENTS=y)", p.Name, p.Place())
 	}
 	probe, err := probeOf(p)
 	if err != nil {
@@ -133,7 +133,7 @@ func explainKprobe(k *kernel.Kernel, p *image.Program, err error) error {
 	}
 	why := ""
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		why = "the kernel forbids kprobes (/sys/kernel/security/lockdown tells whether it is locked down)"
+		why = "the kernel forbids kprobes (/sys/kernel/security/lockdown shows whether it is locked down)"
 	} else if all, err2 := k.Symbols(probe.function, kernel.SyscallPrefix(probe.function)); err2 == nil {
 		why = probe.trouble(k, all, err)
 	}
@@ -151,9 +151,9 @@ func (probe kprobe) trouble(k *kernel.Kernel, all *kernel.Symbols, err error) st
 	case !all.IsFunction():
 		return all.Absence(probe.function)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return fmt.Sprintf("%d functions of this kernel have the name %s, and which is meant cannot be told", len(all.Found), probe.function)
+		return fmt.Sprintf("%d functions of this kernel have the name %s, and gizmo cannot tell which one is meant", len(all.Found), probe.function)
 	case k.IsUnprobeable(probe.function):
-		return fmt.Sprintf("%s must not be probed, since probing itself needs it (the file kprobes/blacklist in debugfs lists such functions)", probe.function)
+		return fmt.Sprintf("%s cannot be probed, because probes themselves use it (the file kprobes/blacklist in debugfs lists such functions)", probe.function)
 	case k.IsUntraceable(probe.function):
 		return untraceable(probe.function)
 	case probe.offset > 0:

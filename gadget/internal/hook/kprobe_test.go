@@ -19,10 +19,10 @@ func TestTroubleWithSymbols(t *testing.T) {
 	for function, want := range map[string]string{
 		"vfs_raed": "this kernel has no function vfs_raed: it may be inlined into its callers, or be part of a module that is not loaded " +
 			`(/proc/kallsyms lists the functions there are); did you mean "vfs_read"?`,
-		"ext_wait": "this kernel has no function ext_wait: the compiler made ext_wait.isra.0, ext_wait.constprop.0 of it, with other arguments maybe; " +
+		"ext_wait": "this kernel has no function ext_wait: the compiler replaced it with ext_wait.isra.0, ext_wait.constprop.0, which may have other arguments; " +
 			"attach_to in gadget.yaml can name it",
-		"counter": "counter is a variable of this kernel and no function",
-		"twice":   "2 functions of this kernel have the name twice, and which is meant cannot be told",
+		"counter": "counter is a variable of this kernel, not a function",
+		"twice":   "2 functions of this kernel have the name twice, and gizmo cannot tell which one is meant",
 	} {
 		all, err := kernel.ReadSymbols(strings.NewReader(someSymbols), function, "")
 		if err != nil {

@@ -45,7 +45,7 @@ const lsmFunction = "bpf_lsm_"
 
 func missingLSM(k *kernel.Kernel, p *image.Program) error {
 	if !k.HasFunction(lsmFunction + "file_open") {
-		return fmt.Errorf("program %s: %s: this kernel has no LSM programs (it takes Linux 5.7 or newer, built with CONFIG_BPF_LSM=y)", p.Name, p.Place())
+		return fmt.Errorf("program %s: %s: this kernel has no LSM programs (they need Linux 5.7 or newer, built with CONFIG_BPF_LSM=y)", p.Name, p.Place())
 	}
 	if !k.HasFunction(lsmFunction + p.Target) {
 		return fmt.Errorf("program %s: this kernel has no LSM hook %s", p.Name, p.Target)
@@ -69,7 +69,7 @@ func inactiveLSM(p *image.Program) error {
 	if err != nil || slices.Contains(active, "bpf") {
 		return nil
 	}
-	return fmt.Errorf("program %s: %s: this kernel does not ask LSM programs: boot it with lsm=%s", p.Name, p.Place(), strings.Join(append(active, "bpf"), ","))
+	return fmt.Errorf("program %s: %s: this kernel does not call LSM programs: boot it with lsm=%s", p.Name, p.Place(), strings.Join(append(active, "bpf"), ","))
 }
 
 // explainLSM finds a hook whose name is like that of one that is missing.

@@ -71,10 +71,10 @@ func samplingOf(p *image.Program) (*sampling, error) {
 		return nil, fmt.Errorf("program %s: section %q: gadget.yaml: programs.%s.%s: %w", p.Name, p.Section, p.SettingsKey, key, err)
 	}
 	if p.Settings.AttachTo != "" {
-		return fail("attach_to", errors.New("samples are attached to all CPUs; perf says what to sample"))
+		return fail("attach_to", errors.New("a sampling program runs on all CPUs and takes no target; perf says what to sample"))
 	}
 	if s.frequency == 0 {
-		return fail("sampler.frequency", errors.New("say how many times in a second the program is to run on each CPU"))
+		return fail("sampler.frequency", errors.New("say how many times a second the program runs on each CPU"))
 	}
 	if perf == (metadata.Perf{}) {
 		perf = metadata.Perf{Type: "software", Config: "cpu_clock"}
@@ -169,7 +169,7 @@ func parsePerfName(text string, known []perfName, prefixes ...string) (uint64, e
 	}
 	hint := nearest.Hint(word, names)
 	if hint == "" {
-		hint = "; known are numbers and " + strings.Join(names, ", ")
+		hint = "; want a number, or one of " + strings.Join(names, ", ")
 	}
 	return 0, fmt.Errorf("unknown value %q%s", text, hint)
 }
@@ -183,7 +183,7 @@ func (s *sampling) setKind(text string) error {
 		s.kind = uint32(n)
 		return nil
 	case text == "":
-		return errors.New("say which type of event; known are hardware, software, hw_cache, raw, numbers, and the event sources in " + kernel.EventSources)
+		return errors.New("say which type of event: hardware, software, hw_cache, raw, a number, or an event source in " + kernel.EventSources)
 	case text != filepath.Base(text) || !kernel.Exists(filepath.Join(kernel.EventSources, text)):
 		return err
 	}
@@ -290,7 +290,7 @@ func (s *sampling) explain(p *image.Program, err error) error {
 	case errors.Is(err, unix.EINVAL) && most > 0 && s.frequency > most:
 		why = fmt.Sprintf("%d times in a second is more than the kernel allows (sysctl kernel.perf_event_max_sample_rate=%d)", s.frequency, most)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENODEV):
-		why = fmt.Sprintf("this machine has no event %q (virtual machines often lack those of the CPU; software cpu_clock is everywhere)", s.name)
+		why = fmt.Sprintf("this machine has no event %q (virtual machines often lack the CPU's events; every machine has software cpu_clock)", s.name)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		why = "the kernel forbids perf events (sysctl kernel.perf_event_paranoid)"
 	}

@@ -68,7 +68,7 @@ func attachSockOps(_ *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, 
 func ControlGroupOf(p *image.Program) (string, error) {
 	if p.Target != "" {
 		if !kernel.Exists(filepath.Join(p.Target, "cgroup.procs")) || !kernel.Exists(filepath.Join(p.Target, "cgroup.controllers")) {
-			return "", fmt.Errorf("program %s: %s: %s is no control group of version 2", p.Name, p.Kind(), p.Target)
+			return "", fmt.Errorf("program %s: %s: %s is not a control group of version 2", p.Name, p.Kind(), p.Target)
 		}
 		return p.Target, nil
 	}
@@ -87,7 +87,7 @@ func ControlGroupOf(p *image.Program) (string, error) {
 		}
 	}
 	if len(points) > 0 {
-		return "", fmt.Errorf("program %s: %s: the root of the host's control groups is not mounted here (%s is a part of them only): run gizmo in the host's namespaces", p.Name, p.Kind(), points[0])
+		return "", fmt.Errorf("program %s: %s: the root of the host's control groups is not mounted here (%s is only a part of them): run gizmo in the host's namespaces", p.Name, p.Kind(), points[0])
 	}
 	return "", fmt.Errorf("program %s: %s: control groups of version 2 are not mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup", p.Name, p.Kind())
 }
@@ -147,7 +147,7 @@ func sockMapHook(kind string, sections ...string) *hook {
 				return fmt.Errorf("program %s: section %q: want %s", p.Name, p.Section, strings.Join(sections, " or "))
 			}
 			if p.SockMap == "" {
-				return fmt.Errorf("program %s: section %q: which map? Add GADGET_SK_TARGET_MAP(%s, MAP)", p.Name, p.Section, p.Name)
+				return fmt.Errorf("program %s: section %q: its map is missing: add GADGET_SK_TARGET_MAP(%s, MAP)", p.Name, p.Section, p.Name)
 			}
 			return nil
 		},

@@ -50,7 +50,7 @@ func modifyReturnHook() *hook {
 		sections: []string{"fmod_ret", "fmod_ret.s"},
 		check: func(p *image.Program) error {
 			return fmt.Errorf("program %s: section %q: gizmo runs no programs that change what the kernel's functions return; "+
-				"fexit can watch them", p.Name, p.Section)
+				"a program in section fexit can watch them", p.Name, p.Section)
 		},
 	}
 }
@@ -69,7 +69,7 @@ func trial(p *image.Program, t ebpf.ProgramType, at ebpf.AttachType) *ebpf.Progr
 func missingFunction(k *kernel.Kernel, p *image.Program, at ebpf.AttachType) error {
 	if !k.HasTrampolines() {
 		return fmt.Errorf("program %s: %s: this kernel cannot call programs from its functions "+
-			"(it takes Linux 5.5 on x86 or 6.4 on arm64, built with CONFIG_FUNCTION_TRACER=y)", p.Name, p.Place())
+			"(this needs Linux 5.5 on x86 or 6.4 on arm64, built with CONFIG_FUNCTION_TRACER=y)", p.Name, p.Place())
 	}
 	err := k.Try(trial(p, ebpf.Tracing, at))
 	switch {
@@ -108,19 +108,19 @@ func functionTrouble(k *kernel.Kernel, p *image.Program, all *kernel.Symbols, er
 	case !all.IsFunction():
 		return all.Absence(p.Target)
 	case errors.Is(err, btf.ErrMultipleMatches):
-		return fmt.Sprintf("several functions of this kernel have the name %s, and which is meant cannot be told", p.Target)
+		return fmt.Sprintf("several functions of this kernel have the name %s, and gizmo cannot tell which one is meant", p.Target)
 	case errors.Is(err, ebpf.ErrNotSupported) && all.Module() != "":
-		return fmt.Sprintf("%s is a function of the module %s, of which the kernel has no types (/sys/kernel/btf/%[2]s); a kprobe may hook it", p.Target, all.Module())
+		return fmt.Sprintf("%s is a function of the module %s, and the kernel has no types (BTF) of this module (/sys/kernel/btf/%[2]s); a kprobe may hook it", p.Target, all.Module())
 	case errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Sprintf("the kernel has no type of the function %s (it is written in assembler, say, or the compiler has changed its arguments); a kprobe may hook it", p.Target)
 	case errors.Is(err, unix.EINVAL) && sleeps(p):
-		return fmt.Sprintf("programs that sleep cannot be called from %s: use the section %s", p.Target, strings.TrimSuffix(p.Kind(), ".s"))
+		return fmt.Sprintf("the kernel does not let sleepable programs be attached to %s: use the section %s", p.Target, strings.TrimSuffix(p.Kind(), ".s"))
 	case errors.Is(err, unix.EBUSY) && k.IsUntraceable(p.Target):
 		return untraceable(p.Target)
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Sprintf("the kernel does not let %s be traced now: it may be patched, or tracing is switched off (sysctl kernel.ftrace_enabled)", p.Target)
 	case errors.Is(err, unix.E2BIG):
-		return fmt.Sprintf("too many programs hang on %s already", p.Target)
+		return fmt.Sprintf("too many programs are attached to %s already", p.Target)
 	}
 	return ""
 }

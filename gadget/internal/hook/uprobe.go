@@ -127,7 +127,7 @@ func (u *userProbe) attachTo(path string, sites []userSite) (closers, error) {
 	var links closers
 	for _, s := range sites {
 		if s.semaphore > math.MaxUint32 {
-			return links, fmt.Errorf("its semaphore is %d bytes behind the start of the file, and this kernel takes 4 GiB at most", s.semaphore)
+			return links, fmt.Errorf("its semaphore is %d bytes after the start of the file; this kernel's limit is 4 GiB", s.semaphore)
 		}
 		attach := file.Uprobe
 		if u.atReturn {

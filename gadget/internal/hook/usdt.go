@@ -128,7 +128,7 @@ func (s *usdtSpecs) tellMissing(target *targets.Probe, missing []error, told map
 	for _, why := range missing {
 		if text := why.Error(); !told[text] {
 			told[text] = true
-			s.log.Debug("an argument of a USDT probe cannot be had", "probe", target.Provider+":"+target.Name,
+			s.log.Debug("programs cannot read an argument of a USDT probe", "probe", target.Provider+":"+target.Name,
 				"file", target.File, "why", why)
 		}
 	}
@@ -156,7 +156,7 @@ func (s *usdtSpecs) id(description []byte) (uint32, error) {
 func (s *usdtSpecs) noteAddress(f *elffile.File, address uint64, id uint32) error {
 	switch {
 	case f.Type != elf.ET_EXEC:
-		return errors.New("finding the arguments of a probe in a library, or in a program that may be loaded anywhere, takes Linux 5.15")
+		return errors.New("probes with arguments in a library, or in a position-independent program, need Linux 5.15 or newer")
 	case s.addresses == nil:
 		return fmt.Errorf("the object has no map %s", usdt.IPMap)
 	}

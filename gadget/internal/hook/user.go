@@ -74,7 +74,7 @@ func missingUprobes(_ *kernel.Kernel, p *image.Program) error {
 	if _, err := os.Stat(filepath.Join(sources, "uprobe")); err == nil {
 		return nil
 	}
-	return fmt.Errorf("program %s: this kernel has no probes in user space (it takes one built with CONFIG_UPROBE_EVENTS=y)", p.Name)
+	return fmt.Errorf("program %s: this kernel has no probes in user space (they need a kernel built with CONFIG_UPROBE_EVENTS=y)", p.Name)
 }
 
 // prepareUprobe readies a program for the way in which it will be attached.

@@ -28,7 +28,7 @@ func xdpHook() *hook {
 }
 
 // ErrNoInterface is wrapped by the error about a program for which no network interface was named.
-var ErrNoInterface = errors.New("which network interface? Name it in attach_to of gadget.yaml, or choose one for this run")
+var ErrNoInterface = errors.New("no network interface chosen: name one in attach_to of gadget.yaml, or choose one for this run")
 
 func attachXDP(_ *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
 	name := p.Target
@@ -42,7 +42,7 @@ func attachXDP(_ *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, erro
 	l, err := link.AttachXDP(link.XDPOptions{Program: prog, Interface: iface.Index})
 	switch {
 	case errors.Is(err, unix.EBUSY), errors.Is(err, unix.EEXIST):
-		return nil, fmt.Errorf("the network interface %s has an XDP program already, and takes one only: %w", name, err)
+		return nil, fmt.Errorf("the network interface %s already has an XDP program, and can have only one: %w", name, err)
 	case err != nil:
 		return nil, err
 	}

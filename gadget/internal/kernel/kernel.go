@@ -42,8 +42,8 @@ func New() (*Kernel, error) {
 
 // explainBTF says what a kernel without type information lacks.
 func explainBTF(err error) error {
-	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to find their way in its structs; "+
-		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
+	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to read the kernel's structs; "+
+		"use a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
 }
 
 // HasFunction reports whether the kernel's types have a function. They lack some of those there are,

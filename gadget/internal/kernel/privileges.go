@@ -37,7 +37,7 @@ func explainMemlock(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: kernels before 5.11 count what a gadget takes as locked memory: run as root, with CAP_SYS_RESOURCE, or without that limit (ulimit -l unlimited): %w",
+		return fmt.Errorf("%w: kernels before 5.11 count a gadget's memory as locked memory: run as root, with CAP_SYS_RESOURCE, or without that limit (ulimit -l unlimited): %w",
 			ErrPrivileges, err)
 	}
 	return fmt.Errorf("raise the limit of locked memory: %w", err)

@@ -16,8 +16,8 @@ import (
 func TestExplainBTF(t *testing.T) {
 	t.Parallel()
 	got := explainBTF(fs.ErrNotExist)
-	want := "this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to find their way in its structs; " +
-		"it takes a kernel built with CONFIG_DEBUG_INFO_BTF=y: file does not exist"
+	want := "this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to read the kernel's structs; " +
+		"use a kernel built with CONFIG_DEBUG_INFO_BTF=y: file does not exist"
 	if got.Error() != want || !errors.Is(got, fs.ErrNotExist) {
 		t.Errorf("got %v", got)
 	}

@@ -128,9 +128,9 @@ func (all *Symbols) Module() string {
 func (all *Symbols) Absence(function string) string {
 	switch {
 	case len(all.Found) > 0:
-		return fmt.Sprintf("%s is a variable of this kernel and no function", function)
+		return fmt.Sprintf("%s is a variable of this kernel, not a function", function)
 	case len(all.Made) > 0:
-		return fmt.Sprintf("this kernel has no function %s: the compiler made %s of it, with other arguments maybe",
+		return fmt.Sprintf("this kernel has no function %s: the compiler replaced it with %s, which may have other arguments",
 			function, strings.Join(all.Made, ", "))
 	}
 	hint := ""

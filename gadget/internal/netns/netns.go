@@ -61,7 +61,7 @@ func (n *Namespace) Do(f func() error) error {
 func (n *Namespace) enter(f func() error) (home bool, err error) {
 	from, err := os.Open(own)
 	if err != nil {
-		return true, fmt.Errorf("find the own network namespace: %w", err)
+		return true, fmt.Errorf("find this process's network namespace: %w", err)
 	}
 	defer from.Close()
 	if err := setns(n.file); err != nil {

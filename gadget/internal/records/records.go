@@ -64,7 +64,7 @@ type PartialError struct {
 
 // Error implements error.
 func (e *PartialError) Error() string {
-	return fmt.Sprintf("it wrote %d bytes, no whole number of records of %d bytes", e.Bytes, e.Size)
+	return fmt.Sprintf("it wrote %d bytes, which is not a whole number of records of %d bytes", e.Bytes, e.Size)
 }
 
 // Add appends the records of a stream. An error is the reader's, the context's, or a *PartialError;
@@ -132,7 +132,7 @@ const (
 )
 
 // errNoEnd says that a program asks for the same object forever.
-var errNoEnd = errors.New("it asks to be run for the same object again and again")
+var errNoEnd = errors.New("it asks for the same object again and again")
 
 func (p *patience) wait() error {
 	*p++

@@ -56,7 +56,7 @@ func explainPerf(err error) error {
 	case strings.HasSuffix(text, "can't create perf event: "+unix.EACCES.Error()):
 		return fmt.Errorf("%w: open the perf buffers: this kernel lets only root, or CAP_SYS_ADMIN, use perf events (sysctl kernel.perf_event_paranoid): %w", kernel.ErrPrivileges, err)
 	case strings.HasSuffix(text, "can't mmap: "+unix.EPERM.Error()):
-		return fmt.Errorf("%w: open the perf buffers, which are locked memory: they take CAP_IPC_LOCK, a higher limit (ulimit -l), or a smaller buffer: %w", kernel.ErrPrivileges, &kernel.MemoryError{Cause: err})
+		return fmt.Errorf("%w: open the perf buffers, which are locked memory: they need CAP_IPC_LOCK, a higher limit (ulimit -l), or a smaller buffer: %w", kernel.ErrPrivileges, &kernel.MemoryError{Cause: err})
 	}
 	return fmt.Errorf("open the perf buffers: %w", err)
 }

@@ -47,7 +47,7 @@ const (
 )
 
 // errOldGo is about tables of another layout.
-var errOldGo = errors.New("this table of Go functions cannot be read: it is that of a Go before 1.18, or of a 32-bit program")
+var errOldGo = errors.New("gizmo cannot read this table of Go functions: the program was built with Go before 1.18, or is a 32-bit program")
 
 // openGo returns the file's Go functions, or nil if it has none.
 func openGo(f *elffile.File) (*goFuncs, error) {
@@ -129,7 +129,7 @@ func (g *goFuncs) find(name string) (*function, error) {
 	case err != nil || !ok:
 		return nil, err
 	case g.code == 0:
-		return nil, fmt.Errorf("the file is stripped and does not tell where its code starts")
+		return nil, fmt.Errorf("the file is stripped and does not say where its code starts")
 	}
 	return &function{name: name, addr: g.code + uint64(entry)}, nil
 }

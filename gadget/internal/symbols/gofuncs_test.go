@@ -99,7 +99,7 @@ func TestDamagedGoTable(t *testing.T) {
 	}{
 		"cut off":         {goTable()[:20], "cut off"},
 		"old":             {magic(0xfb), "before 1.18"},
-		"no start":        {word(goCode, 0), "does not tell where its code starts"},
+		"no start":        {word(goCode, 0), "does not say where its code starts"},
 		"many functions":  {word(goCount, 1<<62), "lie outside"},
 		"too many":        {word(goCount, 5), "lie outside"},
 		"names far away":  {word(goNames, 1<<62), "lie outside"},

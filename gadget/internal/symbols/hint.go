@@ -39,7 +39,7 @@ func notFound(f *elffile.File, name string) error {
 	names := functionNames(f, table)
 	for _, other := range names {
 		if strings.HasPrefix(other, base+".") {
-			return fmt.Errorf("%w: the compiler has changed it, and what remains is %s", ErrNotFound, other)
+			return fmt.Errorf("%w: the compiler replaced it with %s", ErrNotFound, other)
 		}
 	}
 	why := "; the compiler may have inlined it"

@@ -42,7 +42,7 @@ func Locate(f *elffile.File, p Place) (uint64, error) {
 		return 0, err
 	}
 	if p.Offset > 0 && fn.size > 0 && p.Offset >= fn.size {
-		return 0, fmt.Errorf("offset %#x is behind the end of %s, which has %#x bytes", p.Offset, p.Name, fn.size)
+		return 0, fmt.Errorf("offset %#x is beyond the end of %s, which has %#x bytes", p.Offset, p.Name, fn.size)
 	}
 	addr := fn.addr + p.Offset
 	if addr < fn.addr {
@@ -161,11 +161,11 @@ func addresses(list []symbol) string {
 func mayReturn(f *elffile.File, fn *function, offset uint64) error {
 	switch {
 	case offset > 0:
-		return fmt.Errorf("%w: with an offset behind the function's start the return address cannot be found", ErrNoReturn)
+		return fmt.Errorf("%w: with an offset after the function's start the return address cannot be found", ErrNoReturn)
 	case fn.addr == f.Entry:
 		return fmt.Errorf("%w: the program starts here, and nothing called it", ErrNoReturn)
 	case fn.label:
-		return fmt.Errorf("%w: the symbol is not said to be a function, and what is not called has no return address", ErrNoReturn)
+		return fmt.Errorf("%w: the symbol is not marked as a function, and only a function has a return address", ErrNoReturn)
 	}
 	g, err := openGo(f)
 	if err != nil || g == nil {

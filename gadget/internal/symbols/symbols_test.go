@@ -92,7 +92,7 @@ func TestLibrary(t *testing.T) {
 		{place: symbols.Place{Name: "retired"}, want: "retired_first"},
 		{place: symbols.Place{Name: "typed_label"}, want: "typed_label"},
 		{place: symbols.Place{Name: "label"}, want: "label"},
-		{place: symbols.Place{Name: "label", Return: true}, not: symbols.ErrNoReturn, what: "not said to be a function"},
+		{place: symbols.Place{Name: "label", Return: true}, not: symbols.ErrNoReturn, what: "not marked as a function"},
 		{place: symbols.Place{Name: "indirect"}, not: symbols.ErrIndirect, what: "IFUNC"},
 		{place: symbols.Place{Name: "malloc"}, not: symbols.ErrImported, what: "name that library"},
 		{place: symbols.Place{Name: "variable"}, what: "variable"},
@@ -102,7 +102,7 @@ func TestLibrary(t *testing.T) {
 		{place: symbols.Place{Name: ""}, not: symbols.ErrNotFound},
 		{place: symbols.Place{Name: "@"}, not: symbols.ErrNotFound},
 		{place: symbols.Place{Name: "@V1"}, not: symbols.ErrNotFound},
-		{place: symbols.Place{Name: "plain", Offset: 1 << 40}, what: "behind the end"},
+		{place: symbols.Place{Name: "plain", Offset: 1 << 40}, what: "beyond the end"},
 		{place: symbols.Place{Name: "plain", Offset: 1, Return: true}, not: symbols.ErrNoReturn, what: "offset"},
 		{place: symbols.Place{Name: "typed_label", Offset: 1<<64 - 1}, what: "too large"},
 		{place: symbols.Place{Name: "0xzz"}, what: "not an address"},
@@ -210,7 +210,7 @@ func TestClone(t *testing.T) {
 	t.Parallel()
 	f := elftest.Open(t, program(symbol(nameG, elf.STB_LOCAL, elf.STT_FUNC, 0x20)))
 	_, err := symbols.Locate(f, symbols.Place{Name: "g"})
-	if err == nil || !strings.Contains(err.Error(), "what remains is g.part.0") {
+	if err == nil || !strings.Contains(err.Error(), "the compiler replaced it with g.part.0") {
 		t.Errorf("got %v", err)
 	}
 }
