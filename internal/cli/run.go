@@ -202,18 +202,21 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 		return errors.New(`--record: "-" is no file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(name, img, params, f)
+	memory := startMemory()
+	defer memory.end()
 	drop := func() {} // what is decided once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
+		memory.started()
 		return nil
 	}
 	plan, err := run.NewPlan(options)
 	if err != nil {
 		return err
 	}
-	r, err := load(ctx, plan)
+	r, err := plan.Load(ctx)
 	if err != nil {
-		return err
+		return withFlags(err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if a.DropCapabilities && !f.keepCaps {
@@ -242,16 +245,6 @@ func (a *app) runOptions(name string, img *image.Image, params map[string]string
 	f.buffers.apply(&g.Load)
 	o.Gadgets = []run.Gadget{g}
 	return o
-}
-
-// load puts the gadget into the kernel. Next to nothing of what that takes can be freed before its end,
-// when all is returned, so the garbage collector need not look for it: that would take a tenth of the
-// start's processor time.
-func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
-	percent := debug.SetGCPercent(-1)
-	defer debug.SetGCPercent(percent)
-	r, err := plan.Load(ctx)
-	return r, withFlags(err)
 }
 
 // runLoaded moves the events of a gadget that is in the kernel, and then tells what the kernel
