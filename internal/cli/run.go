@@ -212,18 +212,21 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(c)
+	memory := startMemory()
+	defer memory.end()
 	drop := func() {} // set once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
+		memory.started()
 		return nil
 	}
 	plan, err := run.NewPlan(options)
 	if err != nil {
 		return err
 	}
-	r, err := load(ctx, plan)
+	r, err := plan.Load(ctx)
 	if err != nil {
-		return a.nameCompilers(ctx, c, err)
+		return a.nameCompilers(ctx, c, withFlags(err))
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if a.DropCapabilities && !f.keepCaps {
@@ -253,16 +256,6 @@ func (a *app) runOptions(c *chosen) run.Options {
 	f.buffers.apply(&g.Load)
 	o.Gadgets = []run.Gadget{g}
 	return o
-}
-
-// load loads the gadget into the kernel. It turns the garbage collector off: almost nothing that loading
-// allocates can be freed before the end, and looking for it would take a tenth of the
-// start's processor time.
-func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
-	percent := debug.SetGCPercent(-1)
-	defer debug.SetGCPercent(percent)
-	r, err := plan.Load(ctx)
-	return r, withFlags(err)
 }
 
 // runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's
