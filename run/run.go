@@ -205,6 +205,9 @@ func (r *Run) endRecording() error {
 // begin attaches the gadgets and writes what comes before the first event. Only when all are attached an older recording is
 // overwritten, and a header written; events wait meanwhile.
 func (r *Run) begin() error {
+	if r.record != nil {
+		r.record.warnOfReaders() // before attaching: the first message opens the file of the time zone
+	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
 			return inGadget(r.options.Gadgets[i].Name, err)
