@@ -249,6 +249,11 @@ func (r *Run) detach() {
 // Ledger returns the account of the run. It may be read while the run goes on.
 func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
 
+// DetachWritesFiles reports whether a file may have to be opened for writing when the run ends, to detach its gadgets.
+func (r *Run) DetachWritesFiles() bool {
+	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).DetachWritesFiles)
+}
+
 // Stats returns what the kernel counted for each program, in the order of the gadgets.
 func (r *Run) Stats() ([]gadget.ProgramStats, error) {
 	var all []gadget.ProgramStats

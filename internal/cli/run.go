@@ -19,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -49,7 +50,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.host, "host", false, "also show events of no container; this version knows no containers, so all events are shown anyway")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's programs for packets to; without it, the gadget's own choice")
 	f.buffers.register(fs)
-	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, to search for mistakes; without it, gizmo drops those that the run no longer needs")
+	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, to search for mistakes; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
 
@@ -216,9 +217,10 @@ func (a *app) runGadget(ctx context.Context, name string, img *image.Image, para
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if a.DropCapabilities && !f.keepCaps {
+	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			drop = func() { a.dropAllCapabilities(keep...) }
+			needs := seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles()}
+			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}
 	a.work.Store(&atWork{"run " + name, r})
