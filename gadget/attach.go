@@ -147,6 +147,12 @@ func (g *Gadget) DetachFrom(program, target string) error {
 	return nil
 }
 
+// DetachWritesFiles reports whether a file may have to be opened for writing to detach the gadget, which is so for probes: on some
+// kernels they are removed by writing to tracefs. A process that gives up the right to do so needs to know.
+func (g *Gadget) DetachWritesFiles() bool {
+	return slices.ContainsFunc(g.programs, hook.DetachWritesFiles)
+}
+
 // settled returns what is at a target; nil if nothing is. It waits for a program that is being taken away,
 // and gives up the lock, which the caller holds, meanwhile.
 func (g *Gadget) settled(at attachment) *attached {

@@ -19,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -49,7 +50,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.host, "host", false, "also show events outside containers; this version does not recognize containers, so it always shows all events")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.register(fs)
-	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, for debugging; without it, gizmo drops those that the run no longer needs")
+	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
 
@@ -229,9 +230,10 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return a.nameCompilers(ctx, c, withFlags(err))
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if a.DropCapabilities && !f.keepCaps {
+	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			drop = func() { a.dropAllCapabilities(keep...) }
+			needs := seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles()}
+			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}
 	a.work.Store(&atWork{"run " + c.name, r})

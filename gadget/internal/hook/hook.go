@@ -34,6 +34,9 @@ type hook struct {
 	fixed bool
 	// user: its programs are attached to files.
 	user bool
+	// tracefs: the library may keep what holds a program in tracefs, from which it is removed by writing to a file there. It
+	// does so where the kernel's events cannot be used: it lacks them, sysfs is not mounted, or the function's name has a dot.
+	tracefs bool
 	// check finds what is wrong with the target. It does not ask the kernel.
 	check func(p *image.Program) error
 	// missing returns an error if the kernel does not have the hook, in the user's terms: what is not
@@ -149,6 +152,9 @@ func TakesInterface(p *image.Program) bool { return of(p).iface }
 
 // IsForUserSpace reports whether the program is attached to files.
 func IsForUserSpace(p *image.Program) bool { return of(p).user }
+
+// DetachWritesFiles reports whether a file may have to be opened for writing to detach the program.
+func DetachWritesFiles(p *image.Program) bool { return of(p).tracefs }
 
 // IsAttachable reports whether the program is attached to something. If not, a data source runs it.
 func IsAttachable(p *image.Program) bool { return of(p).attach != nil }

@@ -23,6 +23,7 @@ func usdtHook() *hook {
 	return &hook{
 		sections: []string{"usdt", "usdt.s"},
 		user:     true,
+		tracefs:  true,
 		check: func(p *image.Program) error {
 			_, err := targets.ParseProbe(p.Target)
 			return inSection(p, err)

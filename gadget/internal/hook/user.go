@@ -32,6 +32,7 @@ func userHook(sections []string, atReturn bool) *hook {
 	return &hook{
 		sections: sections,
 		user:     true,
+		tracefs:  true,
 		check: func(p *image.Program) error {
 			_, err := targets.ParseFunction(p.Target)
 			return inSection(p, err)
