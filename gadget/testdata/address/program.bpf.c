@@ -12,7 +12,7 @@ struct event {
 
 const volatile __u32 magic = 0;
 GADGET_PARAM(magic);
-const volatile struct gadget_l3endpoint_t only = { 0 };
+const volatile struct gadget_l3endpoint_t only = {0};
 GADGET_PARAM(only);
 
 GADGET_TRACER_MAP(events, 1024 * 256);
