@@ -103,6 +103,35 @@ func tellFields(s *event.Schema, row []byte) string {
 	return strings.Join(all, " ")
 }
 
+// A param that is an address reaches the kernel as the struct that the program compares with.
+func TestAddressParamReachesTheKernel(t *testing.T) {
+	img := parse(t, "address")
+	p, _ := img.Param("only")
+	for text, want := range map[string]string{
+		"192.0.2.1":   "c0000201000000000000000000000000 04",
+		"2001:db8::1": "20010db8000000000000000000000001 06",
+		"":            "00000000000000000000000000000000 00",
+	} {
+		values := make(map[string]image.Value)
+		if text != "" {
+			v, err := p.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values[p.Var] = v
+		}
+		g := start(t, img, LoadOptions{Params: values})
+		g.call(0)
+		found := drain(t, g.source(t))
+		if len(found.rows) != 1 {
+			t.Fatalf("%q: %d events, want 1", text, len(found.rows))
+		}
+		if got := fmt.Sprintf("%x %x", found.rows[0][:16], found.rows[0][16:17]); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 // The filters of <gadget/filter.h> work: with one that fits no process nothing comes.
 func TestFilterParams(t *testing.T) {
 	img := parse(t, "tracer")
