@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/idle"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 )
 
@@ -49,9 +50,18 @@ type hook struct {
 	// attach hangs the program on its hook until the result is closed. Nil if the programs are for a data
 	// source to run.
 	attach func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error)
-	// idle reports whether a loaded program does nothing and need not be attached. Nil: isIdle.
-	idle func(prog *ebpf.Program) bool
+	// result says what the result of a program is for.
+	result result
 }
+
+// result says what the result of a program is for.
+type result uint8
+
+const (
+	ignored   result = iota // nothing depends on it
+	objection               // the kernel goes on as if the program were not there, if it is 0
+	verdict                 // whatever it is, it decides something
+)
 
 // hooks lists all hooks that gizmo knows.
 func hooks() []*hook {
@@ -138,10 +148,26 @@ func Prepare(p *image.Program, spec *ebpf.ProgramSpec) error {
 
 // IsIdle reports whether the loaded program does nothing where it hangs.
 func IsIdle(p *image.Program, prog *ebpf.Program) bool {
-	if idle := of(p).idle; idle != nil {
-		return idle(prog)
+	switch of(p).result {
+	case objection:
+		return agrees(prog)
+	case verdict:
+		return false
 	}
 	return isIdle(prog)
+}
+
+// MayBeLeftOut reports whether a program with that answer makes no difference where it hangs, so that it need not be loaded.
+// Those that a data source runs are loaded in any case.
+func MayBeLeftOut(p *image.Program, answer idle.Answer) bool {
+	h := of(p)
+	switch {
+	case h.attach == nil || h.result == verdict:
+		return false
+	case h.result == objection:
+		return answer == idle.Zero
+	}
+	return answer != idle.Busy
 }
 
 // TakesInterface reports whether the program is attached to a network interface.
