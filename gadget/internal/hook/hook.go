@@ -33,8 +33,6 @@ type hook struct {
 	iface bool
 	// fixed: the target of a program is a part of it from loading on.
 	fixed bool
-	// user: its programs are attached to files.
-	user bool
 	// check finds what is wrong with the target. It does not ask the kernel.
 	check func(p *image.Program) error
 	// missing returns an error if the kernel does not have the hook, in the user's terms: what is not
@@ -172,9 +170,6 @@ func MayBeLeftOut(p *image.Program, answer idle.Answer) bool {
 
 // TakesInterface reports whether the program is attached to a network interface.
 func TakesInterface(p *image.Program) bool { return of(p).iface }
-
-// IsForUserSpace reports whether the program is attached to files.
-func IsForUserSpace(p *image.Program) bool { return of(p).user }
 
 // IsAttachable reports whether the program is attached to something. If not, a data source runs it.
 func IsAttachable(p *image.Program) bool { return of(p).attach != nil }
