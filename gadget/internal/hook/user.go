@@ -31,7 +31,6 @@ func uretprobeHook() *hook {
 func userHook(sections []string, atReturn bool) *hook {
 	return &hook{
 		sections: sections,
-		user:     true,
 		tracefs:  true,
 		check: func(p *image.Program) error {
 			_, err := targets.ParseFunction(p.Target)
