@@ -401,3 +401,17 @@ func ExampleSpec_Annotate() {
 	fmt.Println(f.Ann.Columns.Header, f.Ann.Columns.Width, f.Ann.Columns.Align == event.AlignRight)
 	// Output: PID 16 true
 }
+
+// The tables are made once, and those that are handed out belong to the caller.
+func TestTablesBelongToTheCaller(t *testing.T) {
+	t.Parallel()
+	keys, templates := annotation.FieldKeys(), annotation.Templates()
+	key, template := keys[0].Name, templates[0].Name
+	keys[0].Name, templates[0].Name = "changed", "changed"
+	if got := annotation.FieldKeys()[0].Name; got != key {
+		t.Errorf("the first key is %q, want %q", got, key)
+	}
+	if got := annotation.Templates()[0].Name; got != template {
+		t.Errorf("the first template is %q, want %q", got, template)
+	}
+}

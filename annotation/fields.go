@@ -3,7 +3,12 @@
 
 package annotation
 
-import "github.com/gizmo-ebpf/gizmo/event"
+import (
+	"slices"
+	"sync"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
 
 // Bounds that keep what an image says from costing memory with each line of output.
 const (
@@ -19,15 +24,15 @@ const (
 )
 
 // FieldKeys returns the annotations that fields can carry.
-func FieldKeys() []Key[event.Annotations] {
-	var keys []Key[event.Annotations]
-	keys = append(keys, generalKeys()...)
-	keys = append(keys, columnKeys()...)
-	keys = append(keys, metricKeys()...)
-	return append(keys, formatterKeys()...)
-}
+func FieldKeys() []Key[event.Annotations] { return slices.Clone(fieldKeys()) }
 
 type ann = event.Annotations
+
+// fieldKeys is the table itself. It is made once: annotations are applied to each field of a gadget several times, and the table
+// has a closure or two in each row.
+var fieldKeys = sync.OnceValue(func() []Key[ann] {
+	return slices.Concat(generalKeys(), columnKeys(), metricKeys(), formatterKeys())
+})
 
 // generalKeys starts with the template: rows are applied in order, and what is said one by one
 // prevails over what the template sets.

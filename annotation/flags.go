@@ -83,7 +83,7 @@ func setItem(specs map[string]*Spec, source, field, key, value string) error {
 		return CheckKey(SourceKeys(), key, value)
 	}
 	spec.SetField(field, key, value)
-	return CheckKey(FieldKeys(), key, value)
+	return CheckKey(fieldKeys(), key, value)
 }
 
 // cutUnescaped cuts s at the first sep that has no backslash before it.

@@ -152,7 +152,7 @@ func (s Set) annotate(a *event.Annotations) error {
 		return nil
 	}
 	return errors.Join(
-		apply(a, s, FieldKeys(), func(key, value string) { a.Other = with(a.Other, key, value) }),
+		apply(a, s, fieldKeys(), func(key, value string) { a.Other = with(a.Other, key, value) }),
 		s.checkTargets())
 }
 
@@ -177,16 +177,14 @@ func (s Set) checkTargets() error {
 // to another program.
 func apply[T any](dst *T, set Set, keys []Key[T], other func(key, value string)) error {
 	var errs []error
-	known := make(map[string]bool, len(keys))
 	for i := range keys {
-		known[keys[i].Name] = true
 		if text, ok := set[keys[i].Name]; ok {
 			errs = append(errs, keys[i].Set(dst, text))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
 		switch {
-		case known[name]:
+		case slices.ContainsFunc(keys, func(k Key[T]) bool { return k.Name == name }):
 		case isKept(name):
 			other(name, set[name])
 		default:

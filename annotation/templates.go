@@ -3,7 +3,12 @@
 
 package annotation
 
-import "github.com/gizmo-ebpf/gizmo/event"
+import (
+	"slices"
+	"sync"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
 
 // Template is one row of a table: annotations that a common kind of field takes together.
 type Template struct {
@@ -19,12 +24,12 @@ type Template struct {
 const defaultWidth = 16
 
 // Templates returns the templates.
-func Templates() []Template {
-	var list []Template
-	list = append(list, kubernetesTemplates()...)
-	list = append(list, processTemplates()...)
-	return append(list, valueTemplates()...)
-}
+func Templates() []Template { return slices.Clone(templates()) }
+
+// templates is the table itself, made once.
+var templates = sync.OnceValue(func() []Template {
+	return slices.Concat(kubernetesTemplates(), processTemplates(), valueTemplates())
+})
 
 func kubernetesTemplates() []Template {
 	return []Template{
@@ -92,14 +97,14 @@ func hidden(a *event.Annotations) { a.Columns.Hidden = true }
 
 func templateNames() []string {
 	var names []string
-	for _, t := range Templates() {
+	for _, t := range templates() {
 		names = append(names, t.Name)
 	}
 	return names
 }
 
 func applyTemplate(a *event.Annotations, name string) error {
-	for _, t := range Templates() {
+	for _, t := range templates() {
 		if t.Name == name {
 			t.Apply(a)
 			return nil

@@ -4,10 +4,10 @@
 package catalog
 
 import (
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -39,10 +39,15 @@ var ErrUnknown = errors.New("unknown gadget")
 
 // Builtin returns the image of a built-in gadget.
 func Builtin(name string) (*image.Image, error) {
-	object, err := objects.ReadFile("objects/" + name + "/program.o")
+	object, err := objects.Open("objects/" + name + "/program.o")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, unknownGadget(name)
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	info, err := object.Stat()
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +55,8 @@ func Builtin(name string) (*image.Image, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	return parse(name, bytes.NewReader(object), yaml, nil)
+	reader := object.(io.ReaderAt) // as embed.FS promises
+	return parse(name, io.NewSectionReader(reader, 0, info.Size()), yaml, nil)
 }
 
 func unknownGadget(name string) error {

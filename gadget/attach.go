@@ -48,6 +48,7 @@ func (g *Gadget) Attach() error {
 			break
 		}
 		if at != nil || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
+			missing.found = missing.found || at != nil || !hook.IsAttachable(p)
 			continue
 		}
 		err := g.attach(p)
@@ -57,6 +58,7 @@ func (g *Gadget) Attach() error {
 		if err != nil {
 			return g.explainAttach(p, err)
 		}
+		missing.found = missing.found || g.attached[attachment{p.Name, p.Target}].link != nothing{}
 	}
 	if g.attached == nil {
 		return fmt.Errorf("attach: %w", ErrDetached)
@@ -147,6 +149,12 @@ func (g *Gadget) DetachFrom(program, target string) error {
 	return nil
 }
 
+// DetachWritesFiles reports whether a file may have to be opened for writing to detach the gadget, which is so for probes: on some
+// kernels they are removed by writing to tracefs. A process that gives up the right to do so needs to know.
+func (g *Gadget) DetachWritesFiles() bool {
+	return slices.ContainsFunc(g.programs, hook.DetachWritesFiles)
+}
+
 // settled returns what is at a target; nil if nothing is. It waits for a program that is being taken away,
 // and gives up the lock, which the caller holds, meanwhile.
 func (g *Gadget) settled(at attachment) *attached {
@@ -199,11 +207,11 @@ func (g *Gadget) Detach() error {
 }
 
 // missingFiles are the programs that were not attached because the files are not there to which they are
-// to be attached. A gadget may name several libraries of which a machine has one.
+// to be attached, or lack the function. A gadget may name several libraries of which a machine has one.
 type missingFiles struct {
 	programs []string
 	errs     []error
-	found    bool // there was a file for another program
+	found    bool // another program has its hook
 }
 
 // note remembers what became of a program, and reports whether the gadget may do without it.
@@ -214,11 +222,10 @@ func (m *missingFiles) note(p *image.Program, err error) bool {
 		m.errs = append(m.errs, err)
 		return true
 	}
-	m.found = m.found || err == nil && hook.IsForUserSpace(p)
 	return false
 }
 
-// report fails if there was no file for any program, and else says for which there was none.
+// report fails if no program of the gadget has a hook, and else says which have none.
 func (m *missingFiles) report(log *slog.Logger) error {
 	var errs []error
 	for i, err := range m.errs {

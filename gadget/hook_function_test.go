@@ -53,6 +53,14 @@ func watching(t testing.TB, img *image.Image) map[string]image.Value {
 	return values
 }
 
+// busy are params with which the programs of fixtures have something to do.
+func busy(t testing.TB, img *image.Image) map[string]image.Value {
+	t.Helper()
+	values := make(map[string]image.Value)
+	setParam(t, img, values, "magic", 1)
+	return values
+}
+
 // refusal loads and attaches the image, which must fail, and returns the error. Nothing may be left.
 func refusal(t *testing.T, img *image.Image, o LoadOptions) error {
 	t.Helper()

@@ -385,6 +385,15 @@ func TestUserAbsent(t *testing.T) {
 	if err := attachUser(t, map[string]string{"on_call": app + ":wrok", "on_return": "libnone:work"}); err == nil || !strings.Contains(err.Error(), "wrok") {
 		t.Errorf("nothing is there: %v", err)
 	}
+	// A program for the kernel is another part of the gadget, too.
+	warnings.Reset()
+	g = start(t, parse(t, "user_and_kernel"), LoadOptions{Logger: o.Logger})
+	if n := g.attachments(); n != 1 || !strings.Contains(warnings.String(), "program=on_function reason=") {
+		t.Errorf("%d programs are attached; got %s", n, &warnings)
+	}
+	err = refusal(t, parseWith(t, "user_and_kernel", disabling("on_call")), LoadOptions{Logger: o.Logger})
+	mustSay(t, err, "program on_function: no library and no program is called libnone")
+	mustSay(t, refusal(t, parse(t, "user_and_kernel"), LoadOptions{Strict: true}), "no library and no program is called libnone")
 	strict := load(t, userImage(t, map[string]string{"on_call": app + ":work", "on_return": app + ":wrok"}), LoadOptions{Strict: true})
 	if err := strict.Attach(); err == nil || !strings.Contains(err.Error(), "wrok") {
 		t.Errorf("strict: %v", err)

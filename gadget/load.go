@@ -120,9 +120,16 @@ func checkPossibleCPUs(possible []int) error {
 // loadChosen puts the maps into the kernel, and the programs that it can run. One that it refuses
 // although it has the hook counts as one that it cannot run, if others stand in for it.
 func (g *Gadget) loadChosen(k *kernel.Kernel, o *LoadOptions) (*pins, error) {
+	idle, err := g.findIdle(o)
+	if err != nil {
+		return nil, err
+	}
 	c := choose.New(g.image, func(p *image.Program) error { return hook.Missing(k, p) })
 	for {
 		g.choices = c.Choose()
+		if err := g.leaveOut(idle); err != nil {
+			return nil, err
+		}
 		g.programs = choose.Loaded(g.choices)
 		if err := g.checkOptional(k); err != nil {
 			return nil, err

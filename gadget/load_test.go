@@ -103,6 +103,35 @@ func tellFields(s *event.Schema, row []byte) string {
 	return strings.Join(all, " ")
 }
 
+// A param that is an address reaches the kernel as the struct that the program compares with.
+func TestAddressParamReachesTheKernel(t *testing.T) {
+	img := parse(t, "address")
+	p, _ := img.Param("only")
+	for text, want := range map[string]string{
+		"192.0.2.1":   "c0000201000000000000000000000000 04",
+		"2001:db8::1": "20010db8000000000000000000000001 06",
+		"":            "00000000000000000000000000000000 00",
+	} {
+		values := make(map[string]image.Value)
+		if text != "" {
+			v, err := p.Parse(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			values[p.Var] = v
+		}
+		g := start(t, img, LoadOptions{Params: values})
+		g.call(0)
+		found := drain(t, g.source(t))
+		if len(found.rows) != 1 {
+			t.Fatalf("%q: %d events, want 1", text, len(found.rows))
+		}
+		if got := fmt.Sprintf("%x %x", found.rows[0][:16], found.rows[0][16:17]); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 // The filters of <gadget/filter.h> work: with one that fits no process nothing comes.
 func TestFilterParams(t *testing.T) {
 	img := parse(t, "tracer")
@@ -190,7 +219,7 @@ func TestAttachToMissingHooks(t *testing.T) {
 func TestLoadForMissingBTFTracepoint(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parseWith(t, "hooks", "programs:\n  gt_btf:\n    attach_to: sys_enter_nothing\n")
-	_, err := Load(img, nil)
+	_, err := Load(img, &LoadOptions{Params: busy(t, img)})
 	want := "program gt_btf: this kernel has no BTF tracepoint sys_enter_nothing: "
 	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
@@ -222,29 +251,39 @@ func TestVerifierError(t *testing.T) {
 func TestPerfBufferNeedsItsConstant(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parse(t, "minimal")
-	_, err := Load(img, &LoadOptions{PerfBuffer: true})
+	_, err := Load(img, &LoadOptions{PerfBuffer: true, Params: busy(t, img)})
 	if err == nil || !strings.Contains(err.Error(), "this gadget cannot use perf buffers") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Programs of which the params leave nothing are not attached, and need no hook.
-func TestIdleProgramsAreNotAttached(t *testing.T) {
+// Programs which the params leave nothing to do are not loaded, and need no hook. If they are all of them, that is an error.
+func TestIdleProgramsAreNotLoaded(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	img := parseWith(t, "hooks", "programs:\n  gt_tp:\n    attach_to: syscalls/nothing\n")
-	g, err := Load(img, nil) // without a magic number nothing is reported
-	if err != nil {
-		t.Fatal(err)
+	img := parseWith(t, "switched", "programs:\n  on_tp:\n    attach_to: syscalls/nothing\n  on_btf:\n    attach_to: nothing\n")
+	_, err := Load(img, nil)
+	var nothing *image.NothingToDoError
+	if !errors.As(err, &nothing) || !slices.Equal(nothing.Params, []string{"watch_all", "watch_btf", "watch_raw", "watch_tp"}) {
+		t.Errorf("got %v, %+v", err, nothing)
 	}
-	defer g.Close()
-	if err := g.Attach(); err != nil {
-		t.Error(err)
+	values := make(map[string]image.Value)
+	setParam(t, img, values, "watch_raw", 1)
+	g := start(t, img, LoadOptions{Params: values})
+	for _, c := range g.Programs() {
+		if loaded := g.coll.Programs[c.Program.Name] != nil; loaded != (c.Program.Name == "on_raw") || errors.Is(c.Why, errIdle) == loaded {
+			t.Errorf("%s: loaded %v, %v", c.Program.Name, loaded, c.Why)
+		}
 	}
-	if n := (&running{Gadget: g}).attachments(); n > 0 {
-		t.Errorf("%d programs are attached", n)
+	if err := g.AttachTo("on_tp", "syscalls/sys_enter_getpgid"); err == nil || !strings.Contains(err.Error(), "the params leave it nothing to do") {
+		t.Errorf("got %v", err)
 	}
 	if r := start(t, parse(t, "hooks"), LoadOptions{}); r.attachments() != 3 {
 		t.Errorf("of programs that do something %d are attached, want 3", r.attachments())
+	}
+	values = make(map[string]image.Value)
+	setParam(t, img, values, "watch_all", 1)
+	if _, err := Load(img, &LoadOptions{Params: values}); err == nil || !strings.Contains(err.Error(), "program on_btf: this kernel has no BTF tracepoint nothing") {
+		t.Errorf("with all params: %v", err)
 	}
 }
 
@@ -450,7 +489,12 @@ func loadUnprivileged() int {
 }
 
 func loadAs(img *image.Image, options string) (*Gadget, error) {
-	var o LoadOptions
+	magic, _ := img.Param("magic")
+	value, err := magic.Parse("1")
+	if err != nil {
+		return nil, err
+	}
+	o := LoadOptions{Params: map[string]image.Value{"magic": value}}
 	if strings.Contains(options, lockedOption) {
 		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: 64 << 10}); err != nil {
 			return nil, err

@@ -78,8 +78,8 @@ type LoadOptions struct {
 	// Interface is the network interface for programs that are attached to one; empty: that of their
 	// attach_to. It is an error if there is no such interface, or no such program.
 	Interface string
-	// AfterPrograms is called when the programs are loaded, before the buffers are mapped into memory.
-	// Loading takes some 20 MiB, for the kernel's types above all, which the caller may want to give back
+	// AfterPrograms is called when the programs are loaded, before the sources are opened. Loading leaves some 8 MiB of garbage, and
+	// the kernel's types besides where they cannot be mapped into memory (before Linux 6.16): the caller may want to give that back
 	// to the system then. Nil: nothing is called.
 	AfterPrograms func()
 	// Logger takes what is worth knowing and no error; nil means slog.Default().

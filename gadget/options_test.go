@@ -90,7 +90,8 @@ func TestSharedMapsThatDoNotFit(t *testing.T) {
 		})},
 		`shared map ".rodata": the gadget has no map of this name`: {".rodata": newFilter(t, nil)},
 	} {
-		if _, err := Load(parse(t, "shared"), &LoadOptions{Maps: maps}); err == nil || !strings.HasPrefix(err.Error(), want) {
+		img := parse(t, "shared")
+		if _, err := Load(img, &LoadOptions{Maps: maps, Params: busy(t, img)}); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got  %v\nwant %s", err, want)
 		}
 	}

@@ -25,7 +25,6 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
@@ -317,7 +316,8 @@ func TestErrorIsAboutTheOriginal(t *testing.T) {
 		p := spec.Programs["gt_mapiter"]
 		p.Instructions = append(p.Instructions, asm.Instruction{OpCode: asm.Return().OpCode}.WithSymbol("never"))
 	}
-	_, err := Load(parse(t, "mapiter"), &LoadOptions{edit: never})
+	img := parse(t, "mapiter")
+	_, err := Load(img, &LoadOptions{edit: never, Params: busy(t, img)})
 	var verifier *VerifierError
 	if !errors.As(err, &verifier) || strings.Contains(fmt.Sprint(verifier.Log), prepare.SecondSuffix) {
 		t.Errorf("got %v", err)
@@ -341,22 +341,6 @@ func TestOneMapIsEnough(t *testing.T) {
 		if got := g.alternates("counts"); got != (c.want == 2) {
 			t.Errorf("%s: two maps: %v, want %d", name, got, c.want)
 		}
-	}
-}
-
-// A program of which the params leave nothing is found out although it is there twice.
-func TestIdleProgramsWithTwoMaps(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	g, err := Load(parse(t, "mapiter"), nil) // no magic number, no calls
-	if err != nil {
-		t.Fatal(explain(err))
-	}
-	defer g.Close()
-	if g.coll.Maps["counts"+prepare.SecondSuffix] == nil {
-		t.Error("there is one map only")
-	}
-	if !hook.IsIdle(g.image.Program("gt_mapiter"), g.coll.Programs["gt_mapiter"]) {
-		t.Error("the program would be attached")
 	}
 }
 

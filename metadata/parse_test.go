@@ -109,7 +109,7 @@ func TestLimits(t *testing.T) {
 		{"long unknown key", "? " + strings.Repeat("k", full) + "\n: x", "unknown key"},
 		{"long value", "datasources: {x: {annotations: {fetch-count: " + strings.Repeat("9", full) + "}}}", "is not a whole number"},
 		{"same key", strings.Repeat("a: x\n", full/5), "second time"},
-		{"aliases", "a: &a [x]\nname: [" + strings.Repeat("*a,", full/3) + "]", "anchors and aliases"},
+		{"aliases", "a: &a [x]\nname: [" + strings.Repeat("*a,", full/3) + "]", "more than 65536 values"},
 		{"broken at the end", lines("k%06d: x\n", full/11) + "\t", "tab"},
 		{"broken at the start", "a: b: c\n" + strings.Repeat("\n", full), "not allowed"},
 		{"lines of nothing", strings.Repeat("\n", full) + "@", "cannot start"},

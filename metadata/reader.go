@@ -71,9 +71,6 @@ func (r *reader) scalar(path []string, n *yaml.Node) (string, bool) {
 }
 
 func (r *reader) wrongKind(path []string, n *yaml.Node, want string) {
-	if n.Kind == yaml.AliasNode {
-		return // reported already
-	}
 	what := "the file"
 	if len(path) > 0 {
 		what = label(path)

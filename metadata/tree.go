@@ -37,7 +37,7 @@ func readTree(data []byte) (*yaml.Node, *Problem) {
 	return doc.Content[0], nil
 }
 
-// readDocument is readTree with what surrounds the tree: comments at its start and end.
+// readDocument is readTree with what surrounds the tree: comments at its start and end. The tree has no aliases.
 func readDocument(data []byte) (*yaml.Node, *Problem) {
 	if len(data) > maxSize {
 		return nil, &Problem{Err: fmt.Errorf("the file has %d bytes; at most %d are read", len(data), maxSize)}
@@ -58,6 +58,9 @@ func readDocument(data []byte) (*yaml.Node, *Problem) {
 		return nil, at(&second, errors.New("a second document starts here; a gadget.yaml is one document"))
 	case !errors.Is(err, io.EOF):
 		return nil, syntaxProblem(err, data)
+	}
+	if p := writeOut(&doc); p != nil {
+		return nil, p
 	}
 	return &doc, nil
 }
@@ -164,9 +167,6 @@ func (c *cleaner) report(n *yaml.Node, format string, args ...any) {
 }
 
 func (c *cleaner) clean(n *yaml.Node, depth int) {
-	if n.Anchor != "" || n.Kind == yaml.AliasNode {
-		c.report(n, "anchors and aliases are not accepted; write the value out")
-	}
 	if n.Style&yaml.TaggedStyle != 0 && n.ShortTag() != "!!str" {
 		c.report(n, "the tag %s is not accepted", annotation.Quote(n.Tag))
 	}
@@ -198,8 +198,6 @@ func (c *cleaner) checkKeys(n *yaml.Node) {
 			c.report(key, "a key must be a single word or text")
 		case key.Value == "" || strings.ContainsFunc(key.Value, unicode.IsControl):
 			c.report(key, "%s cannot be a key", annotation.Quote(key.Value))
-		case key.ShortTag() == "!!merge":
-			c.report(key, "merging with << is not accepted; write the keys out")
 		case twice:
 			c.problems = append(c.problems, at(key, twiceError(key.Value, line)))
 		default:

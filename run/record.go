@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ import (
 // recording is the stage that writes all batches to a file, before other stages change them.
 type recording struct {
 	file   *safefile.File
+	log    *slog.Logger
 	header wire.Header
 	out    *outlet.Outlet
 	done   chan struct{} // closed by end
@@ -58,6 +60,10 @@ func recordError(err error) error {
 	return fmt.Errorf("%w: %w", ErrRecord, err)
 }
 
+// recordPerm are the permissions of a new recording. It has what all users of the host did, file names and arguments for
+// example, which they cannot see of each other without it.
+const recordPerm = 0o600
+
 // flushInterval limits how much a recording lacks if the program is killed.
 const flushInterval = time.Second
 
@@ -82,9 +88,19 @@ func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recordi
 		return nil, recordError(err)
 	}
 	return &recording{
-		file: file, header: header, done: make(chan struct{}),
+		file: file, log: p.options.logger(), header: header, done: make(chan struct{}),
 		out: outlet.New(file.File, p.options.drainTimeout()), waiting: make(map[*pipeline.Account]uint64),
 	}, nil
+}
+
+// warnOfReaders warns of a file that was there before and that all users may read. It keeps its permissions: whoever made it may
+// have wanted them.
+func (r *recording) warnOfReaders() {
+	st, err := r.file.Stat()
+	if err == nil && r.file.Regular && st.Mode()&0o004 != 0 {
+		r.log.Warn("all users may read the recording, since its file was there before and keeps its permissions; chmod o-r changes that",
+			"file", r.file.Name())
+	}
 }
 
 // checkApart returns an error if text would go to the file of the recording. Devices such as /dev/null take both.
@@ -110,7 +126,7 @@ func openWaiting(ctx context.Context, path string) (*safefile.File, error) {
 	opened := make(chan error, 1)
 	go func() { // ends only with the program if there is never a reader
 		var err error
-		file, err = safefile.Create(path, 0o666)
+		file, err = safefile.Create(path, recordPerm)
 		opened <- err
 	}()
 	select {

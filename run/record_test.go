@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,9 +35,14 @@ func (s *noEvents) Close() error                                 { return nil }
 // record prepares a recording of a source without events to the path.
 func record(t *testing.T, path string) (*recording, *host.Host) {
 	t.Helper()
+	return recordWith(t, path, Options{})
+}
+
+func recordWith(t *testing.T, path string, o Options) (*recording, *host.Host) {
+	t.Helper()
 	machine := host.New()
 	r := &Run{host: machine, sources: []pipeline.Source{&noEvents{&event.Schema{Name: "none", Single: true, Size: 8}}}}
-	rec, err := openRecording(t.Context(), &Recording{Path: path, Gadget: "quiet"}, &Plan{gadgets: make([]plannedGadget, 1)}, r)
+	rec, err := openRecording(t.Context(), &Recording{Path: path, Gadget: "quiet"}, &Plan{options: o, gadgets: make([]plannedGadget, 1)}, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +111,56 @@ func TestRecordingReplacesAnOlderOne(t *testing.T) {
 	}
 	if st, err := os.Stat(old); err != nil || st.Mode().Perm() != 0o640 {
 		t.Errorf("the older file's mode: %v, %v", st.Mode(), err)
+	}
+}
+
+// Users cannot read a new recording of another one. A file that was there keeps its permissions, and a warning says what that means.
+func TestRecordingIsForItsOwner(t *testing.T) {
+	for _, c := range []struct {
+		umask     int
+		old, want os.FileMode // old: 0 if there is no file
+		warns     bool
+	}{
+		{umask: 0, want: 0o600},
+		{umask: 0o022, want: 0o600},
+		{umask: 0o177, want: 0o600},
+		{umask: 0o077, old: 0o644, want: 0o644, warns: true},
+		{umask: 0o022, old: 0o640, want: 0o640},
+		{umask: 0, old: 0o600, want: 0o600},
+	} {
+		path := filepath.Join(t.TempDir(), "recording")
+		if c.old != 0 {
+			writeTest(t, path, "old")
+			if err := os.Chmod(path, c.old); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var log bytes.Buffer
+		before := unix.Umask(c.umask)
+		r, machine := recordWith(t, path, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		unix.Umask(before)
+		r.warnOfReaders()
+		if err := r.begin(machine); err != nil {
+			t.Fatal(err)
+		}
+		closeRecording(t, r)
+		if st, err := os.Stat(path); err != nil || st.Mode() != c.want {
+			t.Errorf("umask %03o, file %03o: got %v, %v, want %v", c.umask, c.old, st.Mode(), err, c.want)
+		}
+		if warned := strings.Contains(log.String(), "all users may read the recording"); warned != c.warns {
+			t.Errorf("umask %03o, file %03o: the log says %q", c.umask, c.old, log.String())
+		}
+	}
+}
+
+// A pipe and a device are no files that others read.
+func TestRecordingToADeviceWarnsOfNothing(t *testing.T) {
+	var log bytes.Buffer
+	r, _ := recordWith(t, "/dev/null", Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r.warnOfReaders()
+	closeRecording(t, r)
+	if log.Len() > 0 {
+		t.Errorf("the log says %q", log.String())
 	}
 }
 

@@ -241,6 +241,9 @@ func (r *Run) begin() error {
 	if r.host != nil {
 		r.unwatch = r.host.Watch() // before events come
 	}
+	if r.record != nil {
+		r.record.warnOfReaders() // before attaching: the first message opens the file of the time zone
+	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
 			return inGadget(r.options.Gadgets[i].Name, err)
@@ -271,6 +274,11 @@ func (r *Run) detach() {
 
 // Ledger returns the account of the run. It may be read while the run goes on.
 func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
+
+// DetachWritesFiles reports whether a file may have to be opened for writing when the run ends, to detach its gadgets.
+func (r *Run) DetachWritesFiles() bool {
+	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).DetachWritesFiles)
+}
 
 // Stats returns the kernel's counts of program runs, in the order of the gadgets.
 func (r *Run) Stats() ([]gadget.ProgramStats, error) {

@@ -34,12 +34,9 @@ const instructionSize = 8
 // readObject reads the ELF, and the name of the compiler if it is there. The library's errors are about sections
 // and symbols; the common mistakes get plain words first.
 func readObject(object io.ReaderAt) (spec *ebpf.CollectionSpec, compiler string, err error) {
-	data, err := io.ReadAll(io.NewSectionReader(object, 0, maxObject+1))
+	data, err := readAll(object)
 	if err != nil {
-		return nil, "", fmt.Errorf("read: %w", err)
-	}
-	if len(data) > maxObject {
-		return nil, "", fmt.Errorf("it has more than %d bytes", maxObject)
+		return nil, "", err
 	}
 	if err := checkObject(data); err != nil {
 		return nil, "", err
@@ -66,6 +63,22 @@ func readObject(object io.ReaderAt) (spec *ebpf.CollectionSpec, compiler string,
 		}
 	}
 	return spec, compiler, nil
+}
+
+// readAll returns the bytes of the object, which are the caller's to change.
+func readAll(object io.ReaderAt) ([]byte, error) {
+	r := io.NewSectionReader(object, 0, maxObject+1)
+	var buf bytes.Buffer
+	if sized, ok := object.(interface{ Size() int64 }); ok { // else it grows, which leaves twice as much behind
+		buf.Grow(int(min(sized.Size(), r.Size())) + bytes.MinRead)
+	}
+	if _, err := buf.ReadFrom(r); err != nil {
+		return nil, fmt.Errorf("read: %w", err)
+	}
+	if buf.Len() > maxObject {
+		return nil, fmt.Errorf("it has more than %d bytes", maxObject)
+	}
+	return buf.Bytes(), nil
 }
 
 var errNoBTF = errors.New("it has no BTF: compile it with clang -g")

@@ -37,7 +37,8 @@ type Param struct {
 	// Mandatory params must be given a value.
 	Mandatory bool
 
-	field event.Field // the variable's type
+	field   event.Field    // the variable's type
+	address *addressLayout // of a param that is an IP address, whose field is a struct
 	// initial replaces the variable's initial value, if the metadata has another default.
 	initial Value
 	// off is the value with which a filter lets all events pass; nil for params that are no filters.
@@ -79,16 +80,9 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 	if v.Type == nil || !v.Constant() {
 		return Param{}, fmt.Errorf("%q is not a \"const volatile\" global", variable)
 	}
-	s, err := btfschema.New(variable, true, &btf.Struct{
-		Size:    v.Size(),
-		Members: []btf.Member{{Name: "value", Type: v.Type.Type}},
-	})
-	if err != nil || len(s.Fields) != 1 {
-		return Param{}, fmt.Errorf("%q cannot be a param because of its type: %w", variable, errParamType)
-	}
-	p := Param{Var: variable, Key: variable, field: s.Fields[0]}
-	if p.field.Count > 0 || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
-		return Param{}, fmt.Errorf("%q cannot be a param because of its type: %w", variable, errParamType)
+	p := Param{Var: variable, Key: variable}
+	if err := p.setType(v.Type.Type, v.Size()); err != nil {
+		return Param{}, err
 	}
 	if name, ok := p.sizedMap(); ok && spec.Maps[name] != nil && p.field.Kind != event.Uint && p.field.Kind != event.Int {
 		return Param{}, fmt.Errorf("%q cannot be a param because of its type: it sets the size of the map %q and must be a number", variable, name)
@@ -103,6 +97,23 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 		p.Default = p.format(v.Value)
 	}
 	return p, nil
+}
+
+// setType fills in what the type of the variable says.
+func (p *Param) setType(t btf.Type, size uint32) error {
+	if p.address = addressOf(t); p.address != nil {
+		p.field = event.Field{Name: "value", Kind: event.Struct, Size: size}
+		return nil
+	}
+	s, err := btfschema.New(p.Var, true, &btf.Struct{Size: size, Members: []btf.Member{{Name: "value", Type: t}}})
+	if err != nil || len(s.Fields) != 1 {
+		return fmt.Errorf("%q cannot be a param because of its type: %w", p.Var, errParamType)
+	}
+	p.field = s.Fields[0]
+	if p.field.Count > 0 || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
+		return fmt.Errorf("%q cannot be a param because of its type: %w", p.Var, errParamType)
+	}
+	return nil
 }
 
 // sizedMap names the map whose size the param gives, if it is named like one that does.
@@ -125,10 +136,13 @@ func (p *Param) sizeMap(spec *ebpf.CollectionSpec, value Value) error {
 	return nil
 }
 
-var errParamType = fmt.Errorf("it must be a number, a bool, an enum or a char array")
+var errParamType = fmt.Errorf("it must be a number, a bool, an enum, a char array or a struct gadget_l3endpoint_t")
 
-// Type names the kind of value that the param takes, for help texts: "uint32", "string", "bool".
+// Type names the kind of value that the param takes, for help texts: "uint32", "string", "bool", "ip".
 func (p *Param) Type() string {
+	if p.address != nil {
+		return "ip"
+	}
 	switch p.field.Kind {
 	case event.Uint, event.Int, event.Float:
 		if p.field.Enum != nil {
@@ -166,6 +180,9 @@ func (p *Param) parse(text string) (Value, error) {
 }
 
 func (p *Param) parseInto(buf []byte, text string) error {
+	if p.address != nil {
+		return p.address.parse(buf, text)
+	}
 	if e := p.field.Enum; e != nil {
 		return parseEnum(buf, e, text)
 	}
@@ -273,6 +290,9 @@ func (p *Param) format(v Value) string {
 	f := &p.field
 	if len(v) < int(f.Size) {
 		return ""
+	}
+	if p.address != nil {
+		return p.address.format(v)
 	}
 	u := f.Uint(v)
 	if f.Enum != nil {

@@ -125,6 +125,33 @@ func TestHeadersCompile(t *testing.T) {
 	}
 }
 
+// Sources elsewhere include one header and use what it brings along there; so ours brings that, too.
+func TestHeadersBringOthers(t *testing.T) {
+	t.Parallel()
+	for header, names := range map[string]string{
+		"common.h":           "gadget_get_mntns_id gadget_get_current_mntns_id",
+		"filter.h":           "gadget_get_mntns_id gadget_get_current_mntns_id gadget_should_discard_mntns_id",
+		"kernel_stack_map.h": "gadget_get_kernel_stack",
+		"mntns_filter.h":     "gadget_get_mntns_id gadget_get_current_mntns_id",
+		"user_stack_map.h":   "fnv_32a_init gadget_get_syscall_nr",
+	} {
+		source := includes(header) + "gadget_pid pid;\nSEC(\"kprobe/x\") int BPF_KPROBE(p, struct task_struct *t)\n{\n"
+		for _, name := range strings.Fields(names) {
+			source += "\t(void)" + name + ";\n"
+		}
+		checkCompiles(t, clang(t), source+"\treturn bpf_ntohl(BPF_CORE_READ(t, pid));\n}\n", "-fsyntax-only")
+	}
+}
+
+// Names that the headers have had elsewhere.
+func TestOlderNames(t *testing.T) {
+	t.Parallel()
+	checkCompiles(t, clang(t), includes("kernel_stack_map.h", "sockets-map.h")+`
+_Static_assert(PERF_MAX_STACK_DEPTH == 127 && KERNEL_STACK_MAP_MAX_ENTRIES == 10000, "");
+__u64 f(struct sock *sk) { struct sockets_value *v = gadget_socket_lookup(sk, 1); return v ? v->mntns : 0; }
+`, "-fsyntax-only", "-Werror")
+}
+
 // The test programs are gadgets, too: they compile with every compiler. Those in the folder wild do
 // nothing but to use, all together, everything that the headers offer, in the ways in which authors
 // elsewhere do.

@@ -12,6 +12,12 @@
 #define GADGET_KERNEL_MAX_STACK_DEPTH	    127
 #define GADGET_KERNEL_STACK_MAP_MAX_ENTRIES 10000
 
+/* Their older names. */
+#ifndef PERF_MAX_STACK_DEPTH
+#define PERF_MAX_STACK_DEPTH GADGET_KERNEL_MAX_STACK_DEPTH
+#endif
+#define KERNEL_STACK_MAP_MAX_ENTRIES GADGET_KERNEL_STACK_MAP_MAX_ENTRIES
+
 /* Each stack once, under an id that is made of its hash. */
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);

@@ -6,6 +6,7 @@
 
 #include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
+#include <gadget/mntns.h> /* sources in the wild take gadget_get_mntns_id() from here */
 #include <gadget/types.h>
 
 /*

@@ -49,6 +49,9 @@ struct gadget_socket_value {
 	char exepath[4096] __attribute__((aligned(8)));
 } __attribute__((preserve_access_index));
 
+/* The older name of the struct. */
+#define sockets_value gadget_socket_value
+
 /* The loader puts its own map in the place of this. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

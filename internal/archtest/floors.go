@@ -57,6 +57,7 @@ func Gizmo() *Rules {
 			"internal/outlet":     0,
 			"internal/stdstreams": 0,
 			"internal/privileges": 0,
+			"internal/seccomp":    0,
 
 			"gadgets/internal/workload": 1, // for the workloads of all gadgets
 		},

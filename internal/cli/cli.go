@@ -29,8 +29,9 @@ import (
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
-	// DropCapabilities: the process runs only this command, which may give up the capabilities of all its threads.
-	DropCapabilities bool
+	// DropPrivileges: the process is there for this command alone, which may give up capabilities and system calls of all its
+	// threads.
+	DropPrivileges bool
 }
 
 // The exit codes of the program.

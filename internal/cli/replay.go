@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
+	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -39,8 +41,13 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		return err
 	}
 	defer closeInput()
-	if a.DropCapabilities {
-		a.dropAllCapabilities() // before reading the first byte, which another user may have written
+	options := a.options(flags)
+	options.Text.Block = true
+	if a.DropPrivileges { // before the first byte that somebody else may have written
+		if out, ok := a.Out.(*os.File); ok {
+			options.Text.W = outlet.Own(out)
+		}
+		a.dropPrivileges(seccomp.Needs{})
 	}
 	recording, err := wire.NewReader(in)
 	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
@@ -50,8 +57,6 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer recording.Close()
-	options := a.options(flags)
-	options.Text.Block = true
 	r, err := run.Replay(recording, options)
 	if err != nil {
 		return err

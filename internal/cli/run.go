@@ -20,6 +20,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -52,7 +53,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	f.containers.register(fs)
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.register(fs)
-	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities while the gadget runs, for debugging; without it, gizmo drops those that the run no longer needs")
+	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
 
@@ -221,25 +222,29 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	}
 	defer func() { err = errors.Join(err, containers.close()) }()
 	options.Containers = containers.options
+	memory := startMemory()
+	defer memory.end()
 	drop := func() {} // set once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
+		memory.started()
 		return nil
 	}
 	plan, err := run.NewPlan(options)
 	if err != nil {
 		return err
 	}
-	r, err := load(ctx, plan)
+	r, err := plan.Load(ctx)
 	if err != nil {
-		return a.nameCompilers(ctx, c, err)
+		return a.nameCompilers(ctx, c, withFlags(err))
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if a.DropCapabilities && !f.keepCaps {
+	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
+			needs := seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles(), Containers: true}
 			// To read the namespaces of containers that start later.
 			keep = append(keep, unix.CAP_SYS_PTRACE)
-			drop = func() { a.dropAllCapabilities(keep...) }
+			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}
 	containers.wait()
@@ -266,16 +271,6 @@ func (a *app) runOptions(c *chosen) run.Options {
 	f.buffers.apply(&g.Load)
 	o.Gadgets = []run.Gadget{g}
 	return o
-}
-
-// load loads the gadget into the kernel. It turns the garbage collector off: almost nothing that loading
-// allocates can be freed before the end, and looking for it would take a tenth of the
-// start's processor time.
-func load(ctx context.Context, plan *run.Plan) (*run.Run, error) {
-	percent := debug.SetGCPercent(-1)
-	defer debug.SetGCPercent(percent)
-	r, err := plan.Load(ctx)
-	return r, withFlags(err)
 }
 
 // runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's

@@ -40,10 +40,7 @@ type Outlet struct {
 // it takes; then it gives up when the file has taken nothing for timeout.
 func New(f *os.File, timeout time.Duration) *Outlet {
 	o := &Outlet{timeout: max(timeout, 0), hurry: make(chan struct{})}
-	fd := -1
-	if conn, err := f.SyscallConn(); err == nil {
-		_ = conn.Control(func(n uintptr) { fd = int(n) })
-	}
+	fd := fdOf(f)
 	o.terminal = fd >= 0 && term.IsTerminal(fd)
 	switch o.port = openPort(fd); {
 	case o.port != nil:
@@ -53,6 +50,15 @@ func New(f *os.File, timeout time.Duration) *Outlet {
 		o.worker = newWorker(f)
 	}
 	return o
+}
+
+// fdOf returns the descriptor, and leaves the file's mode; -1 if the file is closed.
+func fdOf(f *os.File) int {
+	fd := -1
+	if conn, err := f.SyscallConn(); err == nil {
+		_ = conn.Control(func(n uintptr) { fd = int(n) })
+	}
+	return fd
 }
 
 // neverWaits reports whether f is a file that the kernel keeps in pages, or the device that takes everything. Handing a write to

@@ -172,3 +172,49 @@ func TestFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A pipe is opened once: New takes what Own returned as it is, and nothing changes for others who have the pipe.
+func TestOwn(t *testing.T) {
+	t.Parallel()
+	r, w := blockingPipe(t)
+	own := Own(w)
+	if own == w {
+		t.Fatal("the pipe was not opened anew")
+	}
+	defer own.Close()
+	if own.Name() != w.Name() || isNonblocking(t, w) || !isNonblocking(t, own) {
+		t.Errorf("%s: it does not wait: %v, the pipe: %v", own.Name(), isNonblocking(t, own), isNonblocking(t, w))
+	}
+	if again := Own(own); again != own {
+		t.Error("it was opened once more")
+	}
+	o := New(own, timeout)
+	defer o.Close()
+	if o.port == nil || o.port.own {
+		t.Errorf("the port is %+v", o.port)
+	}
+	if _, err := o.Write([]byte("text")); err != nil {
+		t.Fatal(err)
+	}
+	text := make([]byte, 8)
+	if n, err := r.Read(text); err != nil || string(text[:n]) != "text" {
+		t.Errorf("got %q, %v", text[:n], err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if own := Own(file); own != file {
+		t.Error("a file that is no pipe was opened anew")
+	}
+}
+
+func isNonblocking(t *testing.T, f *os.File) bool {
+	t.Helper()
+	flags, err := unix.FcntlInt(uintptr(fdOf(f)), unix.F_GETFL, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flags&unix.O_NONBLOCK != 0
+}

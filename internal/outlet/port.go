@@ -5,6 +5,7 @@ package outlet
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,8 +39,7 @@ func openPort(fd int) *port {
 	case mode != unix.S_IFIFO && !term.IsTerminal(fd):
 		return nil
 	case flags&unix.O_NONBLOCK == 0:
-		p.fd, err = unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
-		if err != nil {
+		if p.fd, err = openAnew(fd); err != nil {
 			return nil
 		}
 		p.own = true
@@ -50,6 +50,24 @@ func openPort(fd int) *port {
 		return nil
 	}
 	return p
+}
+
+func openAnew(fd int) (int, error) {
+	return unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+}
+
+// Own returns the pipe or the terminal that f is as an open file of this process alone, which New takes as it is: for a process
+// that must not open files when New is called. It returns f if New has nothing to open, or cannot. The result stays open.
+func Own(f *os.File) *os.File {
+	p := openPort(fdOf(f))
+	if p == nil {
+		return f
+	}
+	_ = unix.Close(p.wake)
+	if !p.own {
+		return f
+	}
+	return os.NewFile(uintptr(p.fd), f.Name())
 }
 
 func (p *port) close() error {

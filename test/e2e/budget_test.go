@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strconv"
 	"testing"
 	"time"
 
@@ -20,7 +18,6 @@ import (
 const (
 	startBudget  = 150 * time.Millisecond
 	stopBudget   = 100 * time.Millisecond
-	memoryBudget = 32 << 20 // without the event buffer
 	binaryBudget = 40_000_000
 	idleBudget   = 0.02 // of a processor
 	slack        = 3
@@ -56,76 +53,6 @@ func measureRun(t *testing.T) (first, end time.Duration) {
 	interrupted := time.Now()
 	g.interrupt(t)
 	return g.out.firstAt().Sub(g.started), time.Since(interrupted)
-}
-
-// What gizmo itself takes. The pages of the event buffer, which it shares with the kernel, count as its
-// own in the kernel's figures, but there are as many of them as the machine's CPUs and memory ask for: 8
-// MiB for each CPU, whatever gizmo does.
-func TestMemoryBudget(t *testing.T) {
-	kerneltest.RequireRoot(t)
-	o := startOpener(t)
-	g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", o.pid())
-	g.waitAttached(t)
-	const opened = 100_000
-	o.open(t, opened, "/proc/version")
-	eventually(t, "the last event comes out", func() bool {
-		o.open(t, 1, "/proc/nonexistent/last")
-		return lastPath.MatchString(g.out.tail(4096))
-	})
-	all, buffers := peakMemory(t, g.cmd.Process.Pid), bufferMemory(t, g.cmd.Process.Pid)
-	g.interrupt(t)
-	t.Logf("peak resident memory after %d events: %.1f MiB (budget %d) and %.1f MiB of buffers",
-		opened, float64(all-buffers)/(1<<20), memoryBudget>>20, float64(buffers)/(1<<20))
-	if buffers == 0 || all <= buffers {
-		t.Errorf("of %d bytes, %d are of buffers", all, buffers)
-	}
-	if all-buffers > memoryBudget {
-		t.Errorf("peak resident memory of %d bytes; the budget is %d", all-buffers, memoryBudget)
-	}
-}
-
-var lastPath = regexp.MustCompile(`"fname":"/proc/nonexistent/last"`)
-
-var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
-
-// peakMemory is the most that a process had in memory so far. What the kernel says about ended
-// processes would be of the test, too, of which they were a part before exec.
-func peakMemory(t *testing.T, pid int) int {
-	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := highWater.FindSubmatch(status)
-	if m == nil {
-		t.Fatalf("no VmHWM in %s", status)
-	}
-	n, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n << 10
-}
-
-var mapMemory = regexp.MustCompile(`(?m)^.* anon_inode:bpf-map\n(?:[A-Z].*\n)*?Rss:\s+(\d+) kB$`)
-
-// bufferMemory is what a process has in memory of the maps that it shares with the kernel. All of a
-// buffer's pages are there from the moment on when it is mapped, so they are a part of the peak.
-func bufferMemory(t *testing.T, pid int) int {
-	t.Helper()
-	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := 0
-	for _, m := range mapMemory.FindAllSubmatch(smaps, -1) {
-		n, err := strconv.Atoi(string(m[1]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		sum += n << 10
-	}
-	return sum
 }
 
 func TestBinaryBudget(t *testing.T) {

@@ -6,10 +6,12 @@ package e2e
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,6 +35,33 @@ var runCapabilities = map[string]string{
 // ptrace is CAP_SYS_PTRACE alone.
 const ptrace = "0000000000080000"
 
+// droppedAll is what it says of one that has no more capabilities than these, and not all system calls.
+func droppedAll(t *testing.T, capabilities map[string]string) map[string]string {
+	t.Helper()
+	want := maps.Clone(capabilities)
+	want["Seccomp"], want[filterCount] = "2", strconv.Itoa(ownFilters(t)+1)
+	return want
+}
+
+// filterCount names the field that says how many filters of system calls a thread has.
+const filterCount = "Seccomp_filters"
+
+// ownFilters is how many filters this process has, which all that it starts have, too.
+func ownFilters(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n"+filterCount+":\t")
+	line, _, _ := strings.Cut(rest, "\n")
+	n, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatalf("/proc/self/status has no %s: %v", filterCount, err)
+	}
+	return n
+}
+
 // threadsWant returns which of a process's threads has another status than wanted, or "".
 func threadsWant(pid int, want map[string]string) string {
 	all, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -53,16 +82,17 @@ func threadsWant(pid int, want map[string]string) string {
 	return ""
 }
 
-// waitDropped waits until the program has dropped its capabilities, which it does once it is attached.
-func (p *process) waitDropped(t *testing.T, want map[string]string) {
+// waitDropped waits until the program has dropped its privileges but for these capabilities, which it does once it is attached.
+func (p *process) waitDropped(t *testing.T, capabilities map[string]string) {
 	t.Helper()
-	eventually(t, "the capabilities are dropped", func() bool { return threadsWant(p.cmd.Process.Pid, want) == "" })
+	want := droppedAll(t, capabilities)
+	eventually(t, "the privileges are dropped", func() bool { return threadsWant(p.cmd.Process.Pid, want) == "" })
 }
 
 // wantDropped checks the threads that there are by now, too.
 func (p *process) wantDropped(t *testing.T) {
 	t.Helper()
-	if other := threadsWant(p.cmd.Process.Pid, runCapabilities); other != "" {
+	if other := threadsWant(p.cmd.Process.Pid, droppedAll(t, runCapabilities)); other != "" {
 		t.Error(other)
 	}
 }
@@ -101,13 +131,27 @@ func TestKeepCapabilities(t *testing.T) {
 		o.open(t, 1, "/proc/version")
 		return g.out.Len() > 0
 	})
-	if other := threadsWant(g.cmd.Process.Pid, map[string]string{"NoNewPrivs": "0"}); other != "" {
+	if other := threadsWant(g.cmd.Process.Pid, map[string]string{"NoNewPrivs": "0", filterCount: strconv.Itoa(ownFilters(t))}); other != "" {
 		t.Error(other)
 	}
 	if threadsWant(g.cmd.Process.Pid, map[string]string{"CapEff": none}) == "" {
 		t.Error("the capabilities are gone")
 	}
 	g.interrupt(t)
+}
+
+// Where seccomp is forbidden a run goes on with all system calls, and -v says why.
+func TestRunWhereSeccompIsForbidden(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	o := startOpener(t)
+	g := start(t, setup{helper: helperForbidSeccomp}, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "-v")
+	eventually(t, "the capabilities are dropped", func() bool { return threadsWant(g.cmd.Process.Pid, noCapabilities) == "" })
+	eventually(t, "an event comes out", func() bool {
+		o.open(t, 1, "/proc/version")
+		return g.out.Len() > 0
+	})
+	g.interrupt(t)
+	g.wantErr(t, `msg="gizmo keeps all system calls" error="seccomp: operation not permitted"`)
 }
 
 // Perf buffers and maps are read, and maps emptied, without any capability. TestGadgets shows it of ring buffers

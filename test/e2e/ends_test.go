@@ -369,6 +369,7 @@ func TestRecordingIsNotTheOutput(t *testing.T) {
 	}
 	g = run(t, setup{out: file}, "run", "trace_open", "-t", "1", "--record", path, "-o", "none")
 	g.wantExit(t, 0)
+	g.wantErr(t, "all users may read the recording", path)
 	g = run(t, setup{}, "run", "trace_open", "--record", "-")
 	g.wantExit(t, 1)
 	g.wantErr(t, "--record /dev/stdout -o none")

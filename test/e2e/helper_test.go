@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +31,7 @@ const (
 	helperDropCapabilities = "drop-capabilities"
 	helperHideLibbpf       = "hide-libbpf"
 	helperHideBTF          = "hide-btf"
+	helperForbidSeccomp    = "forbid-seccomp"
 	helperLockLittle       = "lock-little"
 	// also without the right to lift the limit
 	helperLockLittleForGood = "lock-little-for-good"
@@ -52,6 +54,8 @@ func helper(mode string, args []string) int {
 		err = become(args, hideLibbpf)
 	case helperHideBTF:
 		err = become(args, func() error { return unix.Mount("none", "/sys/kernel/btf", "tmpfs", 0, "") })
+	case helperForbidSeccomp:
+		err = become(args, forbidSeccomp)
 	case helperLockLittle:
 		err = become(args, lockLittle)
 	case helperLockLittleForGood:
@@ -96,6 +100,18 @@ func drop(capability uintptr) error {
 // lockLittle limits how much memory the process may lock.
 func lockLittle() error {
 	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: 64 << 10, Max: 64 << 10})
+}
+
+// forbidSeccomp has the kernel refuse filters of system calls, as the managers of some containers do: by such a filter.
+func forbidSeccomp() error {
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // the number of the call
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SECCOMP, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&prog)), 0, 0)
 }
 
 // hideLibbpf covers libbpf's headers. The process has mounts of its own.

@@ -18,6 +18,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // offered says which hooks this machine's kernel has. It asks the kernel in other ways than gizmo
@@ -27,11 +29,11 @@ func offered(t testing.TB) func(hook) bool {
 	return func(h hook) bool {
 		switch h.kind {
 		case "kprobe", "kretprobe", "kprobe.multi", "kretprobe.multi":
-			return exists(kprobePMU, kprobeFile) && hasFunction(t, h.target)
+			return exists(kprobePMU, kerneltest.KprobeFile) && hasFunction(t, h.target)
 		case "ksyscall", "kretsyscall":
-			return exists(kprobePMU, kprobeFile)
+			return exists(kprobePMU, kerneltest.KprobeFile)
 		case "uprobe", "uretprobe", "usdt":
-			return exists(uprobePMU, uprobeFile)
+			return exists(uprobePMU, kerneltest.UprobeFile)
 		case "fentry", "fexit", "fmod_ret":
 			return canTrace() && hasFunction(t, h.target)
 		case "lsm":
@@ -49,10 +51,8 @@ func offered(t testing.TB) func(hook) bool {
 
 // Where the kernel has the two kinds of probes, in its newer and its older way.
 const (
-	kprobePMU  = "/sys/bus/event_source/devices/kprobe/type"
-	uprobePMU  = "/sys/bus/event_source/devices/uprobe/type"
-	kprobeFile = "/sys/kernel/tracing/kprobe_events"
-	uprobeFile = "/sys/kernel/tracing/uprobe_events"
+	kprobePMU = "/sys/bus/event_source/devices/kprobe/type"
+	uprobePMU = "/sys/bus/event_source/devices/uprobe/type"
 )
 
 func exists(paths ...string) bool {

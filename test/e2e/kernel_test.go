@@ -5,114 +5,45 @@ package e2e
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
-
-// object is something of BPF that lives in the kernel.
-type object struct {
-	kind string // as in fdinfo: "prog", "map", "link"
-	id   uint32
-	prog uint32 // of a link, the id of its program
-}
-
-// objectsOf returns what a process holds in the kernel.
-func objectsOf(pid int) []object {
-	infos, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
-	var held []object
-	for _, info := range infos {
-		text, err := os.ReadFile(info)
-		if err != nil {
-			continue // closed meanwhile
-		}
-		if o, ok := parseObject(string(text)); ok {
-			held = append(held, o)
-		}
-	}
-	return held
-}
-
-// parseObject reads the fdinfo of a file descriptor. A link's names its program, too.
-func parseObject(fdinfo string) (object, bool) {
-	prog, _ := fdinfoID(fdinfo, "prog")
-	for _, kind := range []string{"link", "map", "prog"} {
-		if id, ok := fdinfoID(fdinfo, kind); ok {
-			return object{kind, id, prog}, true
-		}
-	}
-	return object{}, false
-}
-
-func fdinfoID(fdinfo, kind string) (uint32, bool) {
-	_, rest, ok := strings.Cut(fdinfo, "\n"+kind+"_id:\t")
-	if !ok {
-		return 0, false
-	}
-	id, err := strconv.ParseUint(strings.TrimSpace(strings.SplitN(rest, "\n", 2)[0]), 10, 32)
-	return uint32(id), err == nil
-}
-
-// exists asks the kernel whether the object is still there.
-func (o object) exists() bool {
-	var err error
-	switch o.kind {
-	case "prog":
-		p, e := ebpf.NewProgramFromID(ebpf.ProgramID(o.id))
-		p.Close()
-		err = e
-	case "map":
-		m, e := ebpf.NewMapFromID(ebpf.MapID(o.id))
-		m.Close()
-		err = e
-	case "link":
-		l, e := link.NewFromID(link.ID(o.id))
-		if e == nil {
-			l.Close()
-		}
-		err = e
-	}
-	return !errors.Is(err, fs.ErrNotExist)
-}
 
 // waitAttached waits until all programs of a gadget are attached: a probe event would tell, too,
 // but would have to be made anew for every kind of gadget. It returns all that gizmo holds.
-func (p *process) waitAttached(t testing.TB) []object {
+func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 	t.Helper()
-	var held []object
+	var held []kerneltest.Object
 	eventually(t, "attached", func() bool {
 		select {
 		case <-p.ended:
 			t.Fatalf("gizmo has ended: %v\n%s", p.cmd.ProcessState, p.err.String())
 		default:
 		}
-		held = objectsOf(p.cmd.Process.Pid)
+		held = kerneltest.ObjectsOf(p.cmd.Process.Pid)
 		return allAttached(held)
 	})
 	return held
 }
 
 // allAttached reports whether there are programs, and each of them has its links.
-func allAttached(held []object) bool {
+func allAttached(held []kerneltest.Object) bool {
 	links := make(map[uint32]int)
 	for _, o := range held {
-		if o.kind == "link" {
-			links[o.prog]++
+		if o.Kind == "link" {
+			links[o.Prog]++
 		}
 	}
 	for _, o := range held {
-		if o.kind == "prog" && links[o.id] < linksNeeded(o) {
+		if o.Kind == "prog" && links[o.ID] < linksNeeded(o) {
 			return false
 		}
 	}
@@ -124,8 +55,8 @@ func allAttached(held []object) bool {
 const idleSize = 128
 
 // linksNeeded returns how many links an attached program has at least.
-func linksNeeded(prog object) int {
-	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.id))
+func linksNeeded(prog kerneltest.Object) int {
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.ID))
 	if err != nil {
 		return 0 // gone: the next look finds out more
 	}
@@ -147,15 +78,15 @@ func linksNeeded(prog object) int {
 }
 
 // wantGone checks that the kernel has got rid of the objects, which it does in its own time.
-func wantGone(t testing.TB, objects []object) {
+func wantGone(t testing.TB, objects []kerneltest.Object) {
 	t.Helper()
 	if len(objects) == 0 {
 		t.Fatal("there were no objects to look for")
 	}
 	for _, o := range objects {
-		for deadline := time.Now().Add(patience); o.exists(); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); o.Exists(); time.Sleep(5 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Errorf("%s %d is still in the kernel", o.kind, o.id)
+				t.Errorf("%s %d is still in the kernel", o.Kind, o.ID)
 				break
 			}
 		}
@@ -167,13 +98,13 @@ func wantGone(t testing.TB, objects []object) {
 func kernelName(name string) string { return name[:min(len(name), unix.BPF_OBJ_NAME_LEN-1)] }
 
 // programNames returns the names of those of the objects that are programs, as the kernel has them.
-func programNames(objects []object) []string {
+func programNames(objects []kerneltest.Object) []string {
 	var names []string
 	for _, o := range objects {
-		if o.kind != "prog" {
+		if o.Kind != "prog" {
 			continue
 		}
-		if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(o.id)); err == nil {
+		if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(o.ID)); err == nil {
 			if info, err := p.Info(); err == nil {
 				names = append(names, kernelName(info.Name))
 			}
@@ -211,35 +142,14 @@ func programsNamed(t testing.TB, names ...string) map[uint32]string {
 	}
 }
 
-// pins lists what is pinned.
-func pins(t testing.TB) []string {
-	t.Helper()
-	var all []string
-	err := filepath.WalkDir("/sys/fs/bpf", func(path string, _ fs.DirEntry, err error) error {
-		all = append(all, path)
-		return err
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return all
-}
-
-// leftovers are what is left of a run where no file descriptor holds it: what is pinned, and probes
-// that were made by name.
+// leftovers are what is left of a run where no file descriptor holds it.
 type leftovers []string
 
 func findLeftovers(t testing.TB) leftovers {
 	t.Helper()
-	all := leftovers(pins(t))
-	for _, path := range []string{kprobeFile, uprobeFile} {
-		text, err := os.ReadFile(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(text)) {
-			all = append(all, line)
-		}
+	all, err := kerneltest.Leftovers()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return all
 }

@@ -83,13 +83,13 @@ func (g *memoryGroup) wantNoKill(t *testing.T) {
 }
 
 // bufferSizes returns the sizes of the ring buffers among what a process holds.
-func bufferSizes(t *testing.T, held []object) (sizes []int) {
+func bufferSizes(t *testing.T, held []kerneltest.Object) (sizes []int) {
 	t.Helper()
 	for _, o := range held {
-		if o.kind != "map" {
+		if o.Kind != "map" {
 			continue
 		}
-		m, err := ebpf.NewMapFromID(ebpf.MapID(o.id))
+		m, err := ebpf.NewMapFromID(ebpf.MapID(o.ID))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func bufferSizes(t *testing.T, held []object) (sizes []int) {
 	return sizes
 }
 
-func wantBuffer(t *testing.T, held []object, size int) {
+func wantBuffer(t *testing.T, held []kerneltest.Object, size int) {
 	t.Helper()
 	if got := bufferSizes(t, held); len(got) != 1 || got[0] != size {
 		t.Errorf("ring buffers of %v bytes, want one of %d", got, size)

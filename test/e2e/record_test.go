@@ -38,6 +38,7 @@ func TestReplayPrintsWhatTheRunPrinted(t *testing.T) {
 			o.open(t, 100, "/proc/nonexistent/file")
 			o.open(t, 1, "/with\ta tab, \"quotes\" and \xff\xfe")
 			g.interrupt(t)
+			giveToNobody(t, recording)
 			r := run(t, setup{user: nobody}, append([]string{"replay", recording}, output...)...)
 			r.wantExit(t, 0)
 			if name != "none" && g.out.Len() == 0 {
@@ -58,6 +59,7 @@ func TestRecordWithoutOutput(t *testing.T) {
 	o.open(t, 100, "/proc/version")
 	g.interrupt(t)
 	g.wantNoOut(t)
+	giveToNobody(t, recording)
 	r := run(t, setup{user: nobody}, "replay", recording, "-o", "json")
 	r.wantExit(t, 0)
 	if n := len(parseEvents(t, r.out.String())); n != 100 {
@@ -93,6 +95,17 @@ func TestRunThatFailsKeepsTheRecording(t *testing.T) {
 	}
 	if _, err := os.Stat(fresh); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a recording of nothing was left: %v", err)
+	}
+}
+
+// giveToNobody checks that a recording is readable by its owner only, and makes an ordinary user its owner.
+func giveToNobody(t *testing.T, recording string) {
+	t.Helper()
+	if st, err := os.Stat(recording); err != nil || st.Mode() != 0o600 {
+		t.Errorf("the recording has the mode %v, %v, want 0600", st.Mode(), err)
+	}
+	if err := os.Chown(recording, nobody, nobody); err != nil {
+		t.Fatal(err)
 	}
 }
 

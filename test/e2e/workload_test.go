@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // workload is a gadget's workload, started and waiting: a program that causes events of its gadget
@@ -88,7 +90,7 @@ type watched struct {
 	want output
 	// held is what gizmo held in the kernel, and attached names the programs among it. Of a snapshot
 	// there is no time to look.
-	held     []object
+	held     []kerneltest.Object
 	attached []string
 	before   leftovers
 }

@@ -62,7 +62,12 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		pkg:    "include/gadget",
 		before: "^TestPrograms$",
 		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "objects")} },
-	}, gadgetSuite(), suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
+	}, gadgetSuite(), suite{
+		pkg:    "test/wild",
+		skip:   "OtherCompiler", // the guest has none
+		before: "^TestBuild$",
+		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "wild")} },
+	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
 	for i := range list {
 		if list[i].run != "" {
 			continue

@@ -39,7 +39,11 @@ func TestMain(m *testing.M) {
 
 func runTests(m *testing.M) int {
 	flag.Parse()
-	var err error
+	err := flag.Set("test.parallel", "16") // runs wait for events most of the time
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if objects = *keep; objects == "" {
 		objects, err = os.MkdirTemp("", "gizmo-wild-")
 		defer os.RemoveAll(objects)

@@ -191,7 +191,12 @@ func TestOtherCompiler(t *testing.T) {
 func load(t *testing.T, name, cc string) error {
 	t.Helper()
 	img, _ := parse(t, name, compile(t, name, cc))
-	g, err := gadget.Load(img, nil)
+	options := gadget.LoadOptions{BufferSize: 64 << 10} // nothing is read
+	g, err := gadget.Load(img, &options)
+	if nothing := (*image.NothingToDoError)(nil); errors.As(err, &nothing) {
+		options.Params = switchedOn(t, img, nothing)
+		g, err = gadget.Load(img, &options)
+	}
 	if errors.Is(err, gadget.ErrNotYetSupported) {
 		return loadAlone(t, compile(t, name, cc))
 	}
@@ -203,6 +208,23 @@ func load(t *testing.T, name, cc string) error {
 		return nil
 	}
 	return err
+}
+
+// switchedOn returns the values of params with which a gadget has something to do.
+func switchedOn(t *testing.T, img *image.Image, e *image.NothingToDoError) map[string]image.Value {
+	t.Helper()
+	values := make(map[string]image.Value)
+	for _, key := range e.Params {
+		p, ok := img.Param(key)
+		if !ok {
+			t.Fatalf("no param %q", key)
+		}
+		var err error
+		if values[p.Var], err = p.Parse("true"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return values
 }
 
 func mayLackHook(p image.Program) bool {

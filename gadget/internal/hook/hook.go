@@ -16,6 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/idle"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 )
 
@@ -32,8 +33,9 @@ type hook struct {
 	iface bool
 	// fixed: the target of a program is a part of it from loading on.
 	fixed bool
-	// user: its programs are attached to files.
-	user bool
+	// tracefs: the library may keep what holds a program in tracefs, from which it is removed by writing to a file there. It
+	// does so where the kernel's events cannot be used: it lacks them, sysfs is not mounted, or the function's name has a dot.
+	tracefs bool
 	// check finds what is wrong with the target. It does not ask the kernel.
 	check func(p *image.Program) error
 	// missing returns an error if the kernel does not have the hook, in the user's terms: what is not
@@ -49,9 +51,18 @@ type hook struct {
 	// attach hangs the program on its hook until the result is closed. Nil if the programs are for a data
 	// source to run.
 	attach func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error)
-	// idle reports whether a loaded program does nothing and need not be attached. Nil: isIdle.
-	idle func(prog *ebpf.Program) bool
+	// result says what the result of a program is for.
+	result result
 }
+
+// result says what the result of a program is for.
+type result uint8
+
+const (
+	ignored   result = iota // nothing depends on it
+	objection               // the kernel goes on as if the program were not there, if it is 0
+	verdict                 // whatever it is, it decides something
+)
 
 // hooks lists all hooks that gizmo knows.
 func hooks() []*hook {
@@ -138,17 +149,33 @@ func Prepare(p *image.Program, spec *ebpf.ProgramSpec) error {
 
 // IsIdle reports whether the loaded program does nothing where it hangs.
 func IsIdle(p *image.Program, prog *ebpf.Program) bool {
-	if idle := of(p).idle; idle != nil {
-		return idle(prog)
+	switch of(p).result {
+	case objection:
+		return agrees(prog)
+	case verdict:
+		return false
 	}
 	return isIdle(prog)
+}
+
+// MayBeLeftOut reports whether a program with that answer makes no difference where it hangs, so that it need not be loaded.
+// Those that a data source runs are loaded in any case.
+func MayBeLeftOut(p *image.Program, answer idle.Answer) bool {
+	h := of(p)
+	switch {
+	case h.attach == nil || h.result == verdict:
+		return false
+	case h.result == objection:
+		return answer == idle.Zero
+	}
+	return answer != idle.Busy
 }
 
 // TakesInterface reports whether the program is attached to a network interface.
 func TakesInterface(p *image.Program) bool { return of(p).iface }
 
-// IsForUserSpace reports whether the program is attached to files.
-func IsForUserSpace(p *image.Program) bool { return of(p).user }
+// DetachWritesFiles reports whether a file may have to be opened for writing to detach the program.
+func DetachWritesFiles(p *image.Program) bool { return of(p).tracefs }
 
 // IsAttachable reports whether the program is attached to something. If not, a data source runs it.
 func IsAttachable(p *image.Program) bool { return of(p).attach != nil }

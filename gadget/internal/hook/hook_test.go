@@ -56,6 +56,20 @@ func TestHooksAreDocumented(t *testing.T) {
 	}
 }
 
+// All probes may be kept in tracefs by the library, and nothing else is.
+func TestDetachWritesFiles(t *testing.T) {
+	t.Parallel()
+	for section, want := range map[string]bool{
+		"kprobe/f": true, "kretprobe/f": true, "ksyscall/f": true, "uprobe/a:b": true, "uretprobe.s/a:b": true, "usdt/a:b:c": true,
+		"tp_btf/f": false, "raw_tp/f": false, "tracepoint/a/b": false, "fentry/f": false, "fexit/f": false, "lsm/f": false,
+		"iter/task": false, "perf_event": false, "xdp": false, "sockops": false, "unheard/of": false,
+	} {
+		if got := DetachWritesFiles(&image.Program{Section: section}); got != want {
+			t.Errorf("%s: got %v, want %v", section, got, want)
+		}
+	}
+}
+
 // The page's table of gadgets has a row for each, whose hooks are those of the gadget's programs.
 func TestHooksOfGadgetsAreDocumented(t *testing.T) {
 	t.Parallel()

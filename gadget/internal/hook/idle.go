@@ -46,9 +46,6 @@ func isZero(ins asm.Instruction) bool {
 	return ins.OpCode.ALUOp() == asm.Mov && ins.OpCode.Source() == asm.ImmSource && ins.Constant == 0
 }
 
-// neverIdle is for programs whose result matters whatever it is.
-func neverIdle(*ebpf.Program) bool { return false }
-
 // shortProgram returns the instructions of a loaded program; none if it has many, or if the kernel does
 // not tell.
 func shortProgram(prog *ebpf.Program) asm.Instructions {

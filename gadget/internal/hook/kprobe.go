@@ -23,6 +23,7 @@ import (
 func kprobeHook() *hook {
 	return &hook{
 		sections: []string{"kprobe", "kretprobe", "ksyscall", "kretsyscall"},
+		tracefs:  true,
 		check: func(p *image.Program) error {
 			_, err := probeOf(p)
 			return err

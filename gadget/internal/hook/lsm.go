@@ -36,7 +36,7 @@ func lsmHook() *hook {
 		attach: func(_ *Loaded, _ *image.Program, prog *ebpf.Program) (io.Closer, error) {
 			return link.AttachLSM(link.LSMOptions{Program: prog})
 		},
-		idle: agrees,
+		result: objection,
 	}
 }
 

@@ -39,7 +39,7 @@ func sockOpsHook() *hook {
 			return err
 		},
 		attach: attachSockOps,
-		idle:   neverIdle,
+		result: verdict,
 	}
 }
 
@@ -158,7 +158,7 @@ func sockMapHook(kind string, sections ...string) *hook {
 			}
 			return attachToMap(m, prog, l.Spec.Programs[p.Name].AttachType)
 		},
-		idle: neverIdle,
+		result: verdict,
 	}
 }
 

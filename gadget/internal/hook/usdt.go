@@ -22,7 +22,7 @@ import (
 func usdtHook() *hook {
 	return &hook{
 		sections: []string{"usdt", "usdt.s"},
-		user:     true,
+		tracefs:  true,
 		check: func(p *image.Program) error {
 			_, err := targets.ParseProbe(p.Target)
 			return inSection(p, err)

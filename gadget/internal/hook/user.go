@@ -31,7 +31,7 @@ func uretprobeHook() *hook {
 func userHook(sections []string, atReturn bool) *hook {
 	return &hook{
 		sections: sections,
-		user:     true,
+		tracefs:  true,
 		check: func(p *image.Program) error {
 			_, err := targets.ParseFunction(p.Target)
 			return inSection(p, err)

@@ -23,7 +23,7 @@ func xdpHook() *hook {
 		sections: []string{"xdp", "xdp.frags"},
 		iface:    true,
 		attach:   attachXDP,
-		idle:     neverIdle,
+		result:   verdict,
 	}
 }
 

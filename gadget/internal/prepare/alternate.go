@@ -20,6 +20,9 @@ const (
 // while programs write to them, alternately with a second one, and whether
 // there are any. See docs/RATIONALE.md.
 func Alternate(spec *ebpf.CollectionSpec, names []string) (*ebpf.CollectionSpec, bool) {
+	if len(names) == 0 {
+		return nil, false // as for most gadgets: a copy is a copy of all types
+	}
 	spec = spec.Copy()
 	found := false
 	for _, name := range names {

@@ -19,7 +19,7 @@ func OpenGroup(fds []int, size int) (*Group, error) {
 	for _, fd := range fds {
 		r := &Ring{mask: uint64(size) - 1, waiter: newWaiter()}
 		g.Rings = append(g.Rings, r)
-		errs = append(errs, r.mmap(fd, size))
+		errs = append(errs, r.mmap(fd, size, pieceSize))
 	}
 	if err := errors.Join(append(errs, g.waiter.open(fds...))...); err != nil {
 		_ = g.Close()
@@ -33,6 +33,23 @@ func (g *Group) Release() {
 	for _, r := range g.Rings {
 		r.Release()
 	}
+}
+
+// Trim takes what has been released out of this process's memory.
+func (g *Group) Trim() {
+	for _, r := range g.Rings {
+		r.Trim()
+	}
+}
+
+// Err returns why one of the rings has nothing any more although there is something, or nil.
+func (g *Group) Err() error {
+	for _, r := range g.Rings {
+		if r.err != nil {
+			return r.err
+		}
+	}
+	return nil
 }
 
 // Unread returns how many bytes of records have not been read of the ring that has most of them.

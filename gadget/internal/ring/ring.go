@@ -27,41 +27,46 @@ const (
 type Ring struct {
 	consumer *atomic.Uint64 // written by us, read by the kernel
 	producer *atomic.Uint64 // written by the kernel
-	data     []byte
+	data     []byte         // of which the window is mapped
+	window   window
 	mask     uint64
 	pos      uint64 // how far Next has come; consumer follows on Release
 	after    uint64 // the end of the record that Peek has returned
 
-	control, shared []byte // the two mappings
+	consumerPage, producerPage []byte // mapped
+	err                        error  // of the window: there is no reading on
 	waiter
 }
 
 // Open maps the ring buffer behind the descriptor fd, whose data area has size bytes (a power of
 // two, the map's max_entries). The descriptor must stay open as long as the ring.
-func Open(fd, size int) (*Ring, error) {
+func Open(fd, size int) (*Ring, error) { return open(fd, size, pieceSize) }
+
+func open(fd, size, piece int) (*Ring, error) {
 	r := &Ring{mask: uint64(size) - 1, waiter: newWaiter()}
-	if err := errors.Join(r.mmap(fd, size), r.waiter.open(fd)); err != nil {
+	if err := errors.Join(r.mmap(fd, size, piece), r.waiter.open(fd)); err != nil {
 		_ = r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Ring) mmap(fd, size int) (err error) {
+func (r *Ring) mmap(fd, size, piece int) (err error) {
 	page := os.Getpagesize()
-	if r.control, err = unix.Mmap(fd, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
+	if r.consumerPage, err = unix.Mmap(fd, 0, page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map the consumer's page of the ring buffer: %w", err)
 	}
-	// The kernel offers the data area twice in a row, so that a record at its end reads as one
-	// piece. One mapping is enough for us and counts half the memory; Next returns two pieces then.
-	if r.shared, err = unix.Mmap(fd, int64(page), page+size, unix.PROT_READ, unix.MAP_SHARED); err != nil {
-		return fmt.Errorf("map the ring buffer: %w", err)
+	if r.producerPage, err = unix.Mmap(fd, int64(page), page, unix.PROT_READ, unix.MAP_SHARED); err != nil {
+		return fmt.Errorf("map the producer's page of the ring buffer: %w", err)
 	}
-	r.consumer = (*atomic.Uint64)(unsafe.Pointer(&r.control[0]))
-	r.producer = (*atomic.Uint64)(unsafe.Pointer(&r.shared[0]))
-	r.data = r.shared[page:]
+	// The kernel offers the data area twice in a row, so that a record at its end reads as one piece. Once is enough for us and
+	// counts half the memory; Next returns two pieces then.
+	r.consumer = (*atomic.Uint64)(unsafe.Pointer(&r.consumerPage[0]))
+	r.producer = (*atomic.Uint64)(unsafe.Pointer(&r.producerPage[0]))
 	r.pos = r.consumer.Load()
-	return nil
+	err = r.window.open(fd, size, uint64(piece), r.pos)
+	r.data = r.window.area
+	return err
 }
 
 // Next returns the next record, or false when the kernel has finished none beyond those returned
@@ -78,7 +83,7 @@ func (r *Ring) Next() (head, tail []byte, ok bool) {
 // Peek returns what Next would, which then goes on to return the same.
 func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	end := r.producer.Load()
-	for r.pos < end {
+	for r.pos < end && r.maps(r.pos+headerSize) {
 		at := r.pos & r.mask
 		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
 		if word&busyBit != 0 {
@@ -86,6 +91,9 @@ func (r *Ring) Peek() (head, tail []byte, ok bool) {
 		}
 		size := uint64(word &^ (busyBit | discardBit))
 		r.after = r.pos + (size+headerSize+7)&^7
+		if !r.maps(r.after) {
+			break
+		}
 		if word&discardBit != 0 {
 			r.pos = r.after
 			continue
@@ -100,11 +108,32 @@ func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	return nil, nil, false
 }
 
+// maps reports whether the memory before the position end is there, after having mapped it if it was not.
+func (r *Ring) maps(end uint64) bool {
+	if end <= r.window.to {
+		return true
+	}
+	if r.err == nil {
+		r.err = r.window.extend(end)
+	}
+	return r.err == nil
+}
+
+// Err returns why Next returns nothing any more although there is something, or nil.
+func (r *Ring) Err() error { return r.err }
+
 // Take goes past the record that Peek has returned.
 func (r *Ring) Take() { r.pos = r.after }
 
 // Release gives the memory of all records returned so far back to the kernel.
 func (r *Ring) Release() { r.consumer.Store(r.pos) }
+
+// Trim takes what has been released out of this process's memory. That costs time, and so does reading on then.
+func (r *Ring) Trim() {
+	if r.err == nil {
+		r.err = r.window.shrink(r.consumer.Load())
+	}
+}
 
 // Close unmaps the buffer. Nothing that Next returned may be used any longer.
 func (r *Ring) Close() error {
@@ -113,7 +142,10 @@ func (r *Ring) Close() error {
 
 func (r *Ring) munmap() error {
 	var errs []error
-	for _, m := range []*[]byte{&r.control, &r.shared} {
+	if r.err == nil { // else other things may have come to lie there
+		errs = append(errs, r.window.close())
+	}
+	for _, m := range []*[]byte{&r.consumerPage, &r.producerPage} {
 		if *m != nil {
 			errs = append(errs, unix.Munmap(*m))
 			*m = nil

@@ -6,6 +6,7 @@ package ring
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,7 +28,7 @@ type fake struct {
 func newFake(size int) *fake {
 	words := make([]uint64, 2+size/8) // 8-aligned
 	p := unsafe.Pointer(&words[0])
-	f := &fake{}
+	f := &fake{Ring: Ring{window: window{to: math.MaxUint64}}} // all of it is there
 	f.consumer = (*atomic.Uint64)(p)
 	f.producer = (*atomic.Uint64)(unsafe.Add(p, 8))
 	f.data = unsafe.Slice((*byte)(unsafe.Add(p, 16)), size)

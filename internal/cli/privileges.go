@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/privileges"
+	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -30,12 +31,15 @@ func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 	return nil, true
 }
 
-// dropAllCapabilities gives up all capabilities but those to keep, and the right to gain others.
-func (a *app) dropAllCapabilities(keep ...privileges.Cap) {
+// dropPrivileges gives up all capabilities but those to keep, the right to gain others, and the system calls that are not needed.
+func (a *app) dropPrivileges(needs seccomp.Needs, keep ...privileges.Cap) {
 	if err := privileges.Drop(keep...); err != nil {
 		a.logger.Debug("gizmo could not drop all capabilities", "error", err)
 	}
 	if err := privileges.NoNewPrivileges(); err != nil {
 		a.logger.Debug("gizmo could not set no_new_privs: it can still gain privileges by executing programs", "error", err)
+	}
+	if err := seccomp.Restrict(needs); err != nil {
+		a.logger.Debug("gizmo keeps all system calls", "error", err)
 	}
 }

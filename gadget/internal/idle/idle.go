@@ -1,0 +1,244 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package idle finds out, before anything is loaded, which programs do nothing with the values that their constants have: a
+// param has switched them off, say.
+package idle
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+)
+
+// Answer is what an idle program returns.
+type Answer uint8
+
+// The answers of a program.
+const (
+	Busy Answer = iota // the program does something, or too much to tell
+	Zero               // it does nothing, and always returns 0
+	Any                // it does nothing, and may return something else
+)
+
+// maxSteps bounds how many instructions are followed. Programs that are switched off come to their end in some ten.
+const maxSteps = 1024
+
+// Finder looks at the programs of an object.
+type Finder struct {
+	spec      *ebpf.CollectionSpec
+	constants map[string][]constant // by section
+}
+
+// constant is a global whose value is known.
+type constant struct {
+	name string
+	off  uint32
+	data []byte
+}
+
+// New returns a Finder for the programs of spec, whose constants have their values, but for those that excluded reports: they
+// may still get others.
+func New(spec *ebpf.CollectionSpec, excluded func(variable string) bool) *Finder {
+	f := &Finder{spec: spec, constants: make(map[string][]constant)}
+	for name, v := range spec.Variables {
+		if v.Constant() && !excluded(name) && strings.HasPrefix(v.SectionName, ".rodata") { // others are the kernel's to say
+			f.constants[v.SectionName] = append(f.constants[v.SectionName], constant{name, v.Offset, v.Value})
+		}
+	}
+	return f
+}
+
+// Find follows a program through all ways that the constants leave open, and returns what it answers if it neither calls
+// a function nor stores anything outside its stack. The second result names the constants on which that depends.
+func (f *Finder) Find(program string) (Answer, []string) {
+	code := f.spec.Programs[program].Instructions
+	w := &walk{code: code, index: places(code), constants: f.constants, read: make(map[string]bool)}
+	start := state{}
+	start.regs[asm.RFP] = value{kind: stack}
+	w.open = []state{start}
+	answer := w.run()
+	if answer == Busy {
+		return Busy, nil
+	}
+	return answer, slices.Sorted(maps.Keys(w.read))
+}
+
+// places returns the index of the instruction at each place in the code, which jumps count in: some instructions take two.
+func places(code asm.Instructions) []int {
+	index := make([]int, 0, len(code))
+	for it := code.Iterate(); it.Next(); {
+		for len(index) < int(it.Offset) {
+			index = append(index, -1)
+		}
+		index = append(index, it.Index)
+	}
+	return index
+}
+
+// state is where the walk is, and what is in the registers there.
+type state struct {
+	place int       // as jumps count
+	regs  [16]value // an instruction has four bits for each
+}
+
+// value is what is known of a register.
+type value struct {
+	kind    kind
+	n       uint64 // a number, or an offset in the section
+	section string
+}
+
+type kind uint8
+
+const (
+	unknown kind = iota
+	number
+	data  // points into a section of constants
+	stack // points into the program's own stack
+)
+
+// walk follows a program.
+type walk struct {
+	code      asm.Instructions
+	index     []int
+	constants map[string][]constant
+	read      map[string]bool
+	open      []state // the ways that are still to be followed
+}
+
+// run follows all ways.
+func (w *walk) run() Answer {
+	answer := Zero
+	for steps := 0; len(w.open) > 0; {
+		s := w.open[len(w.open)-1]
+		w.open = w.open[:len(w.open)-1]
+		for going := true; going; steps++ {
+			ins := w.at(s.place)
+			if ins == nil || steps >= maxSteps {
+				return Busy
+			}
+			if isExit(ins) {
+				if r := s.regs[asm.R0]; r.kind != number || uint32(r.n) != 0 {
+					answer = Any
+				}
+				break
+			}
+			if going = w.step(&s, ins); !going {
+				return Busy
+			}
+		}
+	}
+	return answer
+}
+
+// at returns the instruction at a place; nil if none begins there.
+func (w *walk) at(place int) *asm.Instruction {
+	if place < 0 || place >= len(w.index) || w.index[place] < 0 {
+		return nil
+	}
+	return &w.code[w.index[place]]
+}
+
+func isExit(ins *asm.Instruction) bool {
+	return ins.OpCode.Class() == asm.JumpClass && ins.OpCode.JumpOp() == asm.Exit
+}
+
+// step follows one instruction; false if it does something.
+func (w *walk) step(s *state, ins *asm.Instruction) bool {
+	next := s.place + int(ins.Size()/asm.InstructionSize)
+	switch class := ins.OpCode.Class(); {
+	case (class.IsALU() || class.IsLoad()) && btf.CORERelocationMetadata(ins) != nil:
+		s.regs[ins.Dst] = value{} // the kernel's types tell
+	case ins.OpCode.IsDWordLoad():
+		s.regs[ins.Dst] = loaded(ins)
+	case class == asm.LdXClass:
+		s.regs[ins.Dst] = w.load(s.regs[ins.Src], ins)
+	case class == asm.StClass || class == asm.StXClass:
+		if s.regs[ins.Dst].kind != stack || ins.OpCode.Mode() != asm.MemMode {
+			return false
+		}
+	case class.IsALU():
+		s.regs[ins.Dst] = calculate(ins, s.regs[ins.Dst], operand(ins, s))
+	case class.IsJump():
+		return w.jump(s, ins, next)
+	default:
+		return false
+	}
+	s.place = next
+	return true
+}
+
+// loaded is the value of an instruction that loads 64 bits: the address of a constant, or something that is known only when the
+// program is loaded.
+func loaded(ins *asm.Instruction) value {
+	if ins.Src != asm.PseudoMapValue {
+		return value{}
+	}
+	return value{kind: data, n: uint64(ins.Constant) >> 32, section: ins.Reference()}
+}
+
+// load reads a constant, if the address is that of one.
+func (w *walk) load(from value, ins *asm.Instruction) value {
+	if from.kind != data {
+		return value{}
+	}
+	size := uint64(ins.OpCode.Size().Sizeof())
+	at := from.n + uint64(int64(ins.Offset))
+	for _, c := range w.constants[from.section] {
+		if at < uint64(c.off) || at+size > uint64(c.off)+uint64(len(c.data)) {
+			continue
+		}
+		w.read[c.name] = true
+		var bytes [8]byte
+		copy(bytes[:size], c.data[at-uint64(c.off):])
+		n := binary.LittleEndian.Uint64(bytes[:])
+		if ins.OpCode.Mode() == asm.MemSXMode {
+			shift := 64 - 8*size
+			n = uint64(int64(n<<shift) >> shift)
+		}
+		return value{kind: number, n: n}
+	}
+	return value{}
+}
+
+// operand is the right side of a calculation or comparison.
+func operand(ins *asm.Instruction, s *state) value {
+	if ins.OpCode.Source() == asm.RegSource {
+		return s.regs[ins.Src]
+	}
+	return value{kind: number, n: uint64(ins.Constant)}
+}
+
+// jump goes on where a jump leads: at both places, if that depends on what is not known.
+func (w *walk) jump(s *state, ins *asm.Instruction, next int) bool {
+	to := next + int(ins.Offset)
+	switch ins.OpCode.JumpOp() {
+	case asm.Call, asm.Exit, asm.JCOND:
+		return false
+	case asm.Ja:
+		if ins.OpCode.Class() == asm.Jump32Class {
+			to = next + int(ins.Constant)
+		}
+		s.place = to
+		return true
+	}
+	taken, known := compare(ins, s.regs[ins.Dst], operand(ins, s))
+	switch {
+	case !known:
+		other := *s
+		other.place = to
+		w.open = append(w.open, other)
+		s.place = next
+	case taken:
+		s.place = to
+	default:
+		s.place = next
+	}
+	return true
+}

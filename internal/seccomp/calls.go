@@ -1,0 +1,131 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build amd64 || arm64
+
+package seccomp
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// newestCall is the greatest number in the lists of golang.org/x/sys. From 424 on numbers are the same on all processors.
+const newestCall = unix.SYS_RSEQ_SLICE_YIELD
+
+// callsOf returns the rules for a process with the given number. Calls that it does not list are allowed.
+func callsOf(needs Needs, pid uint32) map[uint32]*rule {
+	never, absent := always(forbid), always(missing)
+	calls := make(map[uint32]*rule)
+	for _, n := range slices.Concat(programs(), processes(), system(), mounts(), sockets(), files(), identity(), seldom(), oldCalls()) {
+		calls[n] = never
+	}
+	// What these are to do is in memory, where no filter can look. Those who try them know the older calls, too.
+	calls[unix.SYS_CLONE3], calls[unix.SYS_OPENAT2] = absent, absent
+	// Threads are needed. What starts a process could start one in new namespaces, as root of its own.
+	calls[unix.SYS_CLONE] = withBits(0, unix.CLONE_THREAD, newNamespaces)
+	calls[unix.SYS_KILL], calls[unix.SYS_TGKILL] = only(0, pid), only(0, pid)
+	calls[unix.SYS_PRLIMIT64] = only(0, 0, pid)
+	// These write into the keyboard's buffer of the terminal, for the shell to read.
+	calls[unix.SYS_IOCTL] = except(1, unix.TIOCSTI, unix.TIOCLINUX)
+	calls[unix.SYS_BPF] = never
+	if needs.Maps {
+		calls[unix.SYS_BPF] = only(0, mapCommands()...)
+	}
+	if needs.Containers {
+		calls[unix.SYS_SOCKET] = only(0, unix.AF_UNIX)
+		delete(calls, unix.SYS_FANOTIFY_MARK)
+	}
+	for n, arg := range openCalls() {
+		calls[n] = withoutBits(arg, openFlags(needs))
+	}
+	return calls
+}
+
+const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
+	unix.CLONE_NEWPID | unix.CLONE_NEWNET
+
+// openFlags are those that open must not have.
+func openFlags(needs Needs) uint32 {
+	if needs.WriteFiles {
+		return unix.O_CREAT | unix.O_TRUNC
+	}
+	return unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY | unix.O_RDWR
+}
+
+// mapCommands are the commands of bpf(2) of a gadget that is attached, from its first event to its end.
+func mapCommands() []uint32 {
+	return []uint32{
+		unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_UPDATE_ELEM, unix.BPF_MAP_DELETE_ELEM, unix.BPF_MAP_GET_NEXT_KEY,
+		unix.BPF_MAP_LOOKUP_AND_DELETE_ELEM, unix.BPF_MAP_LOOKUP_BATCH, unix.BPF_MAP_LOOKUP_AND_DELETE_BATCH,
+		unix.BPF_MAP_UPDATE_BATCH, unix.BPF_MAP_DELETE_BATCH,
+		unix.BPF_ITER_CREATE, unix.BPF_OBJ_GET_INFO_BY_FD, unix.BPF_LINK_DETACH, unix.BPF_PROG_DETACH,
+	}
+}
+
+// programs start programs.
+func programs() []uint32 { return []uint32{unix.SYS_EXECVE, unix.SYS_EXECVEAT} }
+
+// processes reach into other processes.
+func processes() []uint32 {
+	return []uint32{
+		unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE, unix.SYS_PROCESS_MRELEASE,
+		unix.SYS_PIDFD_GETFD, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP,
+		unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
+	}
+}
+
+// system change the state of the machine.
+func system() []uint32 {
+	return []uint32{
+		unix.SYS_KEXEC_LOAD, unix.SYS_KEXEC_FILE_LOAD, unix.SYS_INIT_MODULE, unix.SYS_FINIT_MODULE, unix.SYS_DELETE_MODULE,
+		unix.SYS_REBOOT, unix.SYS_SWAPON, unix.SYS_SWAPOFF, unix.SYS_ACCT, unix.SYS_QUOTACTL, unix.SYS_QUOTACTL_FD,
+		unix.SYS_SETTIMEOFDAY, unix.SYS_CLOCK_SETTIME, unix.SYS_CLOCK_ADJTIME, unix.SYS_ADJTIMEX,
+		unix.SYS_SETHOSTNAME, unix.SYS_SETDOMAINNAME, unix.SYS_SYSLOG, unix.SYS_VHANGUP,
+	}
+}
+
+// mounts change what the process sees as the file system, and its other namespaces.
+func mounts() []uint32 {
+	return []uint32{
+		unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_MOUNT_SETATTR, unix.SYS_OPEN_TREE,
+		unix.SYS_OPEN_TREE_ATTR, unix.SYS_MOVE_MOUNT, unix.SYS_FSOPEN, unix.SYS_FSCONFIG, unix.SYS_FSMOUNT, unix.SYS_FSPICK,
+		unix.SYS_UNSHARE, unix.SYS_SETNS,
+	}
+}
+
+func sockets() []uint32 { return []uint32{unix.SYS_SOCKET, unix.SYS_SOCKETPAIR} }
+
+// files make, rename and remove files, and change whose they are. What is open already can be written to.
+func files() []uint32 {
+	return []uint32{
+		unix.SYS_MKDIRAT, unix.SYS_MKNODAT, unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2,
+		unix.SYS_TRUNCATE, unix.SYS_FCHMOD, unix.SYS_FCHMODAT, unix.SYS_FCHMODAT2, unix.SYS_FCHOWN, unix.SYS_FCHOWNAT, unix.SYS_UTIMENSAT,
+		unix.SYS_SETXATTR, unix.SYS_LSETXATTR, unix.SYS_FSETXATTR, unix.SYS_SETXATTRAT,
+		unix.SYS_REMOVEXATTR, unix.SYS_LREMOVEXATTR, unix.SYS_FREMOVEXATTR, unix.SYS_REMOVEXATTRAT,
+		unix.SYS_FILE_SETATTR, unix.SYS_NAME_TO_HANDLE_AT, unix.SYS_OPEN_BY_HANDLE_AT,
+	}
+}
+
+// identity change who the process is, and use the keys that the kernel keeps.
+func identity() []uint32 {
+	return []uint32{
+		unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID, unix.SYS_SETRESUID, unix.SYS_SETRESGID,
+		unix.SYS_SETFSUID, unix.SYS_SETFSGID, unix.SYS_SETGROUPS, unix.SYS_PERSONALITY, unix.SYS_LSM_SET_SELF_ATTR,
+		unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY, unix.SYS_KEYCTL,
+	}
+}
+
+// seldom are parts of the kernel that few programs use, in which flaws were found again and again.
+func seldom() []uint32 {
+	return []uint32{
+		unix.SYS_USERFAULTFD, unix.SYS_IO_URING_SETUP, unix.SYS_IO_URING_ENTER, unix.SYS_IO_URING_REGISTER, unix.SYS_PERF_EVENT_OPEN,
+		unix.SYS_FANOTIFY_INIT, unix.SYS_FANOTIFY_MARK, unix.SYS_MEMFD_CREATE, unix.SYS_MEMFD_SECRET, unix.SYS_VMSPLICE,
+		unix.SYS_MBIND, unix.SYS_SET_MEMPOLICY, unix.SYS_SET_MEMPOLICY_HOME_NODE, unix.SYS_MIGRATE_PAGES, unix.SYS_MOVE_PAGES,
+		unix.SYS_REMAP_FILE_PAGES, unix.SYS_LOOKUP_DCOOKIE, unix.SYS_NFSSERVCTL,
+		unix.SYS_SHMGET, unix.SYS_SHMAT, unix.SYS_SHMCTL, unix.SYS_SHMDT, unix.SYS_SEMGET, unix.SYS_SEMOP, unix.SYS_SEMTIMEDOP, unix.SYS_SEMCTL,
+		unix.SYS_MSGGET, unix.SYS_MSGSND, unix.SYS_MSGRCV, unix.SYS_MSGCTL,
+		unix.SYS_MQ_OPEN, unix.SYS_MQ_UNLINK, unix.SYS_MQ_TIMEDSEND, unix.SYS_MQ_TIMEDRECEIVE, unix.SYS_MQ_NOTIFY, unix.SYS_MQ_GETSETATTR,
+	}
+}

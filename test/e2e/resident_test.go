@@ -1,0 +1,145 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+)
+
+// What a run has in memory at most, by the kernel's figures: all counts, the pages of the program's file too.
+const (
+	// idleMemoryBudget is for a run that waits for events.
+	idleMemoryBudget = 24 << 20
+	// startMemoryBudget is for its start, where the kernel's types can be mapped, and readTypesBudget where they cannot.
+	startMemoryBudget = 24 << 20
+	readTypesBudget   = 36 << 20
+	// stormMemoryBudget is for a storm of events, without the event buffer.
+	stormMemoryBudget = 24 << 20
+)
+
+// A run that waits is small, whatever the gadget and however large its buffer, and its start is not much larger.
+func TestIdleMemoryBudget(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	startBudget := readTypesBudget
+	if typesCanBeMapped(t) {
+		startBudget = startMemoryBudget
+	}
+	for _, name := range gadgetNames(t) {
+		t.Run(name, func(t *testing.T) {
+			w := startWorkload(t, name, t.TempDir())
+			if w.Snapshot || len(hooksOf(t, name, w.Args).missing(offered(t))) > 0 {
+				return // it does not wait, or TestGadgets checks what is said of it
+			}
+			g := start(t, setup{}, append([]string{"run", name, "-o", "json"}, w.Args...)...)
+			g.waitAttached(t)
+			m := g.waitSmall(t, idleMemoryBudget)
+			t.Logf("%s: %v", name, m)
+			if m.peak > startBudget {
+				t.Errorf("%s: the budget of the start is %d MiB, and it took %v", name, startBudget>>20, m)
+			}
+			g.interrupt(t)
+		})
+	}
+}
+
+// A storm may fill the buffer, whose pages count as gizmo's while they are read, and takes little else. After it the run is as
+// small as before.
+func TestMemoryAfterAStorm(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	o := startOpener(t)
+	g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", o.pid())
+	g.waitAttached(t)
+	const opened = 100_000
+	o.open(t, opened, "/proc/version")
+	eventually(t, "the last event comes out", func() bool {
+		o.open(t, 1, "/proc/nonexistent/last")
+		return lastPath.MatchString(g.out.tail(4096))
+	})
+	m := g.waitSmall(t, idleMemoryBudget)
+	buffer := gadget.DefaultBufferSize()
+	t.Logf("after %d events with a buffer of %d MiB: %v", opened, buffer>>20, m)
+	if m.peak > stormMemoryBudget+buffer {
+		t.Errorf("the budget of a storm is %d MiB and the buffer of %d, and it took %v", stormMemoryBudget>>20, buffer>>20, m)
+	}
+	g.interrupt(t)
+}
+
+var lastPath = regexp.MustCompile(`"fname":"/proc/nonexistent/last"`)
+
+// waitSmall waits until the program is as small as the budget says, and returns what it has in memory then.
+func (p *process) waitSmall(t *testing.T, budget int) resident {
+	t.Helper()
+	const most = 10 * time.Second
+	time.Sleep(300 * time.Millisecond) // a moment after its start it gives back what that took
+	for deadline := time.Now().Add(most); ; time.Sleep(50 * time.Millisecond) {
+		m := residentOf(t, p.cmd.Process.Pid)
+		if m.now <= budget {
+			return m
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v without an event it takes %v; the budget is %d MiB", most, m, budget>>20)
+		}
+	}
+}
+
+// resident is what a process has in memory, in bytes.
+type resident struct {
+	now, peak       int
+	anonymous, file int // parts of now: memory of its own, and pages of files and of event buffers
+}
+
+func (r resident) String() string {
+	mib := func(n int) float64 { return float64(n) / (1 << 20) }
+	return fmt.Sprintf("%.1f MiB (%.1f of its own, %.1f of files and buffers), at its peak %.1f", mib(r.now), mib(r.anonymous), mib(r.file), mib(r.peak))
+}
+
+var residentLine = regexp.MustCompile(`(?m)^(VmHWM|VmRSS|RssAnon|RssFile):\s+(\d+) kB$`)
+
+// residentOf asks while the process runs. What the kernel says about one that has ended would be of the test, too, of which it was
+// a part before exec.
+func residentOf(t *testing.T, pid int) resident {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bytes := make(map[string]int)
+	for _, m := range residentLine.FindAllSubmatch(status, -1) {
+		n, err := strconv.Atoi(string(m[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		bytes[string(m[1])] = n << 10
+	}
+	if len(bytes) != 4 || bytes["RssAnon"] == 0 || bytes["RssFile"] == 0 {
+		t.Fatalf("not all of a process's memory is in %s", status)
+	}
+	return resident{now: bytes["VmRSS"], peak: bytes["VmHWM"], anonymous: bytes["RssAnon"], file: bytes["RssFile"]}
+}
+
+// typesCanBeMapped reports whether the kernel lets its types be mapped into memory (since Linux 6.16). Where it does not, each
+// start of a gadget reads them, several MiB.
+func typesCanBeMapped(t *testing.T) bool {
+	t.Helper()
+	f, err := os.Open("/sys/kernel/btf/vmlinux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	page, err := unix.Mmap(int(f.Fd()), 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		return false
+	}
+	return unix.Munmap(page) == nil
+}
