@@ -12,8 +12,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// applyMetadata lays what the metadata says over what the object says. Whether the metadata names
-// anything that the object does not have is for metadata.Validate to find.
+// applyMetadata overrides properties of the object by those of the metadata. metadata.Validate finds names
+// that the object does not have.
 func (img *Image) applyMetadata() error {
 	var errs []error
 	for i := range img.DataSources {
@@ -60,7 +60,7 @@ func (d *DataSource) applySettings() error {
 	return addTrailing(d.Schema, &d.Settings)
 }
 
-// addTrailing adds the field for what records have beyond their struct, if the author named one.
+// addTrailing adds the field for the bytes of records after their struct, if the author named one.
 func addTrailing(s *event.Schema, settings *annotation.Source) error {
 	if settings.RestName == "" {
 		return nil

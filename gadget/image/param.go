@@ -44,7 +44,7 @@ type Param struct {
 	off Value
 }
 
-// Value is what a param was set to: the bytes of its variable.
+// Value is the value of a param: the bytes of its variable.
 type Value []byte
 
 // wellKnownParams gives the flags of the variables whose flag is not their name.
@@ -106,7 +106,7 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 	return p, nil
 }
 
-// sizedMap names the map whose size the param gives, if it is named like one that does.
+// sizedMap returns the name of the map whose size the param sets, if the param's name has the form for that.
 func (p *Param) sizedMap() (string, bool) { return strings.CutSuffix(p.Var, "_max_entries") }
 
 // sizeMap gives the map whose size the param gives that size; 0 leaves it alone.

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package ring reads a BPF ring buffer in place. The library's reader copies each record and takes
-// a lock for it; this one hands out the kernel's own memory and gives it back a batch at a time.
+// a lock for it; this one hands out the kernel's own memory and releases it a batch at a time.
 package ring
 
 import (
@@ -53,7 +53,7 @@ func (r *Ring) mmap(fd, size int) (err error) {
 		return fmt.Errorf("map the consumer's page of the ring buffer: %w", err)
 	}
 	// The kernel offers the data area twice in a row, so that a record at its end reads as one
-	// piece. One mapping is enough for us and counts half the memory; Next returns two pieces then.
+	// piece. One mapping is enough here and counts half the memory; Next returns such a record in two pieces.
 	if r.shared, err = unix.Mmap(fd, int64(page), page+size, unix.PROT_READ, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map the ring buffer: %w", err)
 	}
@@ -75,7 +75,7 @@ func (r *Ring) Next() (head, tail []byte, ok bool) {
 	return head, tail, ok
 }
 
-// Peek returns what Next would, which then goes on to return the same.
+// Peek returns the same record as the next call of Next, without consuming it.
 func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	end := r.producer.Load()
 	for r.pos < end {
