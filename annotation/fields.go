@@ -5,7 +5,7 @@ package annotation
 
 import "github.com/gizmo-ebpf/gizmo/event"
 
-// Bounds that keep what an image says from costing memory with each line of output.
+// Limits, because large values in an image would cost memory for each line of output.
 const (
 	maxWidth     = 4096
 	maxPrecision = 64
@@ -29,8 +29,8 @@ func FieldKeys() []Key[event.Annotations] {
 
 type ann = event.Annotations
 
-// generalKeys starts with the template: rows are applied in order, and what is said one by one
-// prevails over what the template sets.
+// generalKeys starts with the template: rows are applied in order, so single annotations
+// override those of the template.
 func generalKeys() []Key[ann] {
 	return []Key[ann]{
 		{Name: templateKey, Doc: "Sets several annotations at once, for a common kind of field; annotations given beside it take precedence.",

@@ -76,8 +76,8 @@ func namedClang(ctx context.Context, name string, c cache) (compiler, error) {
 
 var versionedClang = regexp.MustCompile(`^clang(-[0-9]+)?$`)
 
-// newestClang looks for clang and clang-N in PATH. Those whose version cannot be told are passed
-// over.
+// newestClang looks for clang and clang-N in PATH. It skips compilers whose version it cannot find
+// out.
 func newestClang(ctx context.Context, c cache) (compiler, error) {
 	if all := allClangs(ctx, c); len(all) > 0 {
 		return all[0], nil
@@ -103,7 +103,7 @@ func allClangs(ctx context.Context, c cache) (all []compiler) {
 	return all
 }
 
-// clangsIn returns the compilers in a folder, the one without a version in its name first.
+// clangsIn returns the compilers in a folder; the one without a version in its name comes first.
 func clangsIn(dir string) []string {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -126,8 +126,8 @@ func clangsIn(dir string) []string {
 
 var clangVersion = regexp.MustCompile(`clang version ([0-9]+)\.`)
 
-// probe finds out the version of a compiler. The answer is remembered for as long as the file
-// stays the same, since starting clang takes longer than all the rest of a cached build.
+// probe finds out the version of a compiler. The cache keeps the answer as long as the file
+// stays the same, because starting clang takes longer than all the rest of a cached build.
 func probe(ctx context.Context, path string, c cache) (compiler, error) {
 	id, err := identity(path)
 	if err != nil {
