@@ -24,8 +24,8 @@ func Available() error { return tried() }
 
 var tried = sync.OnceValue(try)
 
-// With calls do, but only where the kernel takes the calls of 32-bit programs: elsewhere it does
-// nothing. The memory is do's until it returns.
+// With calls do, but only if the kernel supports the calls of 32-bit programs; otherwise it does
+// nothing. do may use the memory until it returns.
 func With(do func(*LowMemory) error) (err error) {
 	if Available() != nil {
 		return nil
