@@ -32,7 +32,7 @@ func Check(img *image.Image) error {
 	return checkContainers(img)
 }
 
-// knownOf lists what there is in an image to be named.
+// knownOf lists the names in an image that metadata can refer to.
 func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{DataSources: make(map[string][]string)}
 	env := semtype.Env{Arch: runtime.GOARCH}

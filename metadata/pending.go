@@ -14,13 +14,13 @@ import (
 
 // PendingError says that a gadget.yaml asks for something that gizmo does not do yet.
 type PendingError struct {
-	// Feature is what it asks for: "metrics".
+	// Feature is the feature that gizmo does not have: "metrics".
 	Feature string
 	// Name is the first name that does so.
 	Name string
 }
 
-// Error names the feature and what asks for it.
+// Error names the feature and the setting that uses it.
 func (e *PendingError) Error() string {
 	return fmt.Sprintf("%s: gizmo does not support %s yet, so this setting has no effect", annotation.Quote(e.Name), e.Feature)
 }
@@ -40,9 +40,9 @@ func pendingField(name string) (feature string, ok bool) {
 	return "", false
 }
 
-// Pending returns a problem for each feature that m asks for and that gizmo does not have yet, at the place
-// where it does so first. Known is what the gadget has: its fields are there already. Nothing of
-// it is a mistake.
+// Pending returns a problem for each feature that m uses and that gizmo does not have yet, at the place
+// of the first use. known is what the gadget has: its fields exist already. None of the
+// problems is a mistake.
 func (m *Metadata) Pending(known Known) []*Problem {
 	p := pending{m: m, first: make(map[string]*Problem)}
 	for _, source := range slices.Sorted(maps.Keys(m.DataSources)) {
@@ -78,7 +78,7 @@ func (p *pending) source(name string, known []string) {
 	}
 }
 
-// set adds what the annotations at path ask for.
+// set adds the features that the annotations at path use.
 func (p *pending) set(set annotation.Set, path ...string) {
 	for _, key := range slices.Sorted(maps.Keys(set)) {
 		if feature, ok := annotation.Pending(key); ok {

@@ -67,12 +67,12 @@ func Gizmo() *Rules {
 	}
 }
 
-// TooLarge returns the packages that are still larger than packages should be.
+// TooLarge returns the packages that are still larger than the limit.
 func TooLarge() []string {
 	return nil
 }
 
-// forbidden lists what packages must keep away from.
+// forbidden lists the packages that others must not import.
 func forbidden() map[string][]string {
 	return map[string][]string{
 		// Reading an image is pure: it neither asks the kernel nor opens files.
@@ -91,7 +91,7 @@ func forbidden() map[string][]string {
 	}
 }
 
-// sideways lists the imports on one floor that are wanted.
+// sideways lists the allowed imports on one floor.
 func sideways() map[string][]string {
 	return map[string][]string{
 		"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
