@@ -107,7 +107,7 @@ func (j *job) flags() []string {
 	for _, dir := range j.arch.systemDirs() {
 		f = append(f, "-idirafter", dir)
 	}
-	return f
+	return append(f, spelling(j.gadget.program)...)
 }
 
 // compile runs the compiler. The entry has no Deps if it must not be remembered.

@@ -123,7 +123,6 @@ func (e *endpoint) extend(s *event.Schema, i int, env *Env) {
 	eachWithin(s, raw, func(f *event.Field) { f.Ann.SkipJSON = true })
 }
 
-// extendProto adds the protocol's name if the number is called proto_raw.
 // reads returns the bytes that the text of an address depends on: those of the address and of the version, and the
 // bytes between them.
 func (e *endpoint) reads() event.Span {
@@ -131,6 +130,7 @@ func (e *endpoint) reads() event.Span {
 	return event.Span{Off: from, Size: max(e.at+16, e.version.Off+e.version.Size) - from}
 }
 
+// extendProto adds the protocol's name if the number goes by proto_raw.
 func extendProto(s *event.Schema, i int, env *Env) {
 	raw, ok := member(s, i, "proto_raw")
 	if !ok || !isNumber(&s.Fields[raw]) {

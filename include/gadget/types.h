@@ -89,15 +89,21 @@ struct gadget_l3endpoint_t {
 /*
  * An IP address and a port.  Zero the struct first: it ends in padding.
  *
- * The protocol is the field proto; gadgets that were written for loaders which add a
- * field proto with its name call it proto_raw.
+ * The protocol is the field proto. Gadgets that were written for loaders which add a
+ * field proto with its name call the number proto_raw: for a source that uses no other
+ * name, gizmo defines GADGET_PROTO_RAW and adds the field.
  */
 struct gadget_l4endpoint_t {
 	union gadget_ip_addr_t addr_raw;
 	__u16 port; /* host byte order */
 	union {
+#ifdef GADGET_PROTO_RAW
+		__u16 proto_raw;
+		__gadget_alias_u16 proto;
+#else
 		__u16 proto; /* IP protocol number: IPPROTO_TCP, ... */
 		__gadget_alias_u16 proto_raw;
+#endif
 	};
 	__u8 version; /* 4 or 6 */
 };
