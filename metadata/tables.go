@@ -102,7 +102,7 @@ func paramsShape() object[Params] {
 func paramMembers(ownKey, ownValue string) []member[Param] {
 	line := text{annotation.Line}
 	return []member[Param]{
-		key(keyKey, "Name that users see; without it, "+ownKey+".",
+		key(keyKey, "Name that users see, of letters, digits and -_.:/@+, (it becomes a flag); without it, "+ownKey+".",
 			func(p *Param) *string { return &p.Key }, line),
 		key(keyDefault, "Value when the user gives none; without it, "+ownValue+".",
 			func(p *Param) **string { return &p.DefaultValue }, optionalText{line}),

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
 // bufferFlags are the flags about the buffers between the kernel and the output.
@@ -74,11 +75,11 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 		if s.Runs > 0 {
 			each = s.Time / time.Duration(s.Runs)
 		}
-		hook := s.Section
+		hook := plain.Text(s.Section)
 		if !s.Attached {
 			hook += " (not needed)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%d\t%d\t%d\t%d\t\n", s.Name, hook, s.Runs, s.Time, each.Nanoseconds(), s.Instructions, s.Verified, s.Missed)
+		fmt.Fprintf(t, "%s\t%s\t%d\t%v\t%d\t%d\t%d\t%d\t\n", plain.Text(s.Name), hook, s.Runs, s.Time, each.Nanoseconds(), s.Instructions, s.Verified, s.Missed)
 	}
 	return t.Flush()
 }
@@ -89,7 +90,7 @@ func printMissed(w io.Writer, stats []gadget.ProgramStats) {
 	for _, s := range stats {
 		if s.Missed > 0 {
 			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel skipped %d runs, because the program was already running on that CPU; each may have been an event\n",
-				s.Name, s.Missed)
+				plain.Text(s.Name), s.Missed)
 		}
 	}
 }

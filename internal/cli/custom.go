@@ -4,13 +4,13 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
@@ -26,14 +26,14 @@ func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
 	f.texts = make([]string, len(f.params))
 	for i := range f.params {
 		p := &f.params[i]
-		if fs.Lookup(p.Key) != nil {
-			return nil, fmt.Errorf("the gadget's custom param %q has the name of a flag of gizmo or of another param; give it another key in gadget.yaml", p.Key)
+		if err := checkFlagName(fs, "custom param", p.Key); err != nil {
+			return nil, err
 		}
 		usage := p.Description
 		if len(p.Values) > 0 {
 			usage += " (" + strings.Join(p.Values, ", ") + ")"
 		}
-		fs.StringVar(&f.texts[i], p.Key, p.Default, usage)
+		fs.StringVar(&f.texts[i], p.Key, p.Default, plain.Line(usage))
 	}
 	return f, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -90,8 +91,8 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		}
 	}
 	img := g.Image
-	_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
-		img.Metadata.Name, len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
+	_, err = fmt.Fprintf(a.page, "%s: %d bytes, %d programs, %d data sources, %d params\n",
+		plain.Line(img.Metadata.Name), len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
 	return err
 }
 
@@ -154,13 +155,13 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 		return nil, err
 	}
 	if added == 0 {
-		_, err = fmt.Fprintf(a.Out, "%s: nothing to add\n", path)
+		_, err = fmt.Fprintf(a.page, "%s: nothing to add\n", plain.Text(path))
 		return text, err
 	}
 	if err := safefile.Replace(path, text, 0o644); err != nil {
 		return nil, fmt.Errorf("cannot update the metadata: %w", err)
 	}
-	_, err = fmt.Fprintf(a.Out, "%s: entries added: %d; fill in those marked \"describe me\"\n", path, added)
+	_, err = fmt.Fprintf(a.page, "%s: entries added: %d; fill in those marked \"describe me\"\n", plain.Text(path), added)
 	return text, err
 }
 
@@ -205,4 +206,4 @@ func (a *app) catalog(warn func(error)) *catalog.Catalog {
 	return c
 }
 
-func (a *app) warn(err error) { fmt.Fprintf(a.Err, "gizmo: warning: %v\n", err) }
+func (a *app) warn(err error) { fmt.Fprintf(a.Err, "gizmo: warning: %s\n", plain.Message(err)) }

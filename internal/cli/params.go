@@ -5,10 +5,13 @@ package cli
 
 import (
 	"fmt"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
 // paramFlags are the flags for a gadget's params.
@@ -21,15 +24,38 @@ type paramFlags struct {
 func registerParams(fs *pflag.FlagSet, img *image.Image) (*paramFlags, error) {
 	for i := range img.Params {
 		p := &img.Params[i]
-		if fs.Lookup(p.Key) != nil {
-			return nil, fmt.Errorf("the gadget's param %q has the name of a flag of gizmo or of another param; give it another key in gadget.yaml", p.Key)
+		if err := checkFlagName(fs, "param", p.Key); err != nil {
+			return nil, err
 		}
-		flag := fs.VarPF(&paramValue{param: p, text: p.Default}, p.Key, "", p.Description)
+		flag := fs.VarPF(&paramValue{param: p, text: p.Default}, p.Key, "", plain.Line(p.Description))
+		flag.DefValue = plain.Text(p.Default)
 		if p.IsBool() {
 			flag.NoOptDefVal = "true"
 		}
 	}
 	return &paramFlags{fs, img.Params}, nil
+}
+
+// checkFlagName returns an error if a param of the kind cannot have a flag by its key.
+func checkFlagName(fs *pflag.FlagSet, kind, key string) error {
+	switch {
+	case !isFlagName(key):
+		return fmt.Errorf("the gadget's %s %q cannot have a flag of that name; give it a key of letters, digits and -_.:/@+, in gadget.yaml", kind, key)
+	case fs.Lookup(key) != nil:
+		return fmt.Errorf("the gadget's %s %q has the name of a flag of gizmo or of another param; give it another key in gadget.yaml", kind, key)
+	}
+	return nil
+}
+
+// isFlagName reports whether a name that a gadget chose can be that of a flag: one that the user can type, and that means nothing
+// to a shell.
+func isFlagName(name string) bool {
+	for i, r := range name {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && (i == 0 || !strings.ContainsRune("-_.:/@+,", r)) {
+			return false
+		}
+	}
+	return name != "" && plain.Text(name) == name
 }
 
 // values returns the params that were set, by key.
@@ -50,7 +76,7 @@ type paramValue struct {
 }
 
 func (v *paramValue) String() string { return v.text }
-func (v *paramValue) Type() string   { return v.param.Type() }
+func (v *paramValue) Type() string   { return plain.Text(v.param.Type()) }
 
 func (v *paramValue) Set(text string) error {
 	if _, err := v.param.Parse(text); err != nil {

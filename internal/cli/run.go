@@ -138,6 +138,9 @@ func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 
 // registerGadget adds the flags that depend on the gadget.
 func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFlags, *customFlags, error) {
+	for i := range img.DataSources { // before params, of which one may claim the same name
+		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
+	}
 	f.fetch = registerFetch(fs, img)
 	params, err := registerParams(fs, img)
 	if err != nil {
@@ -146,9 +149,6 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFla
 	custom, err := registerCustom(fs, img)
 	if err != nil {
 		return nil, nil, err
-	}
-	for i := range img.DataSources {
-		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
 	}
 	return params, custom, nil
 }

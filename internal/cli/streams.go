@@ -15,35 +15,55 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// messages is standard error. Once the program is told to end, it drops messages for which there is no room for long.
+// messages is standard error. It shows what is not plainly visible as escapes. Once the program is told to end, it drops messages
+// for which there is no room for long.
 type messages struct {
-	mu   sync.Mutex
+	mu    sync.Mutex
+	clean io.WriteCloser
+	// hurry has messages left out for which there is no room for long.
+	hurry func()
+}
+
+func newMessages(w io.Writer) *messages {
+	f, ok := w.(*os.File)
+	if !ok {
+		return &messages{clean: plain.Writer(w), hurry: func() {}}
+	}
+	p := &patient{out: outlet.New(f, run.DefaultDrainTimeout)}
+	return &messages{clean: plain.Writer(p), hurry: p.out.Hurry}
+}
+
+// Write implements io.Writer. It may be called by several goroutines.
+func (m *messages) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.clean.Write(p)
+}
+
+// Close writes what waits for the rest of a character.
+func (m *messages) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.clean.Close()
+}
+
+// patient writes to an outlet until that has been given up, and then only what it takes at once.
+type patient struct {
 	out  *outlet.Outlet
 	left bool // messages are dropped: there was no room for too long
 }
 
-// newMessages returns the writer for messages, and a function to call when the program is told to end.
-func newMessages(w io.Writer) (io.Writer, func()) {
-	f, ok := w.(*os.File)
-	if !ok {
-		return w, func() {}
-	}
-	m := &messages{out: outlet.New(f, run.DefaultDrainTimeout)}
-	return m, m.out.Hurry
-}
-
 // Write implements io.Writer.
-func (m *messages) Write(p []byte) (int, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.left {
-		return m.out.TryWrite(p)
+func (p *patient) Write(text []byte) (int, error) {
+	if p.left {
+		return p.out.TryWrite(text)
 	}
-	n, err := m.out.Write(p)
-	m.left = errors.Is(err, outlet.ErrGivenUp)
+	n, err := p.out.Write(text)
+	p.left = errors.Is(err, outlet.ErrGivenUp)
 	return n, err
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
 // These flags are needed to build a gadget, so they are read before its flags are parsed, which depend on the gadget.
@@ -36,7 +37,7 @@ func (a *app) warnUnless(strict bool) func(error) {
 		if unknown := (*annotation.UnknownError)(nil); errors.As(err, &unknown) {
 			prefix += "ignored: "
 		}
-		for line := range strings.Lines(err.Error()) {
+		for line := range strings.Lines(plain.Message(err)) {
 			line = prefix + strings.TrimSuffix(line, "\n")
 			if !told[line] {
 				told[line] = true
@@ -92,7 +93,7 @@ func setParamDefaults(fs *pflag.FlagSet, defaults map[string]string, warn func(e
 		if err := fs.Set(last, defaults[name]); err != nil {
 			return fmt.Errorf("paramDefaults: %s: %w", name, err)
 		}
-		flag.DefValue = defaults[name]
+		flag.DefValue = plain.Text(defaults[name])
 	}
 	return nil
 }
