@@ -33,6 +33,19 @@ func Pending(key string) (feature string, ok bool) {
 	return "", false
 }
 
+// PendingMode returns the feature that brings an output mode, if gizmo does not have that feature yet.
+func PendingMode(mode string) (feature string, ok bool) {
+	switch mode {
+	case "flamegraph":
+		return "flame graphs", true
+	case "histogram":
+		return "metrics", true
+	case "pcap-ng":
+		return "pcap output", true
+	}
+	return "", false
+}
+
 // Canonical returns an annotation's key in the spelling of the table: authors also write
 // "columns.maxWidth". Other keys are returned as they are.
 func Canonical[T any](keys []Key[T], name string) string {

@@ -46,14 +46,20 @@ type SourceMetrics struct {
 	CounterName, CounterDescription string
 }
 
+// The annotations of data sources that name output modes.
+const (
+	SupportedModesKey = "cli.supported-output-modes"
+	DefaultModeKey    = "cli.default-output-mode"
+)
+
 // SourceKeys returns the annotations that data sources can carry.
 func SourceKeys() []Key[Source] {
 	return []Key[Source]{
 		textKey(Text, "description", "Says what the events of the data source are.",
 			func(s *Source) *string { return &s.Description }),
-		listKey("cli.supported-output-modes", "Lists the output modes that make sense for the data source.",
+		listKey(SupportedModesKey, "Lists the output modes that make sense for the data source.",
 			func(s *Source) *[]string { return &s.SupportedOutputModes }),
-		textKey(Line, "cli.default-output-mode", "Output mode when the user names none.",
+		textKey(Line, DefaultModeKey, "Output mode when the user names none.",
 			func(s *Source) *string { return &s.DefaultOutputMode }),
 		boolKey("cli.clear-screen-before", "Clears the terminal before each array.",
 			func(s *Source) *bool { return &s.ClearScreen }),

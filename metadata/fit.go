@@ -21,6 +21,9 @@ func (m *Metadata) Fit(known Known) (*Metadata, error) {
 	out.DataSources = fitNames(m.DataSources, sources, &changed)
 	for name, spec := range out.DataSources {
 		spec.Fields = fitFields(spec.Fields, known.DataSources[name], &changed)
+		if known.OutputModes != nil {
+			spec.Source = fitModes(spec.Source, known.OutputModes, &changed)
+		}
 		out.DataSources[name] = spec
 	}
 	out.Params.EBPF = fitNames(m.Params.EBPF, known.Params, &changed)

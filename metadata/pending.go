@@ -68,6 +68,7 @@ type pending struct {
 func (p *pending) source(name string, known []string) {
 	spec := p.m.DataSources[name]
 	p.set(spec.Source, keyDataSources, name, keyAnnotations)
+	p.modes(name)
 	for _, field := range slices.Sorted(maps.Keys(spec.Fields)) {
 		feature, ok := pendingField(field)
 		if _, there := knownName(field, known); ok && !there {

@@ -19,6 +19,8 @@ type Known struct {
 	Params []string
 	// Programs are the names of the functions of its BPF programs.
 	Programs []string
+	// OutputModes are those that there are. Nil: any may be named.
+	OutputModes []string
 }
 
 // Validate reports all entries of m for things that the gadget does not have, in the order
@@ -29,6 +31,9 @@ func (m *Metadata) Validate(known Known) error {
 	for _, name := range slices.Sorted(maps.Keys(m.DataSources)) {
 		if v.check("data source", name, sources, keyDataSources, name) {
 			source, _ := knownName(name, sources)
+			if known.OutputModes != nil {
+				v.modes(name, known.OutputModes)
+			}
 			v.fields(name, known.DataSources[source])
 		}
 	}

@@ -174,6 +174,8 @@ func TestMode(t *testing.T) {
 		{name: "they disagree", modes: "columns", settings: limited, want: `data source "one" has no output mode "columns"; it has yaml, json`},
 		{name: "no such format", modes: "jsno", want: `did you mean "json"?`},
 		{name: "no such source", modes: "on:json", want: `there is no data source "on"; did you mean "one"?`},
+		{name: "columns are not for this", settings: annotation.Source{SupportedOutputModes: []string{"jsonpretty", "json"}}, want: "jsonpretty"},
+		{name: "columns are, too", settings: annotation.Source{SupportedOutputModes: []string{"json", "columns"}}, want: "columns"},
 		{name: "no such default", settings: annotation.Source{DefaultOutputMode: "jsno"}, want: `"jsno"`},
 	} {
 		set := annotation.Set{}

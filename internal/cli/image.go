@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
@@ -78,7 +80,7 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		return err
 	}
 	if f.validate {
-		err = checkGadget(g)
+		err = errors.Join(checkGadget(g), checkFlags(g.Image, c.Warn))
 	} else {
 		fmt.Fprintln(a.Err, "gizmo: gadget.yaml was not checked against the object")
 	}
@@ -106,6 +108,17 @@ func checkGadget(g *catalog.Gadget) error {
 		_, err := g.WithCustom(values)
 		return err
 	})
+}
+
+// checkFlags checks the flags that the gadget will have when it is run, and the defaults that it gives to flags.
+func checkFlags(img *image.Image, warn func(error)) error {
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	var f runFlags
+	f.register(fs)
+	if _, _, err := registerGadget(fs, img, &f); err != nil {
+		return err
+	}
+	return setParamDefaults(fs, img.Metadata.ParamDefaults, warn)
 }
 
 // eachCustomValue calls check with each listed value of a custom param, while the other params have their

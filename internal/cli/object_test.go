@@ -189,16 +189,54 @@ func TestWildMetadata(t *testing.T) {
 	} {
 		want += "gizmo: warning: " + line + ", so this setting has no effect\n"
 	}
+	const noFlag = "paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
+	want += "gizmo: warning: " + noFlag
 	dir := gadgetDir(t, wildYAML)
 	if got := imageBuild(t, dir); got.code != 0 || got.err != want {
 		t.Errorf("%+v\nwant %s", got, want)
 	}
-	if got := imageBuild(t, dir, "--strict"); got.code != 0 || got.err != "" {
+	if got := imageBuild(t, dir, "--strict"); got.code != 1 || got.err != "gizmo: "+noFlag {
 		t.Errorf("strict: %+v", got)
 	}
-	want += "gizmo: warning: paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
 	got := invoke("", "run", dir, "--help")
 	if got.code != 0 || got.err != want || !strings.HasPrefix(got.out, "wild: ") || !strings.Contains(got.out, "0: when interrupted (default 3)") {
 		t.Errorf("run: %+v\nwant %s", got, want)
+	}
+}
+
+// tenUnknown names ten things that do not exist.
+const tenUnknown = `name: ten
+licence: free
+datasources:
+  calls:
+    annotations: {shape: round, cli.default-output-mode: jsno}
+    fields:
+      count: {annotations: {columns.glow: "true", template: pidd}}
+      weight: {}
+  others: {}
+params:
+  ebpf: {most: {key: maximum}}
+programs: {untrace: {attach_to: nothing}}
+paramDefaults: {operator.cli.timeuot: "3"}
+`
+
+// Each has a line, on build and on run.
+func TestTenUnknownNames(t *testing.T) {
+	dir := gadgetDir(t, tenUnknown)
+	want := warnings([]string{
+		`gadget.yaml:2:1: unknown key "licence"`,
+		`gadget.yaml:5:19: unknown annotation "shape"`,
+		`gadget.yaml:7:29: unknown annotation "columns.glow"`,
+		`gadget.yaml:7:61: template: unknown template "pidd"; did you mean "pid"?`,
+		`gadget.yaml:5:58: unknown output mode "jsno"; did you mean "json"?`,
+		`gadget.yaml:8:7: unknown field "weight"`,
+		`gadget.yaml:9:3: unknown data source "others"`,
+		`gadget.yaml:11:10: unknown param "most"`,
+		`gadget.yaml:12:12: unknown program "untrace"; did you mean "trace"?`,
+	}) + "gizmo: warning: paramDefaults: gizmo has no flag for \"operator.cli.timeuot\"; did you mean \"timeout\"?\n"
+	for _, got := range []result{imageBuild(t, dir), invoke("", "run", dir, "--help")} {
+		if got.code != 0 || got.err != want || strings.Count(got.err, "\n") != 10 {
+			t.Errorf("got %+v\nwant %s", got, want)
+		}
 	}
 }
