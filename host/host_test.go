@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// Somebody sets the machine's clock while gizmo runs: the texts follow it, and so does a recording.
+// If the machine's clock is set while gizmo runs, the texts and a recording follow it.
 func TestHostFollowsClockSteps(t *testing.T) {
 	t.Parallel()
 	h := New()
@@ -24,7 +24,7 @@ func TestHostFollowsClockSteps(t *testing.T) {
 		by   time.Duration
 		want time.Duration // from the start
 	}{
-		{300 * time.Microsecond, 0}, // what measuring takes
+		{300 * time.Microsecond, 0}, // the error of measuring
 		{-300 * time.Microsecond, 0},
 		{time.Hour, time.Hour},
 		{time.Hour + 999*time.Microsecond, time.Hour},
@@ -64,7 +64,7 @@ func TestBootOffsetIsExact(t *testing.T) {
 	}
 }
 
-// Who no longer listens leaves nothing running, and a host can be listened to again.
+// After the last subscriber nothing runs any more, and a new subscriber starts the watch again.
 func TestWatchEndsWithTheLastSubscriber(t *testing.T) {
 	t.Parallel()
 	h := New()
