@@ -32,8 +32,8 @@ params:
 programs: {untrace: {attach_to: nothing}}
 `
 
-// newerWarnings are what is to be said of it before the values of custom params are known, without what
-// stands before each.
+// newerWarnings are the warnings about it before the values of custom params are known, without their common
+// beginning.
 var newerWarnings = []string{
 	`gadget.yaml:2:1: unknown key "licence"`,
 	`gadget.yaml:5:19: unknown annotation "shape"`,
@@ -65,8 +65,8 @@ func builtElsewhere(t *testing.T, yaml string) string {
 	return path
 }
 
-// What this version does not know of a gadget.yaml is left out, with a warning for each name. In a strict
-// run it is an error.
+// Names in a gadget.yaml that this version does not know are ignored, with a warning for each. In a strict
+// run they are errors.
 func TestNewerMetadata(t *testing.T) {
 	got := invoke("", "run", builtElsewhere(t, newerYAML), "--help")
 	if got.code != 0 || got.err != warnings(newerWarnings) || !strings.HasPrefix(got.out, "newer: ") || !strings.Contains(got.out, "--minimum") || strings.Contains(got.out, "--maximum") {
@@ -90,7 +90,7 @@ func TestNewerMetadata(t *testing.T) {
 	}
 }
 
-// So it is with what custom params make of the metadata.
+// The same applies to changes of the metadata by custom params.
 func TestNewerPatches(t *testing.T) {
 	var out strings.Builder
 	a := &app{Streams: Streams{Err: &out}}
@@ -112,7 +112,7 @@ func TestNewerPatches(t *testing.T) {
 	}
 }
 
-// An object needs no gadget.yaml. Which of the two is wrong is told.
+// An object needs no gadget.yaml. An error says which of the two files is wrong.
 func TestObjects(t *testing.T) {
 	plain := builtElsewhere(t, "")
 	t.Chdir(filepath.Dir(plain))
@@ -137,7 +137,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// What stands beside an object is read only if it is a file, and not too large.
+// A gadget.yaml beside an object is read only if it is a regular file, and not too large.
 func TestStrangeMetadataBesideObject(t *testing.T) {
 	path := builtElsewhere(t, "")
 	yaml := filepath.Join(filepath.Dir(path), "gadget.yaml")
@@ -162,8 +162,8 @@ func TestStrangeMetadataBesideObject(t *testing.T) {
 	}
 }
 
-// What the wild writes: keys in other letters, and what belongs to features that are still to come. Each
-// of these is reported once, however many names belong to it.
+// Metadata as existing gadgets have it: keys in other case, and names of features that gizmo does not have yet. Each
+// feature is reported once, however many names belong to it.
 const wildYAML = `name: wild
 dataSources:
   Calls:

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What is read before the flags are parsed is what the flags say.
+// Flags that are read before parsing have the same values after parsing.
 func TestFlagsBeforeParsing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -46,7 +46,7 @@ func (t *thread) call32(low *int80.LowMemory) {
 		_, errno := int80.Result(int80.Call(c.number, c.a, c.b, c.c, c.d, 0))
 		workload.Want(fmt.Sprintf("32-bit call %d", c.number), errno, c.want)
 	}
-	// What has the number of one of our calls for 64-bit programs is another: ustat, flistxattr.
+	// For 64-bit programs, the number of one of the gadget's calls is that of another: ustat, flistxattr.
 	for _, number := range []uintptr{unix.SYS_KILL, unix.SYS_TGKILL} {
 		int80.Call(number, notReadable, notReadable, notReadable, notReadable, notReadable)
 	}

@@ -61,7 +61,7 @@ func queues(t *thread) {
 	t.tgqueue(pid, nobody, realTime, siQueue, unix.ESRCH, failure(pid, nobody, realTime, siQueue, unix.ESRCH))
 }
 
-// descriptors sends to processes by descriptors that stand for them.
+// descriptors sends to processes by their pidfds.
 func descriptors(t *thread) {
 	fd := workload.Must(unix.PidfdOpen(t.alone.pid, 0))
 	t.pidfd(fd, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
@@ -77,7 +77,7 @@ func forbidden(t *thread) {
 	}
 }
 
-// overflows sends when no more signals may wait: some fail, some lose what they carry.
+// overflows sends when no more signals can be pending: some calls fail, some signals lose their siginfo.
 func overflows(t *thread) {
 	var limit unix.Rlimit
 	workload.Check("find the limit", unix.Getrlimit(unix.RLIMIT_SIGPENDING, &limit))
@@ -93,10 +93,10 @@ func overflows(t *thread) {
 	t.take(int(unix.SIGUSR2))
 }
 
-// nowhere is what nothing points to.
+// nowhere is a nil pointer.
 var nowhere *int
 
-// fromKernel does what the kernel answers with a signal.
+// fromKernel makes the kernel send signals.
 func fromKernel(t *thread) {
 	t.list(t.own(unix.SIGSEGV, segMaperr, delivered))
 	func() {
@@ -112,7 +112,7 @@ func fromKernel(t *thread) {
 	workload.Check("close", unix.Close(pipe[1]))
 }
 
-// children lets processes stop, go on and end, of which the parent is told.
+// children makes processes stop, continue and end; the parent gets a signal each time.
 func children(t *thread) {
 	p := t.stopped
 	await := func(options int) { workload.Must(unix.Wait4(p.pid, nil, options, nil)) }
