@@ -35,13 +35,13 @@ func TestOutputModes(t *testing.T) {
 		},
 		{
 			yaml: modes("json,histogram", "histogram"), supported: "json",
-			pending: []string{`gadget.yaml:4:35: "histogram": gizmo does not have metrics yet, so what is said about it has no effect`},
+			pending: []string{`gadget.yaml:4:35: "histogram": gizmo does not support metrics yet, so this setting has no effect`},
 		},
 		{
 			yaml: modes("pcap-ng,flamegraph", "pcap-ng"),
 			pending: []string{
-				`gadget.yaml:4:35: "flamegraph": gizmo does not have flame graphs yet, so what is said about it has no effect`,
-				`gadget.yaml:4:35: "pcap-ng": gizmo does not have pcap output yet, so what is said about it has no effect`,
+				`gadget.yaml:4:35: "flamegraph": gizmo does not support flame graphs yet, so this setting has no effect`,
+				`gadget.yaml:4:35: "pcap-ng": gizmo does not support pcap output yet, so this setting has no effect`,
 			},
 		},
 	} {

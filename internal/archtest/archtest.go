@@ -31,6 +31,8 @@ type Rules struct {
 	StandardOnly []string
 	// Sideways lists the allowed imports on one floor: the importer and the packages that it imports.
 	Sideways map[string][]string
+	// Pure are packages that are never forbidden, whatever package they lie below: they only compute.
+	Pure []string
 	// Forbidden lists the packages, with their subpackages, that a package must not import, neither directly nor through
 	// other packages of the module. Tests may.
 	Forbidden map[string][]string
@@ -103,6 +105,9 @@ func (r *Rules) checkForbidden(wrong []string, packages []Package, from string, 
 			name := path
 			if own := r.within(path); own != "" {
 				name = own
+			}
+			if slices.Contains(r.Pure, name) {
+				continue
 			}
 			if slices.ContainsFunc(forbidden, func(f string) bool { return name == f || strings.HasPrefix(name, f+"/") }) {
 				if _, told := via[path]; !told {

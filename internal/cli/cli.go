@@ -21,6 +21,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/stdstreams"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -61,16 +62,16 @@ type app struct {
 
 // Main runs the program with the given arguments and returns its exit code.
 func Main(args []string, streams Streams) int {
-	a := &app{Streams: streams, began: time.Now(), talks: isTerminal(streams.Out) && isTerminal(streams.Err)}
-	messages, page := newMessages(streams.Err), plain.Writer(streams.Out)
+	a := &app{Streams: streams, began: time.Now(), talks: stdio.IsTerminal(streams.Out) && stdio.IsTerminal(streams.Err)}
+	messages, page := stdio.NewMessages(streams.Err), plain.Writer(streams.Out)
 	defer func() { _ = errors.Join(page.Close(), messages.Close()) }() // of text that ends within a character
-	a.Err, a.hurry, a.page = messages, messages.hurry, page
+	a.Err, a.hurry, a.page = messages, messages.Hurry, page
 	if a.Out == io.Writer(os.Stdout) && stdstreams.OutputClosed() {
-		return a.report(errClosed)
+		return a.report(stdio.ErrClosed)
 	}
 	// A closed pipe must be an error, not a signal that kills gizmo: `| head` ends a run in good order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := a.listen()
+	ctx, stop := stdio.Listen(a.printState)
 	defer stop()
 	defer context.AfterFunc(ctx, a.hurry)()
 

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -320,7 +321,7 @@ func TestHostileMessages(t *testing.T) {
 	} {
 		for _, verbose := range []bool{true, false} {
 			var text bytes.Buffer
-			a := &app{Streams: Streams{Err: newMessages(&text)}, verbose: verbose}
+			a := &app{Streams: Streams{Err: stdio.NewMessages(&text)}, verbose: verbose}
 			a.setUpLogging()
 			a.report(err)
 			a.warn(err)

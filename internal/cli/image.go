@@ -19,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
@@ -118,7 +119,7 @@ func checkFlags(img *image.Image, warn func(error)) error {
 	if _, _, err := registerGadget(fs, img, &f); err != nil {
 		return err
 	}
-	return setParamDefaults(fs, img.Metadata.ParamDefaults, warn)
+	return flags.SetDefaults(fs, img.Metadata.ParamDefaults, warn)
 }
 
 // eachCustomValue calls check with each listed value of a custom param, while the other params have their

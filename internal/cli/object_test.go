@@ -12,8 +12,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 )
 
 // newerYAML is of a version of gizmo that knows more.
@@ -99,8 +102,15 @@ func TestNewerPatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	f := &customFlags{params: found.Image.Metadata.CustomParams(), texts: []string{"blue"}}
-	patched, err := f.apply(found)
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f, err := flags.RegisterCustom(fs, found.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Set("mode", "blue"); err != nil {
+		t.Fatal(err)
+	}
+	patched, err := f.Apply(found)
 	if err != nil || patched.Image.Metadata.Description != "in blue" || patched.Image.Metadata.Source("calls").Fields["count"]["columns.width"] != "9" {
 		t.Errorf("got %+v, %v", patched, err)
 	}

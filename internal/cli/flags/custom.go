@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
 	"strings"
@@ -14,15 +14,15 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// customFlags are the flags for the custom params of a gadget's metadata.
-type customFlags struct {
+// Custom are the flags for the custom params of a gadget's metadata.
+type Custom struct {
 	params []metadata.CustomFlag
 	texts  []string
 }
 
-// registerCustom adds a flag for each custom param of the image.
-func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
-	f := &customFlags{params: img.Metadata.CustomParams()}
+// RegisterCustom adds a flag for each custom param of the image.
+func RegisterCustom(fs *pflag.FlagSet, img *image.Image) (*Custom, error) {
+	f := &Custom{params: img.Metadata.CustomParams()}
 	f.texts = make([]string, len(f.params))
 	for i := range f.params {
 		p := &f.params[i]
@@ -38,8 +38,8 @@ func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
 	return f, nil
 }
 
-// apply returns the gadget with its metadata changed by the values.
-func (f *customFlags) apply(g *catalog.Gadget) (*catalog.Gadget, error) {
+// Apply returns the gadget with its metadata changed by the values.
+func (f *Custom) Apply(g *catalog.Gadget) (*catalog.Gadget, error) {
 	if len(f.params) == 0 {
 		return g, nil
 	}

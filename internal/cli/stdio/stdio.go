@@ -1,7 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+// Package stdio has what the command line needs of its standard input, output and error.
+package stdio
 
 import (
 	"context"
@@ -19,33 +20,34 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// messages is standard error. It shows what is not plainly visible as escapes. Once the program is told to end, it drops messages
+// Messages is standard error. It shows what is not plainly visible as escapes. Once the program is told to end, it drops messages
 // for which there is no room for long.
-type messages struct {
+type Messages struct {
 	mu    sync.Mutex
 	clean io.WriteCloser
-	// hurry has messages left out for which there is no room for long.
-	hurry func()
+	// Hurry has messages left out for which there is no room for long. It is called when the program is told to end.
+	Hurry func()
 }
 
-func newMessages(w io.Writer) *messages {
+// NewMessages returns the writer for messages to w.
+func NewMessages(w io.Writer) *Messages {
 	f, ok := w.(*os.File)
 	if !ok {
-		return &messages{clean: plain.Writer(w), hurry: func() {}}
+		return &Messages{clean: plain.Writer(w), Hurry: func() {}}
 	}
 	p := &patient{out: outlet.New(f, run.DefaultDrainTimeout)}
-	return &messages{clean: plain.Writer(p), hurry: p.out.Hurry}
+	return &Messages{clean: plain.Writer(p), Hurry: p.out.Hurry}
 }
 
 // Write implements io.Writer. It may be called by several goroutines.
-func (m *messages) Write(p []byte) (int, error) {
+func (m *Messages) Write(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.clean.Write(p)
 }
 
 // Close writes what waits for the rest of a character.
-func (m *messages) Close() error {
+func (m *Messages) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.clean.Close()
@@ -67,23 +69,23 @@ func (p *patient) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// errClosed is the error if gizmo was started without a standard output, as in "gizmo run trace_open >&-".
-var errClosed = errors.New("standard output is closed; for no output use -o none")
+// ErrClosed is the error if gizmo was started without a standard output, as in "gizmo run trace_open >&-".
+var ErrClosed = errors.New("standard output is closed; for no output use -o none")
 
-// isTerminal reports whether a stream is a terminal.
-func isTerminal(s any) bool {
+// IsTerminal reports whether a stream is a terminal.
+func IsTerminal(s any) bool {
 	f, ok := s.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// openInput opens a recording, or standard input if the path is "-". When ctx is done, it no longer waits for a pipe's writer or its
+// OpenInput opens a recording, or in, which is standard input, if the path is "-". When ctx is done, it no longer waits for a pipe's writer or its
 // data.
-func (a *app) openInput(ctx context.Context, path string) (io.Reader, func(), error) {
+func OpenInput(ctx context.Context, in io.Reader, path string) (io.Reader, func(), error) {
 	flags := os.O_RDONLY
 	if path == "-" {
-		f, ok := a.In.(*os.File)
+		f, ok := in.(*os.File)
 		if !ok || !waits(f) {
-			return a.In, func() {}, nil
+			return in, func() {}, nil
 		}
 		path, flags = fmt.Sprintf("/proc/self/fd/%d", f.Fd()), os.O_RDONLY|unix.O_NONBLOCK
 	}
@@ -115,5 +117,5 @@ func (a *app) openInput(ctx context.Context, path string) (io.Reader, func(), er
 // waits reports whether a file is a pipe or a terminal: reading one may wait, and it can be opened again.
 func waits(f *os.File) bool {
 	info, err := f.Stat()
-	return err == nil && (info.Mode()&os.ModeNamedPipe != 0 || isTerminal(f))
+	return err == nil && (info.Mode()&os.ModeNamedPipe != 0 || IsTerminal(f))
 }

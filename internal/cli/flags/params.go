@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
 	"fmt"
@@ -14,14 +14,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// paramFlags are the flags for a gadget's params.
-type paramFlags struct {
+// Params are the flags for a gadget's params.
+type Params struct {
 	fs     *pflag.FlagSet
 	params []image.Param
 }
 
-// registerParams adds a flag for each param of the image.
-func registerParams(fs *pflag.FlagSet, img *image.Image) (*paramFlags, error) {
+// RegisterParams adds a flag for each param of the image.
+func RegisterParams(fs *pflag.FlagSet, img *image.Image) (*Params, error) {
 	for i := range img.Params {
 		p := &img.Params[i]
 		if err := checkFlagName(fs, "param", p.Key); err != nil {
@@ -33,7 +33,7 @@ func registerParams(fs *pflag.FlagSet, img *image.Image) (*paramFlags, error) {
 			flag.NoOptDefVal = "true"
 		}
 	}
-	return &paramFlags{fs, img.Params}, nil
+	return &Params{fs, img.Params}, nil
 }
 
 // checkFlagName returns an error if a param of the kind cannot have a flag by its key.
@@ -58,8 +58,8 @@ func isFlagName(name string) bool {
 	return name != "" && plain.Text(name) == name
 }
 
-// values returns the params that were set, by key.
-func (f *paramFlags) values() map[string]string {
+// Values returns the params that were set, by key.
+func (f *Params) Values() map[string]string {
 	values := make(map[string]string)
 	for i := range f.params {
 		if flag := f.fs.Lookup(f.params[i].Key); flag.Changed {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
 	"strings"
@@ -27,7 +27,7 @@ func TestFlagsBeforeParsing(t *testing.T) {
 		{"x --clang", false, ""},
 	} {
 		args := strings.Fields(c.args)
-		if strict, clang := isSet(args, flagStrict), valueOf(args, flagClang); strict != c.strict || clang != c.clang {
+		if strict, clang := IsSet(args, "strict"), ValueOf(args, "clang"); strict != c.strict || clang != c.clang {
 			t.Errorf("%q: got %v, %q", c.args, strict, clang)
 		}
 	}
