@@ -24,6 +24,7 @@ type job struct {
 	tools   *tools
 	cache   cache
 	say     logFunc
+	clashes clashes
 }
 
 // run answers from the cache if it can, and otherwise compiles.
@@ -126,18 +127,16 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 		return nil, fmt.Errorf("cannot unpack the headers for gadgets: %w", err)
 	}
 	object, deps := w.path("program.o"), w.path("deps")
-	cmd, dir := j.command(ctx, inc)
-	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps)
-	warnings, err := j.makeObject(ctx, cmd, inc, object, w)
+	warnings, err := j.makeBeside(ctx, inc, object, deps, w)
 	if err != nil {
 		return nil, err
 	}
 	e := &entry{Warnings: warnings}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
 	if err == nil {
-		err = e.note(parseDeps(string(rule)), start, &search{
+		err = e.note(j.clashes.without(parseDeps(string(rule))), start, &search{
 			folder:  j.gadget.dir,
-			gadget:  dir,
+			gadget:  j.compiledDir(),
 			headers: searched(inc, j.arch),
 			fixed:   j.headers.dir == "",
 		})
@@ -202,7 +201,7 @@ func (j *job) translate(ctx context.Context, code, object string, w *work) ([]by
 // explain returns why the compiler cannot make an object. From its intermediate code it does not find the
 // lines of the source that it complains about; from the source it does.
 func (j *job) explain(ctx context.Context, inc, object string, w *work, why error) error {
-	cmd, _ := j.command(ctx, inc)
+	cmd := j.command(ctx, inc)
 	cmd.Args = append(cmd.Args, "-o", object)
 	if _, err := j.start(ctx, cmd, w); err != nil {
 		return err
@@ -210,22 +209,30 @@ func (j *job) explain(ctx context.Context, inc, object string, w *work, why erro
 	return why
 }
 
-// command makes the compiler's command line but for its outputs. dir is the gadget's folder as
-// the compiler gets it.
-func (j *job) command(ctx context.Context, inc string) (cmd *exec.Cmd, dir string) {
-	dir = j.gadget.dir
+// compiledDir is the gadget's folder as the compiler gets it.
+func (j *job) compiledDir() string {
+	if isOdd(j.gadget.dir) {
+		return "."
+	}
+	return j.gadget.dir
+}
+
+// command makes the compiler's command line but for its outputs.
+func (j *job) command(ctx context.Context, inc string) *exec.Cmd {
+	dir := j.compiledDir()
 	args := j.flags()
-	cmd = exec.CommandContext(ctx, j.tools.clang.Path)
-	if isOdd(dir) {
-		cmd.Dir, dir = dir, "."
+	cmd := exec.CommandContext(ctx, j.tools.clang.Path)
+	if isOdd(j.gadget.dir) {
+		cmd.Dir = j.gadget.dir
 	}
 	args = append(args, prefixMap(dir, "/gizmo/gadget/")...)
 	args = append(args, prefixMap(inc, "/gizmo/include/")...)
 	for _, folder := range append([]string{dir}, searched(inc, j.arch)...) {
 		args = append(args, "-I", folder)
 	}
+	args = append(args, j.clashes.args()...)
 	cmd.Args = append(cmd.Args, append(args, "-c", dir+"/"+sourceName)...)
-	return cmd, dir
+	return cmd
 }
 
 // prefixMap makes the compiler write another name for everything below a folder, so that objects
