@@ -82,7 +82,7 @@ func TestClockIsWatched(t *testing.T) {
 	changed := make(chan struct{}, 10)
 	w := watchClock(func() { changed <- struct{}{} })
 	if w == nil {
-		t.Fatal("the kernel cannot tell of steps")
+		t.Fatal("the kernel cannot report steps of the clock")
 	}
 	defer w.close()
 	now := unix.NsecToTimespec(time.Now().UnixNano())

@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// What users can expect on an idle machine. A test allows three times as long, since its machine is
+// The limits that users can expect on an idle machine. A test allows three times as long, because its machine is
 // not idle; memory and size do not depend on that.
 const (
 	startBudget  = 150 * time.Millisecond
@@ -58,8 +58,8 @@ func measureRun(t *testing.T) (first, end time.Duration) {
 	return g.out.firstAt().Sub(g.started), time.Since(interrupted)
 }
 
-// What gizmo itself takes. The pages of the event buffer, which it shares with the kernel, count as its
-// own in the kernel's figures, but there are as many of them as the machine's CPUs and memory ask for: 8
+// TestMemoryBudget checks the memory that gizmo itself takes. The kernel's figures include the pages of the event
+// buffer, which gizmo shares with the kernel; but their number depends on the machine's CPUs and memory: 8
 // MiB for each CPU, whatever gizmo does.
 func TestMemoryBudget(t *testing.T) {
 	kerneltest.RequireRoot(t)
@@ -88,8 +88,8 @@ var lastPath = regexp.MustCompile(`"fname":"/proc/nonexistent/last"`)
 
 var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peakMemory is the most that a process had in memory so far. What the kernel says about ended
-// processes would be of the test, too, of which they were a part before exec.
+// peakMemory returns the peak memory of a running process. The kernel's figures for an ended process would
+// include the memory of the test, because the process was a copy of the test before exec.
 func peakMemory(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -109,8 +109,8 @@ func peakMemory(t *testing.T, pid int) int {
 
 var mapMemory = regexp.MustCompile(`(?m)^.* anon_inode:bpf-map\n(?:[A-Z].*\n)*?Rss:\s+(\d+) kB$`)
 
-// bufferMemory is what a process has in memory of the maps that it shares with the kernel. All of a
-// buffer's pages are there from the moment on when it is mapped, so they are a part of the peak.
+// bufferMemory returns how much memory of a process belongs to maps that it shares with the kernel. All pages of a
+// buffer are in memory as soon as it is mapped, so they are a part of the peak.
 func bufferMemory(t *testing.T, pid int) int {
 	t.Helper()
 	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
@@ -165,7 +165,7 @@ func cpuShare(t *testing.T, pid int, while time.Duration) float64 {
 	return float64(cpuTime(t, pid)-before) / float64(time.Since(since))
 }
 
-// cpuTime is what a process has taken of the processors.
+// cpuTime returns the CPU time that a process has used.
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))

@@ -28,7 +28,7 @@ type object struct {
 	prog uint32 // of a link, the id of its program
 }
 
-// objectsOf returns what a process holds in the kernel.
+// objectsOf returns the BPF objects that a process has open.
 func objectsOf(pid int) []object {
 	infos, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 	var held []object
@@ -86,8 +86,8 @@ func (o object) exists() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// waitAttached waits until all programs of a gadget are attached: a probe event would tell, too,
-// but would have to be made anew for every kind of gadget. It returns all that gizmo holds.
+// waitAttached waits until all programs of a gadget are attached. A test event would show that, too,
+// but each kind of gadget would need a different one. It returns all objects that gizmo holds.
 func (p *process) waitAttached(t testing.TB) []object {
 	t.Helper()
 	var held []object
@@ -127,7 +127,7 @@ const idleSize = 128
 func linksNeeded(prog object) int {
 	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.id))
 	if err != nil {
-		return 0 // gone: the next look finds out more
+		return 0 // gone: the next call shows more
 	}
 	defer p.Close()
 	switch p.Type() {
@@ -162,7 +162,7 @@ func wantGone(t testing.TB, objects []object) {
 	}
 }
 
-// kernelName is as much of a program's name as the kernel keeps. The library knows more if the kernel
+// kernelName returns the part of a program's name that the kernel keeps. The library knows more if the kernel
 // also has the program's types.
 func kernelName(name string) string { return name[:min(len(name), unix.BPF_OBJ_NAME_LEN-1)] }
 
@@ -225,7 +225,7 @@ func pins(t testing.TB) []string {
 	return all
 }
 
-// leftovers are what is left of a run where no file descriptor holds it: what is pinned, and probes
+// leftovers are the remains of a run that no descriptor holds: pinned objects, and probes
 // that were made by name.
 type leftovers []string
 
@@ -244,7 +244,7 @@ func findLeftovers(t testing.TB) leftovers {
 	return all
 }
 
-// wantSame checks that nothing has been added. Others may be at work, so it may take a moment.
+// wantSame checks that nothing has been added. It waits, because other processes may add something for a moment.
 func (l leftovers) wantSame(t testing.TB) {
 	t.Helper()
 	eventually(t, "all that was pinned or probed has gone", func() bool {
