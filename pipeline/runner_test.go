@@ -137,7 +137,7 @@ func TestRunAccountsForEveryEvent(t *testing.T) {
 		t.Errorf("losses %+v", l)
 	}
 	if told != 2 {
-		t.Errorf("OnLoss was told of %d losses, want 2", told)
+		t.Errorf("OnLoss got %d losses, want 2", told)
 	}
 	if got := r.Ledger.Lost(); got != 7 {
 		t.Errorf("ledger lost %d, want 7", got)
@@ -207,7 +207,7 @@ func TestRunBooksWhatTheSinkDropped(t *testing.T) {
 		t.Errorf("totals %+v, want %+v; delivered %q", got, want, sink.got)
 	}
 	if l := a.Losses(); len(l) != 1 || l[0].Cause != event.OutputSlow || told != 5 {
-		t.Errorf("losses %+v, told of %d", l, told)
+		t.Errorf("losses %+v, OnLoss got %d", l, told)
 	}
 }
 

@@ -167,7 +167,7 @@ func TestMode(t *testing.T) {
 		settings    annotation.Source
 		want        string // a format, or part of an error
 	}{
-		{name: "nobody cares", want: "columns"},
+		{name: "no choice", want: "columns"},
 		{name: "the user does", modes: "json", want: "json"},
 		{name: "the gadget does", settings: limited, want: "yaml"},
 		{name: "both do", modes: "json", settings: limited, want: "json"},

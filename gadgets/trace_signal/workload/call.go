@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// nobody is a number that no process or thread has: it is larger than any.
-const nobody = 1 << 30
+// noProcess is a number that no process or thread has: it is larger than any.
+const noProcess = 1 << 30
 
 // realTime are signals that no other program uses: more than one of them can be pending.
 const realTime, otherRealTime = unix.Signal(40), unix.Signal(41)

@@ -5,7 +5,7 @@
  *	prctl(magic, record, length, which)
  *
  * which fails, sends length bytes at record to the data source all, or to tail
- * if which is not 0.  So the tests know each byte of what they read.
+ * if which is not 0.  So the tests know each byte that they read.
  */
 
 /*
