@@ -89,7 +89,7 @@ func TestFieldKeys(t *testing.T) {
 	}
 }
 
-// checkRow checks what documentation needs.
+// checkRow checks the parts of a row that documentation uses.
 func checkRow(t *testing.T, name, doc string, value annotation.Value) {
 	t.Helper()
 	if !strings.HasSuffix(doc, ".") || len(doc) < 10 {
@@ -240,8 +240,8 @@ func TestAnnotate(t *testing.T) {
 		"same":  {"formatters.errno.target": "a", "ebpf.formatter.enum": "a"},
 	}}
 	f := event.Field{Name: "pid"}
-	f.Ann.Columns.Header = "PID" // what was there stays
-	// The template of the type, then the author's, then what the author says one by one.
+	f.Ann.Columns.Header = "PID" // must stay
+	// The template of the type, then the author's template, then the author's single annotations.
 	want := event.Annotations{
 		Description: "Parent process ID",
 		Columns:     event.ColumnStyle{Header: "PID", Width: 9, MinWidth: 7, MaxWidth: 28, Align: event.AlignRight},

@@ -11,9 +11,9 @@ import (
 
 // UnknownError says that something was named that does not exist.
 type UnknownError struct {
-	// What is the kind of thing: "annotation", "template", "field".
+	// What is the kind of name: "annotation", "template", "field".
 	What string
-	// Name is what was written.
+	// Name is the unknown name.
 	Name string
 	// Known are the names that exist.
 	Known []string

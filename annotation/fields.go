@@ -10,7 +10,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Bounds that keep what an image says from costing memory with each line of output.
+// Limits, because large values in an image would cost memory for each line of output.
 const (
 	maxWidth     = 4096
 	maxPrecision = 64

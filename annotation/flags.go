@@ -16,12 +16,12 @@ import (
 //	DATASOURCE:KEY=VALUE
 //	DATASOURCE.FIELD:KEY=VALUE
 //
-// The data source is always named, also when there is only one: what "pid:template=pid" says should
-// not depend on whether a data source happens to be called pid. Of the same annotation given twice,
-// the last counts.
+// The data source must always be named, even if there is only one: the meaning of "pid:template=pid" should
+// not depend on whether a data source happens to be called pid. If the same annotation is given twice,
+// the last one counts.
 //
-// A comma in a value is written "\,". A backslash may also stand before a colon, an equals sign or
-// another backslash, to take away their meaning. All of names are data sources; others are errors.
+// A comma in a value is written "\,". A backslash before a colon, an equals sign or
+// another backslash escapes these, too. names are the names of the data sources; others are errors.
 func ParseFlags(entries []string, names []string) (map[string]*Spec, error) {
 	specs := make(map[string]*Spec)
 	var errs []error

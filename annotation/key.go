@@ -122,7 +122,7 @@ func Quote(text string) string {
 	return strconv.Quote(text)
 }
 
-// newKey makes a row from a function that reads a value and one that finds its place.
+// newKey makes a row from a function that parses a value and one that returns where to store it.
 func newKey[T, V any](name, doc string, value Value, read func(Value, string) (V, error), place func(*T) *V) Key[T] {
 	return Key[T]{Name: name, Doc: doc, Value: value, set: func(dst *T, text string) error {
 		v, err := read(value, text)
@@ -165,7 +165,7 @@ func readChoice(v Value, text string) (string, error) {
 	return text, nil
 }
 
-// choice is one value of a OneOf and what it stands for.
+// choice is one value of a OneOf and its meaning.
 type choice[V any] struct {
 	name  string
 	value V
@@ -200,8 +200,8 @@ func readText(v Value, text string) (string, error) {
 	return text, nil
 }
 
-// refused reports whether r may not be in a text: what the author of an image writes is shown on
-// the terminals of those who run it.
+// refused reports whether a text must not contain r: the text of an image's author is shown on
+// the terminals of users.
 func refused(kind ValueKind, r rune) bool {
 	if kind == Text && (r == '\n' || r == '\t') {
 		return false

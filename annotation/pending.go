@@ -5,11 +5,11 @@ package annotation
 
 import "strings"
 
-// pendingFeature is one row of a table: annotations of something that gizmo does not do yet.
+// pendingFeature is one row of a table: annotations of a feature that gizmo does not have yet.
 type pendingFeature struct{ prefix, feature string }
 
-// pendingFeatures lists what gadgets in the wild carry. Such an annotation is a known name; it is kept
-// but has no effect. A row goes when the feature comes.
+// pendingFeatures lists annotations that existing gadgets use. Their names are known; gizmo keeps them,
+// but they have no effect. Remove a row when gizmo gets the feature.
 func pendingFeatures() []pendingFeature {
 	return []pendingFeature{
 		{"cli.raw.", "raw output"},
@@ -29,6 +29,19 @@ func Pending(key string) (feature string, ok bool) {
 		if strings.HasPrefix(key, f.prefix) && key != f.prefix {
 			return f.feature, true
 		}
+	}
+	return "", false
+}
+
+// PendingMode returns the feature that brings an output mode, if gizmo does not have that feature yet.
+func PendingMode(mode string) (feature string, ok bool) {
+	switch mode {
+	case "flamegraph":
+		return "flame graphs", true
+	case "histogram":
+		return "metrics", true
+	case "pcap-ng":
+		return "pcap output", true
 	}
 	return "", false
 }

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// Source is what the annotations of a data source say.
+// Source holds the annotations of a data source in typed form.
 type Source struct {
 	Description string
 	// SupportedOutputModes are the output modes that make sense; empty for all.
 	SupportedOutputModes []string
-	// DefaultOutputMode is the output mode when the user names none; empty for the usual one.
+	// DefaultOutputMode is the output mode when the user names none; empty for gizmo's default.
 	DefaultOutputMode string
 	// ClearScreen empties the terminal before each array.
 	ClearScreen bool
@@ -26,17 +26,17 @@ type Source struct {
 	FlushOnStop bool
 	Metrics     SourceMetrics
 	// FetchInterval is the time from one array to the next. 0: a map is read only when the run ends, and
-	// iterators run once, when it begins, or each second if there is a FetchCount. Nil when nothing was
-	// said.
+	// iterators run once, when it begins, or each second if there is a FetchCount. Nil if it is not
+	// set.
 	FetchInterval *time.Duration
-	// FetchCount is the number of arrays after which the run ends, 0 for no end. Nil when nothing was
-	// said.
+	// FetchCount is the number of arrays after which the run ends, 0 for no end. Nil if it is not
+	// set.
 	FetchCount *int
 	// Other holds the annotations that no part of gizmo reads.
 	Other map[string]string
 }
 
-// SourceMetrics is what the annotations of a data source say about metrics.
+// SourceMetrics holds the annotations of a data source about metrics.
 type SourceMetrics struct {
 	// Collect aggregates the events.
 	Collect bool
@@ -46,14 +46,20 @@ type SourceMetrics struct {
 	CounterName, CounterDescription string
 }
 
+// The annotations of data sources that name output modes.
+const (
+	SupportedModesKey = "cli.supported-output-modes"
+	DefaultModeKey    = "cli.default-output-mode"
+)
+
 // SourceKeys returns the annotations that data sources can carry.
 func SourceKeys() []Key[Source] {
 	return []Key[Source]{
 		textKey(Text, "description", "Says what the events of the data source are.",
 			func(s *Source) *string { return &s.Description }),
-		listKey("cli.supported-output-modes", "Lists the output modes that make sense for the data source.",
+		listKey(SupportedModesKey, "Lists the output modes that make sense for the data source.",
 			func(s *Source) *[]string { return &s.SupportedOutputModes }),
-		textKey(Line, "cli.default-output-mode", "Output mode when the user names none.",
+		textKey(Line, DefaultModeKey, "Output mode when the user names none.",
 			func(s *Source) *string { return &s.DefaultOutputMode }),
 		boolKey("cli.clear-screen-before", "Clears the terminal before each array.",
 			func(s *Source) *bool { return &s.ClearScreen }),
@@ -78,10 +84,10 @@ func SourceKeys() []Key[Source] {
 	}
 }
 
-// maxCount is a bound that no one reaches and that fits an int everywhere.
+// maxCount is a limit beyond any practical value that fits an int on all architectures.
 const maxCount = 1<<31 - 1
 
-// check looks at what no key can judge alone.
+// check checks annotations that depend on each other.
 func (s *Source) check() error {
 	modes := s.SupportedOutputModes
 	if s.DefaultOutputMode == "" || len(modes) == 0 || slices.Contains(modes, s.DefaultOutputMode) {

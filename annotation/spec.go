@@ -23,9 +23,9 @@ type Spec struct {
 	Fields map[string]Set `json:"fields,omitempty"`
 }
 
-// Annotate gives f its annotations: those of the named template first (an empty name means none),
-// then those that the spec has for it, of which a template is applied before the others. What
-// neither mentions stays as it was, so annotating twice is the same as annotating once. On an error
+// Annotate gives f its annotations: first those of the named template (an empty name means none),
+// then those that the spec has for it, the template among them before the others. Annotations that
+// neither mentions do not change, so annotating twice is the same as annotating once. On an error
 // f is unchanged.
 func (s *Spec) Annotate(f *event.Field, template string) error {
 	a := f.Ann
@@ -48,7 +48,7 @@ func (s *Spec) field(name string) Set {
 	return s.Fields[name]
 }
 
-// ParseSource returns what the annotations of the data source itself say.
+// ParseSource returns the annotations of the data source itself in typed form.
 func (s *Spec) ParseSource() (Source, error) {
 	if s == nil {
 		return Source{}, nil
@@ -125,7 +125,7 @@ func (s *Spec) touch(field string) Set {
 	return s.Fields[field]
 }
 
-// ParseSource returns what the set says as the annotations of a data source.
+// ParseSource returns the set as the annotations of a data source, in typed form.
 func (s Set) ParseSource() (Source, error) {
 	var out Source
 	err := apply(&out, s, SourceKeys(), func(key, value string) { out.Other = with(out.Other, key, value) })
@@ -138,7 +138,7 @@ func (s Set) ParseSource() (Source, error) {
 	return out, nil
 }
 
-// ParseField returns what the set says as the annotations of a field.
+// ParseField returns the set as the annotations of a field, in typed form.
 func (s Set) ParseField() (event.Annotations, error) {
 	var out event.Annotations
 	if err := s.annotate(&out); err != nil {
@@ -156,7 +156,7 @@ func (s Set) annotate(a *event.Annotations) error {
 		s.checkTargets())
 }
 
-// checkTargets refuses several names for the one field that a type can add.
+// checkTargets refuses several names for the added field, because a type adds only one.
 func (s Set) checkTargets() error {
 	first := ""
 	for _, key := range targetKeys() {
@@ -194,8 +194,8 @@ func apply[T any](dst *T, set Set, keys []Key[T], other func(key, value string))
 	return errors.Join(errs...)
 }
 
-// CheckKey reports whether one of keys, or another program, has an annotation of that name that
-// takes the value.
+// CheckKey returns an error unless keys, or another program, have an annotation of that name that
+// accepts the value.
 func CheckKey[T any](keys []Key[T], name, value string) error {
 	for i := range keys {
 		if keys[i].Name == name {

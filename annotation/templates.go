@@ -10,11 +10,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Template is one row of a table: annotations that a common kind of field takes together.
+// Template is one row of a table: the annotations of a common kind of field.
 type Template struct {
 	// Name is how the template is written: "timestamp".
 	Name string
-	// Doc is what fields it is for.
+	// Doc says which fields it is for.
 	Doc string
 	// Apply sets the annotations.
 	Apply func(*event.Annotations)
@@ -74,10 +74,10 @@ func valueTemplates() []Template {
 	}
 }
 
-// change is one thing that a template sets.
+// change sets one annotation of a template.
 type change func(*event.Annotations)
 
-// style puts changes together. What a template does not mention stays as it was, but for the width.
+// style combines changes. Annotations that a template does not mention do not change, except the width.
 func style(changes ...change) func(*event.Annotations) {
 	return func(a *event.Annotations) {
 		a.Columns.Width = defaultWidth

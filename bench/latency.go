@@ -21,7 +21,7 @@ type latencyReader struct {
 	prefix []byte
 	read   *os.File
 	write  *os.File
-	copy   *os.File // gets all, for who waits for the first event
+	copy   *os.File // gets everything, for the wait for the first event
 	done   chan struct{}
 	took   []int64 // ns
 }

@@ -1,12 +1,12 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command bench puts gizmo beside other programs that do the same: one load after the other, each
-// program in turn, several rounds, and prints a table for each load, in Markdown.
+// Command bench compares gizmo with other programs that do the same: one load after the other, each
+// program in turn, several rounds. It prints a table for each load, in Markdown.
 //
-// The programs stand in tools.yaml. The events that arrived are counted in what a program printed
-// wherever possible, whatever it says of itself. It needs root, two CPUs and, for the programs of
-// others, what "scripts/setup.sh bench" installs; one that is not there is left out, and said so.
+// tools.yaml lists the programs. If possible, bench counts the events that arrived in a program's output,
+// whatever the program itself reports. It needs root, two CPUs and, for the other programs,
+// the packages that "scripts/setup.sh bench" installs; it skips a program that is missing, and says so.
 package main
 
 import (
@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// options are what the command line says.
+// options are the options of the command line.
 type options struct {
 	rounds  int
 	count   int
@@ -106,7 +106,7 @@ func compare(m *machine, l *load, tools []tool, o *options) error {
 	return nil
 }
 
-// matches reports whether one of the words, separated by commas, is part of the name.
+// matches reports whether one of the words, separated by commas, is a part of the name.
 func matches(name, words string) bool {
 	for _, word := range strings.Split(words, ",") {
 		if strings.Contains(name, word) {
@@ -120,8 +120,8 @@ func matches(name, words string) bool {
 type machine struct {
 	dir    string
 	loader string // the program that makes the loads
-	file   string // what is opened
-	prog   string // what is executed
+	file   string // the file that the loads open
+	prog   string // the program that the loads execute
 }
 
 func newMachine(dir string) (*machine, error) {
@@ -133,7 +133,7 @@ func newMachine(dir string) (*machine, error) {
 	return m, errors.Join(err, os.WriteFile(m.file, nil, 0o600), os.WriteFile(m.prog, data, 0o700))
 }
 
-// describe says what is measured on what.
+// describe describes the machine and the measurement.
 func (m *machine) describe(o *options) string {
 	model, kernel := "unknown CPU", "unknown kernel"
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// result is what one round gave. What a load does not tell is negative.
+// result holds the figures of one round. Figures that a load does not have are negative.
 type result struct {
 	delivered int
 	told      int     // events that the tool says it lost
@@ -34,7 +34,7 @@ type result struct {
 // running is a tool that has been started.
 type running struct {
 	cmd    *exec.Cmd
-	out    *os.File // what it prints
+	out    *os.File // its output
 	errs   bytes.Buffer
 	reader *latencyReader // instead of a file, for paced loads
 }
@@ -152,7 +152,7 @@ func (m *machine) cause(l *load) {
 	}
 }
 
-// marker is part of the line of what cause makes.
+// marker is a part of the line of the event that cause makes.
 func (m *machine) marker(l *load) []byte {
 	if l.kind == kindExec {
 		return []byte("/bin/true")
@@ -160,7 +160,7 @@ func (m *machine) marker(l *load) []byte {
 	return []byte("/dev/null")
 }
 
-// count finds out what arrived.
+// count counts the events that arrived.
 func (m *machine) count(p *running, t *tool, l *load, r *result) error {
 	if _, err := p.out.Seek(0, io.SeekStart); err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// entry is a tool with what its rounds gave.
+// entry is a tool with the results of its rounds.
 type entry struct {
 	tool    *tool
 	results []result
@@ -30,7 +30,7 @@ func two(v float64) string      { return fmt.Sprintf("%.2f", v) }
 func percent(v float64) string  { return fmt.Sprintf("%.1f %%", v*100) }
 func thousand(v float64) string { return fmt.Sprintf("%.0f k", v/1000) }
 
-// columns are the figures that a load tells.
+// columns are the figures that a load has.
 func columns(l *load, untraced float64) []column {
 	slow := column{"traced / untraced", func(r *result) float64 { return r.perEvent / untraced }, two, false}
 	peak := column{"peak MiB", func(r *result) float64 { return r.peak }, number, false}

@@ -25,7 +25,7 @@ type tool struct {
 	Delivered    pattern  `yaml:"delivered"`
 }
 
-// kind is what a tool is asked to show.
+// kind is the kind of events that a tool has to show.
 type kind int
 
 const (

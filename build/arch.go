@@ -13,7 +13,7 @@ import (
 // arch is an architecture that gadgets can be built for.
 type arch struct {
 	name   string // as Go calls it
-	macro  string // as libbpf's bpf_tracing.h wants to be told
+	macro  string // the macro that libbpf's bpf_tracing.h expects
 	triple string // as Debian names the folder of the C library's headers
 }
 

@@ -24,7 +24,7 @@ const (
 // Bounds on the files that are read whole, in bytes.
 const (
 	maxProgram = 16 << 20
-	maxInput   = 64 << 20 // of what the program includes: the largest header in use has 3 MB
+	maxInput   = 64 << 20 // of a file that the program includes: the largest header in use has 3 MB
 	maxDeps    = 16 << 20 // of the list of files that the compiler read
 	maxOutput  = 64 << 20 // of the object, with its debug information
 )
@@ -32,7 +32,7 @@ const (
 // MaxMetadata is how long gadget.yaml may be, in bytes.
 const MaxMetadata = 1 << 20
 
-// Options change how a gadget is built. The zero value is what most callers want.
+// Options change how a gadget is built. The zero value suits most callers.
 type Options struct {
 	// Arch is the GOARCH of the kernel that the gadget will run on: "amd64" or "arm64". Empty means
 	// the architecture of this program.
@@ -41,13 +41,13 @@ type Options struct {
 	// folder or, for root, where that is not safe for root, /var/cache/gizmo. A folder that cannot be
 	// used, or that another user could exchange or change, makes builds slower, not fail.
 	Cache string
-	// Verbose, if set, is told what is done, a line for each step.
+	// Verbose, if set, gets a line for each step of the build.
 	Verbose io.Writer
 	// Clang is the compiler, a path or a name in PATH. Empty means $CLANG, and without that the
 	// newest clang in PATH.
 	Clang string
-	// Include is a folder with the subfolders gadget and vmlinux, to be used instead of the headers
-	// that come with this program. It is for those who work on these headers.
+	// Include is a folder with the subfolders gadget and vmlinux, which replaces the headers
+	// that come with this program. It is for work on these headers.
 	Include string
 }
 
@@ -57,8 +57,8 @@ type Result struct {
 	Object []byte
 	// Metadata is gadget.yaml as it is, not looked into; nil if the gadget has none.
 	Metadata []byte
-	// Warnings is what the compiler had to say about a gadget that it did compile, without characters
-	// that would do anything to a terminal.
+	// Warnings holds the compiler's messages about a gadget that it did compile, without characters
+	// that could affect a terminal.
 	Warnings string
 	// NoCache says why the build was neither looked up nor remembered, in words for the user. It is nil
 	// if there is a cache.
@@ -72,10 +72,10 @@ type Result struct {
 }
 
 // Dir compiles the gadget in the folder dir. If the compiler rejects the source, the error is a
-// [*CompileError] that holds the compiler's messages. If ctx ends, so does the compiler, and nothing is left
+// [*CompileError] that holds the compiler's messages. If ctx is done, Dir ends the compiler and leaves nothing
 // behind.
 //
-// Names in errors are made safe to show on a terminal.
+// Names in errors are escaped for terminals.
 func Dir(ctx context.Context, dir string, o *Options) (*Result, error) {
 	if o == nil {
 		o = &Options{}
@@ -113,7 +113,7 @@ func buildDir(ctx context.Context, dir string, o *Options) (*Result, error) {
 	return r, err
 }
 
-// logFunc tells the user what happens, if they asked for that.
+// logFunc logs a step of the build, if Options.Verbose is set.
 type logFunc func(format string, args ...any)
 
 func logTo(w io.Writer) logFunc {

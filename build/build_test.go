@@ -46,8 +46,8 @@ func TestDirWithOwnHeaders(t *testing.T) {
 	}
 }
 
-// What newer versions of libbpf have is there whatever the system's is, and does not keep builds from
-// being remembered.
+// Additions of newer versions of libbpf exist whatever the system's version is, and the cache still keeps
+// builds.
 func TestNewerThanSystemsLibbpf(t *testing.T) {
 	t.Parallel()
 	needClang(t)
@@ -76,8 +76,8 @@ int BPF_UPROBE(mapped, void *addr, __u64 len, int prot, int flags, int fd, __u64
 	}
 }
 
-// Every gadget of ours, and one that takes its types from user space, can be built for each architecture
-// on any.
+// All built-in gadgets, and one that takes its types from user space, can be built for each architecture
+// on any machine.
 func TestArchitectures(t *testing.T) {
 	t.Parallel()
 	needClang(t)
@@ -123,7 +123,7 @@ func TestReproducible(t *testing.T) {
 		b.gadget = filepath.Join(t.TempDir(), name)
 		smallGadget.write(t, b.gadget)
 		b.o.Cache = filepath.Join(t.TempDir(), name)
-		if !isOdd(name) { // on such a path headers of one's own do leave a trace
+		if !isOdd(name) { // on such a path the gadget's own headers do leave a trace
 			b.o.Include = filepath.Join(t.TempDir(), name)
 			smallHeaders.write(t, b.o.Include)
 		}
@@ -237,7 +237,7 @@ func TestCompileError(t *testing.T) {
 	}
 }
 
-// What the compiler finds wrong only when it makes machine code is told with the line of the source, too.
+// Errors that the compiler finds only when it makes machine code have the line of the source, too.
 func TestCompileErrorOfMachineCode(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

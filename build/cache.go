@@ -25,7 +25,7 @@ const (
 	headerKind, maxHeaders             = "include", 4
 	workKind                           = "work" // the folders of builds that run
 	tempPrefix                         = ".tmp-"
-	tempAge                            = time.Hour // what is being written for longer was left by a crash
+	tempAge                            = time.Hour // a file that is being written for longer was left by a crash
 	touchAfter                         = time.Hour // how exact the time of last use is
 	maxEntry                           = maxOutput + 16<<20
 	sealLabel                          = "gizmo-cache-1 "
@@ -42,8 +42,8 @@ type cache struct {
 	say    logFunc
 }
 
-// openCache returns the cache in the folder dir, the default one if dir is empty. There is always
-// a cache, if only one that forgets: then the error says why.
+// openCache returns the cache in the folder dir, or the default one if dir is empty. If the folder cannot be
+// used, it returns a cache that keeps nothing, and an error that says why.
 func openCache(dir string, say logFunc) (cache, error) {
 	folder, err := openCacheFolder(dir, say)
 	if err != nil {
@@ -81,7 +81,7 @@ func (c cache) close() {
 // namesFolders reports whether the compiler can be given paths of folders in the cache.
 func (c cache) namesFolders() bool { return c.folder != nil && !isOdd(c.folder.Path) }
 
-// load returns what was saved under the key, if it is there and intact.
+// load returns the data that was saved under the key, if it is there and intact.
 func (c cache) load(kind, key string) ([]byte, bool) {
 	if c.folder == nil {
 		return nil, false
@@ -144,8 +144,8 @@ func touch(folder *safefile.Folder, name string) {
 	}
 }
 
-// prune removes the things of a kind that were not used for longest, but for the number to keep,
-// and what crashed processes left behind.
+// prune keeps the given number of files of a kind, those that were used last, and removes the others
+// and the files of crashed processes.
 func (c cache) prune(kind string, keep int) {
 	entries, err := fs.ReadDir(c.folder.FS(), kind)
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 type CompileError struct {
 	// Source is the path of the C file.
 	Source string
-	// Output is what the compiler wrote. Only characters that would do something to a terminal, or that
-	// do not show, are written in other ways.
+	// Output is the output of the compiler. Only characters that could affect a terminal, and invisible
+	// characters, are escaped.
 	Output string
-	// Hint says what to do, if that is known.
+	// Hint says what the user can do, if that is known.
 	Hint string
 	// Err is how the compiler ended.
 	Err error

@@ -5,11 +5,11 @@ package build
 
 import "strings"
 
-// parseDeps returns the files that a rule of make, as clang -MD writes it, names after the colon.
+// parseDeps returns the files after the colon of a rule of make that clang -MD wrote.
 //
 // clang writes a space in a name as "\ " and doubles the backslashes right before it, "$" as
-// "$$", and "#" as "\#". What cannot be told apart in that notation (a name that ends in a
-// backslash, say) comes out wrong, which the caller notices: there is no such file.
+// "$$", and "#" as "\#". That notation is ambiguous for some names (a name that ends in a
+// backslash, say). The result is then wrong, which the caller notices, because there is no such file.
 func parseDeps(rule string) []string {
 	_, rest, ok := strings.Cut(rule, ":")
 	if !ok {

@@ -9,8 +9,8 @@
 // <gadget/…> and <vmlinux.h> come with gizmo; <bpf/…> are libbpf's, from the system.
 //
 // The same input gives the same bytes: no path of this machine gets into the object, other than
-// those of system headers. (Where there is no llvm-strip the object keeps its debug information,
-// which does tell where it was built.) A build is remembered under the contents of every file that the compiler
+// those of system headers. (Without llvm-strip the object keeps its debug information,
+// which contains the paths of the build.) The cache keeps a build under the contents of every file that the compiler
 // read, the compiler's version and its flags, so building an unchanged gadget again starts no
 // process at all.
 package build

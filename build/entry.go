@@ -16,12 +16,12 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
-// entry is a build as the cache remembers it: the object, and what was found out about its inputs
-// by compiling.
+// entry is a build in the cache: the object, and the inputs that the compiler
+// read.
 type entry struct {
 	// Deps are the files that the compiler read.
 	Deps []dep `json:"deps"`
-	// Absent are files that would have been read had they been there.
+	// Absent are files that the compiler would have read if they had existed.
 	Absent   []string `json:"absent,omitempty"`
 	Warnings []byte   `json:"warnings,omitempty"`
 
@@ -72,7 +72,7 @@ func (e *entry) changed(dir string) string {
 	return ""
 }
 
-// from finds a path that may start at dir. It does not clean it: what ".." means depends on links.
+// from resolves a path relative to dir, if it is relative. It does not clean it, because the meaning of ".." depends on links.
 func from(dir, path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -107,8 +107,8 @@ func (e *entry) note(files []string, start time.Time, s *search) error {
 	return nil
 }
 
-// checksumSettled returns the checksum of a file that was not written to while the compiler ran:
-// of one that was, gizmo does not know what the compiler saw.
+// checksumSettled returns the checksum of a file. If the file was written to while the compiler ran, it also returns an
+// error, because it is unknown which contents the compiler read.
 func checksumSettled(path string, start, end time.Time) (string, error) {
 	data, err := readInput(path)
 	if err != nil {

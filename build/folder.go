@@ -14,9 +14,9 @@ import (
 // systemFolder is the cache of root where the user's cache folder is not safe for root.
 const systemFolder = "/var/cache/gizmo"
 
-// openDefault opens the default folder for the cache, which only this user and root can change or
-// exchange. That matters: objects from the cache are loaded into the kernel, often by root, whose HOME may
-// still be that of the user who called sudo. Root has the folder system besides.
+// openDefault opens the default folder for the cache, which only this user and root may change or
+// replace. That matters because objects from the cache are loaded into the kernel, often by root, whose HOME may
+// still be that of the user who called sudo. For root, the folder system is the alternative.
 func openDefault(system string, say logFunc) (*safefile.Folder, error) {
 	var folder *safefile.Folder
 	dir, err := os.UserCacheDir()

@@ -18,9 +18,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
-// headers are <gadget/…> and <vmlinux.h>, for one architecture, and what the system's <bpf/…> may lack.
+// headers are <gadget/…> and <vmlinux.h>, for one architecture, and additions to the system's <bpf/…>.
 type headers struct {
-	// id tells these headers from others: for those that come with the program, by their contents.
+	// id identifies the headers: those that come with the program by their contents.
 	id string
 	// dir is the folder that holds them, empty if they have to be unpacked first.
 	dir string
@@ -43,7 +43,7 @@ func findHeaders(dir string, a arch) (*headers, error) {
 	return &headers{id: "folder " + dir, dir: dir}, nil
 }
 
-// embedded reads what a build for the architecture needs of fsys.
+// embedded reads the headers for the architecture from fsys.
 func embedded(fsys fs.FS, a arch) (*headers, error) {
 	if err := hasTypes(fsys, a); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (h *headers) unpackTo(f *safefile.Folder, name string) (string, error) {
 		}
 	}
 	touch(f, name)
-	// The compiler goes by the path, so no other user may be able to change what is there.
+	// The compiler uses the path, so other users must not be able to change what is there.
 	sub, err := safefile.PrivateFolder(filepath.Join(f.Path, name))
 	if err != nil {
 		return "", err
@@ -146,7 +146,7 @@ func (h *headers) write(f *safefile.Folder, name string) error {
 	if err := f.Rename(fresh, name); err == nil || h.sameAs(f, name) {
 		return nil // or another process was quicker
 	}
-	// What is there is damaged. A folder cannot be replaced in one step.
+	// The existing folder is damaged. A folder cannot be replaced in one step.
 	if err := f.Rename(name, filepath.Join(temp, "damaged")); err != nil {
 		return err
 	}

@@ -89,8 +89,8 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// countingClang makes a compiler that notes each source it compiles and then does what the real one
-// does.
+// countingClang makes a compiler that records each source it compiles and then runs the real
+// compiler.
 func (b *bench) countingClang(comment string) string {
 	b.Helper()
 	real, err := realTools()

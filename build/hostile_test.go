@@ -86,7 +86,7 @@ func TestCacheWhileSwapped(t *testing.T) {
 	}
 }
 
-// A cache that is open stays the folder that was looked at, whatever its path stands for later.
+// An open cache stays the folder that was checked, whatever its path leads to later.
 func TestCacheIsUsedByDescriptor(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

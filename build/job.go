@@ -16,7 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
-// job is one build: all that has a say in the object.
+// job is one build: everything that the object depends on.
 type job struct {
 	gadget  *gadget
 	arch    arch
@@ -24,6 +24,7 @@ type job struct {
 	tools   *tools
 	cache   cache
 	say     logFunc
+	clashes clashes
 }
 
 // run answers from the cache if it can, and otherwise compiles.
@@ -51,7 +52,7 @@ func (j *job) run(ctx context.Context) (*Result, error) {
 	}, nil
 }
 
-// remembered returns the entry of an earlier build whose every input is still the same.
+// remembered returns the cache's entry of an earlier build, if all its inputs are still the same.
 func (j *job) remembered(key string) (*entry, bool) {
 	data, ok := j.cache.load(objectKind, key)
 	if !ok {
@@ -72,8 +73,8 @@ func (j *job) remembered(key string) (*entry, bool) {
 // steering are the environment variables that change what clang does.
 var steering = []string{"CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "NIX_CFLAGS_COMPILE", "SOURCE_DATE_EPOCH"}
 
-// key stands for all inputs that are known before the compiler has run. It holds no path of the
-// gadget, so a moved gadget is still known.
+// key is the checksum of all inputs that are known before the compiler runs. It does not contain the gadget's
+// path, so the cache still finds a gadget that was moved.
 func (j *job) key() string {
 	var b bytes.Buffer
 	part := func(name, value string) { fmt.Fprintf(&b, "%s %d %s\n", name, len(value), value) }
@@ -94,7 +95,7 @@ func (j *job) key() string {
 	return checksum(b.Bytes())
 }
 
-// flags are those that do not depend on where the gadget and our headers lie.
+// flags are the compiler's flags that do not depend on the folders of the gadget and gizmo's headers.
 func (j *job) flags() []string {
 	f := []string{
 		"-target", "bpf", "-O2", "-Wall", "-D" + j.arch.macro, "-fno-color-diagnostics",
@@ -107,7 +108,7 @@ func (j *job) flags() []string {
 	for _, dir := range j.arch.systemDirs() {
 		f = append(f, "-idirafter", dir)
 	}
-	return f
+	return append(f, spelling(j.gadget.program)...)
 }
 
 // compile runs the compiler. The entry has no Deps if it must not be remembered.
@@ -126,18 +127,16 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 		return nil, fmt.Errorf("cannot unpack the headers for gadgets: %w", err)
 	}
 	object, deps := w.path("program.o"), w.path("deps")
-	cmd, dir := j.command(ctx, inc)
-	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps)
-	warnings, err := j.makeObject(ctx, cmd, inc, object, w)
+	warnings, err := j.makeBeside(ctx, inc, object, deps, w)
 	if err != nil {
 		return nil, err
 	}
 	e := &entry{Warnings: warnings}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
 	if err == nil {
-		err = e.note(parseDeps(string(rule)), start, &search{
+		err = e.note(j.clashes.without(parseDeps(string(rule))), start, &search{
 			folder:  j.gadget.dir,
-			gadget:  dir,
+			gadget:  j.compiledDir(),
 			headers: searched(inc, j.arch),
 			fixed:   j.headers.dir == "",
 		})
@@ -172,14 +171,14 @@ func (j *job) makeObject(ctx context.Context, cmd *exec.Cmd, inc, object string,
 	return append(warnings, more...), nil
 }
 
-// translateFlags make the compiler finish what "-emit-llvm" left: it was optimised already.
+// translateFlags are for the step after "-emit-llvm". The code was optimised already.
 func translateFlags() []string {
 	return []string{"-target", "bpf", "-O2", "-Xclang", "-disable-llvm-passes", "-x", "ir", "-c", "-", "-o", "-"}
 }
 
 // translate makes the object from the compiler's intermediate code, and returns the compiler's messages.
-// It is a process by itself because clang sorts some of the types in BTF by where they lie in its
-// memory. That depends on the lengths of all paths that it was given; this one is given none.
+// It runs in a separate process because clang sorts some of the types in BTF by their addresses in its
+// memory. These depend on the lengths of all paths in its arguments; this process gets no paths.
 func (j *job) translate(ctx context.Context, code, object string, w *work) ([]byte, error) {
 	in, err := os.Open(code)
 	if err != nil {
@@ -202,7 +201,7 @@ func (j *job) translate(ctx context.Context, code, object string, w *work) ([]by
 // explain returns why the compiler cannot make an object. From its intermediate code it does not find the
 // lines of the source that it complains about; from the source it does.
 func (j *job) explain(ctx context.Context, inc, object string, w *work, why error) error {
-	cmd, _ := j.command(ctx, inc)
+	cmd := j.command(ctx, inc)
 	cmd.Args = append(cmd.Args, "-o", object)
 	if _, err := j.start(ctx, cmd, w); err != nil {
 		return err
@@ -210,22 +209,30 @@ func (j *job) explain(ctx context.Context, inc, object string, w *work, why erro
 	return why
 }
 
-// command makes the compiler's command line but for its outputs. dir is the gadget's folder as
-// the compiler gets it.
-func (j *job) command(ctx context.Context, inc string) (cmd *exec.Cmd, dir string) {
-	dir = j.gadget.dir
+// compiledDir is the gadget's folder as the compiler gets it.
+func (j *job) compiledDir() string {
+	if isOdd(j.gadget.dir) {
+		return "."
+	}
+	return j.gadget.dir
+}
+
+// command makes the compiler's command line but for its outputs.
+func (j *job) command(ctx context.Context, inc string) *exec.Cmd {
+	dir := j.compiledDir()
 	args := j.flags()
-	cmd = exec.CommandContext(ctx, j.tools.clang.Path)
-	if isOdd(dir) {
-		cmd.Dir, dir = dir, "."
+	cmd := exec.CommandContext(ctx, j.tools.clang.Path)
+	if isOdd(j.gadget.dir) {
+		cmd.Dir = j.gadget.dir
 	}
 	args = append(args, prefixMap(dir, "/gizmo/gadget/")...)
 	args = append(args, prefixMap(inc, "/gizmo/include/")...)
 	for _, folder := range append([]string{dir}, searched(inc, j.arch)...) {
 		args = append(args, "-I", folder)
 	}
+	args = append(args, j.clashes.args()...)
 	cmd.Args = append(cmd.Args, append(args, "-c", dir+"/"+sourceName)...)
-	return cmd, dir
+	return cmd
 }
 
 // prefixMap makes the compiler write another name for everything below a folder, so that objects
@@ -237,9 +244,9 @@ func prefixMap(dir, name string) []string {
 	return []string{"-ffile-prefix-map=" + dir + "/=" + name}
 }
 
-// isOdd tells names of folders that the compiler does not handle well: it ends the old name of
-// -ffile-prefix-map at the first "=", turns backslashes into slashes when it lists what it read,
-// and has no way to list a name with a line break.
+// isOdd reports whether the compiler cannot handle the name of a folder: it ends the old name of
+// -ffile-prefix-map at the first "=", turns backslashes into slashes when it lists the files that it read,
+// and cannot list a name with a line break.
 func isOdd(dir string) bool { return strings.ContainsAny(dir, "=\\\n") }
 
 // start runs the compiler and returns its messages.

@@ -15,10 +15,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// maxMessages bounds what is kept of a program's messages, in bytes.
+// maxMessages limits how many bytes of a program's messages are kept.
 const maxMessages = 1 << 20
 
-// messages keeps the beginning of what a program writes.
+// messages keeps the beginning of a program's output.
 type messages struct {
 	text []byte
 	more int // bytes that were not kept
@@ -50,11 +50,11 @@ func run(cmd *exec.Cmd, temp string) error {
 	if temp != "" {
 		cmd.Env = append(cmd.Env, "TMPDIR="+temp)
 	}
-	// A group of its own gets no Ctrl-C from the terminal. So this process alone decides what that means, and
+	// A separate process group gets no Ctrl-C from the terminal. So only this process handles it, and
 	// can end everything that the program, which may be a script, has started.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second // for who left the group and keeps the output open
+	cmd.WaitDelay = 5 * time.Second // for processes that left the group and keep the output open
 	// Pdeathsig counts from the end of the thread that starts the program.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

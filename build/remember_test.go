@@ -26,7 +26,7 @@ func TestCachedBuildStartsNoCompiler(t *testing.T) {
 	}
 }
 
-// What must, and what must not, lead to a new compilation.
+// Changes that must, and changes that must not, lead to a new compilation.
 func TestWhatInvalidates(t *testing.T) {
 	change := func(path, text string) func(*bench) {
 		return func(b *bench) { files{path: text}.write(b, b.gadget) }
@@ -47,7 +47,7 @@ func TestWhatInvalidates(t *testing.T) {
 				b.Error("built without a header")
 			}
 			smallGadget.write(b, b.gadget)
-		}, 2}, // the failed one; what was built first is still right
+		}, 2}, // the failed one; the first build is still valid
 		{"header of a header", func(b *bench) {
 			files{"local.h": "#include \"sub/deep.h\"\n", "sub/deep.h": "#define LOCAL 3\n"}.write(b, b.gadget)
 		}, change("sub/deep.h", "#define LOCAL 4\n"), 2},

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// search tells in which folders the compiler looked for headers.
+// search lists the folders in which the compiler looked for headers.
 type search struct {
 	// folder is the gadget's folder, and gadget the same as the compiler got it.
 	folder, gadget string
-	// headers are the folders with ours; the others lie in the first.
+	// headers are the folders with gizmo's headers; the others are inside the first.
 	headers []string
-	// fixed says that what is in these never changes.
+	// fixed says that the contents of these folders never change.
 	fixed bool
 }
 
@@ -25,19 +25,19 @@ func (s *search) roots() []string {
 	return slices.Concat([]string{s.gadget}, s.headers, []string{"/usr/local/include", "/usr/include"})
 }
 
-// ours tells whether a file is one of our headers.
+// ours reports whether a file is one of gizmo's headers.
 func (s *search) ours(file string) bool {
 	_, ok := below(file, s.headers[0])
 	return ok
 }
 
-// hiders returns the files that, if they were there, the compiler might have read in place of file.
-// One that it read, too, and that included this as the next of the same name, is among them.
+// hiders returns the files that the compiler might have read in place of file, if they had existed.
+// The result includes a file that the compiler did read, and that includes this one by #include_next.
 func (s *search) hiders(file string) []string {
 	roots := s.roots()
 	found, name := -1, ""
 	for i, root := range roots {
-		// Some folders lie in others, and the innermost gives the name that was looked for.
+		// Some folders are inside others, and the innermost gives the name that was looked for.
 		if rel, ok := below(file, root); ok && (found < 0 || len(rel) < len(name)) {
 			found, name = i, rel
 		}
@@ -49,8 +49,8 @@ func (s *search) hiders(file string) []string {
 	return hiders
 }
 
-// portable returns the name by which an entry records a file: from the gadget's folder if it lies
-// there, else absolute.
+// portable returns the name of a file in an entry: relative to the gadget's folder if it is in
+// it, else absolute.
 func (s *search) portable(file string) string {
 	if rel, ok := below(file, s.gadget); ok {
 		return rel
@@ -65,8 +65,8 @@ func (s *search) portable(file string) string {
 	return cwd + "/" + file
 }
 
-// below returns the rest of a file's name after that of the folder. It does not clean names: what
-// ".." means depends on links. The compiler leaves out "./" at the start of a name.
+// below returns the rest of a file's name after the name of the folder. It does not clean names, because the
+// meaning of ".." depends on links. The compiler leaves out "./" at the start of a name.
 func below(file, dir string) (string, bool) {
 	return strings.CutPrefix(strings.TrimPrefix(file, "./"), strings.TrimPrefix(dir, "./")+"/")
 }

@@ -29,9 +29,9 @@ const (
 	unlockableAge = 24 * time.Hour
 )
 
-// work is the private folder of one build, with all that the compiler writes. It is locked for as long as
-// the build runs: the kernel opens the lock however the process ends, and the next build removes what has
-// none.
+// work is the private folder of one build, for all files that the compiler writes. It is locked as long as
+// the build runs: the kernel releases the lock however the process ends, and the next build removes folders
+// without a lock.
 type work struct {
 	*safefile.Folder
 	parent *safefile.Folder
@@ -60,7 +60,7 @@ func newWork(c cache) (*work, error) {
 	return makeWork(parent, c.say)
 }
 
-// openTemp opens the first folder for temporary files in which other users cannot exchange those of this one.
+// openTemp opens the first folder for temporary files in which other users cannot replace the files of this one.
 func openTemp(say logFunc) (*safefile.Folder, error) {
 	var errs []error
 	for _, dir := range slices.Compact([]string{os.TempDir(), "/tmp", "/var/tmp"}) {

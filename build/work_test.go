@@ -20,7 +20,7 @@ import (
 )
 
 // slowClang makes a compiler that writes to its output and to its folder for temporary files, starts another
-// process, puts the numbers of both into the file started, and does what is then told.
+// process, writes the ids of both to the file started, and then runs the commands in then.
 func (b *bench) slowClang(started, then string) string {
 	b.Helper()
 	real, err := realTools()
@@ -148,7 +148,7 @@ func (b *bench) building() *exec.Cmd {
 	return cmd
 }
 
-// What a build left that was killed goes with the next one. A build that runs keeps its folder, and succeeds.
+// The next build removes the files of a killed build. A build that runs keeps its folder, and succeeds.
 func TestKilledBuild(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -266,7 +266,7 @@ func TestWorkIsPrivate(t *testing.T) {
 	}
 }
 
-// A folder for temporary files that another user controls is passed over.
+// A folder for temporary files that another user controls is not used.
 func TestTempOfAnotherUser(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	theirs := t.TempDir()

@@ -23,12 +23,12 @@ import (
 
 // Catalog says how gadgets are looked for. The zero value is useful.
 type Catalog struct {
-	// Warn is told what a gadget.yaml names that does not exist, or that gizmo does not do yet; that is left out. Nil
-	// stands for a strict check: names that do not exist are errors. Built-in gadgets are always strict.
+	// Warn is called with each unknown name in a gadget.yaml, and each feature that gizmo does not have yet; gizmo ignores
+	// them. Nil means a strict check: unknown names are errors. Built-in gadgets are always checked strictly.
 	Warn func(error)
-	// Messages takes what the compiler has to say about a gadget that it did compile. Nil: no one is told.
+	// Messages gets the compiler's messages about a gadget that it did compile. Nil: they are dropped.
 	Messages io.Writer
-	// OnNoCache is told why a build is not remembered. Nil: no one is told.
+	// OnNoCache is called with the reason why a build is not cached. Nil: it is not reported.
 	OnNoCache func(error)
 	// Build are the options for compiling a folder.
 	Build build.Options
@@ -89,7 +89,7 @@ func (c *Catalog) Folder(ctx context.Context, dir string) (*Gadget, error) {
 	return g.Fit()
 }
 
-// Compile compiles the gadget in a folder for an architecture; an empty one is this machine's.
+// Compile compiles the gadget in a folder for an architecture; empty: this machine's.
 func (c *Catalog) Compile(ctx context.Context, dir, arch string) (*build.Result, error) {
 	o := c.Build
 	o.Arch = arch
@@ -103,7 +103,7 @@ func (c *Catalog) Compile(ctx context.Context, dir, arch string) (*build.Result,
 	return res, err
 }
 
-// Object reads an object that was built before, here or elsewhere, and the gadget.yaml beside it if
+// Object reads an object that was built before, on this or another machine, and the gadget.yaml beside it if
 // there is one.
 func (c *Catalog) Object(path string) (*Gadget, error) {
 	yaml, err := safefile.Read(filepath.Join(filepath.Dir(path), "gadget.yaml"), "gadget.yaml", build.MaxMetadata)
@@ -122,8 +122,8 @@ func (c *Catalog) Object(path string) (*Gadget, error) {
 	return (&Gadget{Image: img, Object: path, warn: c.Warn}).Fit()
 }
 
-// ParseBuilt analyses what came out of a folder, whose name the gadget has unless gadget.yaml gives
-// another. It does not compare the object with its gadget.yaml; see Fit.
+// ParseBuilt analyses the result of compiling a folder. The gadget has the name of the folder, unless gadget.yaml gives
+// another. ParseBuilt does not compare the object with its gadget.yaml; see Fit.
 func (c *Catalog) ParseBuilt(dir string, res *build.Result) (*Gadget, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -133,8 +133,8 @@ func (c *Catalog) ParseBuilt(dir string, res *build.Result) (*Gadget, error) {
 	return &Gadget{Image: img, Folder: dir, Clang: res.Clang, warn: c.Warn}, err
 }
 
-// Fit returns the gadget without what its metadata says about things that it does not have. These are warnings,
-// or errors in a strict check.
+// Fit returns the gadget without metadata about things that it does not have. It reports these as warnings,
+// or as errors in a strict check.
 func (g *Gadget) Fit() (*Gadget, error) {
 	img, err := fit(g.Image, g.warn)
 	return g.with(img), err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -32,9 +33,12 @@ func Check(img *image.Image) error {
 	return checkContainers(img)
 }
 
-// knownOf lists what there is in an image to be named.
+// knownOf lists the names in an image that metadata can refer to.
 func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{DataSources: make(map[string][]string)}
+	for _, f := range encode.Formats() {
+		known.OutputModes = append(known.OutputModes, f.Name)
+	}
 	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {
 		d := &img.DataSources[i]

@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// checkContainers fails if an event could belong to two containers: if it has two mount namespaces, or two
-// network namespaces, that are declared to tell the container.
+// checkContainers fails if an event could belong to two containers: if it has two fields of the type that identifies a
+// container by its mount namespace, or by its network namespace.
 func checkContainers(img *image.Image) error {
 	var errs []error
 	for i := range img.DataSources {

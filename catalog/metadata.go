@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// parse analyses an object with the text of its gadget.yaml, which may be empty. What the metadata says about things
+// parse analyses an object with the text of its gadget.yaml, which may be empty. Metadata about things
 // that do not exist is an error, or, with warn set, a warning.
 func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*image.Image, error) {
 	meta, err := metadata.Parse("gadget.yaml", yaml)
@@ -28,8 +28,8 @@ func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*ima
 	return img, nil
 }
 
-// warnInstead returns an error about metadata, unless there is metadata that can be used without what is wrong, and
-// warn wants to know of it.
+// warnInstead returns an error about metadata. If the rest of the metadata can be used, and warn is set, it calls warn with
+// the error instead.
 func warnInstead(warn func(error), meta *metadata.Metadata, err error) error {
 	if err == nil || meta == nil || warn == nil {
 		return err
@@ -38,7 +38,7 @@ func warnInstead(warn func(error), meta *metadata.Metadata, err error) error {
 	return nil
 }
 
-// fit returns the image without what its metadata says about things that it does not have.
+// fit returns the image without metadata about things that it does not have.
 func fit(img *image.Image, warn func(error)) (*image.Image, error) {
 	known, err := knownOf(img)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// valid says, for each format of the table, whether output is what the format promises: a document
+// valid checks, for each format of the table, that output has the promised form: a document
 // of the given number of events, or one array of them. A format without an entry fails the suite.
 var valid = map[string]func(out []byte, single bool, rows int) error{
 	"json":       validJSON,

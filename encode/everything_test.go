@@ -144,5 +144,5 @@ var hostileTexts = []string{
 	"-", "- a", "-a", "?", "? a", "?a", ":", ": a", ":a", "a:", "a: b", "a:b", "a #b", "a#b", "#", "---", "--- a", "...", "&a", "*a",
 	"!t", "|", ">", "%", "@", "`", "'", "''", "{}", "[]", ",", "=", "<<", "-rw-r--r--", "O_RDONLY|O_CREAT", "/etc/passwd", "界面", "é",
 	"e\u0301\u0301", "\U0001F600", "\U000E0001", "a\u200bb", "\u2764\ufe0f", "\u00ad\u034f\u3164\uffa0", "\U000e0041\U000e01ef\U0001fffe", "\u0600\u06dd", "1e999", "123456789012345678901234567890", "-1", "+1", "1e+5", "01", "1.5e", "--1", "NaN",
-	"a-name-of-more-than-sixty-four-bytes-that-goes-on-and-on-until-nobody-reads-it-any-more\x1b",
+	"a-name-of-more-than-sixty-four-bytes-that-goes-on-and-on-until-no-user-reads-it-any-more\x1b",
 }

@@ -39,7 +39,7 @@ func addSeeds(f *testing.F) {
 	f.Add([]byte{}, []byte{}, true, 0)
 }
 
-// FuzzNested: whatever a record and the texts hold, json and yaml read back as what they mean.
+// FuzzNested: whatever a record and the texts hold, json and yaml read back as the same values.
 func FuzzNested(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(func(t *testing.T, data, text []byte, single bool, _ int) {

@@ -14,8 +14,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// tagged is a schema with what is worth remembering: a struct with a struct in it, codes with texts, and
-// neighbours of these. Each text is its integer's value times what *factor says.
+// tagged is a schema with values that json remembers: a struct with a struct in it, codes with texts, and
+// adjacent fields. Each text is its integer's value times *factor.
 func tagged(factor *uint64) *event.Schema {
 	s := &event.Schema{Name: "tagged", Single: true}
 	member := func(name string, kind event.Kind, size uint32, parent int) int {
@@ -79,7 +79,7 @@ func bindTagged(t *testing.T, s *event.Schema) *jsonEncoder {
 	return enc.(*jsonEncoder)
 }
 
-// What is remembered is what would have been written.
+// Remembered text is the same as text that is written anew.
 func TestMemoChangesNothing(t *testing.T) {
 	t.Parallel()
 	factor := uint64(3)
@@ -100,8 +100,8 @@ func TestMemoChangesNothing(t *testing.T) {
 	}
 }
 
-// A text may depend on what changes seldom; so it is asked for again after a while, also within a memo that
-// is part of another.
+// A text may depend on facts that change rarely; so the encoder writes it anew after a while, even within a memo that
+// is a part of another.
 func TestMemoForgets(t *testing.T) {
 	t.Parallel()
 	factor := uint64(1)

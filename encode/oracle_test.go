@@ -24,8 +24,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// The oracle says what a record means, in the plainest way. What comes out of json and yaml, read by
-// libraries of others, must be the same.
+// The oracle computes the meaning of a record in the simplest way. The output of json and yaml, read by
+// other libraries, must be the same.
 
 // float is a float that the oracle expects, of so many bits.
 type float struct {
@@ -33,7 +33,7 @@ type float struct {
 	bits int
 }
 
-// meaning returns the object that a row stands for.
+// meaning returns the object that a row means.
 func meaning(b *event.Batch, row int) map[string]any {
 	root := map[string]any{}
 	for i := range b.Schema.Fields {
@@ -158,7 +158,7 @@ func bitsMeaning(f *event.Field, rec []byte) any {
 	return json.Number(v.String())
 }
 
-// differs returns where got, as read from the output, is not what the oracle wants, or "".
+// differs returns where got, as read from the output, differs from the oracle's result, or "".
 func differs(want, got any) string {
 	switch want := want.(type) {
 	case map[string]any:
@@ -195,7 +195,7 @@ func differs(want, got any) string {
 	return fmt.Sprintf(": got %#v, want %#v", got, want)
 }
 
-// sameFloat takes null, which is all that JSON has, for what is no number.
+// sameFloat takes null for NaN and the infinities, which JSON does not have.
 func sameFloat(want float, got any) bool {
 	token, ok := got.(json.Number)
 	if !ok {
@@ -268,7 +268,7 @@ func yamlValue(n *yaml.Node) any {
 	return n.Value
 }
 
-// agree fails the test unless every nested format says of the batch what the oracle says.
+// agree fails the test unless every nested format gives the oracle's result for the batch.
 func agree(t testing.TB, b *event.Batch) {
 	t.Helper()
 	var want []any

@@ -94,7 +94,7 @@ func everyRune() [][]byte {
 	return out
 }
 
-// isInvisible says in Unicode's own words what isUnsafe is about.
+// isInvisible defines the characters of isUnsafe by Unicode's properties.
 func isInvisible(r rune) bool {
 	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) {
 		return false
@@ -112,7 +112,7 @@ func TestUnsafeCharacters(t *testing.T) {
 	}
 }
 
-// Readers of JSON and YAML get what was escaped, and see ASCII.
+// Readers of JSON and YAML get the escaped characters, and the output is ASCII.
 func TestEscapes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, json, yaml, columns string }{

@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// sample is a schema with a field of every form and origin, and a batch of one row. textOf is what the
+// sample returns a schema with a field of every form and origin, and a batch of one row. textOf is the text that the
 // fields with a Text write.
 func sample(textOf *string) (*event.Schema, *event.Batch) {
 	s := &event.Schema{Name: "sample", Single: true, Size: 64, Fields: []event.Field{
@@ -270,7 +270,7 @@ func ExampleSchema_AddColumn() {
 		handles[row] = known[rec[0]]
 	}
 
-	// Who shows the events reads the field like any other.
+	// A sink reads the field like any other.
 	pod, _ := s.ReaderOf("k8s.podName")
 	fmt.Printf("%q %q\n", pod.String(b, 0), pod.String(b, 1))
 	// Output: "web-1" ""

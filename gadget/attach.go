@@ -16,20 +16,20 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 )
 
-// ErrDetached is wrapped by errors of what was asked of a gadget after Detach.
+// ErrDetached is wrapped by errors of calls after Detach.
 var ErrDetached = errors.New("the gadget is detached")
 
 // attachment is a program at one of its targets.
 type attachment struct{ program, target string }
 
-// attached is what holds a program at its target.
+// attached holds a program at its target.
 type attached struct {
 	link io.Closer
 	// gone is nil until the program is being taken away, and closed when that is done.
 	gone chan struct{}
 }
 
-// nothing is what a program is attached to that the params have left nothing to do.
+// nothing stands in for the link of a program that does nothing because of the params.
 type nothing struct{}
 
 func (nothing) Close() error { return nil }
@@ -120,8 +120,8 @@ func (g *Gadget) AttachTo(program, target string) error {
 	return nil
 }
 
-// DetachFrom takes a program from a target that Attach or AttachTo has attached it to. What it produced
-// before can still be read.
+// DetachFrom detaches a program from a target that Attach or AttachTo has attached it to. Events that it
+// produced before can still be read.
 func (g *Gadget) DetachFrom(program, target string) error {
 	if _, err := g.find(program); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (g *Gadget) DetachFrom(program, target string) error {
 	}
 	a.gone = make(chan struct{})
 	g.mu.Unlock()
-	err := a.link.Close() // without the lock: the kernel takes its time, for several at once as much as for one
+	err := a.link.Close() // without the lock: several calls at once take no longer than one
 	g.mu.Lock()
 	delete(g.attached, attachment{program, target})
 	close(a.gone)
@@ -186,7 +186,7 @@ func (g *Gadget) find(name string) (*image.Program, error) {
 	return nil, noProgram(g.image, name)
 }
 
-// Detach detaches all programs from all their targets, for good. What they produced before can still be
+// Detach detaches all programs from all their targets, for good. Events that they produced before can still be
 // read.
 func (g *Gadget) Detach() error {
 	g.mu.Lock()
@@ -195,7 +195,7 @@ func (g *Gadget) Detach() error {
 	g.mu.Unlock()
 	errs := make([]error, len(all))
 	var wg sync.WaitGroup
-	for i, a := range all { // at once: the kernel waits for each to come to rest
+	for i, a := range all { // at once: the kernel waits for a grace period for each
 		if a.gone != nil {
 			wg.Go(func() { <-a.gone })
 			continue
@@ -214,7 +214,7 @@ type missingFiles struct {
 	found    bool // another program has its hook
 }
 
-// note remembers what became of a program, and reports whether the gadget may do without it.
+// note records the result of attaching a program, and reports whether the gadget can run without it.
 func (m *missingFiles) note(p *image.Program, err error) bool {
 	var missing *hook.MissingFileError
 	if errors.As(err, &missing) {

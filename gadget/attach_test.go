@@ -21,7 +21,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// One program is attached to two interfaces, and taken from each by itself.
+// One program is attached to two interfaces, and detached from each separately.
 func TestAttachToInterfaces(t *testing.T) {
 	inOwnNetwork(t)
 	second := secondInterface(t)
@@ -99,7 +99,7 @@ func secondInterface(t *testing.T) *otherInterface {
 	return o
 }
 
-// pairedInterface is for kernels without TAP: what one end of the pair sends the other receives.
+// pairedInterface is for kernels without TAP: one end of the pair receives what the other sends.
 func pairedInterface(t *testing.T) *otherInterface {
 	t.Helper()
 	ip := kerneltest.RequireProgram(t, "ip")
@@ -154,7 +154,7 @@ func (o *otherInterface) send(t *testing.T, port uint64) {
 	}
 }
 
-// One program is attached to a function of two files.
+// One program is attached to a function in each of two files.
 func TestAttachToFiles(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	first, second := buildC(t, "main.c work.c"), buildC(t, "main.c work.c")
@@ -190,7 +190,7 @@ func TestAttachToFiles(t *testing.T) {
 	mustSay(t, g.DetachFrom("on_return", "x"), "program on_return is not loaded: it is disabled")
 }
 
-// Programs that are loaded for their target can be attached to that one only.
+// A program that is loaded for one target can be attached only to that target.
 func TestAttachToFixedTarget(t *testing.T) {
 	g := load(t, parse(t, "hooks"), LoadOptions{ManualAttach: []string{"gt_btf"}})
 	if err := g.Attach(); err != nil {
@@ -209,7 +209,7 @@ func TestAttachToFixedTarget(t *testing.T) {
 	}
 }
 
-// What Attach has attached DetachFrom takes away, by the target that the program has.
+// DetachFrom detaches what Attach attached, by the program's target.
 func TestDetachFromWhatAttachAttached(t *testing.T) {
 	g := start(t, parse(t, "hooks"), LoadOptions{})
 	if err := g.DetachFrom("gt_tp", "syscalls/sys_enter_getpgid"); err != nil {
@@ -218,7 +218,7 @@ func TestDetachFromWhatAttachAttached(t *testing.T) {
 	if n := g.attachments(); n != 2 {
 		t.Errorf("%d attachments, want 2", n)
 	}
-	if err := g.Attach(); err != nil { // attaches what is missing, and nothing twice
+	if err := g.Attach(); err != nil { // attaches what is not attached yet, and nothing twice
 		t.Error(err)
 	}
 	if n := g.attachments(); n != 3 {

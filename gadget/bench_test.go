@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 )
 
-// BenchmarkSourceNext measures the way of one event from a buffer to a row: of a struct of 32 bytes,
+// BenchmarkSourceNext measures how long an event takes from a buffer to a row: a struct of 32 bytes,
 // as a whole or with trailing data, in place, or short and padded.
 func BenchmarkSourceNext(b *testing.B) {
 	for _, c := range []struct {

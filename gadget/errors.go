@@ -29,8 +29,7 @@ var ErrPrivileges = kernel.ErrPrivileges
 // ErrNoInterface is wrapped by the error about a program for which no network interface was named.
 var ErrNoInterface = hook.ErrNoInterface
 
-// MemoryError says that what this process may use of the memory is not enough. Smaller buffers take less
-// of it.
+// MemoryError says that this process may not use enough memory. Smaller buffers need less.
 type MemoryError = kernel.MemoryError
 
 // VerifierError says that the kernel's verifier rejected a program.
@@ -48,7 +47,7 @@ type VerifierError struct {
 	cause error
 }
 
-// Error is one line; the log is apart.
+// Error returns one line, without the log.
 func (e *VerifierError) Error() string {
 	if e.Program == "" {
 		return fmt.Sprintf("the kernel's verifier rejected the gadget: %s", e.Reason)
@@ -70,8 +69,8 @@ func programOf(programs []*image.Program, err error) *image.Program {
 	return nil
 }
 
-// explainLoad puts what the kernel said about loading into the user's terms. The program that the error
-// is about may be nil.
+// explainLoad puts the kernel's error about loading into the user's terms. p is the program that the error
+// is about, or nil.
 func explainLoad(p *image.Program, err error) error {
 	var ve *ebpf.VerifierError
 	if errors.As(err, &ve) {
@@ -113,7 +112,7 @@ func kindOf(p *image.Program) string {
 // if it gives another reason. The refusal begins the sentence; kind names the kind of the programs.
 func explainErrno(refusal, kind string, err error) error {
 	switch {
-	// The library keeps no cause of what it says about links of perf events.
+	// The library keeps only the text of errors about links of perf events.
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), strings.HasSuffix(err.Error(), ": "+unix.EPERM.Error()):
 		return fmt.Errorf("%s: %w; %w, or this kernel or its lockdown forbids programs %s", refusal, err, ErrPrivileges, kind)
 	case errors.Is(err, unix.EMFILE):
@@ -125,8 +124,8 @@ func explainErrno(refusal, kind string, err error) error {
 	return nil
 }
 
-// explainHooks says which program's hook is missing, if that is why the kernel did not load them, or
-// else what it said about the program that it refused, if that is known.
+// explainHooks says which program's hook is missing, if that is why the kernel did not load the programs. Otherwise
+// it explains the kernel's error about the program that it refused, if that program is known.
 func (g *Gadget) explainHooks(k *kernel.Kernel, refused *image.Program, err error) error {
 	for _, p := range g.programs {
 		if missing := hook.Missing(k, p); missing != nil {
@@ -172,7 +171,7 @@ func (g *Gadget) refused(p *image.Program, why, err error) error {
 	return why
 }
 
-// others says why the first of those does not run for which a program stands in, and how many there
+// others says why the first of the programs that p stands in for does not run, and how many others there
 // are.
 func (g *Gadget) others(p *image.Program) string {
 	text, more := "", 0
@@ -192,7 +191,7 @@ func (g *Gadget) others(p *image.Program) string {
 }
 
 // lastWord finds the verifier's reason: the last line that is neither statistics nor a trace of
-// the instructions. It is empty if the verifier had nothing to complain about.
+// the instructions. It is empty if the verifier did not complain.
 func lastWord(log []string) string {
 	for i := len(log) - 1; i >= 0; i-- {
 		line := strings.TrimSpace(log[i])

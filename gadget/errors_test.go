@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 )
 
-// Every fixture in testdata/errors is wrong in one way, and is told so.
+// Every fixture in testdata/errors has one fault, and the error names it.
 func TestErrorsOfObjects(t *testing.T) {
 	t.Parallel()
 	var lines []string
@@ -27,7 +27,7 @@ func TestErrorsOfObjects(t *testing.T) {
 	fixture.Golden(t, "errors.golden", lines)
 }
 
-// failure says what is wrong with a gadget, be it for image.Parse or for Load.
+// failure returns the error that image.Parse or Load reports for a gadget.
 func failure(object []byte, yaml string) string {
 	img, err := parseObject(object, yaml)
 	if err == nil {
@@ -80,7 +80,7 @@ func TestExplainLoad(t *testing.T) {
 		{p, unix.E2BIG, "load the gadget: program x: argument list too long"},
 		{p, unix.EMFILE, refused + "this process has reached its limit of open files; raise the limit (ulimit -n): too many open files"},
 		{p, unix.ENOMEM, refused + "it does not have enough memory: choose a smaller buffer, or raise the memory limit of this process's control group: cannot allocate memory"},
-		// The verifier was asked, and has found nothing to complain about.
+		// The verifier ran, and found no fault.
 		{p, &ebpf.VerifierError{Cause: unix.EPERM, Log: []string{"processed 2 insns (limit 1000000)"}}, refused},
 		{p, &ebpf.VerifierError{Cause: unix.EACCES, Log: []string{"R0 !read_ok"}}, "program x: the kernel's verifier rejected it: R0 !read_ok"},
 	} {

@@ -60,7 +60,7 @@ func parseAnything(object, yaml []byte) *image.Image {
 	return img
 }
 
-// checkImage does what can be done with an image without a kernel.
+// checkImage calls everything that an image offers without a kernel.
 func checkImage(t *testing.T, img *image.Image) {
 	_ = Supported(img)
 	for i := range img.Params {
@@ -87,7 +87,7 @@ func checkImage(t *testing.T, img *image.Image) {
 	}
 }
 
-// A file with wrong bytes is an image or an error, and nothing worse.
+// A file with wrong bytes parses or is an error; it does not make Parse panic.
 func TestDamagedBytes(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(3, 4))

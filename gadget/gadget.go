@@ -34,7 +34,7 @@ type Gadget struct {
 
 	sources []pipeline.Source
 
-	mu       sync.Mutex // guards what follows: programs are attached and detached by several goroutines
+	mu       sync.Mutex // guards the fields below: several goroutines attach and detach programs
 	loaded   *hook.Loaded
 	attached map[attachment]*attached // nil from Detach on
 	known    map[string]ProgramStats  // what Stats has found out
@@ -52,8 +52,8 @@ func (g *Gadget) Map(name string) (*ebpf.Map, bool) {
 }
 
 // Sources returns one source for each data source, in the order of the image. They belong to the
-// gadget and end with it. Their schemas are copies: extending them before the run leaves the image
-// alone.
+// gadget and end with it. Their schemas are copies: extending them before the run does not change the
+// image.
 func (g *Gadget) Sources() []pipeline.Source { return g.sources }
 
 // Close detaches the programs and takes all that is the gadget's out of the kernel. The sources

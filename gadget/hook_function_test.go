@@ -25,8 +25,8 @@ import (
 // functions with other arguments.
 var functionPrograms = []string{"on_kprobe", "on_kretprobe", "on_ksyscall", "on_kretsyscall", "on_fentry", "on_fexit", "on_any"}
 
-// only returns a gadget.yaml with which one program of those listed is loaded. With a target it is
-// attached there.
+// only returns a gadget.yaml that makes the loader load only one of the listed programs, and attach it to
+// the target if there is one.
 func only(program, target string, all ...string) string {
 	yaml := disabling(slices.DeleteFunc(slices.Clone(all), func(p string) bool { return p == program })...)
 	if target != "" {
@@ -130,8 +130,8 @@ func describeCall(row []byte) string {
 	return fmt.Sprintf("program %d pid %d result %d", binary.LittleEndian.Uint32(row), binary.LittleEndian.Uint32(row[4:]), int64(binary.LittleEndian.Uint64(row[8:])))
 }
 
-// wantCall is what a program knows of a call: at its beginning not the result, at its end the arguments
-// only with fexit.
+// wantCall is what a program reports about a call: an entry program does not know the result, and at the
+// return only fexit knows the arguments.
 func wantCall(number int, program string, pid int) string {
 	result := 0
 	if atReturn := strings.Contains(program, "ret") || program == "on_fexit"; atReturn {
@@ -161,7 +161,7 @@ func TestModuleFunctionHooks(t *testing.T) {
 	}
 }
 
-// What is wrong with a function is told, and what is near it.
+// The error says why a function cannot be hooked, and suggests similar names.
 func TestFunctionsThatCannotBeHooked(t *testing.T) {
 	has := offers(t)
 	k, err := kernel.New()
@@ -188,7 +188,7 @@ func TestFunctionsThatCannotBeHooked(t *testing.T) {
 	}
 }
 
-// badFunctions are places to hook, each with what is said about it.
+// badFunctions are functions that cannot be hooked, each with parts of the error.
 func badFunctions(t *testing.T, has offer) map[string][]string {
 	bad := make(map[string][]string)
 	if has.kprobes {
@@ -242,7 +242,7 @@ func oneOf(t *testing.T, names []string) string {
 	return names[0]
 }
 
-// unprobeable lists functions with one name each that must not have kprobes.
+// unprobeable lists functions that the kernel forbids kprobes for, without variants from the compiler.
 func unprobeable(t *testing.T) []string {
 	t.Helper()
 	text, err := os.ReadFile("/sys/kernel/debug/kprobes/blacklist")
@@ -258,8 +258,8 @@ func unprobeable(t *testing.T) []string {
 	return names
 }
 
-// untraceableFunction returns one that is neither on the list of those to be traced nor forbidden to
-// kprobes, and whose type the kernel has.
+// untraceableFunction returns a function that ftrace cannot trace and kprobes can, and whose type the
+// kernel has.
 func untraceableFunction(t *testing.T) string {
 	t.Helper()
 	traceable := traceableFunctions()
@@ -278,7 +278,7 @@ var traceableFunctions = sync.OnceValue(func() string {
 	return string(text)
 })
 
-// madeBase returns the name of a function that is there only as what the compiler made of it.
+// madeBase returns the name of a function of which the kernel has only a variant with a compiler's suffix.
 var madeBase = sync.OnceValue(func() string {
 	whole := make(map[string]bool)
 	made := kernelSymbolsLike(func(name, module string) bool {
@@ -295,7 +295,7 @@ var madeBase = sync.OnceValue(func() string {
 	return ""
 })
 
-// What the compiler made of a function can be probed by its own name.
+// A variant of a function, which the compiler made, can be probed by its own name.
 func TestKprobeOnMadeFunction(t *testing.T) {
 	if !offers(t).kprobes {
 		mustSay(t, refusal(t, parseWith(t, "functions", only("on_kprobe", "vfs_read.isra.0", functionPrograms...)), LoadOptions{}), "no kprobes")
@@ -309,7 +309,7 @@ func TestKprobeOnMadeFunction(t *testing.T) {
 	start(t, img, LoadOptions{Params: watching(t, img)})
 }
 
-// A probe can hang on an instruction behind the beginning.
+// A probe can be attached to an instruction after the first.
 func TestKprobeAtOffset(t *testing.T) {
 	img := parseWith(t, "functions", only("on_kprobe", "sys_getpgid+5", functionPrograms...))
 	if !offers(t).kprobes {
@@ -323,7 +323,7 @@ func TestKprobeAtOffset(t *testing.T) {
 	}
 }
 
-// Attaching, and what it takes more than loading.
+// BenchmarkAttach measures attaching, and how much longer it takes than loading.
 func BenchmarkAttach(b *testing.B) {
 	has := offers(b)
 	fixtures := []string{"hooks"}

@@ -88,8 +88,8 @@ func TestMissingLSMHook(t *testing.T) {
 	mustSay(t, err, "program on_getpgid: this kernel has no LSM hook task_getpgidd; did you mean \"task_getpgid\"?")
 }
 
-// A kernel that was booted without the BPF module takes the programs and never asks them: that must
-// be told. The lab boots one with it; here another is pretended.
+// A kernel that was booted without the BPF security module accepts LSM programs but never runs them: gizmo
+// must report that. The lab boots with the module; this test simulates a kernel without it.
 func TestInactiveLSM(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	inPrivateMounts(t, func() {

@@ -26,8 +26,8 @@ func samplingYAML(settings string) string {
 	return "name: test\nprograms:\n  tick:\n    " + strings.ReplaceAll(settings, "\n", "\n    ") + "\n"
 }
 
-// Samples come from each CPU that is online, about as often as was asked for. (Kernels may leave out a
-// CPU that sleeps, so none does here.)
+// Samples come from each CPU that is online, about as often as the gadget wants. (Kernels may skip a CPU
+// that sleeps, so the test keeps all of them busy.)
 func TestPerfEvent(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	online, err := cpus.Online()
@@ -80,7 +80,7 @@ func keepBusy(t *testing.T, n int) {
 	})
 }
 
-// The error names events that this machine lacks. Whether it has those of the CPU is asked here, too.
+// The error names events that this machine does not have. The test also checks whether it has the CPU's events.
 func TestPerfEventOfTheCPU(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	attr := unix.PerfEventAttr{

@@ -83,7 +83,7 @@ func (r *running) put(t *testing.T, mapName string, c syscall.Conn) {
 	}
 }
 
-// told are the events of the fixture "sockets".
+// told returns the events of the fixture "sockets".
 func (r *running) told(t *testing.T) []string {
 	t.Helper()
 	var got []string
@@ -135,7 +135,7 @@ func TestSockOpsOfControlGroup(t *testing.T) {
 	}
 }
 
-// Where control groups are not mounted, or only a part of them can be seen, the user is told.
+// The error says that control groups are not mounted, or that gizmo sees only a part of them.
 func TestSockOpsWithoutControlGroups(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parseWith(t, "sockets", only("on_sockops", "", socketPrograms...))
@@ -177,7 +177,7 @@ func TestSockMaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := connect(t, listen(t))
-	g.put(t, "senders", d.from) // the map is there still
+	g.put(t, "senders", d.from) // the map still exists
 	d.send(t, 10)
 	if got := g.told(t); len(got) > 0 {
 		t.Errorf("got %q after the programs were detached", got)

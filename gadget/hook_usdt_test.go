@@ -37,8 +37,8 @@ var formNames = []string{
 	"float", "high", "segment", "sizes", "relocated", "malformed", "many",
 }
 
-// Whatever a probe's arguments look like, the program attaches, reads right what can be read, and gets an
-// error for the rest.
+// Whatever form a probe's arguments have, the program attaches, reads the readable ones correctly, and gets
+// an error for the rest.
 func TestUSDTForms(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	if runtime.GOARCH != "amd64" {

@@ -71,7 +71,7 @@ func userOptions(t testing.TB) LoadOptions {
 	return o
 }
 
-// runApp runs a program and returns the lines that it prints, of the kinds that are asked for.
+// runApp runs a program and returns the lines of the given kinds that it prints.
 func runApp(t testing.TB, kinds []string, env []string, path string, args ...string) []string {
 	t.Helper()
 	cmd := exec.Command(path, args...)
@@ -97,7 +97,7 @@ type userEvent struct {
 	Result      int64
 }
 
-// userLines writes records as the program prints what it does.
+// userLines formats records in the way in which the program prints what it does.
 func userLines(t testing.TB, g *got) []string {
 	t.Helper()
 	if n := g.lostSum(); n > 0 {
@@ -143,7 +143,7 @@ func (e *userEvent) line(t testing.TB) string {
 	return line
 }
 
-// expectUser compares what the programs report with what the program printed.
+// expectUser compares what the BPF programs report with what the observed program printed.
 func (r *running) expectUser(t testing.TB, want []string) {
 	t.Helper()
 	if len(want) == 0 {
@@ -204,7 +204,7 @@ func TestUSDTKinds(t *testing.T) {
 	}))
 }
 
-// A semaphore tells the program that somebody listens, and only for as long as somebody does.
+// A semaphore is above zero exactly as long as a probe is attached.
 func TestUSDTSemaphore(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	path := buildC(t, "main.c work.c")
@@ -225,7 +225,7 @@ func TestUSDTSemaphore(t *testing.T) {
 	}
 }
 
-// A function of the C library by the library's short name; an offset behind its start; a version.
+// A function of the C library by the library's short name, with an offset, and with a version.
 func TestUserShortNames(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	path := buildC(t, "main.c work.c")
@@ -273,7 +273,7 @@ func attachUser(t testing.TB, targets map[string]string) error {
 	return errors.Join(err, g.Detach())
 }
 
-// attachUserTo tries to attach a loaded program to a target that is not the one it was loaded for.
+// attachUserTo tries to attach a loaded program to another target than the one it was loaded for.
 func attachUserTo(g *Gadget, program, target string) error {
 	p := *g.image.Program(program)
 	p.Target = target
@@ -284,7 +284,7 @@ func attachUserTo(g *Gadget, program, target string) error {
 	return err
 }
 
-// Files that are not what they should be.
+// Files of another kind than a probe needs.
 func TestUserBadFiles(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	app := buildC(t, "main.c work.c")
@@ -354,7 +354,7 @@ func TestUserBadTargets(t *testing.T) {
 	}
 }
 
-// What is not installed is done without as long as something else is there.
+// gizmo skips files that are not installed as long as at least one of the targets exists.
 func TestUserAbsent(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	var warnings bytes.Buffer

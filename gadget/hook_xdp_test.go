@@ -87,7 +87,7 @@ func TestErrorsOfXDP(t *testing.T) {
 	mustSay(t, refusal(t, img, LoadOptions{Interface: "lo"}), "the network interface lo already has an XDP program")
 }
 
-// What is wrong with the user's choice is found before anything is loaded, and without privileges.
+// A wrong choice by the user is an error before anything is loaded, and without privileges.
 func TestInterfaceThatMakesNoSense(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ fixture, yaml, iface, want string }{

@@ -30,7 +30,7 @@ import (
 
 var runs atomic.Uint32
 
-// newMagic returns a number that no other run has, of this process or of one beside it.
+// newMagic returns a number that no other run uses, in this process or another.
 func newMagic() uint32 {
 	n := uint32(os.Getpid())*64 + runs.Add(1)
 	return (0x4000 | n&0x3fff) << 16
@@ -118,7 +118,7 @@ func (r *running) source(t testing.TB) pipeline.Source {
 	return r.Sources()[0]
 }
 
-// pin keeps the test on one CPU until it ends: the n-th of those that it may run on. It returns the
+// pin keeps the test on one CPU until it ends: the n-th CPU that it may run on. It returns the
 // CPU's number.
 func pin(t testing.TB, n int) int {
 	t.Helper()
@@ -225,7 +225,7 @@ func next(t testing.TB, ctx context.Context, src pipeline.Source) *got {
 	return &g
 }
 
-// record is what the fixture "records" writes: the first length bytes of it.
+// record returns the first length bytes of a record of the fixture "records".
 func record(seq uint64, length int) []byte {
 	full := bytes.Repeat([]byte{0xa5}, 256)
 	binary.LittleEndian.PutUint64(full, seq)

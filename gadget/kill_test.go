@@ -16,7 +16,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// holdEnv makes the test program a process that runs gadgets until it is killed. It tells what the
+// holdEnv makes the test program a process that runs gadgets until it is killed. Its value says what the
 // kernel offers.
 const holdEnv = "GIZMO_TEST_HOLD"
 

@@ -93,13 +93,13 @@ func Supported(img *image.Image) error {
 	return nil
 }
 
-// prepareProcess finds out what would keep this process from loading anything at all, and lifts a limit.
-// It comes before what tries out the kernel.
+// prepareProcess returns an error if this process cannot load anything at all, and lifts a limit.
+// It runs before the code that tries out the kernel.
 func prepareProcess() error {
 	if err := kernel.CheckPrivileges(); err != nil {
 		return err
 	}
-	if possible, err := cpus.Possible(); err == nil { // else the library will tell
+	if possible, err := cpus.Possible(); err == nil { // else the library will return the error
 		if err := checkPossibleCPUs(possible); err != nil {
 			return err
 		}
@@ -117,8 +117,8 @@ func checkPossibleCPUs(possible []int) error {
 	return nil
 }
 
-// loadChosen puts the maps into the kernel, and the programs that it can run. One that it refuses
-// although it has the hook counts as one that it cannot run, if others stand in for it.
+// loadChosen loads the maps, and the programs that the kernel can run. If the kernel refuses a program
+// although it has the hook, loadChosen replaces it by its stand-in, if there is one.
 func (g *Gadget) loadChosen(k *kernel.Kernel, o *LoadOptions) (*pins, error) {
 	idle, err := g.findIdle(o)
 	if err != nil {
@@ -176,7 +176,7 @@ func (g *Gadget) checkOptional(k *kernel.Kernel) error {
 	return why
 }
 
-// logChoices tells those who want to know it which programs were passed over.
+// logChoices logs which programs were not loaded, and why.
 func (g *Gadget) logChoices() {
 	for _, c := range g.choices {
 		if c.Why != nil && !errors.Is(c.Why, choose.ErrDisabled) {
@@ -238,13 +238,13 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 		if err == nil {
 			return coll, nil
 		}
-		// As it was written it may load. If not, the error is about what the author knows.
+		// The unchanged program may load. If not, the error is about the code that the author wrote.
 		g.log.Debug("the programs do not load with a second map to alternate with; loading them as they are", "error", err)
 	}
 	return ebpf.NewCollectionWithOptions(spec, options)
 }
 
-// standInForSockets gives programs that ask whose a socket is an empty map, unless the caller has one.
+// standInForSockets gives programs that ask for the owner of a socket an empty map, unless the caller has one.
 func (g *Gadget) standInForSockets(spec *ebpf.CollectionSpec, o *LoadOptions, programs *ebpf.ProgramOptions) error {
 	if o.Maps[prepare.SocketsMap] != nil {
 		return nil
@@ -258,8 +258,8 @@ func (g *Gadget) standInForSockets(spec *ebpf.CollectionSpec, o *LoadOptions, pr
 	return nil
 }
 
-// alternating lists the maps that are emptied while programs write to them, and into which nothing but
-// the gadget's own programs looks: anything else would see half of what is there.
+// alternating lists the maps that are emptied while programs write to them, and that only the gadget's own
+// programs use: other users would see only half of the entries.
 func (g *Gadget) alternating(o *LoadOptions) []string {
 	var names []string
 	for i := range g.image.DataSources {
@@ -274,7 +274,7 @@ func (g *Gadget) alternating(o *LoadOptions) []string {
 	return names
 }
 
-// toAttach is what attaching needs to know.
+// toAttach returns the facts that attaching needs.
 func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) *hook.Loaded {
 	return &hook.Loaded{
 		Spec: spec, Maps: g.coll.Maps,

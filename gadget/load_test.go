@@ -67,7 +67,7 @@ func TestParamsReachTheKernel(t *testing.T) {
 	}
 }
 
-// tellParams runs the fixture "tracer" and returns what it says of its params.
+// tellParams runs the fixture "tracer" and returns the params that it reports.
 func tellParams(t *testing.T, img *image.Image, user map[string]string) string {
 	t.Helper()
 	values := make(map[string]image.Value)
@@ -303,7 +303,7 @@ func TestDetach(t *testing.T) {
 	}
 }
 
-// Two runs of one image, loaded at the same time, have nothing to do with each other.
+// Two runs of one image, loaded at the same time, do not affect each other.
 func TestTwoGadgetsSideBySide(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parse(t, "hooks")
@@ -447,14 +447,14 @@ func gone(t *testing.T, what string, open func() (io.Closer, error)) {
 // value says how.
 const unprivilegedEnv = "GIZMO_TEST_LOAD_OBJECT"
 
-// What the value may have.
+// Options in the value of unprivilegedEnv.
 const (
 	lockedOption = "locked," // with little memory that may be locked
 	perfOption   = "perf,"   // with perf buffers
 	smallOption  = "small,"  // with small ones
 )
 
-// unprivileged is a process of nobody's with some capabilities, which loads an object.
+// unprivileged starts a process of the user nobody, with some capabilities, that loads an object.
 func unprivileged(object []byte, caps ...uintptr) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Dir = "/"
@@ -552,7 +552,7 @@ func tellValue(f *event.Field, b []byte) string {
 	return strconv.FormatUint(f.Uint(v), 10)
 }
 
-// attachments counts where programs hang that do something.
+// attachments counts the attachments of programs that do something.
 func (r *running) attachments() (n int) {
 	for _, l := range r.attached {
 		if l.link != (nothing{}) {

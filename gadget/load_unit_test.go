@@ -37,7 +37,7 @@ func TestLoadRefusesUnknownAndBadValues(t *testing.T) {
 	} {
 		_, err := prepared(img, &LoadOptions{Params: values})
 		if strings.HasPrefix(want, `param "pid"`) {
-			if err != nil { // nil stands for nothing said
+			if err != nil { // nil: the error says nothing
 				t.Error(err)
 			}
 			continue
@@ -66,7 +66,7 @@ func TestDisabledProgramsAreNotPrepared(t *testing.T) {
 	}
 }
 
-// prepared is what would be loaded on a kernel that has all hooks.
+// prepared returns what Load would load on a kernel that has all hooks.
 func prepared(img *image.Image, o *LoadOptions) (*ebpf.CollectionSpec, error) {
 	hasAll := func(*image.Program) error { return nil }
 	g := &Gadget{image: img, programs: choose.Loaded(choose.New(img, hasAll).Choose())}

@@ -38,8 +38,8 @@ func (s *byCPU) Write(b *event.Batch) error {
 	return nil
 }
 
-// What a Go program gets under overload: for each CPU, what was delivered and what the ledger says was
-// lost there are what happened there, and the cause is named.
+// Under overload the delivered events and the losses in the ledger add up, for each CPU, to the events that
+// happened there, and the ledger names the cause.
 func TestLedgerClosesForEachCPU(t *testing.T) {
 	testLedgerCloses(t, "times")
 }

@@ -17,8 +17,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// TestMain has more jobs: it is a process with few privileges, or one with many threads, when a test
-// asks for one, and it fails when the tests leave something in the kernel.
+// TestMain has more jobs: tests start it as a process with few privileges, or with many threads, and it
+// fails if the tests leave something in the kernel.
 func TestMain(m *testing.M) {
 	if os.Getenv(threadsEnv) != "" {
 		os.Exit(serveThreads())

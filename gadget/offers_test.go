@@ -18,7 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// offer is what the kernel below offers, found out by other means than those under test.
+// offer is what the running kernel offers, found by other means than those under test.
 type offer struct {
 	kprobes     bool
 	trampolines bool // fentry and fexit
@@ -26,7 +26,7 @@ type offer struct {
 }
 
 var findOffer = sync.OnceValue(func() offer {
-	if text := os.Getenv(holdEnv); text != "" { // a process of TestKillLeavesNothing is told
+	if text := os.Getenv(holdEnv); text != "" { // TestKillLeavesNothing passes it to its process
 		return offer{kprobes: strings.Contains(text, "kprobes"), trampolines: strings.Contains(text, "trampolines"), lsm: strings.Contains(text, "lsm")}
 	}
 	_ = rlimit.RemoveMemlock()
@@ -65,8 +65,8 @@ func attaches(typ ebpf.ProgramType, at ebpf.AttachType, to string) bool {
 	return l.Close() == nil
 }
 
-// kernelSymbolsLike returns the names of the kernel's functions for which match returns true. A
-// module is "" for what is built in.
+// kernelSymbolsLike returns the names of the kernel's functions for which match returns true. The
+// module is "" for functions that are built in.
 func kernelSymbolsLike(match func(name, module string) bool) []string {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {

@@ -22,9 +22,9 @@ import (
 )
 
 const (
-	// DefaultLatency bounds how long an event may wait in the buffer for others to come.
+	// DefaultLatency limits how long an event may wait in the buffer for others.
 	DefaultLatency = source.DefaultLatency
-	// AtOnce, as a latency, stands for no waiting.
+	// AtOnce, as a latency, means no waiting.
 	AtOnce time.Duration = -1
 	// MaxBufferSize is the largest size of a buffer in bytes.
 	MaxBufferSize = prepare.MaxBufferSize
@@ -32,14 +32,14 @@ const (
 	MaxShards = prepare.MaxShards
 )
 
-// LoadOptions are the choices of one run. The zero value is useful.
+// LoadOptions are the options for loading a gadget. The zero value is useful.
 type LoadOptions struct {
 	// Params are the values of params by variable, as image.Param.Parse returns them. Others keep their
 	// defaults.
 	Params map[string]image.Value
-	// Constants are the values, by variable, of constants ("const volatile" globals) that are no params:
-	// gadget_filter_by_mntns of <gadget/mntns_filter.h>, for one. A value is the bytes of the variable.
-	// Others keep their initial values.
+	// Constants are the values, by variable, of constants ("const volatile" globals) that are not params, for
+	// example gadget_filter_by_mntns of <gadget/mntns_filter.h>. A value is the bytes of the variable.
+	// Other constants keep their initial values.
 	Constants map[string]image.Value
 	// Maps take the place of the object's maps of these names, so that several gadgets, or the caller, can
 	// share them. They must have the same type and the same sizes of keys and values. They remain the
@@ -50,39 +50,39 @@ type LoadOptions struct {
 	ExtraTypes []*btf.Spec
 	// ManualAttach names the programs that Gadget.Attach leaves to Gadget.AttachTo.
 	ManualAttach []string
-	// BufferSize is the size in bytes of each ring buffer, at most MaxBufferSize and what the memory
-	// allows; 0 means DefaultBufferSize(), or less if several share little memory. It is rounded up to a
-	// power of two. Perf buffers share it out among the CPUs; 0: 1 MiB for each.
+	// BufferSize is the size in bytes of each ring buffer. It is limited by MaxBufferSize and by the memory
+	// of this process. 0 means DefaultBufferSize(), or less if several buffers share little memory. It is rounded
+	// up to a power of two. Perf buffers divide it among the CPUs; for them 0 means 1 MiB for each.
 	BufferSize int
-	// Latency bounds how long an event may wait in the buffer for others to come; 0 means
+	// Latency limits how long an event may wait in the buffer for others; 0 means
 	// DefaultLatency, and AtOnce that each event wakes the reader, if it sleeps. Objects that were built
 	// against other headers wake it for each event anyway.
 	Latency time.Duration
 	// Shards is the number of ring buffers into which each buffer is split, each for a group of CPUs, up
-	// to MaxShards; it is rounded up to a power of two, and 0 means DefaultShards(). BufferSize is shared
-	// out among them.
+	// to MaxShards; it is rounded up to a power of two, and 0 means DefaultShards(). BufferSize is divided
+	// among them.
 	// Objects that were built against other headers have one.
 	Shards int
-	// Strict makes it an error if a function or a probe in user space that a program is for is not there.
-	// Otherwise it is one only if none of the gadget's is.
+	// Strict makes it an error if the function or the probe in user space of a program does not exist.
+	// Otherwise it is an error only if none of those of the gadget exists.
 	Strict bool
 	// PerfBuffer uses perf buffers even where the kernel has ring buffers.
 	PerfBuffer bool
 	// Fetch says how often data sources of arrays are read, by their names. Others do as their
 	// annotations say.
 	Fetch map[string]image.Fetch
-	// NetNS lists the network namespaces in which iterators run that show one of them only (tcp, udp), by
-	// paths such as /proc/1/ns/net; several paths may lead to the same one. It is asked before each
-	// array, since namespaces come and go; see RunningNetNS. Nil: only the one that gizmo is in.
+	// NetNS lists the network namespaces for iterators that show only one of them (tcp, udp), by
+	// paths such as /proc/1/ns/net; several paths may lead to the same one. It is called before each
+	// array, because namespaces come and go; see RunningNetNS. Nil: only the one that gizmo is in.
 	NetNS func() ([]string, error)
-	// Interface is the network interface for programs that are attached to one; empty: that of their
+	// Interface is the network interface for programs that are attached to one; empty: the interface of their
 	// attach_to. It is an error if there is no such interface, or no such program.
 	Interface string
 	// AfterPrograms is called when the programs are loaded, before the sources are opened. Loading leaves some 8 MiB of garbage, and
 	// the kernel's types besides where they cannot be mapped into memory (before Linux 6.16): the caller may want to give that back
 	// to the system then. Nil: nothing is called.
 	AfterPrograms func()
-	// Logger takes what is worth knowing and no error; nil means slog.Default().
+	// Logger gets warnings and debug messages; nil means slog.Default().
 	Logger *slog.Logger
 
 	edit  func(*ebpf.CollectionSpec) // changes what is loaded, for tests
@@ -99,7 +99,7 @@ func DefaultBufferSize() int { return prepare.DefaultBufferSize() }
 func DefaultShards() int { return prepare.DefaultShards() }
 
 // RunningNetNS lists the network namespaces that processes are in, each once. It is meant for
-// LoadOptions.NetNS. Processes that may not be looked at are passed over.
+// LoadOptions.NetNS. It skips processes that it may not inspect.
 func RunningNetNS() ([]string, error) { return netns.Running() }
 
 // withDefaults returns a copy in which nothing is nil that has a default.
@@ -146,7 +146,7 @@ func (o *LoadOptions) withParams(img *image.Image) (*image.Image, error) {
 	return img.WithParams(values)
 }
 
-// check finds what is wrong with the options for an image, as far as that takes no kernel.
+// check returns errors about the options for an image, as far as they can be found without the kernel.
 func (o *LoadOptions) check(img *image.Image) error {
 	for name := range o.Constants {
 		if prepare.IsSetByLoading(name) {
@@ -161,7 +161,7 @@ func (o *LoadOptions) check(img *image.Image) error {
 	return o.checkInterface(img)
 }
 
-// checkInterface finds what is wrong with the network interface that the caller has chosen.
+// checkInterface returns an error about the network interface that the caller has chosen.
 func (o *LoadOptions) checkInterface(img *image.Image) error {
 	if o.Interface == "" {
 		return nil

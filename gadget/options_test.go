@@ -20,7 +20,7 @@ import (
 
 const filterMap = "gadget_mntns_filter_map"
 
-// newFilter makes a map as <gadget/mntns_filter.h> has one, of another size.
+// newFilter makes a map like that of <gadget/mntns_filter.h>, with changes.
 func newFilter(t *testing.T, change func(*ebpf.MapSpec)) *ebpf.Map {
 	t.Helper()
 	kerneltest.RequireRoot(t)
@@ -164,8 +164,8 @@ func TestGadgetWithoutDataSource(t *testing.T) {
 	}
 }
 
-// What is to be known is told to the caller's logger, and AfterPrograms comes after the programs and
-// before the sources.
+// Messages go to the caller's logger, and AfterPrograms is called after the programs are attached and
+// before the sources are opened.
 func TestLoggerAndAfterPrograms(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	var log bytes.Buffer

@@ -29,7 +29,7 @@ func withPins(t *testing.T, f func()) {
 	})
 }
 
-// count runs the fixture "pinned" once and returns what it counted before this run's call.
+// countKept runs the fixture "pinned" once and returns the count from before this run's call.
 func countKept(t *testing.T, o LoadOptions) uint64 {
 	t.Helper()
 	img := parse(t, "pinned")
@@ -68,7 +68,7 @@ func pinned(t *testing.T) []string {
 	return names
 }
 
-// A pinned map outlives the gadget, and the next one goes on with it.
+// A pinned map outlives the gadget, and the next run continues to use it.
 func TestPinnedMaps(t *testing.T) {
 	withPins(t, func() {
 		if got := countKept(t, LoadOptions{}); got != 1 {
@@ -89,7 +89,7 @@ func TestPinnedMaps(t *testing.T) {
 	})
 }
 
-// What is pinned and is something else is told, and left alone.
+// A pinned map that differs is an error, and stays unchanged.
 func TestPinnedMapThatDiffers(t *testing.T) {
 	withPins(t, func() {
 		m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 99})
@@ -131,7 +131,7 @@ func TestFailurePinsNothing(t *testing.T) {
 		if got := pinned(t); len(got) > 0 {
 			t.Errorf("pinned %q", got)
 		}
-		// The last cannot be pinned, so the ones before are not.
+		// The last map cannot be pinned, so those before it are not pinned either.
 		p := pins{fresh: []string{"also_kept", "kept"}}
 		m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
 		if err != nil {

@@ -49,7 +49,7 @@ func TestPreferTakesTheBest(t *testing.T) {
 	}
 }
 
-// checkChoices compares what Programs returns with the program that must have been chosen.
+// checkChoices compares the result of Programs with the program that must have been chosen.
 func checkChoices(t *testing.T, choices []Choice, chosen int) {
 	t.Helper()
 	if len(choices) != len(preferPrograms) {

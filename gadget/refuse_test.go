@@ -25,7 +25,7 @@ func spoiling(t *testing.T, img *image.Image, bits uint64) map[string]image.Valu
 	return values
 }
 
-// A program that the verifier refuses counts as one that cannot run, and its stand-in takes its place.
+// If the verifier refuses a program, its stand-in takes its place.
 func TestStandInsOfRefusedPrograms(t *testing.T) {
 	for _, c := range []struct {
 		bits uint64
@@ -34,7 +34,7 @@ func TestStandInsOfRefusedPrograms(t *testing.T) {
 		{0b000, 0},
 		{0b001, 1},
 		{0b011, 2},
-		{0b010, 0}, // the verifier is not asked about the second
+		{0b010, 0}, // the verifier does not check the second
 	} {
 		t.Run(fmt.Sprintf("%03b", c.bits), func(t *testing.T) {
 			img := parse(t, "refused")
@@ -49,7 +49,7 @@ func TestStandInsOfRefusedPrograms(t *testing.T) {
 	}
 }
 
-// checkRefusals compares what Programs returns with the program that must have been loaded.
+// checkRefusals compares the result of Programs with the program that must have been loaded.
 func checkRefusals(t *testing.T, choices []Choice, loaded int) {
 	t.Helper()
 	for i, c := range choices {
@@ -84,7 +84,7 @@ func TestAllProgramsAreRefused(t *testing.T) {
 	}
 }
 
-// What no program stands in for is not left out: loading fails, and says why.
+// A refused program without a stand-in is not skipped: loading fails, and the error says why.
 func TestRefusedProgramWithoutStandIn(t *testing.T) {
 	img := parseWith(t, "refused", disabling("by_raw", "by_tracepoint"))
 	err := refusal(t, img, LoadOptions{Params: spoiling(t, img, 0b001)})

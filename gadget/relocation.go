@@ -17,11 +17,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// poison is what the library has a program call where it reads something that the kernel's types do not
-// have. The verifier knows no such function.
+// poison is the call that the library puts into a program where it reads something that the kernel's types do not
+// have. The verifier does not know the function.
 const poison = "unknown#195896080"
 
-// nameType makes the verifier's complaint about such a place one about the type that is missing.
+// nameType replaces the verifier's error about such a call by one about the type that is missing.
 func (g *Gadget) nameType(p *image.Program, err error) error {
 	var ve *VerifierError
 	if p == nil || !errors.As(err, &ve) || !strings.Contains(ve.Reason, poison) {
@@ -53,8 +53,8 @@ func poisonedAt(log []string) int {
 	return -1
 }
 
-// relocationAt returns what the instruction that the kernel has at place n was to be adapted to; nil if
-// nothing.
+// relocationAt returns the relocation of the instruction that the kernel has at place n; nil if there
+// is none.
 func relocationAt(code asm.Instructions, n int) *btf.CORERelocation {
 	if n < 0 {
 		return nil
@@ -69,7 +69,7 @@ func relocationAt(code asm.Instructions, n int) *btf.CORERelocation {
 
 var relocatedType = regexp.MustCompile(`\b(Struct|Union|Enum|Typedef):"([^"]+)"`)
 
-// missingType says what a relocation, in the library's words, asks for in vain.
+// missingType says which type or member a relocation, given in the library's notation, does not find.
 func missingType(relocation string) string {
 	parts := relocatedType.FindStringSubmatch(relocation)
 	if parts == nil {

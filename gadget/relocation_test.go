@@ -22,7 +22,7 @@ func TestSocketsWithoutOwners(t *testing.T) {
 	}
 }
 
-// Where a program reads what the kernel's types do not have, the error names it.
+// If a program reads a type or member that the kernel does not have, the error names it.
 func TestMissingTypeIsNamed(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	img := parse(t, "absent")

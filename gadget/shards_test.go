@@ -53,7 +53,7 @@ func TestShardsAreMergedByTime(t *testing.T) {
 	}
 }
 
-// Each shard is a ring of its own, and together they are as large as one.
+// Each shard is a separate ring buffer; together they are as large as one would be.
 func TestShardsShareTheBuffer(t *testing.T) {
 	for want, asked := range map[int][]int{1: {0, 1}, 2: {2}, 4: {3, 4}, 64: {64}} {
 		for _, n := range asked {
@@ -83,7 +83,7 @@ func TestShardsShareTheBuffer(t *testing.T) {
 	}
 }
 
-// A perf buffer has no shards: it is one for each CPU anyway.
+// A perf buffer has no shards, because there is one for each CPU anyway.
 func TestPerfBuffersHaveNoShards(t *testing.T) {
 	g := start(t, parse(t, "times"), LoadOptions{Shards: 2, PerfBuffer: true})
 	g.call(1)

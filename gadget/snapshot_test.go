@@ -31,7 +31,7 @@ const (
 const threadsEnv = "GIZMO_TEST_THREADS"
 
 // serveThreads starts threads that do nothing until the end of the input. For the kernel, and for an
-// iterator over tasks, a thread is what a process is.
+// iterator over tasks, a thread is a task as a process is.
 func serveThreads() int {
 	debug.SetMaxThreads(2 * manyTasks)
 	var started sync.WaitGroup

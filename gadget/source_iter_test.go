@@ -201,7 +201,7 @@ func TestElementsOfMaps(t *testing.T) {
 	}
 	self := uint64(os.Getpid())
 	want[[2]uint64{self, self}]++
-	for range 2 { // the second time it is all still there
+	for range 2 { // the second read returns everything again
 		if got := count(pairs(t, g.sourceOf(t, "all"))); !maps.Equal(got, want) {
 			t.Errorf("%d entries of all programs, want %d", len(got), len(want))
 		}
@@ -282,7 +282,7 @@ func namespace(t *testing.T) (path string, id uint64, port int) {
 	return path, id, l.Addr().(*net.TCPAddr).Port
 }
 
-// Sockets are those of the namespaces that are asked for, each once.
+// Iterators return the sockets of the chosen namespaces, each once.
 func TestIteratorsInNamespaces(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -363,7 +363,7 @@ func TestNamespacesThatCannotBeEntered(t *testing.T) {
 	}
 }
 
-// Programs that do what they should not are named.
+// The error names iterator programs that misbehave.
 func TestBadIterators(t *testing.T) {
 	img := parse(t, "iterators_bad")
 	if !walksMaps(t, img) {
@@ -406,7 +406,7 @@ func TestMissingIterators(t *testing.T) {
 	}
 }
 
-// A program that reads beyond what the map has is refused when it is attached.
+// The kernel refuses to attach a program that reads beyond the map's values.
 func TestMapThatDoesNotFit(t *testing.T) {
 	img := parse(t, "iterators_maps")
 	if !walksMaps(t, img) {
@@ -452,7 +452,7 @@ func TestIteratorsAllocateNothingForARow(t *testing.T) {
 	if len(b.Rows) < 10_000 {
 		t.Fatalf("%d rows", len(b.Rows))
 	}
-	if n > 30 { // what it takes to open and close an iteration
+	if n > 30 { // opening and closing an iteration needs some
 		t.Errorf("%v allocations for %d rows", n, len(b.Rows))
 	}
 }

@@ -31,7 +31,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline/pipelinetest"
 )
 
-// array is what the fixtures "mapiter" and "mapiter_percpu" have counted, by id.
+// array has the counts of the fixtures "mapiter" and "mapiter_percpu" by id.
 type array map[uint32]uint64
 
 func (a array) sum() (n uint64) {
@@ -77,7 +77,7 @@ func fetch(f image.Fetch) LoadOptions {
 	return LoadOptions{Fetch: map[string]image.Fetch{"counted": f}}
 }
 
-// asItIs keeps the map of the image as the only one, as if somebody else looked into it.
+// asItIs makes gizmo read the image's map itself, without a second map to alternate with.
 func asItIs(img *image.Image) *image.Image {
 	for i := range img.Programs {
 		img.Programs[i].IterMap = "counts"
@@ -176,7 +176,7 @@ func TestFetchSchedule(t *testing.T) {
 	}
 }
 
-// Of what several CPUs count the array has the sum.
+// The array has the sum of the counts of all CPUs.
 func TestPerCPUMapsAreSummed(t *testing.T) {
 	img := parse(t, "mapiter_percpu")
 	g := start(t, img, fetch(image.Fetch{Interval: image.AtEnd}))
@@ -213,7 +213,7 @@ func TestPerCPUMapsAreSummed(t *testing.T) {
 	pipelinetest.WantEnd(t, src)
 }
 
-// Two maps in one program, of which each has its own turns; one of them is an LRU map. The function
+// One program uses two maps, and each alternates independently; one of them is an LRU map. The function
 // that uses them is called by pointer.
 func TestTwoMapsInOneProgram(t *testing.T) {
 	g := start(t, parse(t, "mapiter_two"), LoadOptions{Fetch: map[string]image.Fetch{
@@ -264,7 +264,7 @@ func TestTwoMapsInOneProgram(t *testing.T) {
 	}
 }
 
-// What finds no room in the map is a loss, if the gadget counts it.
+// An entry that does not fit into the map is a loss, if the gadget counts it.
 func TestFullMapIsALoss(t *testing.T) {
 	img := parse(t, "mapiter")
 	o := fetch(image.Fetch{Interval: time.Millisecond})
@@ -309,7 +309,7 @@ func TestTooLongForTwoMaps(t *testing.T) {
 	wantArray(t, nextArray(t, t.Context(), g.source(t)), array{3: 1})
 }
 
-// A gadget that does not load is refused for what its author wrote.
+// If a gadget does not load, the error is about the program as its author wrote it.
 func TestErrorIsAboutTheOriginal(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	never := func(spec *ebpf.CollectionSpec) {
@@ -368,7 +368,7 @@ func TestFetchOfAMap(t *testing.T) {
 	}
 }
 
-// hammer has threads make calls until stop: all of them with one id, and each with some of its own.
+// hammer starts threads that make calls until stop: with one id that all use, and some that only one uses.
 func hammer(r *running, threads int, stop *atomic.Bool) *sync.WaitGroup {
 	var wg sync.WaitGroup
 	for i := range threads {
@@ -383,11 +383,11 @@ func hammer(r *running, threads int, stop *atomic.Bool) *sync.WaitGroup {
 	return &wg
 }
 
-// emptied is what came of a map that was emptied all the time while programs wrote to it.
+// emptied is the result of emptying a map again and again while programs write to it.
 type emptied struct {
 	total    array
 	arrays   int
-	torn     int // rows of which one half is older than the other
+	torn     int // rows with one half older than the other
 	produced uint64
 }
 
@@ -434,8 +434,8 @@ func emptyUnderLoad(t *testing.T, img *image.Image) (e emptied) {
 	return e
 }
 
-// What programs count is in exactly one array, however often the map is emptied and however long they
-// hold an entry.
+// Each count of a program is in exactly one array, however often the map is emptied and however long
+// programs use an entry.
 func TestNothingIsLostOrCountedTwice(t *testing.T) {
 	e := emptyUnderLoad(t, parse(t, "mapiter"))
 	t.Logf("%d calls in %d arrays", e.produced, e.arrays)
@@ -491,8 +491,8 @@ func (f *filler) fill(t testing.TB) {
 	}
 }
 
-// threadTime is what this thread has used of its CPU: others that are busy count less in it than in the
-// time that passes.
+// threadTime returns the CPU time of this thread: other busy threads affect it less than they affect the
+// time on the clock.
 func threadTime(t testing.TB) time.Duration {
 	t.Helper()
 	var ts unix.Timespec

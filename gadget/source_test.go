@@ -24,7 +24,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// slack is what a machine may add to a time.
+// slack is how much longer a busy machine may take.
 const slack = 30 * time.Millisecond
 
 // fastest fails the test unless one of several tries takes at most the given time: a busy machine may
@@ -95,7 +95,7 @@ func TestNextReturnsSoon(t *testing.T) {
 	})
 }
 
-// What is there is returned at once, without waiting for more.
+// Next returns available events at once, without waiting for more.
 func TestNextDoesNotWaitForMore(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		pin(t, 0)
@@ -113,8 +113,8 @@ func TestNextDoesNotWaitForMore(t *testing.T) {
 	})
 }
 
-// A reader that has caught up rests for the latency's time, rather than to return every few events by
-// themselves. Unless nothing is to wait.
+// A reader that has caught up waits for the latency, so that it does not return with a few events each
+// time. With a latency of 0 it does not wait.
 func TestReaderThatHasCaughtUpRests(t *testing.T) {
 	const latency = 100 * time.Millisecond
 	for _, c := range []struct {
@@ -190,7 +190,7 @@ func TestContextEndsWaiting(t *testing.T) {
 	})
 }
 
-// What happened before the context's end is returned, though more than one batch takes.
+// Next returns all events from before the context's end, even if they need more than one batch.
 func TestContextEndDrains(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		g := start(t, parse(t, "records"), o)
@@ -209,7 +209,7 @@ func TestContextEndDrains(t *testing.T) {
 	})
 }
 
-// A batch that was exactly full must not be taken for the end of what there is.
+// Next must not take a batch that is exactly full for the last one.
 func TestDrainAfterFullBatch(t *testing.T) {
 	buffers(t, func(t *testing.T, o LoadOptions) {
 		pin(t, 0)
@@ -239,8 +239,8 @@ func TestBatchesAreBounded(t *testing.T) {
 	}
 }
 
-// Records of any length, at any place of a small ring, become rows: short ones padded with zeros,
-// whatever was in the slot before; long ones with all of their trailing data.
+// Records of any length, at any place of a small ring, become rows: short ones are padded with zeros,
+// whatever the slot held before; long ones keep all of their trailing data.
 func TestRowsOfAnyLength(t *testing.T) {
 	pin(t, 0)
 	img := parseWith(t, "records", "datasources:\n  records:\n    annotations:\n      ebpf.rest.name: tail\n")
@@ -288,7 +288,7 @@ func TestRowsOfAnyLength(t *testing.T) {
 	}
 }
 
-// kindOfRow tells how a record lies whose header is at the position pos of a ring of 4096 bytes.
+// kindOfRow returns how a record with its header at position pos is placed in a ring of 4096 bytes.
 func kindOfRow(pos, length, size int) string {
 	kind := "long"
 	if length < size {
@@ -300,8 +300,8 @@ func kindOfRow(pos, length, size int) string {
 	return kind
 }
 
-// Perf buffers round lengths up: what is behind the end of a record is anything up to the next
-// boundary of 8, and zeros from there.
+// Perf buffers round lengths up: after a record's end there are arbitrary bytes up to the next multiple
+// of 8, and zeros after that.
 func TestRowsOfAnyLengthByPerf(t *testing.T) {
 	pin(t, 0)
 	g := start(t, parse(t, "records"), LoadOptions{PerfBuffer: true})
@@ -358,7 +358,7 @@ func TestObjectOfOtherHeaders(t *testing.T) {
 	}
 }
 
-// What such an object discards must not keep the reader from being woken for the next event.
+// Records that such an object discards must not keep the kernel from waking the reader for the next event.
 func TestDiscardedRecordsDoNotDelayEvents(t *testing.T) {
 	g := start(t, parse(t, "minimal"), LoadOptions{})
 	src := g.source(t)
@@ -399,7 +399,7 @@ func sum(counts []uint64) (n uint64) {
 	return n
 }
 
-// With nobody reading the buffer overflows: what the kernel refused is reported by CPU, exactly.
+// Without a reader the buffer overflows: the losses are exactly what the kernel refused on each CPU.
 func TestLossesByCPU(t *testing.T) {
 	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 4096})
 	var first int
@@ -524,7 +524,7 @@ func TestLedgerUnderOverload(t *testing.T) {
 	})
 }
 
-// Reading what is there makes no garbage.
+// Reading available events does not allocate memory.
 func TestNextAllocatesNothing(t *testing.T) {
 	g := start(t, parse(t, "records"), LoadOptions{BufferSize: 64 << 10})
 	src, ctx := g.source(t), t.Context()

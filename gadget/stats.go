@@ -16,13 +16,13 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 )
 
-// ProgramStats is what the kernel counts for a program that is loaded.
+// ProgramStats holds the kernel's counts for a loaded program.
 type ProgramStats struct {
 	Name, Section string
 	// Attached is false for a program that the params leave nothing to do.
 	Attached bool
-	// Instructions is what the verifier left of the program, and Verified how many it went through;
-	// 0 if the kernel does not tell (before 5.16).
+	// Instructions is the number of instructions that the verifier left in the program, and Verified how many it processed;
+	// 0 if the kernel does not report it (before 5.16).
 	Instructions, Verified int
 	// Runs and Time are how often the program ran and how long in all. They are counted only between
 	// CountRuns and the closing of its result.
@@ -48,8 +48,8 @@ func CountRuns() (io.Closer, error) {
 }
 
 // Stats returns the counts of all programs that are loaded, in the order of the image. Without CAP_BPF the kernel does not
-// tell Instructions, nor whether there is something to do; Stats then returns what it found out when it was called
-// before.
+// report Instructions, nor whether a program does anything; Stats then returns the values of an earlier
+// call.
 func (g *Gadget) Stats() ([]ProgramStats, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

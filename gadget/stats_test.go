@@ -45,7 +45,7 @@ func TestStatsCountRuns(t *testing.T) {
 	}
 }
 
-// What the kernel tells with CAP_BPF only is remembered.
+// gizmo remembers what the kernel returns only to a process with CAP_BPF.
 func TestStatsWithoutCapabilities(t *testing.T) {
 	g := start(t, parse(t, "records"), LoadOptions{})
 	before, err := g.Stats()

@@ -4,12 +4,12 @@
 // that one binary can build gadgets anywhere.
 //
 //	gadget/              the API: #include <gadget/buffer.h>
-//	compat/bpf/          what the system's libbpf may lack: #include <bpf/bpf_helpers.h>
-//	compat/gnu/          what the system's C library may lack: #include <sys/socket.h>
+//	compat/bpf/          additions that the system's libbpf may lack: #include <bpf/bpf_helpers.h>
+//	compat/gnu/          headers that the system's C library may lack: #include <sys/socket.h>
 //	vmlinux/ARCH/        the kernel's types: #include <vmlinux.h>
 //
 // libbpf's headers, <bpf/bpf_helpers.h> and so on, come from the system. Those in compat/bpf include
-// the one of the same name that comes next in the path, and add what it lacks.
+// the next header of the same name in the path, and add what it lacks.
 package include
 
 import "embed"

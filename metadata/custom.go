@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// CustomFlag is what users see of a custom param.
+// CustomFlag is a custom param as users see it.
 type CustomFlag struct {
 	// Name is the param's key in params.custom. WithCustom wants it.
 	Name string
@@ -51,15 +51,15 @@ func (m *Metadata) CustomParams() []CustomFlag {
 }
 
 // WithCustom returns the metadata with the patches of its custom params: for each param first the
-// patch that it has whatever the value, then the one of its value. The values are those that the
-// user gave, by CustomFlag.Name; the others have their defaults. m itself stays as it is.
+// patch of the param, which applies to all values, then the patch of its value. values are the values that the
+// user gave, by CustomFlag.Name; the others have their defaults. WithCustom does not change m.
 //
-// In a patch, mappings are merged with what the metadata has, key by key; anything else takes the
-// place of what is there. Texts may hold templates (docs/gadget-yaml.md tells what they know).
+// Mappings of a patch are merged key by key with those of the metadata; other values replace
+// those of the metadata. Texts may hold templates (see docs/gadget-yaml.md).
 //
-// An error about a patch is made of Problems, as those of Parse are, with the param in the message. If
-// every one of them is about a name that does not exist, the metadata is returned beside the error
-// without what has those names.
+// Like the errors of Parse, an error about a patch consists of Problems, with the param in the message. If
+// all of them are about unknown names, WithCustom returns the error and the metadata
+// without these names.
 func (m *Metadata) WithCustom(values map[string]string) (*Metadata, error) {
 	if n := len(m.Params.Custom); n > maxCustomParams {
 		return nil, fmt.Errorf("%d custom params; at most %d are accepted", n, maxCustomParams)
@@ -163,8 +163,8 @@ func (c *customizer) apply(name, value string) error {
 	return c.tolerate(name, r)
 }
 
-// tolerate keeps the problems of the reader if they are all about names that do not exist, and returns
-// them otherwise. The tree still has such names, so they come up again with each patch that follows.
+// tolerate keeps the problems of the reader if they are all about unknown names, and returns
+// them otherwise. The tree still has such names, so they are reported again with each further patch.
 func (c *customizer) tolerate(name string, r *reader) error {
 	r.problems = slices.DeleteFunc(r.problems, func(p *Problem) bool { return c.seen[p.Pos] })
 	bad := false
@@ -180,7 +180,7 @@ func (c *customizer) tolerate(name string, r *reader) error {
 	return nil
 }
 
-// preparePatch brings a patch into the spelling of Encode, and refuses changes to what is under way.
+// preparePatch converts a patch to the spelling of Encode, and refuses changes to custom params, which are being processed.
 func (r *reader) preparePatch(patch *yaml.Node) {
 	if params := childOf(patch, keyParams); params != nil {
 		if i := indexKey(params, keyCustom); i >= 0 {
@@ -204,7 +204,7 @@ func childOf(n *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// blame makes one error of the problems, of which each names the custom param.
+// blame joins the problems to one error, in which each names the custom param.
 func (r *reader) blame(param, file string) error {
 	if len(r.problems) == 0 {
 		return nil
@@ -215,7 +215,7 @@ func (r *reader) blame(param, file string) error {
 	return r.err(file)
 }
 
-// lay merges the mapping over into the mapping base.
+// lay merges the mapping over into the mapping base. Values of over win.
 func lay(base, over *yaml.Node) {
 	index := make(map[string]int, len(base.Content)/2) // there may be very many keys
 	for i := 0; i+1 < len(base.Content); i += 2 {

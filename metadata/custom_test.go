@@ -83,7 +83,7 @@ func TestWithCustom(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		values map[string]string
-		change func(spec *annotation.Spec) // of what the defaults make
+		change func(spec *annotation.Spec) // of the metadata with the defaults
 		more   string
 	}{
 		{"defaults", nil, func(*annotation.Spec) {}, "usual"},
@@ -130,7 +130,7 @@ func TestWithCustom(t *testing.T) {
 	}
 }
 
-// Places of what patches brought are theirs, all others stay.
+// Entries of patches have their places in the patch; all other places stay.
 func TestWithCustomPositions(t *testing.T) {
 	t.Parallel()
 	m, err := customMetadata(t).WithCustom(nil)
@@ -232,7 +232,7 @@ func TestWithCustomErrors(t *testing.T) {
 	}
 }
 
-// What patches say of names that do not exist is told once, and left out of what is returned.
+// Unknown names in patches are reported once, and left out of the result.
 func TestWithCustomUnknownOnly(t *testing.T) {
 	t.Parallel()
 	m, err := Parse("gadget.yaml", []byte(`name: old
@@ -265,7 +265,7 @@ params:
 	roundTrip(t, out)
 }
 
-// Anything else that is wrong leaves nothing, and is told beside the unknown names.
+// With any other error there is no result, and the error is reported together with the unknown names.
 func TestWithCustomUnknownAndWorse(t *testing.T) {
 	t.Parallel()
 	m, err := Parse("gadget.yaml", []byte("params: {custom: {a: {patch: {nmae: x}}, b: {patch: {datasources: [x]}}}}"))
@@ -301,7 +301,7 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-// TestWithCustomLimits has files that would cost much time or memory if nobody took care.
+// TestWithCustomLimits has files that would cost much time or memory without limits.
 func TestWithCustomLimits(t *testing.T) {
 	t.Parallel()
 	const n = maxSize / 40

@@ -14,8 +14,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// Encode writes the metadata as YAML: the keys of each kind of mapping in one fixed order, names of
-// things sorted. What is empty is left out. Parsing the result gives the same metadata.
+// Encode writes the metadata as YAML: the keys of each kind of mapping in a fixed order, names of
+// things sorted. It leaves out empty values. Parsing the result gives the same metadata.
 func (m *Metadata) Encode() ([]byte, error) {
 	n := metadataShape().write(m)
 	if n == nil {

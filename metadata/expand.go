@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// maxTemplate bounds the length of one template in bytes.
+// maxTemplate limits the length of one template in bytes.
 const maxTemplate = 4096
 
 // expander expands the templates in patches. Files may come from anywhere, so templates can neither
@@ -25,7 +25,7 @@ const maxTemplate = 4096
 type expander struct {
 	config *yaml.Node        // the metadata before all patches
 	values map[string]string // of the custom params
-	data   map[string]any    // what templates see
+	data   map[string]any    // the data of the templates
 	left   int               // bytes that may still be written
 	failed error             // why a function failed
 }
@@ -169,8 +169,8 @@ func (e *expander) configValue(path string) (string, error) {
 	return "", e.failed
 }
 
-// lookup returns what lies at a path of keys with dots between them, in which keys may have dots
-// too, or nil.
+// lookup returns the node at a path of keys with dots between them, or nil. Keys may contain dots,
+// too.
 func lookup(n *yaml.Node, path string) *yaml.Node {
 	if i := indexKey(n, path); i >= 0 {
 		return n.Content[i+1]
@@ -187,7 +187,7 @@ func lookup(n *yaml.Node, path string) *yaml.Node {
 	return nil
 }
 
-// limitedText is a text that takes no more than what is left.
+// limitedText is a text with a limit of its length.
 type limitedText struct {
 	strings.Builder
 	left *int

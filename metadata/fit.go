@@ -11,9 +11,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// Fit returns m without what it says about things that the gadget does not have, beside the problems that
-// Validate reports about these. Names that differ from those of the gadget in capitals only become
-// these. m itself stays as it is; it is returned if there is nothing to change.
+// Fit returns m without entries for things that the gadget does not have, and the problems that
+// Validate reports about them. It replaces names that differ from those of the gadget only in case by
+// the gadget's names. Fit does not change m; it returns m itself if there is nothing to change.
 func (m *Metadata) Fit(known Known) (*Metadata, error) {
 	out := *m
 	sources := slices.Collect(maps.Keys(known.DataSources))
@@ -21,6 +21,9 @@ func (m *Metadata) Fit(known Known) (*Metadata, error) {
 	out.DataSources = fitNames(m.DataSources, sources, &changed)
 	for name, spec := range out.DataSources {
 		spec.Fields = fitFields(spec.Fields, known.DataSources[name], &changed)
+		if known.OutputModes != nil {
+			spec.Source = fitModes(spec.Source, known.OutputModes, &changed)
+		}
 		out.DataSources[name] = spec
 	}
 	out.Params.EBPF = fitNames(m.Params.EBPF, known.Params, &changed)
@@ -71,8 +74,8 @@ func fitNames[V any](m map[string]V, known []string, changed *bool) map[string]V
 	return out
 }
 
-// knownName returns the one of the known names that is meant: the same, or else the only one that
-// differs in capitals only.
+// knownName returns the known name that is meant: the same name, or else the only one that
+// differs only in case.
 func knownName(name string, known []string) (string, bool) {
 	if slices.Contains(known, name) {
 		return name, true

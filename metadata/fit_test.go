@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// What is not known is left out of a copy, and told.
+// Unknown names are left out of a copy, and reported.
 func TestFit(t *testing.T) {
 	t.Parallel()
 	m, err := metadata.Parse("gadget.yaml", []byte(someFile))

@@ -78,7 +78,7 @@ func TestValid(t *testing.T) {
 	}
 }
 
-// roundTrip encodes m, and compares what comes of it with m.
+// roundTrip encodes m, parses the result, and compares it with m.
 func roundTrip(t *testing.T, m *Metadata) []byte {
 	t.Helper()
 	text, err := m.Encode()

@@ -20,7 +20,7 @@ type KeyDoc struct {
 // annotations are the business of package annotation.
 func Keys() []KeyDoc { return metadataShape().schema().keys(nil, "") }
 
-// keys appends the rows of what lies in s, a mapping.
+// keys appends the rows of the keys in the mapping s.
 func (s *schema) keys(list []KeyDoc, path string) []KeyDoc {
 	for _, name := range s.order {
 		p := s.Properties[name]
@@ -33,7 +33,7 @@ func (s *schema) keys(list []KeyDoc, path string) []KeyDoc {
 	return list
 }
 
-// thing is what the keys of a mapping name.
+// thing is the kind of thing that the keys of a mapping name.
 func thing(key string) string {
 	switch key {
 	case keyDataSources:

@@ -41,7 +41,7 @@ type Params struct {
 	EBPF map[string]Param
 	// Wasm describes the params of a Wasm module.
 	Wasm map[string]Param
-	// Custom are further params, which stand for changes to this file.
+	// Custom are further params; each of them changes this file.
 	Custom map[string]CustomParam
 }
 
@@ -55,7 +55,7 @@ type Param struct {
 	Title        string
 	// Alias is a short name.
 	Alias string
-	// TypeHint and ValueHint tell user interfaces what values make sense.
+	// TypeHint and ValueHint say which values make sense, for user interfaces.
 	TypeHint  string
 	ValueHint string
 	// PossibleValues are the only values allowed; empty for any.
@@ -64,16 +64,16 @@ type Param struct {
 	IsMandatory bool
 }
 
-// CustomParam is a param that stands for changes to the metadata.
+// CustomParam is a param that changes the metadata.
 type CustomParam struct {
 	Param
 	// Patch is laid over the metadata whatever the value; nil for nothing.
 	Patch *yaml.Node
-	// Values holds what single values do.
+	// Values holds the changes for single values.
 	Values map[string]CustomValue
 }
 
-// CustomValue is what one value of a custom param does.
+// CustomValue is the change that one value of a custom param makes.
 type CustomValue struct {
 	// Patch is laid over the metadata; nil for nothing.
 	Patch *yaml.Node

@@ -10,8 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// nest turns "perf.type: x" into "perf: {type: x}" in a copy of a mapping, for the keys whose first
-// part is one of names. Both spellings are in use.
+// nest turns "perf.type: x" into "perf: {type: x}" in a copy of a mapping, for keys whose first
+// part is in names. Both spellings are in use.
 func (r *reader) nest(n *yaml.Node, names []string) *yaml.Node {
 	if n.Kind != yaml.MappingNode {
 		return n
@@ -31,8 +31,8 @@ func (r *reader) nest(n *yaml.Node, names []string) *yaml.Node {
 	return &out
 }
 
-// addNested adds a pair to a mapping, in which the key may be already: then the two values must be
-// mappings and become one.
+// addNested adds a pair to a mapping. If the key exists already, the two values must be
+// mappings, and it merges them.
 func (r *reader) addNested(n, key, value *yaml.Node) {
 	i := indexKey(n, key.Value)
 	if i < 0 {

@@ -11,11 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Parse reads a gadget.yaml. The name stands before each problem. An empty file is valid.
+// Parse parses a gadget.yaml. Each problem begins with the name. An empty file is valid.
 //
-// All problems are reported together, in the order of their lines; [Problems] takes the error
-// apart. If every one of them is about a name that does not exist, the metadata is returned beside
-// the error without what has those names. Otherwise it is nil.
+// Parse reports all problems together, in the order of their lines; [Problems] splits the error.
+// If all of them are about unknown names, it returns the error and the metadata
+// without these names. Otherwise the metadata is nil.
 func Parse(name string, data []byte) (*Metadata, error) {
 	root, broken := readTree(data)
 	if broken != nil {
@@ -32,7 +32,7 @@ func Parse(name string, data []byte) (*Metadata, error) {
 	return m, r.err(name)
 }
 
-// readMetadata makes metadata of a tree, which may be nil, and drops from the tree what is not
+// readMetadata makes metadata from a tree, which may be nil, and removes from the tree everything that is not
 // accepted. The reader has the problems.
 func readMetadata(file string, root *yaml.Node) (*Metadata, *reader) {
 	m := &Metadata{file: file, positions: make(map[string]Pos)}
@@ -48,7 +48,7 @@ func readMetadata(file string, root *yaml.Node) (*Metadata, *reader) {
 	return m, r
 }
 
-// err joins the problems. Of very many, which no one wants to read, only the first are kept.
+// err joins the problems. If there are very many, it keeps only the first.
 func (r *reader) err(file string) error {
 	for _, p := range r.problems {
 		p.File = file

@@ -93,10 +93,10 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// TestLimits has files that would cost much time or memory if nobody took care.
+// TestLimits has files that would cost much time or memory without limits.
 func TestLimits(t *testing.T) {
 	t.Parallel()
-	const full = maxSize / 4 // enough to show what grows faster than the file
+	const full = maxSize / 4 // enough to show costs that grow faster than the file
 	tests := []struct{ name, text, want string }{
 		{"large", strings.Repeat("#", maxSize+1), "at most 1048576 are read"},
 		{"nested lists", strings.Repeat("[", full), "exceeded max depth"},

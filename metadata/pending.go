@@ -14,13 +14,13 @@ import (
 
 // PendingError says that a gadget.yaml asks for something that gizmo does not do yet.
 type PendingError struct {
-	// Feature is what it asks for: "metrics".
+	// Feature is the feature that gizmo does not have: "metrics".
 	Feature string
 	// Name is the first name that does so.
 	Name string
 }
 
-// Error names the feature and what asks for it.
+// Error names the feature and the setting that uses it.
 func (e *PendingError) Error() string {
 	return fmt.Sprintf("%s: gizmo does not support %s yet, so this setting has no effect", annotation.Quote(e.Name), e.Feature)
 }
@@ -40,9 +40,9 @@ func pendingField(name string) (feature string, ok bool) {
 	return "", false
 }
 
-// Pending returns a problem for each feature that m asks for and that gizmo does not have yet, at the place
-// where it does so first. Known is what the gadget has: its fields are there already. Nothing of
-// it is a mistake.
+// Pending returns a problem for each feature that m uses and that gizmo does not have yet, at the place
+// of the first use. known is what the gadget has: its fields exist already. None of the
+// problems is a mistake.
 func (m *Metadata) Pending(known Known) []*Problem {
 	p := pending{m: m, first: make(map[string]*Problem)}
 	for _, source := range slices.Sorted(maps.Keys(m.DataSources)) {
@@ -68,6 +68,7 @@ type pending struct {
 func (p *pending) source(name string, known []string) {
 	spec := p.m.DataSources[name]
 	p.set(spec.Source, keyDataSources, name, keyAnnotations)
+	p.modes(name)
 	for _, field := range slices.Sorted(maps.Keys(spec.Fields)) {
 		feature, ok := pendingField(field)
 		if _, there := knownName(field, known); ok && !there {
@@ -78,7 +79,7 @@ func (p *pending) source(name string, known []string) {
 	}
 }
 
-// set adds what the annotations at path ask for.
+// set adds the features that the annotations at path use.
 func (p *pending) set(set annotation.Set, path ...string) {
 	for _, key := range slices.Sorted(maps.Keys(set)) {
 		if feature, ok := annotation.Pending(key); ok {
@@ -91,5 +92,70 @@ func (p *pending) add(feature, name string, path ...string) {
 	problem := p.m.problem(&PendingError{Feature: feature, Name: name}, path)
 	if old := p.first[feature]; old == nil || comparePlaces(problem, old) < 0 {
 		p.first[feature] = problem
+	}
+}
+
+// modesOf returns the output modes that one of the annotations in modeKeys names.
+func modesOf(set annotation.Set, key string) []string {
+	text, ok := set[key]
+	if !ok {
+		return nil
+	}
+	modes := strings.Split(text, ",")
+	for i := range modes {
+		modes[i] = strings.TrimSpace(modes[i])
+	}
+	return modes
+}
+
+// modeKeys are the annotations of data sources that name output modes.
+func modeKeys() []string { return []string{annotation.SupportedModesKey, annotation.DefaultModeKey} }
+
+// modes checks the output modes that a data source's annotations name, each once.
+func (v *validator) modes(source string, known []string) {
+	set := v.m.DataSources[source].Source
+	seen := make(map[string]bool)
+	for _, key := range modeKeys() {
+		for _, mode := range modesOf(set, key) {
+			if _, pending := annotation.PendingMode(mode); !pending && !seen[mode] {
+				v.check("output mode", mode, known, keyDataSources, source, keyAnnotations, key)
+			}
+			seen[mode] = true
+		}
+	}
+}
+
+// fitModes leaves out the output modes that are not known. Without a list, all modes are those of the data source.
+func fitModes(set annotation.Set, known []string, changed *bool) annotation.Set {
+	out := set
+	for _, key := range modeKeys() {
+		var left []string
+		for _, mode := range modesOf(set, key) {
+			if now, ok := knownName(mode, known); ok {
+				left = append(left, now)
+			}
+		}
+		if slices.Equal(left, modesOf(set, key)) {
+			continue
+		}
+		*changed = true
+		out = maps.Clone(out)
+		delete(out, key)
+		if len(left) > 0 {
+			out[key] = strings.Join(left, ",")
+		}
+	}
+	return out
+}
+
+// modes adds the output modes that the annotations of a data source ask for.
+func (p *pending) modes(source string) {
+	set := p.m.DataSources[source].Source
+	for _, key := range modeKeys() {
+		for _, mode := range modesOf(set, key) {
+			if feature, ok := annotation.PendingMode(mode); ok {
+				p.add(feature, mode, keyDataSources, source, keyAnnotations, key)
+			}
+		}
 	}
 }

@@ -16,12 +16,12 @@ import (
 // Pos is a place in a file. Both numbers count from 1, columns in characters; 0 means unknown.
 type Pos struct{ Line, Column int }
 
-// Problem is one thing that is wrong with a gadget.yaml.
+// Problem is an error in a gadget.yaml and its place.
 type Problem struct {
 	// File is the name that was given to Parse; empty for metadata that was not read from a file.
 	File string
 	Pos  Pos
-	// Err says what is wrong.
+	// Err is the error without the place.
 	Err error
 }
 
@@ -36,7 +36,7 @@ func (p *Problem) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %v", p.File, p.Pos.Line, p.Pos.Column, p.Err)
 }
 
-// Unwrap returns what is wrong, without the place.
+// Unwrap returns the error without the place.
 func (p *Problem) Unwrap() error { return p.Err }
 
 // Unknown reports whether the problem is a name that does not exist. Files that were made for
@@ -67,7 +67,7 @@ func comparePlaces(a, b *Problem) int {
 	return cmp.Or(cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
 }
 
-// join makes one error of the problems, in the order of their places.
+// join joins the problems to one error, in the order of their places.
 func join(problems []*Problem) error {
 	slices.SortStableFunc(problems, comparePlaces)
 	errs := make([]error, len(problems))
@@ -77,15 +77,15 @@ func join(problems []*Problem) error {
 	return errors.Join(errs...)
 }
 
-// Position returns the place of what lies at path: Position("datasources", "open", "fields",
-// "pid"). For a single value it is that of the value, otherwise that of the key. It returns false
-// if the file has nothing there.
+// Position returns the place of the entry at path: Position("datasources", "open", "fields",
+// "pid"). For a single value it is the place of the value, otherwise the place of the key. It returns false
+// if the file has no such entry.
 func (m *Metadata) Position(path ...string) (Pos, bool) {
 	pos, ok := m.positions[joinPath(path)]
 	return pos, ok
 }
 
-// Locate adds to err the place of what lies at path, or of the nearest mapping around it.
+// Locate adds to err the place of the entry at path, or of the nearest mapping around it.
 func (m *Metadata) Locate(err error, path ...string) error { return m.problem(err, path) }
 
 func (m *Metadata) problem(err error, path []string) *Problem {

@@ -26,11 +26,11 @@ func (r *reader) reportUnknown(key *yaml.Node, known []string) {
 	r.report(key, &annotation.UnknownError{What: "key", Name: key.Value, Known: known})
 }
 
-// pair is a key of a mapping and what it stands for.
+// pair is a key of a mapping and its value.
 type pair struct{ key, value *yaml.Node }
 
-// pairs returns the content of a mapping. Nothing at all counts as an empty mapping: people leave
-// the head of a section behind.
+// pairs returns the content of a mapping. A missing value counts as an empty mapping: authors often leave
+// the key of a section in the file.
 func (r *reader) pairs(path []string, n *yaml.Node) []pair {
 	if isNull(n) {
 		return nil
@@ -78,8 +78,8 @@ func (r *reader) wrongKind(path []string, n *yaml.Node, want string) {
 	r.report(n, fmt.Errorf("%s: want %s; got %s", what, want, kindOf(n)))
 }
 
-// label names what lies at path, for the start of a message. Names that could spoil the message are
-// quoted.
+// label names the entry at path, for the start of a message. It quotes names that could garble the
+// message.
 func label(path []string) string {
 	name := path[len(path)-1]
 	if quoted := annotation.Quote(name); quoted != `"`+name+`"` || strings.ContainsAny(name, " :") {

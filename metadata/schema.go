@@ -30,8 +30,8 @@ type schema struct {
 	order []string
 }
 
-// others says what keys may be in a mapping besides those listed: any with values of a form, or,
-// if that is nil, none.
+// others says which further keys a mapping may have besides those listed: any, with values of a form, or,
+// if schema is nil, none.
 type others struct{ schema *schema }
 
 // MarshalJSON writes the form, or false.
@@ -43,8 +43,8 @@ func (o others) MarshalJSON() ([]byte, error) {
 }
 
 // JSONSchema returns a JSON Schema of gadget.yaml, for editors. It is generated from the tables that
-// Parse works with. What Parse accepts the schema accepts too; the other way round some errors are
-// seen by Parse only.
+// Parse uses. The schema accepts every file that Parse accepts; Parse finds some errors that the schema
+// does not.
 func JSONSchema() ([]byte, error) {
 	s := metadataShape().schema()
 	s.Dialect = "https://json-schema.org/draft/2020-12/schema"
@@ -119,7 +119,7 @@ func mappingSchema(value *schema) *schema {
 	return &schema{Types: []string{"object", "null"}, AdditionalProperties: &others{value}}
 }
 
-// textSchema takes what stands for text in YAML: numbers and the like need no quotes.
+// textSchema accepts text in YAML: numbers and similar values need no quotes.
 func textSchema() *schema { return &schema{Types: []string{"string", "number", "boolean", "null"}} }
 
 func valueSchema(v annotation.Value) *schema {

@@ -33,8 +33,8 @@ func TestSchemaFile(t *testing.T) {
 	}
 }
 
-// TestSchemaAgrees validates all test files by the schema: what Parse takes the schema takes, and
-// what Parse refuses for its form the schema refuses.
+// TestSchemaAgrees validates all test files by the schema: the schema accepts the files that Parse accepts, and
+// refuses those that Parse refuses for their form.
 func TestSchemaAgrees(t *testing.T) {
 	t.Parallel()
 	text, err := JSONSchema()

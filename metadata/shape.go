@@ -16,7 +16,7 @@ import (
 // shape is a form that a value in the file has: how it is read into a T, written, and described in
 // the JSON Schema.
 type shape[T any] interface {
-	// read reports what is wrong to r; dst may then hold a part.
+	// read reports problems to r; dst may then hold only a part.
 	read(r *reader, path []string, n *yaml.Node, dst *T)
 	// fold brings the keys of a tree that may not be right into the spelling of the tables.
 	fold(n *yaml.Node)
@@ -153,7 +153,7 @@ func (t text) write(src *string) *yaml.Node {
 	return newText(*src)
 }
 
-// optionalText is text of which also the empty one says something.
+// optionalText is text that may be missing: an empty text differs from a missing one.
 type optionalText struct{ text }
 
 func (t optionalText) read(r *reader, path []string, n *yaml.Node, dst **string) {
@@ -256,7 +256,7 @@ func (tree) write(src **yaml.Node) *yaml.Node {
 // annotations is a mapping of the annotations in a table.
 type annotations[T any] struct {
 	keys []annotation.Key[T]
-	// whole checks what no annotation can judge alone.
+	// whole checks annotations that depend on each other.
 	whole func(annotation.Set) error
 }
 
@@ -276,7 +276,7 @@ func (a annotations[T]) read(r *reader, path []string, n *yaml.Node, dst *annota
 		}
 		(*dst)[p.key.Value] = s
 	}
-	// Also beside problems: what is left is used if all of them are unknown keys.
+	// This is also done if there are problems: the rest is used if all of them are unknown keys.
 	if err := a.whole(*dst); err != nil {
 		r.report(n, err)
 	}

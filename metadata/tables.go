@@ -26,8 +26,8 @@ const (
 	keyWasm        = "wasm"
 )
 
-// maxCustomParams bounds the work that a file can make of its custom params: after each the metadata
-// is read anew.
+// maxCustomParams limits the work that the custom params of a file can cause: after each one the metadata
+// is parsed again.
 const maxCustomParams = 100
 
 // maxFrequency bounds how often a program may be run in a second.
@@ -98,11 +98,11 @@ func paramsShape() object[Params] {
 	}}
 }
 
-// paramMembers takes what holds without a key and without a default.
+// paramMembers takes the descriptions of the default key and the default value.
 func paramMembers(ownKey, ownValue string) []member[Param] {
 	line := text{annotation.Line}
 	return []member[Param]{
-		key(keyKey, "Name that users see; without it, "+ownKey+".",
+		key(keyKey, "Name that users see, of letters, digits and -_.:/@+, (it becomes a flag); without it, "+ownKey+".",
 			func(p *Param) *string { return &p.Key }, line),
 		key(keyDefault, "Value when the user gives none; without it, "+ownValue+".",
 			func(p *Param) **string { return &p.DefaultValue }, optionalText{line}),

@@ -19,7 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// Bounds of what is read: the file may come from anywhere.
+// The limits of a file, which may be hostile.
 const (
 	maxSize     = 1 << 20 // bytes
 	maxReread   = 4 << 20 // bytes times lines, to find the place of an error
@@ -65,8 +65,8 @@ func readDocument(data []byte) (*yaml.Node, *Problem) {
 	return &doc, nil
 }
 
-// checkText finds the first character that may not be in a file, whose place the YAML library
-// does not tell.
+// checkText finds the first character that a file must not contain, because the YAML library does not report its
+// place.
 func checkText(data []byte) *Problem {
 	pos := Pos{Line: 1, Column: 1}
 	for i := 0; i < len(data); {
@@ -107,7 +107,7 @@ func syntaxProblem(err error, data []byte) *Problem {
 	return &Problem{Pos: Pos{n, len(indent) + 1}, Err: fmt.Errorf("not valid YAML: %s%s", parts[2], yamlAdvice()[parts[2]])}
 }
 
-// yamlAdvice tells what to do about some of the YAML library's messages.
+// yamlAdvice adds advice to some of the YAML library's messages.
 func yamlAdvice() map[string]string {
 	return map[string]string{
 		"mapping values are not allowed in this context": `; a text with ": " in it needs quotes, and the lines of a mapping the same indentation`,
@@ -119,9 +119,9 @@ func yamlAdvice() map[string]string {
 	}
 }
 
-// brokenLine returns the number of the line that breaks the text: the one after the longest run of
-// lines that is valid. The YAML library tells where the surrounding block starts or a line beside,
-// depending on the error. It gives up, with false, where much would have to be read for it.
+// brokenLine returns the number of the line that breaks the text: the line after the longest valid beginning of
+// the text. The YAML library reports the start of the surrounding block or an adjacent line,
+// depending on the error. brokenLine gives up and returns false if it would have to read too much.
 func brokenLine(lines [][]byte) (int, bool) {
 	size := 0
 	for _, line := range lines {
@@ -159,7 +159,7 @@ func at(n *yaml.Node, err error) *Problem {
 	return &Problem{Pos: Pos{n.Line, n.Column}, Err: err}
 }
 
-// cleaner walks over a tree, and reports and removes what is not accepted anywhere in a gadget.yaml.
+// cleaner walks over a tree, and reports and removes constructs that a gadget.yaml must not contain.
 type cleaner struct{ problems []*Problem }
 
 func (c *cleaner) report(n *yaml.Node, format string, args ...any) {

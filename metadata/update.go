@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// Object is what a gadget.yaml should mention of a gadget.
+// Object holds the names of a gadget that a gadget.yaml should mention.
 type Object struct {
 	// Name is the gadget's name if the file gives none.
 	Name        string
@@ -43,15 +43,15 @@ type ObjectParam struct {
 	Key, Default string
 }
 
-// toDescribe marks what only a person can fill in.
+// toDescribe marks descriptions that only the author can write.
 const toDescribe = "# describe me"
 
 // Update returns data, the text of a gadget.yaml, with an entry for everything of the object that it
-// does not mention yet, and the number of those entries. Where a description is wanted an empty one
-// stands, with a comment that says so. What the file has stays as it is, comments included; only
-// blank lines and indentation may change. If nothing is missing the text is returned as it was given.
+// does not mention yet, and the number of those entries. Where a description is missing it writes an empty one,
+// with a comment. It keeps the existing text, comments included; only
+// blank lines and indentation may change. If nothing is missing it returns the text unchanged.
 //
-// A text that Parse does not accept is an error, the one of Parse. The name is the file's, for
+// If Parse does not accept the text, Update returns the error of Parse. The name is the file's name, for
 // messages.
 func Update(name string, data []byte, o *Object) ([]byte, int, error) {
 	if _, err := Parse(name, data); err != nil {
@@ -130,7 +130,7 @@ func (u *updater) updateSource(sources *yaml.Node, s *ObjectSource, order []stri
 	}
 }
 
-// put adds a pair to a mapping, behind those that order has before it, unless the key is there.
+// put adds a pair to a mapping, after the keys that come before it in order, unless the key exists.
 func (u *updater) put(n *yaml.Node, key string, order []string, value *yaml.Node) {
 	if indexKey(n, key) >= 0 {
 		return
@@ -149,7 +149,7 @@ func (u *updater) insert(n *yaml.Node, key string, order []string, value *yaml.N
 	n.Content = slices.Insert(n.Content, placeFor(n, key, order), newText(key), value)
 }
 
-// placeFor returns the index in the content of a mapping behind the keys that order has before key.
+// placeFor returns the index in the content of a mapping after the keys that come before key in order.
 func placeFor(n *yaml.Node, key string, order []string) int {
 	for i := slices.Index(order, key) - 1; i >= 0; i-- {
 		if j := indexKey(n, order[i]); j >= 0 {
@@ -173,7 +173,7 @@ func newDescription() *yaml.Node {
 	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, LineComment: toDescribe}
 }
 
-// newAnnotations returns an empty mapping, or one with a description to be filled in.
+// newAnnotations returns an empty mapping, or one with an empty description to fill in.
 func newAnnotations(described bool) *yaml.Node {
 	n := newMapping()
 	if !described {
@@ -185,7 +185,7 @@ func newAnnotations(described bool) *yaml.Node {
 func newParam(p *ObjectParam) *yaml.Node {
 	n := newMapping()
 	addPair(n, keyKey, newText(p.Key))
-	// Not every text that C has can stand in the file.
+	// Not every text of a C variable can be written to the file.
 	if p.Default != "" && (annotation.Value{Kind: annotation.Line}).Check(p.Default) == nil {
 		addPair(n, keyDefault, newText(p.Default))
 	}

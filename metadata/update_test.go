@@ -11,7 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// testObject is what the files in testdata/update are extended from.
+// testObject is the object by which the files in testdata/update are extended.
 func testObject() *Object {
 	return &Object{
 		Name: "my_gadget",
@@ -28,7 +28,7 @@ func testObject() *Object {
 	}
 }
 
-// TestUpdate holds what comes of files of all looks.
+// TestUpdate compares the results for files of all forms with golden files.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	for file, data := range inputs(t, "update") {
@@ -37,7 +37,7 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// checkUpdate extends a file, and wants all that it said to be there still.
+// checkUpdate extends a file, and checks that its entries are still there.
 func checkUpdate(t *testing.T, file string, data []byte) []byte {
 	t.Helper()
 	text, added, err := Update("gadget.yaml", data, testObject())
@@ -80,7 +80,7 @@ func checkComments(t *testing.T, file string, n *yaml.Node, text string) {
 	}
 }
 
-// checkKept removes from after what before does not have, and compares.
+// checkKept removes entries from after that before does not have, and compares the rest.
 func checkKept(t *testing.T, file string, before, after *Metadata) {
 	t.Helper()
 	if _, ok := before.Position(keyName); !ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
-// Known is what a gadget really has.
+// Known lists the names that a gadget really has.
 type Known struct {
 	// DataSources holds the names of all fields of each data source, those included that enriched
 	// types and stages add.
@@ -19,16 +19,21 @@ type Known struct {
 	Params []string
 	// Programs are the names of the functions of its BPF programs.
 	Programs []string
+	// OutputModes are those that there are. Nil: any may be named.
+	OutputModes []string
 }
 
-// Validate reports what m says about things that the gadget does not have: all of it, in the order
-// of the lines. Every problem is one of an unknown name.
+// Validate reports all entries of m for things that the gadget does not have, in the order
+// of the lines. Every problem is about an unknown name.
 func (m *Metadata) Validate(known Known) error {
 	v := validator{m: m}
 	sources := slices.Sorted(maps.Keys(known.DataSources))
 	for _, name := range slices.Sorted(maps.Keys(m.DataSources)) {
 		if v.check("data source", name, sources, keyDataSources, name) {
 			source, _ := knownName(name, sources)
+			if known.OutputModes != nil {
+				v.modes(name, known.OutputModes)
+			}
 			v.fields(name, known.DataSources[source])
 		}
 	}
@@ -47,7 +52,7 @@ type validator struct {
 	problems []*Problem
 }
 
-// check reports whether name is known, and its absence as a problem of what lies at path.
+// check reports whether name is known. If not, it adds a problem about the entry at path.
 func (v *validator) check(what, name string, known []string, path ...string) bool {
 	if _, ok := knownName(name, known); ok {
 		return true

@@ -28,7 +28,7 @@ datasources:
   exec: {}
   opne:
     fields:
-      nobody_cares: {}
+      not_a_field: {}
   open:
     fields:
       runtime.containerName: {annotations: {columns.replace: comm}}

@@ -73,7 +73,7 @@ func TestSourcesOfOneNameAreApart(t *testing.T) {
 	}
 }
 
-// reader is a stage or sink that reads one field and notes what it was bound with.
+// reader is a stage or sink that reads one field and records the fields that it was bound with.
 type reader struct {
 	dropX
 	collect
@@ -166,7 +166,7 @@ func (e *echo) Next(ctx context.Context, b *event.Batch) error {
 	return nil
 }
 
-// What a stage emits passes the stages behind it only, is accounted for, and all of it comes before the run ends.
+// The events of a stage pass only the stages after it, are counted, and all come before the run ends.
 func TestStageAsSource(t *testing.T) {
 	t.Parallel()
 	emitter := newEcho()

@@ -62,7 +62,7 @@ type givenUp struct{ readsNothing }
 
 func (givenUp) Write(*event.Batch) error { return fmt.Errorf("the pipe: %w", pipeline.ErrGivenUp) }
 
-// A sink that was given up is no failure, and what it lacks was lost because it was slow.
+// A sink that was given up is not a failure, and the events that it lacks count as lost because it was slow.
 func TestSinkThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	a, _, err := runTo(t, givenUp{})

@@ -51,7 +51,7 @@ func TestAccountIsReadWhileBooked(t *testing.T) {
 	}
 }
 
-// Losses are named by CPU and cause, those without a CPU first, and belong to who asks.
+// Losses are listed by CPU and cause, those without a CPU first, and the caller owns the list.
 func TestLossesByCPUAndCause(t *testing.T) {
 	t.Parallel()
 	var a Account

@@ -137,7 +137,7 @@ func TestRunAccountsForEveryEvent(t *testing.T) {
 		t.Errorf("losses %+v", l)
 	}
 	if told != 2 {
-		t.Errorf("OnLoss was told of %d losses, want 2", told)
+		t.Errorf("OnLoss got %d losses, want 2", told)
 	}
 	if got := r.Ledger.Lost(); got != 7 {
 		t.Errorf("ledger lost %d, want 7", got)
@@ -207,7 +207,7 @@ func TestRunBooksWhatTheSinkDropped(t *testing.T) {
 		t.Errorf("totals %+v, want %+v; delivered %q", got, want, sink.got)
 	}
 	if l := a.Losses(); len(l) != 1 || l[0].Cause != event.OutputSlow || told != 5 {
-		t.Errorf("losses %+v, told of %d", l, told)
+		t.Errorf("losses %+v, OnLoss got %d", l, told)
 	}
 }
 
@@ -224,7 +224,7 @@ func TestRunReturnsTheSourcesError(t *testing.T) {
 	}
 }
 
-// putting is a sink that puts off what it may, and notes what it was called with: "/" when it writes all it
+// putting is a sink that puts off work whenever it may, and records its calls: "/" when it writes everything that it
 // has.
 type putting struct {
 	readsNothing
@@ -245,8 +245,8 @@ func (p *putting) Write(b *event.Batch) error {
 	return nil
 }
 
-// What a sink puts off is written when there is no more, whatever becomes of the batches that come after, and
-// booked only then.
+// A sink writes the rows that it has put off when there is no more, whatever happens to later batches, and
+// they count only then.
 func TestRunEndsWhatTheSinkPutOff(t *testing.T) {
 	endless := []byte(strings.Repeat("1", 40))
 	for _, c := range []struct {

@@ -73,7 +73,7 @@ func readRecorded(t testing.TB, stages ...pipeline.Stage) *recorded {
 	return rec
 }
 
-// encoding returns what writes all recorded events in a format.
+// encoding returns a function that writes all recorded events in a format.
 func encoding(t testing.TB, format string) (write func(), events int) {
 	rec := readRecorded(t)
 	f, err := encode.Lookup(format)
@@ -88,7 +88,7 @@ func encoding(t testing.TB, format string) (write func(), events int) {
 	return func() { buf = enc.Append(buf[:0], &rec.batch) }, len(rec.batch.Rows)
 }
 
-// rejecting returns what looks at all recorded events with a filter and removes every one.
+// rejecting returns a function that runs a filter on all recorded events, which removes every one.
 func rejecting(t testing.TB, stage *filter.Stage, err error) (write func(), events int) {
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +144,8 @@ func TestEventsCostNoAllocation(t *testing.T) {
 	}
 }
 
-// BenchmarkTraceOpen measures what an event of trace_open costs behind the ring buffer, of which the
-// reading is measured in package gadget.
+// BenchmarkTraceOpen measures the cost of an event of trace_open after the ring buffer. Package gadget measures
+// reading the ring buffer.
 func BenchmarkTraceOpen(b *testing.B) {
 	for _, name := range []string{"json", "columns", "filter", "filter-enriched", "filter-expr"} {
 		b.Run(name, func(b *testing.B) {

@@ -40,7 +40,7 @@ func (n *namer) Next(_ context.Context, b *event.Batch) error {
 	return nil
 }
 
-// What stages found out is in a recording: a replay elsewhere shows the same names, and filters by them.
+// A recording holds the results of stages: a replay elsewhere shows the same names, and filters by them.
 func TestRecordingHoldsColumns(t *testing.T) {
 	path := t.TempDir() + "/recording"
 	src := &namer{schema: &event.Schema{Name: "ds", Single: true, Size: 1, Fields: []event.Field{{Name: "n", Kind: event.Uint, Size: 1, Parent: event.NoParent}}}}

@@ -73,7 +73,7 @@ type booked struct{ *textSink }
 func (b booked) Bind(s *event.Schema) (event.FieldSet, error) {
 	reads, err := b.textSink.Bind(s)
 	if err == nil {
-		lateText{b.textSink}.Book(s, new(tally))
+		lateText(b).Book(s, new(tally))
 	}
 	return reads, err
 }

@@ -67,7 +67,7 @@ func TestFetches(t *testing.T) {
 	}
 }
 
-// What the command line annotates comes before gadget.yaml.
+// Annotations of the command line override those of gadget.yaml.
 func TestFetchesFollowAnnotations(t *testing.T) {
 	img, all := imageOf(t, everyKind, map[string]annotation.Set{"a": {"fetch-interval": "5s"}})
 	for _, name := range []string{"a", "iter"} {

@@ -33,13 +33,13 @@ func (l *lines) String() string {
 
 func (l *lines) tell(x Loss) { fmt.Fprintf(l, "%s: %d events lost (%s)\n", x.Source, x.Count, x.Cause) }
 
-// The first loss is reported at once. What comes soon after it is put together, by data source and cause, and
-// reported later, though nothing follows.
+// The first loss is reported at once. Losses soon after it are added up by data source and cause, and
+// reported later, even if nothing follows.
 func TestLossesAreToldOf(t *testing.T) {
 	t.Parallel()
 	var out lines
 	w := newLossTeller(out.tell)
-	w.interval = time.Second // which no machine takes for what is done here before it tells
+	w.interval = time.Second // longer than the steps before the report take on any machine
 	a, b := &event.Schema{Name: "a"}, &event.Schema{Name: "b"}
 	full := func(cpu int, n uint64) []event.Loss {
 		return []event.Loss{{CPU: cpu, Cause: event.BufferFull, Count: n}}

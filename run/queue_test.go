@@ -21,7 +21,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// plainOutput is an output that cannot be asked whether it has room.
+// plainOutput is an output that does not say whether it has room.
 type plainOutput struct{ io.Writer }
 
 func (plainOutput) TryWrite([]byte) (int, error) { return 0, nil }
@@ -99,7 +99,7 @@ func TestQueuePassesAllOn(t *testing.T) {
 	}
 }
 
-// A reader that rests costs patience once, then events; when it goes on, they come again.
+// A reader that pauses makes the queue wait once, then drop events; when it continues, events come again.
 func TestQueueGivesUpOnRestingReader(t *testing.T) {
 	t.Parallel()
 	r, w := io.Pipe()
@@ -170,7 +170,7 @@ func TestQueueTellsOfAReaderThatHasGone(t *testing.T) {
 	}
 }
 
-// What a pipe has room for is there when put returns, and costs no allocation.
+// Text that a pipe has room for is in it when put returns, and costs no allocation.
 func TestQueueWritesToPipesAtOnce(t *testing.T) {
 	r, out := pipeOutlet(t, time.Second)
 	q := newQueue(out, false, func() {})
@@ -240,8 +240,8 @@ func TestQueueKeepsTheOrder(t *testing.T) {
 	}
 }
 
-// A pipe that no one reads is given up in time after the run was told to end. What the kernel took counts as delivered, to the
-// line; where events are no lines, to the batch.
+// A pipe that is not read is given up in time after the run was told to end. Text that the kernel took counts as delivered: complete
+// lines, or complete batches if events are not single lines.
 func TestQueueIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ block, lines bool }{{false, false}, {false, true}, {true, false}, {true, true}} {

@@ -93,7 +93,7 @@ func TestRecordingThatDoesNotBegin(t *testing.T) {
 	}
 }
 
-// One that begins takes the place of what was there, however long that was.
+// A recording that begins replaces the old contents of the file, however long they were.
 func TestRecordingReplacesAnOlderOne(t *testing.T) {
 	dir := t.TempDir()
 	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")

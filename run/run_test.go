@@ -33,7 +33,7 @@ func builtin(t testing.TB, name string) *image.Image {
 	return img
 }
 
-// All that is wrong is told at once, each part with the option that it is about.
+// NewPlan returns all errors at once, each with its option.
 func TestPlanTellsAllErrors(t *testing.T) {
 	t.Parallel()
 	_, err := run.NewPlan(run.Options{
@@ -86,7 +86,7 @@ func TestPlanRefuses(t *testing.T) {
 	}
 }
 
-// A plan says what will happen, and asks for no privileges: the fields are there, those of enriched types included.
+// A plan has all fields, including those of enriched types, and needs no privileges.
 func TestPlanKnowsTheFields(t *testing.T) {
 	t.Parallel()
 	plan, err := run.NewPlan(run.Options{Gadgets: []run.Gadget{{Image: builtin(t, "trace_open")}}})
@@ -100,7 +100,7 @@ func TestPlanKnowsTheFields(t *testing.T) {
 	}
 }
 
-// output is a buffer that tells when it has a text.
+// output is a buffer that signals when it has a text.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -269,7 +269,7 @@ func wantReplay(t *testing.T, path, name string) {
 	}
 }
 
-// A plan can be loaded again, and what cannot be loaded leaves nothing behind.
+// A plan can be loaded again, and a failed load leaves nothing behind.
 func TestPlanIsLoadedTwice(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	plan, err := run.NewPlan(run.Options{Gadgets: []run.Gadget{{Image: builtin(t, "trace_signal")}}})

@@ -60,7 +60,7 @@ func newTerminal(t *testing.T) (terminal *os.File, written func(n int) string) {
 	}
 }
 
-// show writes an array of two rows, and one without rows, after what comes first.
+// show writes an array of two rows, and one without rows, after the head.
 func show(t *testing.T, w io.Writer, mode string, single bool, settings *annotation.Source) {
 	t.Helper()
 	s := &event.Schema{Name: "calls", Single: single, Size: 1, Fields: []event.Field{
@@ -105,7 +105,7 @@ func TestArraysOnATerminal(t *testing.T) {
 	}
 }
 
-// What is no terminal gets no control characters.
+// An output that is not a terminal gets no control characters.
 func TestArraysElsewhere(t *testing.T) {
 	var out bytes.Buffer
 	show(t, &out, "columns", false, &annotation.Source{ClearScreen: true})

@@ -76,11 +76,15 @@ func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) 
 
 // formatOf returns the output format of a data source.
 func formatOf(id event.SourceID, mode string, chosen bool, settings *annotation.Source) (encode.Format, error) {
+	supported := settings.SupportedOutputModes
 	if !chosen {
 		mode = settings.DefaultOutputMode
 	}
+	if mode == "" && len(supported) > 0 && !slices.Contains(supported, defaultMode) {
+		mode = supported[0]
+	}
 	mode = cmp.Or(mode, defaultMode)
-	if supported := settings.SupportedOutputModes; chosen && len(supported) > 0 && !slices.Contains(supported, mode) {
+	if chosen && len(supported) > 0 && !slices.Contains(supported, mode) {
 		return encode.Format{}, fmt.Errorf("data source %q has no output mode %q; it has %s", id, mode, strings.Join(supported, ", "))
 	}
 	return encode.Lookup(mode)

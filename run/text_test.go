@@ -82,7 +82,7 @@ func (lineEncoder) Append(dst []byte, b *event.Batch) []byte {
 	return dst
 }
 
-// linesTo returns an output that gathers, and what writes the next batch of so many lines to it.
+// linesTo returns an output that gathers, and a function that writes the next batch of the given number of lines to it.
 func linesTo(p *pieces, gathers bool) (*textSink, func(lines int, more bool) error) {
 	s := &event.Schema{Name: "lines", Single: true}
 	o := &textSink{w: p, gathers: gathers, encoders: []boundEncoder{{schema: s, Encoder: lineEncoder{}, head: []byte("head\n")}}}
@@ -126,7 +126,7 @@ func TestFilesAreWrittenInPieces(t *testing.T) {
 	}
 }
 
-// What was gathered is written when there is no more, even if nothing comes with the news.
+// Gathered text is written when there is no more, even if the last batch has no rows.
 func TestGatheredTextIsWrittenAtTheEnd(t *testing.T) {
 	file := &pieces{}
 	_, write := linesTo(file, true)
@@ -145,7 +145,7 @@ func TestGatheredTextIsWrittenAtTheEnd(t *testing.T) {
 	}
 }
 
-// After an error nobody is told that later rows were written: some of what had been gathered is gone.
+// After an error later rows never count as written, because some of the gathered text is lost.
 func TestOutputThatFailedStaysSo(t *testing.T) {
 	file := &pieces{limit: 1000}
 	_, write := linesTo(file, true)
@@ -167,13 +167,15 @@ func TestMode(t *testing.T) {
 		settings    annotation.Source
 		want        string // a format, or part of an error
 	}{
-		{name: "nobody cares", want: "columns"},
+		{name: "no choice", want: "columns"},
 		{name: "the user does", modes: "json", want: "json"},
 		{name: "the gadget does", settings: limited, want: "yaml"},
 		{name: "both do", modes: "json", settings: limited, want: "json"},
 		{name: "they disagree", modes: "columns", settings: limited, want: `data source "one" has no output mode "columns"; it has yaml, json`},
 		{name: "no such format", modes: "jsno", want: `did you mean "json"?`},
 		{name: "no such source", modes: "on:json", want: `there is no data source "on"; did you mean "one"?`},
+		{name: "columns are not for this", settings: annotation.Source{SupportedOutputModes: []string{"jsonpretty", "json"}}, want: "jsonpretty"},
+		{name: "columns are, too", settings: annotation.Source{SupportedOutputModes: []string{"json", "columns"}}, want: "columns"},
 		{name: "no such default", settings: annotation.Source{DefaultOutputMode: "jsno"}, want: `"jsno"`},
 	} {
 		set := annotation.Set{}

@@ -12,10 +12,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// bitNames names the bits of a number, those names first that stand for the most bits.
+// bitNames names the bits of a number. Names of the most bits come first.
 type bitNames []event.EnumValue
 
-// newBitNames keeps the values that have bits within the lowest width ones.
+// newBitNames keeps the values that have bits within the lowest width bits.
 func newBitNames(values []event.EnumValue, width uint) bitNames {
 	var names bitNames
 	for _, v := range values {
@@ -29,9 +29,9 @@ func newBitNames(values []event.EnumValue, width uint) bitNames {
 	return names
 }
 
-// append appends the names of the bits of v, and what has no name in hex. A name is written if all
-// its bits are set and one of them is not yet covered: so O_SYNC goes without O_DSYNC, which is one
-// of its two bits. The set's text begins at start; whatever stands there is separated from.
+// append appends the names of the bits of v, and the bits without a name in hex. A name is written if all
+// its bits are set and at least one of them is not covered yet: so O_SYNC appears without O_DSYNC, which is one
+// of its two bits. The set's text begins at start; a separator follows text that is already there.
 func (n bitNames) append(dst []byte, start int, v uint64, separator string) []byte {
 	rest := v
 	for i := range n {

@@ -68,8 +68,8 @@ type endpoint struct {
 	version event.Field
 }
 
-// newEndpoint finds the members of the struct at index i. Their places are those of the schema, not
-// assumed, since objects in the wild lay the struct out in more than one way.
+// newEndpoint finds the members of the struct at index i. It takes their places from the schema, because
+// existing objects have more than one layout of the struct.
 func newEndpoint(s *event.Schema, i int) (*endpoint, bool) {
 	raw, ok := member(s, i, "addr_raw")
 	version, found := number(s, i, "version")
@@ -106,7 +106,7 @@ func (e *endpoint) appendAddr(dst []byte, b *event.Batch, row int) []byte {
 }
 
 // extend adds addr to the struct at index i and hides the other members, which the struct's own
-// text stands for.
+// text contains.
 func (e *endpoint) extend(s *event.Schema, i int, env *Env) {
 	hideMembers(s, i)
 	raw, ok := member(s, i, "addr_raw")
@@ -123,14 +123,14 @@ func (e *endpoint) extend(s *event.Schema, i int, env *Env) {
 	eachWithin(s, raw, func(f *event.Field) { f.Ann.SkipJSON = true })
 }
 
-// extendProto adds the protocol's name if the number goes by proto_raw.
-// reads returns the bytes that an address follows from: those of the address and of the version, and what
-// lies between.
+// reads returns the bytes that the text of an address depends on: those of the address and of the version, and the
+// bytes between them.
 func (e *endpoint) reads() event.Span {
 	from := min(e.at, e.version.Off)
 	return event.Span{Off: from, Size: max(e.at+16, e.version.Off+e.version.Size) - from}
 }
 
+// extendProto adds the protocol's name if the number goes by proto_raw.
 func extendProto(s *event.Schema, i int, env *Env) {
 	raw, ok := member(s, i, "proto_raw")
 	if !ok || !isNumber(&s.Fields[raw]) {

@@ -37,7 +37,7 @@ func enumSetText(f event.Field, _ *Env) event.TextFunc {
 	}
 }
 
-// enumText names one of several values.
+// enumText returns the text of an enum that is one of several values.
 func enumText(f event.Field, _ *Env) event.TextFunc {
 	names := newEnumNames(f.Enum, width(&f))
 	signed := f.Enum.Signed
@@ -66,7 +66,7 @@ func width(f *event.Field) uint {
 }
 
 // enumNames finds the name of a value by its distance from the least value: in an array if the
-// values lie close together, else by binary search.
+// values are close together, else by binary search.
 type enumNames struct {
 	least  uint64
 	dense  []string

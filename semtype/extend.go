@@ -10,7 +10,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// A renderer prepares the text of one field. It gets a copy of the field, since the schema's list
+// A renderer prepares the text of one field. It gets a copy of the field, because the schema's list
 // of fields may move when it grows.
 type renderer func(f event.Field, env *Env) event.TextFunc
 
@@ -32,8 +32,8 @@ func shownAs(render renderer) func(*event.Schema, int, *Env) {
 	}
 }
 
-// addText adds a field called name beside field i. Two fields of one name would make any output
-// ambiguous, so the record's own field stands when there is one.
+// addText adds a field called name beside field i. Two fields of one name would make the output
+// ambiguous, so it adds none if the record has a field of that name.
 func addText(s *event.Schema, i int, env *Env, name string, text event.TextFunc) (int, bool) {
 	f := &s.Fields[i]
 	if _, taken := s.Lookup(name); taken {

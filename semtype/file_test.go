@@ -18,7 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// TestFileModeAgainstStat makes files with all permissions and reads what stat(1) says of them.
+// TestFileModeAgainstStat makes files with all permissions and compares with the output of stat(1).
 func TestFileModeAgainstStat(t *testing.T) {
 	t.Parallel()
 	stat, err := exec.LookPath("stat")
@@ -37,7 +37,7 @@ func TestFileModeAgainstStat(t *testing.T) {
 		}
 		args = append(args, path)
 	}
-	// Of the other kinds, those that anybody can make or have.
+	// Files of other kinds, which any user can make or has.
 	args = append(args, dir, "/dev/null", makeFIFO(t, dir), makeLink(t, dir))
 	out, err := exec.Command(stat, args...).Output()
 	if err != nil {
@@ -140,7 +140,7 @@ func TestFileFlags(t *testing.T) {
 	}
 }
 
-// TestFileFlagsAgainstKernel opens files and compares with what the kernel keeps of the flags.
+// TestFileFlagsAgainstKernel opens files and compares with the flags that the kernel keeps.
 func TestFileFlagsAgainstKernel(t *testing.T) {
 	t.Parallel()
 	env := testEnv()

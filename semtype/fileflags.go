@@ -31,7 +31,7 @@ func fileFlagsText(f event.Field, env *Env) event.TextFunc {
 	})
 }
 
-// openFlags returns the flags of an architecture. What it does not know has those of amd64, which
+// openFlags returns the flags of an architecture. For unknown architectures it returns those of amd64, which
 // are the kernel's generic ones.
 func openFlags(arch string) []event.EnumValue {
 	switch arch {

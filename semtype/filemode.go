@@ -40,8 +40,8 @@ func appendFileMode(dst []byte, mode uint64) []byte {
 	return appendPermissions(dst, mode, mode&modeSticky != 0, "Tt")
 }
 
-// appendPermissions writes the lowest three bits. With a special bit the last letter is one of
-// letters: the first without the right to execute, else the second.
+// appendPermissions writes the lowest three bits. With a special bit the last letter is the first of
+// letters without the right to execute, else the second.
 func appendPermissions(dst []byte, bits uint64, special bool, letters string) []byte {
 	execute := "-x"
 	if special {

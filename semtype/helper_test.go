@@ -10,8 +10,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// annotations stands in for what a gadget's author and the user say: templates by name, and then
-// what is said of single fields.
+// annotations replaces the annotations of a gadget's author and the user: templates by name, and
+// annotations of single fields.
 type annotations struct {
 	templates map[string]func(*event.Annotations)
 	fields    map[string]func(*event.Annotations)
@@ -44,8 +44,8 @@ func testEnv() *Env {
 	}
 }
 
-// layout puts fields one behind the other, as a C compiler would without padding, and makes a
-// schema of them. Structs take no room of their own; -1 is a good Parent at the top.
+// layout puts fields one after the other, as a C compiler would without padding, and makes a
+// schema of them. Structs take no room themselves; -1 is a valid Parent at the top.
 func layout(fields ...event.Field) *event.Schema {
 	s := &event.Schema{Name: "test", Single: true}
 	for _, f := range fields {

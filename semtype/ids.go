@@ -45,7 +45,7 @@ func gidType() Type {
 func idAnnotations() []Annotation { return []Annotation{{"uidgidresolver.target", targetDoc}} }
 
 // extendID adds the name of an id. A member of struct gadget_creds that is called idName keeps its
-// name, so what it gains is called added.
+// name, so the added field is called added.
 func extendID(s *event.Schema, i int, env *Env, names Names, idName, added string) {
 	f := s.Fields[i]
 	text := idText(f, names)
@@ -77,5 +77,5 @@ func idText(f event.Field, names Names) event.TextFunc {
 	return text
 }
 
-// versioned are names that tell when they have changed: the version is then another one.
+// versioned are names with a version, which differs after the names have changed.
 type versioned interface{ Version() uint64 }

@@ -9,9 +9,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// remember returns a text that keeps what it wrote last and writes it again as long as the integer
+// remember returns a text that keeps its last output and writes it again as long as the integer
 // field f has the same value: most events of a stream have the flags, the mode and the user of the
-// event before. The text must depend on nothing else.
+// event before. The text must not depend on anything else.
 func remember(f event.Field, text event.TextFunc) event.TextFunc {
 	var m memo
 	if f.Size != 4 || f.BitSize > 0 {
@@ -25,7 +25,7 @@ func remember(f event.Field, text event.TextFunc) event.TextFunc {
 	}
 }
 
-// rememberWhile is remember for a text that changes with what version returns, too.
+// rememberWhile is remember for a text that also changes with the result of version.
 func rememberWhile(f event.Field, version func() uint64, text event.TextFunc) event.TextFunc {
 	var m memo
 	return func(dst []byte, b *event.Batch, row int) []byte {

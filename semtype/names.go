@@ -5,7 +5,7 @@ package semtype
 
 import "strconv"
 
-// appendName appends the name that n has in table, or n itself behind the prefix unnamed.
+// appendName appends the name of n in table, or the prefix unnamed and n itself.
 func appendName(dst []byte, table []string, n uint64, unnamed string) []byte {
 	if n < uint64(len(table)) && table[n] != "" {
 		return append(dst, table[n]...)

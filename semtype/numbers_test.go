@@ -98,8 +98,8 @@ func TestSyscall(t *testing.T) {
 
 func TestIDs(t *testing.T) {
 	t.Parallel()
-	nobody := testEnv()
-	nobody.Users, nobody.Groups = nil, nil
+	noNames := testEnv()
+	noNames.Users, noNames.Groups = nil, nil
 	for _, tt := range []struct {
 		ctype string
 		env   *Env
@@ -108,7 +108,7 @@ func TestIDs(t *testing.T) {
 	}{
 		{"gadget_uid", testEnv(), 0, "root"}, {"gadget_uid", testEnv(), 1000, "alice"},
 		{"gadget_gid", testEnv(), 1000, "staff"}, {"gadget_uid", testEnv(), 7, "7"},
-		{"gadget_gid", testEnv(), 0xffffffff, "4294967295"}, {"gadget_uid", nobody, 0, "0"},
+		{"gadget_gid", testEnv(), 0xffffffff, "4294967295"}, {"gadget_uid", noNames, 0, "0"},
 	} {
 		if got := unsigned(t, tt.ctype, 4, tt.env, tt.value); got != tt.want {
 			t.Errorf("%s %d reads %q, want %q", tt.ctype, tt.value, got, tt.want)

@@ -42,7 +42,7 @@ func processAnnotations() annotations {
 	}}
 }
 
-// columns returns the headers of what is shown, or of what is hidden.
+// columns returns the headers of the visible columns, or of the hidden ones.
 func columns(s *event.Schema, hidden bool) []string {
 	var headers []string
 	for i := range s.Fields {

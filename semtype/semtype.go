@@ -1,9 +1,9 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package semtype knows what the C types of gadget records mean: that a gadget_errno of 2 reads
-// ENOENT, and that a gadget_timestamp is a moment. Each type has a file with its code and a row in
-// the table that [Types] returns; documentation and tests follow from that row.
+// Package semtype knows the meaning of the C types of gadget records: a gadget_errno of 2 reads
+// ENOENT, and a gadget_timestamp is a time. Each type has a file with its code and a row in
+// the table that [Types] returns; documentation and tests use that row.
 //
 // A meaning is rendered, not stored: a type adds fields to the schema whose Text is computed from
 // the record's bytes at the moment of output, so a field that no output shows costs nothing.
@@ -21,8 +21,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Env is what meanings depend on besides the bytes of a record. A replay passes what the recording
-// says about the machine that was traced.
+// Env holds the facts that meanings depend on besides the bytes of a record. A replay passes the recording's
+// facts about the machine that was traced.
 type Env struct {
 	// Arch is the traced machine's architecture in Go's spelling: "amd64", "arm64".
 	Arch string
@@ -31,7 +31,7 @@ type Env struct {
 	Clock *clock.History
 	// Users and Groups name the ids of the traced machine. Nil: ids have no names.
 	Users, Groups Names
-	// Log is told, at level debug, why a field of an enriched type gained nothing. Nil: no log.
+	// Log gets a message at level debug for each field of an enriched type to which no field was added. Nil: no log.
 	Log *slog.Logger
 }
 
@@ -46,28 +46,28 @@ type Names interface {
 type Type struct {
 	// CName is the typedef, or the struct without its keyword: "gadget_errno".
 	CName string
-	// On is the C type that it stands on, for documentation: "__u32", or "struct".
+	// On is the base type in C, for documentation: "__u32", or "struct".
 	On string
 	// Doc is one sentence for gadget authors.
 	Doc string
-	// Adds tells gadget authors how the added text reads, or which fields the type adds. Empty for
-	// types with annotations only.
+	// Adds describes the added text, or the fields that the type adds, for gadget authors. Empty for
+	// types that have only annotations.
 	Adds string
 	// Template names the annotation template that fields of this type take by themselves.
 	Template string
-	// AddedTemplate names the one that the added fields take.
+	// AddedTemplate names the template of the added fields.
 	AddedTemplate string
 	// Annotations are those that only fields of this type know, for documentation.
 	Annotations []Annotation
 	// Example shows the type at work; nil where Adds says it all.
 	Example *Example
-	// Extend adds to s what the type makes of its field i. It may also set defaults for how the field
-	// and its members are shown; what the author and the user said prevails over them. Nil for types
-	// with annotations only.
+	// Extend adds fields to s for field i, which has this type. It may also set defaults for how the field
+	// and its members are shown; annotations of the author and the user override them. Nil for types
+	// that have only annotations.
 	Extend func(s *event.Schema, i int, env *Env)
 }
 
-// Annotation is an annotation's key and what its value means.
+// Annotation is an annotation's key and the meaning of its value.
 type Annotation struct{ Key, Doc string }
 
 // Example is a value of the record and the text of the field that is added for it.
@@ -78,9 +78,9 @@ type Example struct {
 	Text  string
 }
 
-// Annotator gives fields their annotations: those of the named template first (an empty name
-// means none), then what the gadget's author and the user said, which prevails. It leaves alone
-// what none of them spoke of, and it may be asked more than once about the same field.
+// Annotator gives fields their annotations: first those of the named template (an empty name
+// means none), then those of the gadget's author and the user, which override them. It does not change
+// other annotations, and it may be called more than once for the same field.
 type Annotator interface {
 	Annotate(f *event.Field, template string) error
 }
@@ -120,11 +120,11 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 	if f.Ann.Target != "" && len(s.Fields) == before {
 		return targetError(s, f)
 	}
-	// Once more, so that what the author or the user said prevails over defaults of the type.
+	// Once more, so that annotations of the author or the user override defaults of the type.
 	return ann.Annotate(f, t.Template)
 }
 
-// targetError says why a field that is to have its meaning in another one does not get that.
+// targetError is the error about a field whose annotations name an added field that its type cannot add.
 func targetError(s *event.Schema, f *event.Field) error {
 	name, _ := target(f)
 	if _, taken := s.Lookup(name); taken {
@@ -133,7 +133,7 @@ func targetError(s *event.Schema, f *event.Field) error {
 	return fmt.Errorf("field %q: its type adds no field, so none can be named %q", f.Name, name)
 }
 
-// typeOf returns the row of the outermost of the field's types that has one, or that of enums, or
+// typeOf returns the row of the outermost of the field's types that has a row, or the row of enums, or
 // an empty one.
 func typeOf(f *event.Field, rows map[string]*Type) *Type {
 	for _, name := range f.Types {

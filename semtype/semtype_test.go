@@ -122,7 +122,7 @@ func TestStacksAreHidden(t *testing.T) {
 	}
 }
 
-// Of a struct that stands for its members, those that the author or the user wants are shown.
+// Members of a struct with its own text are shown if the author or the user wants them.
 func TestEndpointMembersShown(t *testing.T) {
 	t.Parallel()
 	show := func(a *event.Annotations) { a.Columns.Hidden = false }

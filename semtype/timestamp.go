@@ -64,7 +64,7 @@ func unixNanoText(f event.Field, env *Env) event.TextFunc {
 	}
 }
 
-// loader returns what reads the integer f from a record.
+// loader returns the function that reads the integer f from a record.
 func loader(f event.Field) func(rec []byte) uint64 {
 	if f.Size != 8 || f.BitSize > 0 {
 		return f.Uint
@@ -105,14 +105,14 @@ func timestampText(f event.Field, env *Env) event.TextFunc {
 	}
 }
 
-// moment returns the Unix time of a time since boot, both in nanoseconds. 0 stands for no time, and
-// what is beyond the years that 64 bits can tell cannot have been one.
+// moment returns the Unix time of a time since boot, both in nanoseconds. It returns false for 0, which means no time, and
+// for times that do not fit into 64 bits.
 func moment(boot uint64, offset int64) (int64, bool) {
 	at := int64(boot) + offset
 	return at, boot != 0 && boot <= math.MaxInt64 && (offset < 0 || at >= offset)
 }
 
-// appendMoment returns what appends a time given in nanoseconds since 1970.
+// appendMoment returns the function that appends a time given in nanoseconds since 1970.
 func appendMoment(layout string) func(dst []byte, unixNano int64) []byte {
 	if isDefault(layout) {
 		return newDateClock().append
@@ -128,8 +128,8 @@ func isDefault(layout string) bool { return layout == "" || layout == defaultLay
 // the last one and writes only the nanoseconds anew.
 type dateClock struct {
 	second int64
-	// text is the second's, with zeros for the nanoseconds. They are written into the copy: bytes
-	// that were written one by one just before are slow to copy in one piece.
+	// text is the text of the second, with zeros for the nanoseconds. The nanoseconds are written to the copy, because
+	// bytes that were just written one by one are slow to copy in one piece.
 	text [len("2006-01-02T15:04:05.000000000Z")]byte
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Types returns the table of enriched types. Enums are not in it: they go by what they are, not by
-// name, and [Apply] sees to them.
+// Types returns the table of enriched types. Enums are not in it: they are recognized by their kind, not by
+// name, and [Apply] handles them.
 func Types() []Type {
 	return []Type{
 		timestampType(),
@@ -49,7 +49,7 @@ func Types() []Type {
 	}
 }
 
-// enumTypes are the rows of what has no name of its own, for documentation.
+// enumTypes are the rows of enums, which have no type name, for documentation.
 func enumTypes() []Type {
 	target := Annotation{"ebpf.formatter.enum", targetDoc}
 	return []Type{

@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// TestRows holds every row of the table to what is expected of all.
+// TestRows checks the rules for rows on every row of the table.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}

@@ -183,7 +183,7 @@ func TestColumnsTravel(t *testing.T) {
 	wantColumns(t, writeColumns(t))
 }
 
-// What is read with columns and written again says the same, with the Reader's handles.
+// A recording with columns that is read and written again has the same values, with the Reader's handles.
 func TestCopyOfColumns(t *testing.T) {
 	t.Parallel()
 	recording := writeColumns(t)
@@ -236,7 +236,7 @@ func TestColumnsAreSmall(t *testing.T) {
 	}
 }
 
-// Columns that nobody filled are not there for the reader either, and those of a batch before are gone.
+// Columns that no stage filled have no handles in the reader, and handles of a batch before are gone.
 func TestAbsentColumns(t *testing.T) {
 	t.Parallel()
 	r := wiretest.Reader(t, writeColumns(t))

@@ -18,7 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire/wiretest"
 )
 
-// A cut or changed byte never gives another value of a column than the true one.
+// A cut or changed byte never leads to a wrong value of a column.
 func TestDamagedColumns(t *testing.T) {
 	t.Parallel()
 	recording := writeColumns(t)

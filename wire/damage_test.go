@@ -21,7 +21,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire/wiretest"
 )
 
-// However a recording is cut, what lies before the cut is read, and then the cut is reported.
+// Wherever a recording is cut, everything before the cut is read, and then the cut is reported.
 func TestEveryTruncation(t *testing.T) {
 	t.Parallel()
 	recording := writeExample(t)
@@ -47,7 +47,7 @@ func TestEveryTruncation(t *testing.T) {
 	}
 }
 
-// A recording in which one byte is another never gives other batches than the true ones.
+// A recording with one changed byte never gives wrong batches.
 func TestEveryChangedByte(t *testing.T) {
 	t.Parallel()
 	recording := writeExample(t)

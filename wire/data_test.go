@@ -114,7 +114,7 @@ func full(n int) []byte {
 	return p
 }
 
-// preamble begins a recording of the present version, preamble1 one of version 1.
+// preamble begins a recording of the current version, preamble1 one of version 1.
 const (
 	preamble  = "\x89GIZMO\r\n\x02"
 	preamble1 = "\x89GIZMO\r\n\x01"
@@ -126,8 +126,8 @@ type rawFrame struct {
 	payload []byte
 }
 
-// split takes a recording to pieces and ignores the checksums. What does not look like a frame
-// is the rest.
+// split splits a recording into frames and ignores the checksums. Bytes that do not form a frame
+// are the rest.
 func split(recording []byte) (frames []rawFrame, rest []byte) {
 	rest = recording[min(len(preamble), len(recording)):]
 	for len(rest) > 0 {
@@ -159,7 +159,7 @@ func joinAfter(preamble string, frames []rawFrame) []byte {
 	return out
 }
 
-// read returns what a recording has up to its end or its damage.
+// read returns the batches of a recording up to its end or its damage.
 func read(recording []byte) ([]event.Batch, *wire.Reader, error) {
 	r, err := wire.NewReader(&oneByOne{data: recording})
 	if err != nil {

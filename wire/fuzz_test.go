@@ -16,8 +16,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// FuzzReader reads what comes, as it is and with the checksums put right. What is read must keep
-// the promises of a Source, and be the same again after it was written.
+// FuzzReader reads the input, unchanged and with corrected checksums. The batches must keep
+// the contract of a Source, and be the same after they were written and read again.
 func FuzzReader(f *testing.F) {
 	recording := writeExample(f)
 	f.Add(recording)
@@ -89,7 +89,7 @@ func copyAll(t *testing.T, r *wire.Reader, w *wire.Writer) (text []byte, err err
 	}
 }
 
-// namesOfColumns returns the names of the fields that columns give values to. Where several have a name, the last one is meant.
+// namesOfColumns returns the names of the fields that columns give values to. If several have the same name, the last one counts.
 func namesOfColumns(s *event.Schema) (names []string) {
 	for i := range s.Fields {
 		f := &s.Fields[i]

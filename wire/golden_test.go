@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden recording of the present version anew")
 
-// What version 1 wrote of the example stays readable.
+// The example in version 1 stays readable.
 func TestVersion1StaysReadable(t *testing.T) {
 	t.Parallel()
 	golden, err := os.ReadFile(filepath.Join("testdata", "v1.gizmo"))

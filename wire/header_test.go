@@ -54,7 +54,7 @@ func TestEqualSchemasAreWrittenOnce(t *testing.T) {
 	}
 }
 
-// The same handles in columns of different data sources stand for what they do there.
+// The same handles in columns of different data sources have the values of their own column.
 func TestSharedSchemasHaveTheirOwnValues(t *testing.T) {
 	t.Parallel()
 	h := nodesHeader(2)

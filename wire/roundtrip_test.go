@@ -42,7 +42,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Who appends to a row does not write into the next.
+// Appending to a row does not write into the next.
 func TestRowsHaveNoRoom(t *testing.T) {
 	t.Parallel()
 	r := wiretest.Reader(t, writeExample(t))
@@ -105,8 +105,8 @@ func TestRandomRecordings(t *testing.T) {
 	}
 }
 
-// expected returns what a reader makes of written batches: short rows are padded, and what has no
-// rows and no loss and is no array is gone.
+// expected returns the batches that a reader returns for written ones: short rows are padded, and batches of single
+// events without rows and losses are gone.
 func expected(batches []*event.Batch) []*event.Batch {
 	var all []*event.Batch
 	for _, b := range batches {
@@ -180,7 +180,7 @@ func randomBatch(rng *rand.Rand, s *event.Schema) *event.Batch {
 	return b
 }
 
-// What is read and written again is the same recording.
+// A recording that is read and written again is identical.
 func TestCopyIsIdentical(t *testing.T) {
 	t.Parallel()
 	recording := writeExample(t)

@@ -179,7 +179,7 @@ func TestStoredLen(t *testing.T) {
 	}
 }
 
-// What the limits allow to a batch fits into a frame.
+// A batch within the limits fits into a frame.
 func TestLimitsFit(t *testing.T) {
 	t.Parallel()
 	const lens, losses, handles = maxBatchRows * 4, maxLosses * (3 + 1 + 10), maxHandles * 5

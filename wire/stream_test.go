@@ -56,7 +56,7 @@ func TestLiveStream(t *testing.T) {
 	}
 }
 
-// Once the context is done, what has arrived is returned and then the end, without waiting.
+// Once the context is done, Next returns the batches that have arrived and then the end, without waiting.
 func TestDoneContextDrains(t *testing.T) {
 	t.Parallel()
 	w, r, _ := stream(t)
@@ -82,7 +82,7 @@ func TestDoneContextDrains(t *testing.T) {
 	}
 }
 
-// Whoever ends a stream cancels and then closes it: that is no error.
+// A caller ends a stream by cancelling the context and closing the stream: that is not an error.
 func TestClosedStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

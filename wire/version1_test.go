@@ -16,8 +16,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// Recordings that version 1 wrote say what they said when version 1 was the newest: the texts were made then.
-// They and the recordings are never made anew.
+// Recordings of version 1 give the same texts as when version 1 was the newest: the golden texts were made then.
+// Neither they nor the recordings are ever made anew.
 func TestVersion1Recordings(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"v1-sources", "v1-clock"} {

@@ -3,8 +3,8 @@
 
 /*
  * handmade [-b] OBJECT [PID]: loads open.bpf.c's program and counts its events until
- * it is interrupted, then tells how many there were.  -b: looks for them every 20 ms,
- * instead of being woken by the kernel.
+ * it is interrupted, then prints the count.  -b: reads them every 20 ms, instead of
+ * being woken by the kernel.
  */
 
 #include <errno.h>
@@ -37,7 +37,7 @@ static int on_event(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-/* The program's global variables lie in maps of one value each. */
+/* The program's global variables are in maps of one value each. */
 static struct bpf_map *section(struct bpf_object *object, const char *suffix)
 {
 	struct bpf_map *map;

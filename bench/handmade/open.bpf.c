@@ -2,9 +2,9 @@
 /* Copyright The gizmo Authors */
 
 /*
- * What somebody would write who wants trace_open's fields with libbpf alone: the
- * same hook, the same fields, one fixed record. Wake-ups are left to the kernel,
- * or there are none.
+ * A program for trace_open's fields with libbpf alone, as an author would write it by
+ * hand: the same hook, the same fields, one fixed record. The kernel decides about
+ * wake-ups, or there are none.
  */
 
 #include <vmlinux.h>

@@ -14,7 +14,7 @@ struct open_event {
 	char name[512];
 };
 
-/* What is decided before the program is loaded. */
+/* The settings, which are fixed before the program is loaded. */
 struct settings {
 	__u32 pid;   /* of the process whose events are wanted; 0: all */
 	__u32 flags; /* for bpf_ringbuf_submit() */

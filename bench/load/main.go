@@ -1,12 +1,12 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command load causes events for the benchmarks and prints what the causing cost, in nanoseconds
-// for each event as seen by the program that is traced.
+// Command load causes events for the benchmarks and prints the time that each event took in the traced
+// program, in nanoseconds.
 //
 //	load open  -n N -threads T -cpus LIST -path FILE   opens and closes FILE N times in all, flat out
 //	load exec  -n N -path DIR                          runs DIR/x N times, one after the other
-//	load paced -rate R -for D -path DIR                opens DIR/TIME, which is not there, R times a
+//	load paced -rate R -for D -path DIR                opens DIR/TIME, which does not exist, R times a
 //	                                                   second: TIME is the monotonic clock in hex
 package main
 
@@ -129,7 +129,7 @@ func open(path string, count, threads int, cpus []int) (int64, error) {
 }
 
 func exec(dir string, count int, cpus []int) (int64, error) {
-	path := dir + "/x" // its whole name stands in no other command line
+	path := dir + "/x" // no other command line contains the whole name
 	if err := pin(cpus, 0); err != nil {
 		return 0, err
 	}

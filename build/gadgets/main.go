@@ -5,10 +5,10 @@
 //
 //	go run ./build/gadgets -o catalog/objects gadgets
 //
-// For each folder NAME it makes NAME/program.o and, if the gadget has it, NAME/gadget.yaml. Files
-// that would not change are left alone, so that Go need not compile anew what embeds them, and
-// what belongs to no gadget any more is removed. Folders whose names start with "_" or "." are no
-// gadgets, nor is "internal", which has what the gadgets' Go programs share.
+// For each folder NAME it makes NAME/program.o and, if the gadget has it, NAME/gadget.yaml. It does not write files
+// that would not change, so that Go need not recompile the package that embeds them, and it
+// removes the files of gadgets that no longer exist. Folders whose names start with "_" or "." are not
+// gadgets, nor is "internal", which has the code that the gadgets' Go programs share.
 package main
 
 import (
@@ -35,7 +35,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	log := plain.Writer(os.Stderr) // names of files are in what it writes
+	log := plain.Writer(os.Stderr) // because messages contain names of files
 	if err := run(ctx, os.Args[1:], log); err != nil {
 		fmt.Fprintf(log, "gadgets: %v\n", err)
 		os.Exit(1)
@@ -114,7 +114,7 @@ func (g *generator) names() ([]string, error) {
 	return names, nil
 }
 
-// report passes on what the compiler wrote.
+// report passes on the compiler's messages.
 func (g *generator) report(r *build.Result, err error) {
 	var ce *build.CompileError
 	switch {

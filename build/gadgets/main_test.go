@@ -86,7 +86,7 @@ func TestGenerator(t *testing.T) {
 	}
 	p.expect("one/gadget.yaml", "one/program.o", "two/program.o")
 
-	// What is unchanged is not even written again.
+	// Unchanged files are not written again.
 	then := time.Now().Add(-time.Hour).Truncate(time.Second)
 	for _, file := range p.made() {
 		if err := os.Chtimes(filepath.Join(p.out, file), then, then); err != nil {
@@ -104,7 +104,7 @@ func TestGenerator(t *testing.T) {
 		}
 	}
 
-	// What is gone leaves nothing behind.
+	// A removed gadget leaves nothing behind.
 	os.RemoveAll(filepath.Join(p.in, "two"))
 	os.Remove(filepath.Join(p.in, "one/gadget.yaml"))
 	if err := p.run(); err != nil {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// addCondition notes that a program is loaded only if a param is set. The list is the one of the
-// program's in which the param is noted.
+// addCondition records that a program is loaded only if a param is set. list returns the program's list
+// to which the param is added.
 func (img *Image) addCondition(program, variable string, list func(*Program) *[]string) error {
 	if err := img.mustHaveProgram(program); err != nil {
 		return err

@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// What an object holds is found out without a kernel and without privileges.
+// Parse reads what an object contains without a kernel and without privileges.
 func ExampleParse() {
 	built, err := build.Dir(context.Background(), "../testdata/packets", nil)
 	if errors.Is(err, build.ErrNoClang) {

@@ -16,14 +16,14 @@ type Fetch struct {
 	// Count is the number of arrays after which the source is at its end; 0: it goes on as long as the
 	// run.
 	Count int
-	// Flush makes a last array of what there is when the run ends.
+	// Flush makes a last array when the run ends.
 	Flush bool
 }
 
 const (
-	// DefaultFetchInterval is the time from one array to the next when nothing else was said.
+	// DefaultFetchInterval is the default time from one array to the next.
 	DefaultFetchInterval = time.Second
-	// AtEnd, as an interval, stands for no array before the run ends, and then one.
+	// AtEnd, as an interval, means one array, when the run ends.
 	AtEnd time.Duration = -1
 )
 

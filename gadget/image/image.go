@@ -21,9 +21,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// Image is what a gadget's object and metadata say. It is immutable, and may be loaded any number
-// of times. It need not have a data source: a gadget may serve another part of the program, which
-// reads its maps.
+// Image describes a gadget, from its object and metadata. It is immutable, and may be loaded any number
+// of times. It need not have a data source: another part of the program may use the gadget and
+// read its maps.
 type Image struct {
 	Metadata    *metadata.Metadata
 	DataSources []DataSource
@@ -161,7 +161,7 @@ func (img *Image) checkBuffer(name string) error {
 	return nil
 }
 
-// LostSuffix is what the name of the map that counts a buffer's lost events adds to the buffer's.
+// LostSuffix is appended to the name of a buffer to get the name of the map that counts its lost events.
 const LostSuffix = "_lost_samples"
 
 func (img *Image) addMapIterator(name, mapName string) error {
@@ -194,7 +194,7 @@ func (img *Image) addIterator(name, typeName string, programs []string) error {
 	return img.addSource(DataSource{Kind: Iterator, Iterators: programs}, name, record)
 }
 
-// setIterMap tells which map an iter program walks.
+// setIterMap sets the map that an iter program walks.
 func (img *Image) setIterMap(program, mapName string) error {
 	if err := errors.Join(img.mustHaveProgram(program), img.mustHaveMap(mapName)); err != nil {
 		return err

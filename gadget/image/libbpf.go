@@ -16,12 +16,12 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// Objects are written for libbpf. What of it the library that loads them here does not know, and
-// sources that include <bpf/usdt.bpf.h> need, is made up for in this file.
+// Objects are written for libbpf. This file implements features of libbpf that the library here
+// lacks and that sources that include <bpf/usdt.bpf.h> need.
 
-// strengthenMaps returns the object with its weak maps made ordinary ones. A header that declares maps
-// makes them weak so that several objects can be linked into one. In an object that is not linked any
-// more it makes no difference.
+// strengthenMaps returns the object with its weak maps made ordinary maps. A header that declares maps
+// makes them weak so that several objects can be linked into one. In an object that will not be linked again
+// this makes no difference.
 func strengthenMaps(object []byte) (_ []byte, err error) {
 	defer recoverError(&err)
 	f, err := elf.NewFile(bytes.NewReader(object))
@@ -47,7 +47,7 @@ func strengthenMaps(object []byte) (_ []byte, err error) {
 	return object, nil
 }
 
-// finishSpec does what the library leaves undone with an object that it has read.
+// finishSpec completes the result of the library's reading of an object.
 func finishSpec(spec *ebpf.CollectionSpec, object []byte) (err error) {
 	defer recoverError(&err)
 	f, err := elf.NewFile(bytes.NewReader(object))
@@ -62,9 +62,9 @@ func finishSpec(spec *ebpf.CollectionSpec, object []byte) (err error) {
 	return replaceCookieFlag(spec, f, symbols)
 }
 
-// hideFunctions makes static functions of those that are hidden. The kernel's verifier looks at a
-// global function by itself, without knowing what it is called with; a hidden one is global for the
-// linker only.
+// hideFunctions makes hidden functions static. The kernel's verifier checks a
+// global function separately, without knowing its callers' arguments; a hidden function is global only for the
+// linker.
 func hideFunctions(spec *ebpf.CollectionSpec, symbols []elf.Symbol) {
 	hidden := make(map[string]bool)
 	for _, s := range symbols {
@@ -89,9 +89,9 @@ func hideFunctions(spec *ebpf.CollectionSpec, symbols []elf.Symbol) {
 	}
 }
 
-// <bpf/usdt.bpf.h> asks with this constant whether the kernel tells a program why it runs. Only libbpf
-// knows it: the library takes it for an option of the kernel's configuration, and fails. It is
-// replaced by a map of ours with its value.
+// <bpf/usdt.bpf.h> tests with this constant whether the kernel supports cookies. Only libbpf
+// knows the constant: the library takes it for an option of the kernel's configuration, and fails. So
+// gizmo replaces it by a map with its value.
 const (
 	cookieFlag    = "LINUX_HAS_BPF_COOKIE"
 	cookieFlagMap = ".has_bpf_cookie"
@@ -100,7 +100,7 @@ const (
 // readOnlyForPrograms is the flag BPF_F_RDONLY_PROG of a map.
 const readOnlyForPrograms = 1 << 7
 
-// SetCookieFlag tells the programs of an object, if they ask, whether the kernel has cookies.
+// SetCookieFlag tells the programs of an object, if they use the constant, whether the kernel has cookies.
 func SetCookieFlag(spec *ebpf.CollectionSpec, cookies func() bool) {
 	m := spec.Maps[cookieFlagMap]
 	if m == nil {
@@ -143,7 +143,7 @@ func replaceCookieFlag(spec *ebpf.CollectionSpec, f *elf.File, symbols []elf.Sym
 	return nil
 }
 
-// loadFlag makes a new instruction, since the library's note on the old one cannot be removed.
+// loadFlag makes a new instruction, because the library's metadata cannot be removed from the old one.
 func loadFlag(old *asm.Instruction) asm.Instruction {
 	ins := asm.LoadMapValue(old.Dst, 0, 0).WithReference(cookieFlagMap).WithSource(old.Source())
 	if name := old.Symbol(); name != "" {

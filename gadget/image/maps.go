@@ -46,7 +46,7 @@ func checkSize(name, what string, t btf.Type, size uint32) error {
 	return nil
 }
 
-// setSockMap tells to which map a program is attached.
+// setSockMap sets the map that a program is attached to.
 func (img *Image) setSockMap(program, mapName string) error {
 	if err := img.mustHaveProgram(program); err != nil {
 		return errors.Join(err, img.mustHaveMap(mapName))
@@ -116,7 +116,7 @@ func (img *Image) checkPin(name string) error {
 	return nil
 }
 
-// isIdentifier reports whether a name is one in C, and so none that leads out of a folder.
+// isIdentifier reports whether a name is an identifier in C, which cannot lead out of a folder.
 func isIdentifier(name string) bool {
 	for i, c := range []byte(name) {
 		isLetter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'

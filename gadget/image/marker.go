@@ -11,7 +11,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// separator stands between the parts of a marker's name.
+// separator separates the parts of a marker's name.
 const separator = "___"
 
 type markerKind uint8
@@ -29,7 +29,7 @@ const (
 	markTryIf
 )
 
-// markerSyntax is how the names of one kind of marker look.
+// markerSyntax is the form of the names of one kind of marker.
 type markerSyntax struct {
 	prefix   string
 	kind     markerKind
@@ -60,7 +60,7 @@ func markerSyntaxes() []markerSyntax {
 	}
 }
 
-// marker is one of the globals by whose names an object tells what it has.
+// marker is a global whose name declares a part of the gadget.
 type marker struct {
 	variable string
 	kind     markerKind

@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// applyMetadata lays what the metadata says over what the object says. Whether the metadata names
-// anything that the object does not have is for metadata.Validate to find.
+// applyMetadata overrides properties of the object by those of the metadata. metadata.Validate finds names
+// that the object does not have.
 func (img *Image) applyMetadata() error {
 	var errs []error
 	for i := range img.DataSources {

@@ -15,8 +15,8 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Bounds on what an object may hold, far above those in use. Without them a few bytes could claim
-// all the memory there is.
+// The limits of an object, far above those of real objects. Without them a few bytes could claim
+// all memory.
 const (
 	maxObject = 32 << 20 // bytes
 	// maxBTF is in bytes. The library follows chains of types by recursion; a longer one could
@@ -28,7 +28,7 @@ const (
 	maxCode = 2 << 20
 )
 
-// instructionSize is that of one BPF instruction in bytes.
+// instructionSize is the size of a BPF instruction in bytes.
 const instructionSize = 8
 
 // readObject reads the ELF, and the name of the compiler if it is there. The library's errors are about sections
@@ -108,7 +108,7 @@ func recoverError(err *error) {
 	}
 }
 
-// checkObject finds what the library takes on trust.
+// checkObject checks properties of the object that the library relies on without checking them.
 func checkObject(data []byte) (err error) {
 	defer recoverError(&err)
 	f, err := elf.NewFile(bytes.NewReader(data))
@@ -133,7 +133,7 @@ func checkObject(data []byte) (err error) {
 }
 
 // checkSections fails unless all sections together fit into the file, as those of a compiler do,
-// and what they take of the memory is reasonable.
+// and the memory that they need is reasonable.
 func checkSections(f *elf.File, file uint64) error {
 	var data uint64
 	left := file

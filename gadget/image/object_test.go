@@ -56,7 +56,7 @@ func (p *patient) header(section string) []byte {
 	return nil
 }
 
-// set writes one of the numbers of a section's header.
+// set writes a number in a section's header.
 func (p *patient) set(section string, at int, v uint64) {
 	p.Helper()
 	binary.LittleEndian.PutUint64(p.header(section)[at:], v)
@@ -137,7 +137,7 @@ func TestChainOfTypes(t *testing.T) {
 	}
 }
 
-// chain is BTF with n types of which each is a const of the one that follows; the last is an int.
+// chain is BTF with n types: each is a const of the next one, and the last is an int.
 func chain(n int) []byte {
 	const constant, integer = 10 << 24, 1 << 24
 	var types []byte

@@ -45,7 +45,7 @@ type Param struct {
 	off Value
 }
 
-// Value is what a param was set to: the bytes of its variable.
+// Value is the value of a param: the bytes of its variable.
 type Value []byte
 
 // wellKnownParam is a param that comes with a header, and that no author describes.

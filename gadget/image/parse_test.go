@@ -89,7 +89,7 @@ func describeParams(img *Image) []string {
 	return lines
 }
 
-// What Parse says is the default is a value that Parse of the param takes, and stands for the
+// The default that image.Parse finds is a value that the param's Parse accepts, and equals the
 // variable's initial value.
 func TestDefaultsAreValues(t *testing.T) {
 	t.Parallel()

@@ -25,11 +25,11 @@ type Program struct {
 	Target string
 	// Disabled programs are not loaded.
 	Disabled bool
-	// StandsInFor names the programs in whose place this one runs where the kernel cannot run them:
+	// StandsInFor names the programs that this one replaces where the kernel cannot run them:
 	// it is loaded only if none of them is.
 	StandsInFor []string
-	// LoadIf and TryIf name the variables of params of which one must be true for the program to be
-	// loaded. If both are empty, it is loaded anyway.
+	// LoadIf and TryIf name the variables of params. The program is loaded only if one of these params is
+	// true. If both lists are empty, it is always loaded.
 	LoadIf, TryIf []string
 	// Optional programs are left out where the kernel cannot run them.
 	Optional bool
@@ -40,7 +40,7 @@ type Program struct {
 	// others.
 	SockMap string
 
-	// Settings are what gadget.yaml says about the program.
+	// Settings are the program's settings in gadget.yaml.
 	Settings metadata.Program
 	// SettingsKey is the name under which gadget.yaml says it, or would.
 	SettingsKey string

@@ -13,10 +13,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// Spec returns a copy of the object as the library that loads it has read it, for the caller to change
-// and to load. The params have the given values, or else their defaults; the constants, which are those
-// "const volatile" globals that are no params, have the given values, or else their initial ones. Both
-// are named by their variables.
+// Spec returns a copy of the parsed object, which the caller may change
+// and load. The params have the given values, or else their defaults; the constants, which are the
+// "const volatile" globals that are not params, have the given values, or else their initial ones. The keys of both
+// maps are the names of the variables.
 func (img *Image) Spec(params, constants map[string]Value) (*ebpf.CollectionSpec, error) {
 	spec := img.spec.Copy()
 	if err := img.setParams(spec, params); err != nil {

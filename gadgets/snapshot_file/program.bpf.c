@@ -4,9 +4,9 @@
 /*
  * Shows the files that processes have open.
  *
- * The kernel calls the program for each descriptor of each table of descriptors.
- * A process has one for all of its threads, unless a thread has got its own
- * (CLONE_FILES left out, or unshare).
+ * The kernel calls the program for each descriptor of each descriptor table.
+ * A process has one table for all of its threads, unless a thread has its own
+ * (cloned without CLONE_FILES, or unshare).
  */
 
 #include <vmlinux.h>
@@ -81,12 +81,12 @@ struct {
 #define NAME_BEGINS(name, with) (__builtin_memcmp(name, with, 8) == 0)
 
 /*
- * What has no place in a file system shares one inode, or has one without a type.
- * The name that the kernel gives it tells; it is the one of /proc/PID/fd.
+ * Files that are in no file system share one inode, or have one without a type.
+ * The name that the kernel gives them, as in /proc/PID/fd, shows their type.
  */
 static __always_inline enum open_file_type type_by_name(struct dentry *dentry)
 {
-	char name[8] = {}; /* enough to tell them apart */
+	char name[8] = {}; /* enough to distinguish them */
 
 	bpf_probe_read_kernel(name, sizeof(name), dentry->d_name.name);
 	if (NAME_BEGINS(name, "[eventfd"))
@@ -164,8 +164,8 @@ static __always_inline void read_type(struct open_file *entry,
 }
 
 /*
- * As /proc/PID/fdinfo has them: whether a descriptor is closed by an exec is a
- * matter of the descriptor, and what the file's flags say of it is out of date.
+ * As in /proc/PID/fdinfo: close-on-exec is a property of the descriptor, and the
+ * file's flag for it is out of date.
  */
 static __always_inline __u32 flags_of(struct task_struct *task,
 				      struct file *file, __u32 fd)
@@ -180,7 +180,7 @@ static __always_inline __u32 flags_of(struct task_struct *task,
 	return flags;
 }
 
-/* In pidfs each file is the root of all: what the kernel calls it is made up. */
+/* In pidfs each file is a root: the kernel makes its name up. */
 static __always_inline void read_path(struct open_file *entry,
 				      struct file *file)
 {

@@ -2,7 +2,7 @@
 /* Copyright The gizmo Authors */
 
 /*
- * Shows the processes that there are.
+ * Shows the processes that exist.
  *
  * The kernel calls the program for each of its tasks, which are threads: the
  * process is the one whose id is that of the group.

@@ -5,8 +5,8 @@
  * Shows the TCP and UDP sockets that exist.
  *
  * The kernel calls the programs for each socket of the network namespace that the
- * iteration was begun in.  What it has no whole socket for, either not yet or no
- * longer, is in the same tables: all of it begins with a struct sock_common.
+ * iteration was begun in.  Connections that have no full socket, either not yet or no
+ * longer, are in the same tables: all of them begin with a struct sock_common.
  */
 
 /* Arm64's kernel has an enumerator that is called as a state below is. */
@@ -71,14 +71,14 @@ static __always_inline void read_endpoints(struct socket_entry *entry,
 	bpf_core_read(entry->dst.addr_raw.v6, 16, &sk->skc_v6_daddr);
 }
 
-/* 0 if the socket has none: nobody has it open, or not yet. */
+/* 0 if the socket has none: no process has it open, or not yet. */
 static __always_inline __u64 inode_of(struct sock *sk)
 {
 	struct socket *socket = BPF_CORE_READ(sk, sk_socket);
 
 	if (!socket)
 		return 0;
-	/* Each is the beginning of a struct that has the inode behind it. */
+	/* The struct socket is the beginning of a struct that also has the inode. */
 	return BPF_CORE_READ((struct socket_alloc *)socket, vfs_inode.i_ino);
 }
 
@@ -108,7 +108,7 @@ int snapshot_tcp(struct bpf_iter__tcp *ctx)
 	entry.state_raw = sk->skc_state;
 	switch (entry.state_raw) {
 	case TIME_WAIT:
-		/* What is left of a socket may still be waiting for the other's end. */
+		/* The rest of a closed socket may still wait for the other side's end. */
 		tw = bpf_skc_to_tcp_timewait_sock(sk);
 		if (tw)
 			entry.state_raw = tw->tw_sk.tw_substate;

@@ -4,9 +4,9 @@
 /*
  * Adds up what threads read from files and write to them.
  *
- * An entry is that of one thread and one file, so nobody else writes to it at the
- * same time.  All but the counts is filled in when the entry is made, which is
- * once in each interval: finding the path costs more than counting.
+ * An entry belongs to one thread and one file, so no other thread writes to it at the
+ * same time.  Everything except the counts is filled in when the entry is made, which
+ * happens once in each interval: finding the path costs more than counting.
  */
 
 #include <vmlinux.h>
@@ -180,8 +180,8 @@ int BPF_PROG(gt_topfile_wr_f, struct file *file, const char *buf, size_t size,
 }
 
 /*
- * The same where a program at the return of a function can't have its arguments.
- * One call may lead to another of the other kind, as with files in files.
+ * The same where a program at the return of a function cannot read the arguments.
+ * A call may lead to a call of the other kind, as with an image file that is mounted.
  */
 struct call_id {
 	__u32 tid;

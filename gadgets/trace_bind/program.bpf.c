@@ -4,8 +4,8 @@
 /*
  * Reports the addresses that sockets are bound to.
  *
- * inet_bind() and inet6_bind() do that, for all protocols.  On entry they are told
- * the address that is wanted, on return the socket has the one that it got; so the
+ * inet_bind() and inet6_bind() do that, for all protocols.  On entry they get
+ * the requested address, on return the socket has its final address; so the
  * arguments are kept in between.
  */
 
@@ -69,7 +69,7 @@ struct {
 } calls SEC(".maps");
 
 /*
- * The options of a socket that were bits of their own became those of one word in
+ * The options of a socket, which were separate bit fields, became bits of one word in
  * 6.6, by c274af224269 ("inet: introduce inet->inet_flags").
  */
 struct inet_sock___bits {
@@ -123,7 +123,7 @@ static __always_inline __u8 options(const struct sock *sk)
 	return opts;
 }
 
-/* Whether the user asked for this port, or for none. */
+/* Whether the user selected this port, or none. */
 static __always_inline bool is_wanted_port(__u16 port)
 {
 	__u32 number = 0;
@@ -160,7 +160,7 @@ static __always_inline int start(struct socket *socket,
 	return 0;
 }
 
-/* What the socket is bound to.  Raw sockets have a protocol for a port. */
+/* The address that the socket is bound to.  Raw sockets have a protocol in place of a port. */
 static __always_inline void fill_bound(struct gadget_l4endpoint_t *to,
 				       const struct sock *sk)
 {
@@ -177,8 +177,8 @@ static __always_inline void fill_bound(struct gadget_l4endpoint_t *to,
 }
 
 /*
- * What a call that failed wanted.  Behind the end of an address that is too short
- * lies what was there before.
+ * The address that a failed call asked for.  The memory after the end of an address that
+ * is too short holds old data.
  */
 static __always_inline void fill_wanted(struct gadget_l4endpoint_t *to,
 					const struct call *call)

@@ -6,11 +6,11 @@
  *
  * cap_capable() makes all these checks.  fexit sees its arguments and its result
  * in one program; a kprobe and a kretprobe stand in for it, which cost more; and
- * where there is none of these, the kernel's tracepoint does (since 6.15).  It
- * doesn't tell for what kind of check the kernel asks.
+ * where the kernel has none of these, its tracepoint does (since 6.15).  The
+ * tracepoint does not have the kind of the check.
  *
  * The system call comes from the registers that the task saved when it entered
- * the kernel, so nothing hangs on the entry of calls.
+ * the kernel, so no program is attached to the entry of calls.
  */
 
 #include <vmlinux.h>
@@ -80,7 +80,7 @@
 
 enum capability { ALL_CAPABILITIES(AS_NUMBER) };
 
-/* 64 bits wide without being told so: told, clang forgets the names of the upper. */
+/* 64 bits wide without a declared type: with one, clang loses the names of the upper bits. */
 enum cap_effective_flags_set { ALL_CAPABILITIES(AS_FLAG) };
 
 struct event {
@@ -136,7 +136,7 @@ struct {
 	__type(value, struct check);
 } running SEC(".maps");
 
-/* Returns whether it had been seen before. */
+/* Returns whether it has been seen before. */
 static __always_inline bool is_seen(__s32 cap)
 {
 	struct seen_key key = {
@@ -152,8 +152,8 @@ static __always_inline bool is_seen(__s32 cap)
 }
 
 /*
- * Checks of other credentials than the process' own say nothing about it: the
- * kernel took those of whoever opened a file, or mounted a file system.
+ * Checks of other credentials than the process' own say nothing about the process: the
+ * kernel uses those of the process that opened a file, or mounted a file system.
  */
 static __always_inline bool is_wanted(const struct check *check)
 {

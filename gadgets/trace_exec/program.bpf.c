@@ -4,21 +4,21 @@
 /*
  * Reports the programs that processes execute.
  *
- * A success is reported from sched_process_exec, which the kernel passes exactly
- * once for each, when the new program is in place: the arguments then lie in its
- * memory, one behind the other, as the kernel copied them.  That has advantages
- * over the entry of the call: nobody can change them any more, the kernel has just
- * written them, so that they are not paged out, and there is nothing to keep in
+ * Successes are reported at sched_process_exec, which the kernel passes exactly
+ * once for each, when the new program is in place: the arguments are then in its
+ * memory, one after the other, as the kernel copied them.  That has advantages
+ * over the entry of the call: no thread can change them any more, they are not paged
+ * out, because the kernel has just written them, and there is nothing to keep in
  * between, which would have to be found again when a thread becomes its process'
  * leader and cleaned up when it is killed.
  *
- * A failure is reported when the call returns: the caller's memory is still there
- * then, and so are the arguments in the registers saved on entry.  As in
- * trace_open, programs hang on the kernel's functions for that where they can,
- * and else one on the return of all calls.  The functions below these, which all
- * calls come by, are of no use: compilers change their arguments, or they are
- * called only when the name and the arguments have been read.  None of the programs
- * is attached if failures are ignored.
+ * Failures are reported when the call returns: the caller's memory still exists
+ * then, and the arguments are in the registers saved on entry.  As in
+ * trace_open, programs are attached to the kernel's functions for the calls if
+ * possible, and otherwise one program to the return of all calls.  The functions below,
+ * which all variants of the call use, do not help: compilers change their arguments, or
+ * they are called only after the name and the arguments have been read.  None of the
+ * programs is attached if failures are ignored.
  */
 
 #include <vmlinux.h>
@@ -71,15 +71,15 @@ GADGET_TRACER_MAP(events, 1024 * 1024);
 GADGET_TRACER(exec, events, event);
 
 /*
- * Where events are put together: too large for the stack.
+ * Memory for building events, which are too large for the stack.
  *
- * The length of the arguments is kept here, not in a register, and read anew each
- * time, which is what volatile does.  The verifier follows values in registers:
- * it would go through all that follows again for every length there can be.
+ * The length of the arguments is kept here, not in a register, and read again each
+ * time, because of volatile.  The verifier tracks values in registers: it would
+ * process the rest of the program again for every possible length.
  */
 struct event_room {
 	struct event event;
-	/* An argument may run over the end of args, which tells its length. */
+	/* An argument may go beyond the end of args, which shows its length. */
 	char beyond[ARGS_MAX];
 	/* Bytes in args, each argument with its zero. */
 	volatile __u64 args_len;
@@ -109,7 +109,7 @@ struct {
 /* A call as the caller wrote it. */
 struct exec_call {
 	const char *fname; /* user memory */
-	__u64 argv; /* the same: pointers, with a zero one behind the last */
+	__u64 argv; /* the same: pointers, with a zero pointer after the last */
 	__u32 pointer_size;
 };
 
@@ -122,7 +122,7 @@ static __always_inline __u64 get_args_len(const struct event_room *room)
 }
 
 /*
- * Arguments, NUL-terminated one behind the other, become one string with blanks
+ * Turns arguments, NUL-terminated one after the other, into one string with blanks
  * in between.  Eight bytes at a time: a byte's top bit in "ends" says that it was
  * zero.  A loop without other branches is verified in a fraction of the time.
  */
@@ -139,14 +139,14 @@ static __always_inline void join_args(struct event_room *room)
 		ends = ~(((word & ~tops) + ~tops) | word) & tops;
 		words[i] = word | ends >> 2;
 	}
-	/* What ended the last one ends the string, and zeros its word. */
+	/* The zero after the last argument ends the string, and zeros fill its word. */
 	last = get_args_len(room) - 1;
 	barrier_var(last);
 	last &= ARGS_MAX - 1;
 	words[last / 8] &= (1ULL << last % 8 * 8) - 1;
 }
 
-/* If the record goes on behind the arguments, zeros fill the rest. */
+/* If the record continues after the arguments, zeros fill the rest. */
 static __always_inline void clear_behind_args(struct event_room *room)
 {
 	__u64 *words = (__u64 *)room->event.args;
@@ -229,7 +229,7 @@ static __always_inline void read_path(char *to, struct path *path)
 		bpf_probe_read_kernel_str(to, GADGET_PATH_MAX, str);
 }
 
-/* Those of the process: after a failure, still of the old program. */
+/* The paths of the process: after a failure, those of the old program. */
 static __always_inline void read_paths(struct event *event,
 				       struct task_struct *task)
 {
@@ -254,7 +254,7 @@ static __always_inline void read_login(struct event *event,
 		event->sessionid = BPF_CORE_READ(task, sessionid);
 }
 
-/* What successes and failures have in common, and the end of both. */
+/* The common part of successes and failures, at the end of both. */
 static __always_inline int report(void *ctx, struct event_room *room)
 {
 	struct event *event = &room->event;
@@ -314,7 +314,7 @@ static __always_inline void set_call(struct exec_call *exec, __u64 fname,
 	exec->pointer_size = pointer_size;
 }
 
-/* Returns whether the call is one of ours. */
+/* Returns whether the gadget reports the call. */
 static __always_inline bool decode(struct exec_call *exec,
 				   const struct gadget_call *call)
 {

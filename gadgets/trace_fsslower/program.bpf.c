@@ -6,8 +6,8 @@
  *
  * Each operation is a function of the file system, with a program at its entry
  * and one at its return.  The functions of all file systems have the same
- * arguments: which file system it is, and so where the programs attach,
- * gadget.yaml says.
+ * arguments: gadget.yaml says which file system it is, and so where the programs
+ * are attached.
  */
 
 #include <vmlinux.h>
@@ -100,7 +100,7 @@ static __always_inline void report(void *ctx, enum fs_file_op op, long ret,
 		return;
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
 	gadget_process_populate(&event->proc);
-	/* One that goes on by itself has not failed. */
+	/* An operation that continues asynchronously has not failed. */
 	event->error_raw = ret == -EIOCBQUEUED ? 0 : gadget_error_of(ret);
 	event->op_raw = op;
 	event->delta_us = ns / 1000;

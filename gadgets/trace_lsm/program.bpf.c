@@ -21,7 +21,7 @@
 #include <gadget/types.h>
 
 /*
- * The hooks of Linux 6.1 and 6.18.  For one that others have it takes a line here
+ * The hooks of Linux 6.1 and 6.18.  To add a hook of another kernel, add a line here
  * and one in gadget.yaml.
  */
 /* clang-format off */

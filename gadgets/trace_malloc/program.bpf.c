@@ -2,13 +2,13 @@
 /* Copyright The gizmo Authors */
 
 /*
- * Reports what processes ask of the memory functions of their C library.
+ * Reports the calls of the memory functions of the C library.
  *
- * An allocation is known when its function returns; what was asked for is kept
+ * An allocation is known when its function returns; its arguments are kept
  * with the thread until then.  A release is reported at the function's entry:
- * as soon as it is done another thread may be given the same address, and the
- * order of the two would be lost.  If memory that is mapped is not released after
- * all, that is reported, too, so that what is mapped can be told at any time.
+ * once the memory is released another thread may get the same address, and the
+ * order of the two events would be lost.  If a mapping is not released after
+ * all, that is reported, too, so that the events show at any time what is mapped.
  */
 
 #include <vmlinux.h>
@@ -58,20 +58,20 @@ GADGET_TRACER(malloc, events, event);
 /* The old memory stays mapped. */
 #define MREMAP_DONTUNMAP 4
 
-/* What a thread has asked for and not got yet. */
+/* A call that has not returned yet. */
 struct call {
 	__u64 sp; /* of the function's frame; 0: there is no call */
 	__u64 started;
 	__u64 size;
-	/* Where posix_memalign() puts the address; what munmap() releases. */
+	/* Where posix_memalign() stores the address; the memory that munmap() releases. */
 	__u64 addr;
 	enum memop op;
 	__u32 __padding;
 };
 
 /*
- * Memory is mapped for programs, but for allocations, too: that call is one of
- * its own inside of the other.
+ * Programs map memory, but allocations do, too: then the mapping's call is inside of the
+ * allocation's call.
  */
 struct thread {
 	struct call heap;
@@ -112,11 +112,11 @@ static __always_inline struct call *call_of_thread(enum memop op, __u64 flags)
 
 /*
  * Whether a function that is being entered serves another one, as malloc() does
- * when realloc() has nothing to resize.  It lies deeper in the stack then, or in
- * the very place of the other, which has jumped to it.
+ * when realloc() has nothing to resize.  Then it is deeper in the stack, or at the
+ * same place as the other, which has jumped to it.
  *
  * In glibc before 2.38 memalign() and aligned_alloc() are one function, with both
- * programs at its entry.  Its name is the standard's one.
+ * programs at its entry.  It is reported by its standard name, aligned_alloc.
  */
 static __always_inline bool serves(const struct call *outer, enum memop op,
 				   __u64 sp)
@@ -175,8 +175,8 @@ static __always_inline int ask(struct pt_regs *ctx, enum memop op, __u64 size)
 }
 
 /*
- * Ends a call if it is the function's own, and not one which that served; also
- * not one that began before there was a program to see it.
+ * Ends a call if it is the function's own.  It does not end a call that the function
+ * served, or one that began before the program was attached.
  * @asked: gets the call
  */
 static __always_inline bool end_call(enum memop op, struct call *asked)
@@ -216,12 +216,12 @@ int BPF_UPROBE(trace_malloc_e, __u64 size)
 }
 ON_RETURN(malloc)
 
-/* All ones if it has more than 64 bits: calloc() fails then. */
+/* All ones if the product has more than 64 bits: calloc() fails then. */
 static __always_inline __u64 product(__u64 a, __u64 b)
 {
 	__u64 most = a ? ~0ULL / a : ~0ULL;
 
-	/* What this is would be clear to clang, which has no code for BPF then. */
+	/* Otherwise clang would recognize the operation, for which it has no code for BPF. */
 	barrier_var(most);
 	return b > most ? ~0ULL : a * b;
 }
@@ -281,8 +281,8 @@ int BPF_URETPROBE(trace_munmap_x, int error)
 }
 
 /*
- * The whole of the old memory is released, and the whole of the new one handed
- * out, also where they have pages in common.  Of nothing a second mapping is made.
+ * The whole old range is released, and the whole new one allocated, even if they have
+ * pages in common.  With an old size of 0, a second mapping is made.
  */
 ON_ENTRY(mremap)
 int BPF_UPROBE(trace_mremap_e, __u64 old, __u64 old_size, __u64 size, int flags)

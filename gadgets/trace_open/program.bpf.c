@@ -4,16 +4,16 @@
 /*
  * Reports the files that processes open.
  *
- * All is done when the call returns: the arguments are still among the registers
+ * The programs run when the call returns: the arguments are still in the registers
  * that the kernel saved on entry and will restore.  So there is no program at
  * the call's entry and no map to carry arguments from there, which would double
- * the cost; calls that were in progress at the start are seen; and the name's
- * page is in memory, since the kernel has just read it.
+ * the cost; the gadget sees calls that were in progress at the start; and the name's
+ * page is in memory, because the kernel has just read it.
  *
- * The programs hang on the kernel's functions where they can, which costs other
- * system calls nothing.  Else one program hangs on the return of all calls and has
- * to pass over most of them.  That costs them a little more than the tracepoints of
- * single calls would, whose mere presence slows down every call, too; but these
+ * The programs are attached to the kernel's functions if possible, which costs other
+ * system calls nothing.  Otherwise one program is attached to the return of all calls
+ * and skips most of them.  That costs these calls a little more than the tracepoints of
+ * single calls would, whose presence slows down every call, too; but tracepoints
  * take several times as long to run when a file is opened, and about 70 ms each to
  * detach, and they do not see the calls of 32-bit programs.
  */
@@ -127,7 +127,7 @@ static __always_inline int report(void *ctx, long ret,
 	event->flags_raw = call->flags;
 	event->mode_raw = mode_of(call);
 
-	if (paths) /* the record goes on behind the name */
+	if (paths) /* the record continues after the name */
 		__builtin_memset(event->fname, 0, sizeof(event->fname));
 	size = offsetof(struct event, fname) +
 	       gadget_read_user_text(event->fname, FNAME_MAX, call->fname,
@@ -141,8 +141,8 @@ static __always_inline int report(void *ctx, long ret,
 }
 
 /*
- * Whether a number may be that of one of our calls, in any of the ABIs that the
- * machine has.  All other calls of the host end here.
+ * Whether a number may be that of one of the gadget's calls, in any of the ABIs of the
+ * machine.  All other calls of the host end here.
  */
 static __always_inline bool may_be_open(__u32 nr)
 {
@@ -167,7 +167,7 @@ static __always_inline void decode_openat2(struct open_call *call, __u64 fname,
 	decode_openat(call, fname, how.flags, how.mode);
 }
 
-/* Returns whether the call is one of ours. */
+/* Returns whether the gadget reports the call. */
 static __always_inline bool decode(struct open_call *open,
 				   const struct gadget_call *call)
 {

@@ -4,10 +4,10 @@
 /*
  * Reports the signals that processes and the kernel send.
  *
- * signal_generate is passed once for each receiver, whoever sends: it knows the
- * receiver, and what became of the signal.  What it never sees are calls that
- * fail, since there nothing is sent.  They are found on the return of the call: a
- * number below zero, which few calls return, and then the number of the call.
+ * The kernel passes signal_generate once for each receiver, whatever sends the signal:
+ * the tracepoint has the receiver and the result.  It does not see calls that fail,
+ * because these send nothing.  Another program finds them on the return of the call: by
+ * a result below zero, which few calls return, and then by the number of the call.
  * That program is not attached if failures are ignored.
  */
 
@@ -28,7 +28,7 @@
 #define SEND_SIG_NOINFO ((struct kernel_siginfo *)0)
 #define SEND_SIG_PRIV	((struct kernel_siginfo *)1)
 
-/* Why a signal is sent.  Positive ones but SI_KERNEL depend on the signal. */
+/* Why a signal is sent.  Positive codes other than SI_KERNEL depend on the signal. */
 enum signal_code {
 	SI_USER = 0,
 	SI_QUEUE = -1,
@@ -42,7 +42,7 @@ enum signal_code {
 	SI_KERNEL = 0x80,
 };
 
-/* What became of a signal: the kernel's numbers, and one for none. */
+/* The result of a signal: the kernel's numbers, and one for a failed call. */
 enum signal_result {
 	delivered = 0,
 	ignored = 1,
@@ -211,7 +211,7 @@ static __always_inline bool set_call(struct kill_call *kill, __s32 tpid,
 	return true;
 }
 
-/* Returns whether the call is one of ours. */
+/* Returns whether the gadget reports the call. */
 static __always_inline bool decode(struct kill_call *kill,
 				   const struct gadget_call *call)
 {

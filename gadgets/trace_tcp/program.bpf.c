@@ -4,20 +4,20 @@
 /*
  * Reports how TCP connections begin and end: connect, accept, close.
  *
- * All but accept is found where sockets change their state, a tracepoint that is
- * passed a few times in a connection's life.  It has the socket with its
- * addresses, and where a process makes the change, that process:
+ * Everything except accept is found where sockets change their state, a tracepoint that
+ * the kernel passes a few times in a connection's life.  It has the socket with its
+ * addresses and, if a process makes the change, that process:
  *
- *   CLOSE -> SYN_SENT	a process connects.  Who it is is kept with the socket,
- *   SYN_SENT -> ...	since the answer comes whenever it comes.
- *   ESTABLISHED -> ...	a process closes, if nothing is to be sent or received any
- *   CLOSE_WAIT -> ...	more.  If that isn't so, the connection ended otherwise:
+ *   CLOSE -> SYN_SENT	a process connects.  The process is kept with the socket,
+ *   SYN_SENT -> ...	because the answer comes later.
+ *   ESTABLISHED -> ...	a process closes, if nothing will be sent or received any
+ *   CLOSE_WAIT -> ...	more.  Otherwise the connection ended in another way:
  *			it was reset, or shut down in one direction.  Then the
- *			socket is marked, and closing it is reported when the
- *			kernel lets go of it.
+ *			socket is marked, and its close is reported when the
+ *			kernel frees it.
  *
- * What changes no state is found on the return of the calls: accept, since the
- * kernel makes connections before anybody accepts them, and a connect that fails
+ * Events without a change of state are found on the return of the calls: accept, because
+ * the kernel makes connections before a process accepts them, and a connect that fails
  * before anything is sent.
  */
 
@@ -75,17 +75,17 @@ GADGET_PARAM(failure_only);
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(tracetcp, events, event);
 
-/* What is yet to be reported of a socket.  Most sockets have nothing. */
+/* An event of a socket that is still to be reported.  Most sockets have none. */
 enum pending_kind {
 	PENDING_CONNECT = 1,
 	PENDING_CLOSE,
 };
 
 struct pending {
-	struct gadget_process proc; /* who connects; who shut down, or zero */
+	struct gadget_process proc; /* connects, or shut down, or zero */
 	enum pending_kind kind;
 	__s32 fd;
-	/* Of what is to be closed: the socket may forget them before. */
+	/* Of a connection that is to be closed: the socket may forget them before. */
 	struct gadget_l4endpoint_t src;
 	struct gadget_l4endpoint_t dst;
 };
@@ -98,8 +98,8 @@ struct {
 } pending SEC(".maps");
 
 /*
- * With what error the connect of a socket failed, by the socket's address: the
- * call that returns it, at once or later, is no second failure.
+ * The error with which the connect of a socket failed, by the socket's address: the
+ * call that returns it, at once or later, is not a second failure.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -214,7 +214,7 @@ static __always_inline void fill_endpoints(struct gadget_l4endpoint_t *src,
 	}
 }
 
-/* Where a call of connect wanted to: the socket of one that failed has forgotten. */
+/* The destination of a call of connect: after a failure the socket has forgotten it. */
 static __always_inline void fill_dst_of_call(struct event *event,
 					     const void *addr)
 {
@@ -291,9 +291,9 @@ static __always_inline void start_connect(struct sock *sk)
 }
 
 /*
- * Returns why a connection did not come about, or 0 if the call that wants it is
- * still running: then it returns the reason.  With no error from the network the
- * process gave up: it closed the socket, or connected it to nothing.
+ * Returns why a connection failed, or 0 if the call of connect is still running: then
+ * the call returns the reason.  If there is no error from the network, the process gave
+ * up: it closed the socket, or connected it to no address.
  */
 static __always_inline __u32 connect_error(const struct sock *sk)
 {
@@ -333,8 +333,8 @@ done:
 }
 
 /*
- * Reports a close.  Of a connection that had ended before, what is pending tells the
- * endpoints; else that is NULL, and the socket tells them.
+ * Reports a close.  If the connection had ended before, the pending event has the
+ * endpoints; otherwise that is NULL, and the socket has them.
  */
 static __always_inline void report_close(void *ctx, const struct sock *sk,
 					 const struct pending *ended,
@@ -357,7 +357,7 @@ static __always_inline void report_close(void *ctx, const struct sock *sk,
 }
 
 /*
- * Reports a pending close by the current process, which ends what is left of the
+ * Reports a pending close by the current process, which ends the rest of the
  * connection, or uses the socket for something else.
  */
 static __always_inline void end_pending_close(void *ctx, struct sock *sk)
@@ -374,15 +374,15 @@ static __always_inline void end_pending_close(void *ctx, struct sock *sk)
 
 /*
  * Whether a process dissolves a connection and keeps the socket: it connects it to
- * nothing (AF_UNSPEC).  What else ends in this state leaves an error in the socket or
- * has shut down both directions.  The socket forgets its endpoints right after this.
+ * no address (AF_UNSPEC).  Other ways into this state leave an error in the socket or
+ * have shut down both directions.  The socket forgets its endpoints right after this.
  */
 static __always_inline bool is_dissolved(const struct sock *sk, int state)
 {
 	return state == TCP_CLOSE && sk->sk_lock.owned && !sk->sk_err;
 }
 
-/* A connection is no longer what it was. */
+/* A connection leaves the state ESTABLISHED or CLOSE_WAIT. */
 static __always_inline void leave_established(void *ctx, struct sock *sk,
 					      int state)
 {
@@ -446,9 +446,9 @@ int BPF_PROG(trace_tcp_state, struct sock *sk, int oldstate, int newstate)
 }
 
 /*
- * The kernel lets go of a socket.  If that's because a process closes it, that
- * one owns the socket; if it was closed before its last packets had come, nobody
- * does, and it's taken to be the process that shut it down.
+ * The kernel frees a socket.  If a process closes it, that process still owns the
+ * socket.  If it was closed before its last packets had come, it has no owner, and the
+ * close is reported for the process that shut it down.
  */
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(trace_tcp_destroy, struct sock *sk)

@@ -153,7 +153,7 @@ func TestNoticesByItself(t *testing.T) {
 	t.Error("the change was never noticed")
 }
 
-// No more than one look at the file in an interval, however many lookups there are.
+// The file is checked at most once in an interval, however many lookups there are.
 func TestLooksOnceAnInterval(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "passwd")

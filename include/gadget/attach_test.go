@@ -134,7 +134,7 @@ type call struct {
 	NR      uint64
 }
 
-// calledBy reads what has arrived so far.
+// calledBy reads the calls that have arrived so far.
 func calledBy(t *testing.T, coll *ebpf.Collection) []call {
 	t.Helper()
 	records := openRing(t, coll.Maps["events"])()
@@ -166,7 +166,7 @@ func TestParentThread(t *testing.T) {
 		}
 		for _, got := range calledBy(t, coll) {
 			if got.Process.PID != uint32(child.Process.Pid) {
-				continue // somebody else's
+				continue // of another process
 			}
 			p := process{
 				Comm: cstring("true"), PID: got.Process.PID, TID: got.Process.PID, MntnsID: ownMntns(t),

@@ -3,13 +3,13 @@
 #define __GADGET_BASE_H
 
 /*
- * The types that the other headers build on, from where the gadget has them.
+ * The types that the other headers need: the kernel's or those of user space.
  *
- * Most gadgets take the kernel's own from <vmlinux.h>.  Those that look at nothing
- * but packets may take those of user space from <linux/types.h> and its like; then
- * they have to include them before the first of our headers, since the two don't go
- * together.  Of our headers they have these: bits.bpf.h, buffer.h, filter.h without
- * what asks for the current process, fnv1a.h, macros.h, maps.bpf.h, mntns_filter.h,
+ * Most gadgets use the kernel's types from <vmlinux.h>.  Gadgets that only look at
+ * packets may use the types of user space from <linux/types.h> and similar headers;
+ * they have to include these before the first of gizmo's headers, because the two sets of
+ * types conflict.  They can use these headers: bits.bpf.h, buffer.h, filter.h without
+ * the functions for the current process, fnv1a.h, macros.h, maps.bpf.h, mntns_filter.h,
  * packetfilter.h, sockets-map.h with GADGET_TYPE_NETWORKING, and types.h.
  */
 #if defined(_LINUX_TYPES_H) && !defined(__VMLINUX_H__)

@@ -9,13 +9,13 @@
 
 /*
  * BPF has no instruction that counts zeros.  This halves the number as often as it
- * can, by 32 bits, by 16 and so on.  Without a branch: the verifier would follow
- * both ways at each, and go through the rest of the program 64 times.
+ * can, by 32 bits, by 16 and so on.  It has no branches: the verifier would follow
+ * both ways at each, and process the rest of the program 64 times.
  *
  * The top bit of -part is set unless part is 0; the first barrier keeps the compiler
- * from seeing that this is a comparison.  The second keeps it from seeing that bits
- * could be joined as well as added, since before 6.10 the verifier knows nothing of
- * what comes out of that.
+ * from recognizing that this is a comparison.  The second keeps it from replacing the
+ * additions by bitwise OR, because before 6.10 the verifier does not know the bounds of
+ * its result.
  */
 static __always_inline __u64 __gadget_log2(__u64 v)
 {
@@ -30,7 +30,7 @@ static __always_inline __u64 __gadget_log2(__u64 v)
 		v >>= shift;
 		log += shift;
 	}
-	/* What a caller checks and what it uses as an index are one register then. */
+	/* So a caller checks the same register that it uses as an index. */
 	barrier_var(log);
 	return log;
 }
@@ -69,7 +69,7 @@ static __always_inline __u64 get_slot_idx(__u64 v)
 	any >>= 63;
 	barrier_var(any);
 	slot = __gadget_log2(v) + any;
-	barrier_var(slot); /* a caller's check is made of what it uses */
+	barrier_var(slot); /* a caller checks the same register that it uses */
 	return slot;
 }
 

@@ -3,8 +3,8 @@
 #define __GADGET_BUFFER_H
 
 /*
- * The way of events to user space: the BPF ring buffer, or, on kernels before
- * 5.8, which have none, the perf buffer.
+ * Buffers that carry events to user space: the BPF ring buffer, or, on kernels
+ * before 5.8, which have none, the perf buffer.
  *
  *	GADGET_TRACER_MAP(events, 1024 * 256);
  *	GADGET_TRACER(open, events, event);
@@ -15,10 +15,11 @@
  *	// fill all of *event
  *	gadget_submit_buf(ctx, &events, event, sizeof(*event));
  *
- * What doesn't fit is counted, and the loader tells the user.  GADGET_TRACER_MAP
- * declares what belongs to a buffer besides the map, and the functions for pointers
- * of the map's own type, which know it.  Given any other pointer, such as a void *
- * that an author's function passes on, the compiler picks those that do without.
+ * Events that do not fit are counted, and gizmo reports them.  GADGET_TRACER_MAP
+ * declares the map, its counter of lost events, its shards, and the functions for
+ * pointers of the map's own type, which use these.  For any other pointer, such as a
+ * void * that an author's function passes on, the compiler picks functions that do not
+ * need them.
  *
  * Define GADGET_NO_BUF_RESERVE before including this if only gadget_output_buf()
  * is used: then there is no gadget_heap.
@@ -53,9 +54,9 @@ const volatile bool gadget_force_perf_buffer = false;
 const volatile __u64 gadget_wakeup_bytes = 0;
 
 /*
- * Into how many rings each buffer is split, less one; set by the loader.  0: the
- * buffer is one ring, else each CPU writes to its own or shares one with others.
- * A power of two less one, so that it masks the number of a CPU.
+ * The number of rings that each buffer is split into, minus one; set by the loader.
+ * 0: the buffer is one ring; else each CPU writes to its own ring or shares one with
+ * others.  A power of two minus one, so that it masks the number of a CPU.
  */
 const volatile __u32 gadget_shard_mask = 0;
 
@@ -95,9 +96,9 @@ const volatile __u32 gadget_shard_mask = 0;
 	static __always_inline __attribute__((overloadable, unused))
 
 /*
- * What did not fit into buffers of which only the address was known, by the map's id;
- * 0 on kernels that do not tell it.  The loader splits no buffer of a gadget that has
- * a program which uses this, since such a program does not know the parts.
+ * Counts events that did not fit into buffers that a program knows only by their address,
+ * by the map's id (0 on kernels that do not report it).  The loader splits no buffer of a
+ * gadget with a program that uses this map, because such a program does not know the shards.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -107,9 +108,9 @@ struct {
 } gadget_lost_by_map SEC(".maps");
 
 /*
- * Both answers are known when the program is loaded, so the verifier drops the
- * other path.  The kernel's comes first: one without ring buffers may be too
- * old to see through the second.
+ * Both conditions are known when the program is loaded, so the verifier removes the
+ * other path.  The kernel's comes first: a verifier without ring buffers may be too
+ * old to evaluate the second.
  */
 static __always_inline bool __gadget_has_ringbuf(void)
 {
@@ -168,8 +169,8 @@ static __always_inline void __gadget_lose(void *map, void *lost_samples)
 }
 
 /*
- * The ring that this CPU writes to.  A program stays on its CPU, so all that it
- * does to one record goes to the same.
+ * The ring that this CPU writes to.  A program stays on its CPU, so all calls for one
+ * record use the same ring.
  * @shards: NULL if they are not known
  */
 static __always_inline void *__gadget_ring(void *map, void *shards)
@@ -182,7 +183,7 @@ static __always_inline void *__gadget_ring(void *map, void *shards)
 	return bpf_map_lookup_elem(shards, &shard);
 }
 
-/* What a record takes of the ring: 8 bytes of header, all 8-aligned. */
+/* The space of a record in the ring: with a header of 8 bytes, rounded up to 8. */
 static __always_inline __u64 __gadget_ringbuf_space(__u64 size)
 {
 	return (size + 8 + 7) & ~7ULL;
@@ -190,12 +191,12 @@ static __always_inline __u64 __gadget_ringbuf_space(__u64 size)
 
 /*
  * The flags with which to commit a record.
- * @space:   what it takes of the ring
+ * @space:   the record's space in the ring
  * @pending: the part of @space that isn't in the ring yet
  *
- * The record wakes the reader if it is the one with which the unread bytes
- * reached a multiple of gadget_wakeup_bytes.  Else the kernel wakes it if it has
- * read all records before this one.
+ * The record wakes the reader if with it the unread bytes reach a multiple of
+ * gadget_wakeup_bytes.  Otherwise the kernel wakes the reader if it has read all
+ * records before this one.
  */
 static __always_inline __u64 __gadget_wakeup_flags(void *map, __u64 space,
 						   __u64 pending)
@@ -222,10 +223,10 @@ static __always_inline long __gadget_perf_output(void *ctx, void *map,
 }
 
 /*
- * A sample of a perf buffer, whose size is 4 bytes before it, fills whole words.  The
- * kernel skips what is missing, so that a reader gets up to 7 bytes of older samples
- * behind the record, and is not told how many.  To have zeros there, programs send
- * them.  This is how many: constant if @size is.
+ * A sample of a perf buffer, with its size in the 4 bytes before it, fills whole words.
+ * The kernel skips the missing bytes, so that a reader gets up to 7 bytes of older
+ * samples after the record, and does not know how many.  So programs send zeros instead.
+ * Returns their number, which is constant if @size is.
  */
 static __always_inline __u64 __gadget_perf_padding(__u64 size)
 {
@@ -239,8 +240,8 @@ static __always_inline __u64 __gadget_perf_padding(__u64 size)
 }
 
 /*
- * Where records that lie elsewhere get their padding.  One for each CPU, with room
- * for the two words that the padding may lie in.
+ * Copies of records that were not reserved, with their padding.  One for each CPU, with
+ * room for the two words that can hold padding.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -249,7 +250,7 @@ struct {
 	__uint(value_size, GADGET_MAX_EVENT_SIZE + 16);
 } gadget_perf_buf SEC(".maps");
 
-/* One that is larger than GADGET_MAX_EVENT_SIZE is sent as it is. */
+/* A record larger than GADGET_MAX_EVENT_SIZE is sent without padding. */
 static __always_inline long __gadget_perf_output_padded(void *ctx, void *map,
 							void *lost_samples,
 							void *buf, __u64 size)
@@ -261,7 +262,7 @@ static __always_inline long __gadget_perf_output_padded(void *ctx, void *map,
 		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
 
 	copy = bpf_map_lookup_elem(&gadget_perf_buf, &zero);
-	barrier_var(size); /* what is checked here is what is used below */
+	barrier_var(size); /* the checked register is the one used below */
 	if (!copy || size > GADGET_MAX_EVENT_SIZE)
 		return __gadget_perf_output(ctx, map, lost_samples, buf, size);
 	copy[size / 8] = 0;
@@ -315,13 +316,13 @@ static __always_inline long __gadget_output_buf(void *ctx, void *map,
 }
 
 /*
- * gadget_output_buf: sends a record that lies elsewhere: on the stack, in a map.
+ * gadget_output_buf: sends a record from other memory: the stack or a map.
  * @ctx:  the program's context
  * @map:  a GADGET_TRACER_MAP, or any other ring buffer or perf event array
  * @buf:  the record
  * @size: its bytes; need not be constant
  *
- * Returns 0, or a negative errno, and then the event is counted as lost.
+ * Returns 0, or a negative errno; then the event is counted as lost.
  * Costs a copy more than reserving and submitting.
  */
 __gadget_overload long gadget_output_buf(void *ctx, void *map, void *buf,
@@ -347,7 +348,7 @@ __gadget_overload long gadget_output_buf(void *ctx, void *map, void *buf,
 #ifndef GADGET_NO_BUF_RESERVE
 
 /*
- * Where events of the perf buffer are put together.  One slot for each CPU: an
+ * Memory for reserved events of the perf buffer.  One slot for each CPU: an
  * event must be submitted before the next is reserved.
  */
 struct {
@@ -381,8 +382,8 @@ __gadget_reserve_buf(void *map, void *shards, void *lost_samples, __u64 size)
 }
 
 /*
- * The padding goes into the slot, behind the record; one that leaves too little of
- * the slot is sent as it is.
+ * The padding goes into the slot, after the record; if the slot has too little room,
+ * the record is sent without padding.
  */
 static __always_inline long __gadget_perf_submit(void *ctx, void *map,
 						 void *lost_samples, void *buf,
@@ -422,13 +423,13 @@ static __always_inline long __gadget_submit_buf(void *ctx, void *map,
 }
 
 /*
- * gadget_reserve_buf: room for a record in the buffer.
+ * gadget_reserve_buf: reserves room for a record in the buffer.
  * @map:  a GADGET_TRACER_MAP, or another ring buffer
  * @size: bytes; constant, at most GADGET_MAX_EVENT_SIZE
  *
- * Returns the room, which holds what was there before: fill all of it, padding
- * too, and then submit or discard it on every path.  NULL if there is none, and
- * then the event is counted as lost.
+ * Returns the room, which holds old data: fill all of it, padding too, and then
+ * submit or discard it on every path.  Returns NULL if there is no room; then the
+ * event is counted as lost.
  */
 #define __gadget_event_fits                                             \
 	__attribute__((diagnose_if(size > GADGET_MAX_EVENT_SIZE,        \
@@ -449,7 +450,7 @@ __gadget_overload void *gadget_reserve_buf(void *map, __u64 size)
  * @buf:  the record; it's gone afterwards
  * @size: the size that was reserved
  *
- * Returns 0, or a negative errno, and then the event is counted as lost.
+ * Returns 0, or a negative errno; then the event is counted as lost.
  */
 __gadget_overload long gadget_submit_buf(void *ctx, void *map, void *buf,
 					 __u64 size)

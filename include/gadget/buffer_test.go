@@ -26,7 +26,7 @@ type event struct {
 
 const eventSize = 7 * 8
 
-// transport is one of the two ways that buffer.h has.
+// transport is one of the two kinds of buffer that buffer.h supports.
 type transport struct {
 	name string
 	load func(*testing.T, globals) *ebpf.Collection
@@ -43,8 +43,8 @@ func loadRing(t *testing.T, set globals) *ebpf.Collection {
 	return load(t, parse(t, "buffer"), set)
 }
 
-// loadPerf does what the loader does where there are no ring buffers, or where
-// it was told so.
+// loadPerf does what the loader does if the kernel has no ring buffers, or if
+// the user chose perf buffers.
 func loadPerf(t *testing.T, set globals) *ebpf.Collection {
 	t.Helper()
 	spec := parse(t, "buffer")
@@ -101,7 +101,7 @@ func openPerf(t *testing.T, m *ebpf.Map) func() [][]byte {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The kernel counts here what <map>_lost_samples already has.
+			// The kernel counts here the losses that <map>_lost_samples already counts.
 			if record.LostSamples == 0 {
 				records = append(records, record.RawSample)
 			}
@@ -109,8 +109,8 @@ func openPerf(t *testing.T, m *ebpf.Map) func() [][]byte {
 	}
 }
 
-// decode checks one record and returns its number. Perf records may be longer:
-// they are padded.
+// decode checks one record and returns its number. Perf records may be longer,
+// because the kernel pads them.
 func decode(t *testing.T, raw []byte) uint64 {
 	t.Helper()
 	var e event
@@ -187,8 +187,8 @@ func TestOutputPart(t *testing.T) {
 	})
 }
 
-// The kernel pads perf samples to whole words with whatever the buffer held. What follows a record
-// is zero nevertheless, so that nothing of older records is taken for a part of it.
+// The kernel pads perf samples to whole words with old data of the buffer. buffer.h writes zeros after a
+// record, so that no reader takes data of older records for a part of it.
 func TestPerfPaddingIsZero(t *testing.T) {
 	requireKernel(t)
 	coll := loadPerf(t, nil)
@@ -281,7 +281,7 @@ func testLostSamples(t *testing.T, tr transport, verb string) {
 	checkLost(t, coll.Maps["others_lost_samples"], make([]uint64, len(failed)))
 }
 
-// A perf buffer that nobody opened delivers nothing: all of it is lost.
+// Without a reader, a perf buffer loses all events.
 func TestLostWithoutReader(t *testing.T) {
 	requireKernel(t)
 	coll := loadPerf(t, nil)

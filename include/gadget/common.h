@@ -2,7 +2,7 @@
 #ifndef __GADGET_COMMON_H
 #define __GADGET_COMMON_H
 
-/* What most events say about the process that caused them. */
+/* The process that caused an event, as most events report it. */
 
 #include <vmlinux.h>
 #include <gadget/base.h>
@@ -15,13 +15,13 @@
 typedef __u64 __gadget_word __attribute__((may_alias));
 
 /*
- * Copies a task's name and zeroes what follows its end.  The kernel before 5.17
- * left there what a longer name before had, and two records of one name would
+ * Copies a task's name and zeroes the bytes after its end.  Kernels before 5.17
+ * leave bytes of a longer, older name there, so that two records of one name would
  * differ.
  * @to, @from: 16 readable bytes, 8-aligned
  *
  * The lowest 0x80 in "ends" marks the first zero byte of a word; with one less,
- * exactly the bytes below stay.  No zero byte makes that all ones.
+ * exactly the bytes below it stay.  Without a zero byte the mask is all ones.
  */
 static __always_inline void __gadget_copy_comm(void *to, const void *from)
 {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loadCompat loads one program of testdata/compat.bpf.c. Variable 7 of its results says what counts.
+// loadCompat loads one program of testdata/compat.bpf.c. Variable 7 of its results chooses the calls that count.
 func loadCompat(t *testing.T, name string, pid int, counts uint64) *ebpf.Collection {
 	t.Helper()
 	spec := parse(t, "compat")
@@ -90,7 +90,7 @@ func TestUretprobe(t *testing.T) {
 	}
 }
 
-// Loads and plain reads must tell the same of a system call's registers.
+// Direct loads and probe reads must return the same values for a system call's registers.
 func TestSyscallArguments(t *testing.T) {
 	requireKernel(t)
 	attach := map[string]func(p *ebpf.Program) (link.Link, error){
@@ -154,7 +154,7 @@ func kernelHas(path string) bool {
 	return err == nil
 }
 
-// hasFunction tells whether the kernel offers a function to programs.
+// hasFunction reports whether the kernel offers a function to programs.
 func hasFunction(t *testing.T, name string) bool {
 	t.Helper()
 	kernel, err := btf.LoadKernelSpec()

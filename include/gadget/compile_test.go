@@ -48,8 +48,8 @@ func glob(t *testing.T, pattern string) []string {
 	return files
 }
 
-// includes is a source that includes headers in the given order. Some want to be
-// told which half of them is meant.
+// includes returns a source that includes headers in the given order. For some
+// headers it defines which of their parts to use.
 func includes(names ...string) string {
 	var b strings.Builder
 	b.WriteString("#define GADGET_TYPE_TRACING\n")
@@ -61,7 +61,7 @@ func includes(names ...string) string {
 
 // orders returns permutations of n numbers in which each number has each of the
 // others right before it at least once. Modulo n, the zigzag 0, n-1, 1, n-2, …
-// steps by every distance once; turned round it has the missing ones of an odd n.
+// steps by every distance once; its reverse has the missing distances of an odd n.
 func orders(n int) (all [][]int) {
 	zigzag := make([]int, n)
 	for i := range zigzag {
@@ -105,8 +105,8 @@ func checkCompiles(t *testing.T, cc, source string, args ...string) {
 	}
 }
 
-// All together with every compiler. What each header needs, and what comes before it, is the same to all
-// of them: alone, and right after each other one, with one.
+// All headers together compile with every compiler. Each header alone, and each right after each other header,
+// compiles with one compiler: a missing include or a conflict is the same for all.
 func TestHeadersCompile(t *testing.T) {
 	t.Parallel()
 	all := headers(t)
@@ -223,7 +223,7 @@ var offered = map[string]string{
 	"../compat/bpf/bpf_core_read.h": "bpf_core_cast",
 }
 
-// Each of them is in a program above; so it compiles wherever these do.
+// A program above uses each of these names, so it compiles wherever these programs compile.
 func TestProgramsUseAll(t *testing.T) {
 	var sources strings.Builder
 	for _, program := range append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/wild/*.bpf.c")...) {
@@ -250,8 +250,8 @@ func TestProgramsUseAll(t *testing.T) {
 	}
 }
 
-// Gadgets that look at packets may have the types of user space. Ours must not bring the kernel's then,
-// wherever theirs come from.
+// Gadgets that process packets may include the types of user space. Then gizmo's headers must not include
+// the kernel's types.
 func TestHeadersWithUserTypes(t *testing.T) {
 	names := []string{
 		"base.h", "bits.bpf.h", "buffer.h", "filter.h", "fnv1a.h", "gpu_bridge_maps.h", "gpu_types.h", "macros.h", "maps.bpf.h", "mntns.h",
@@ -266,7 +266,7 @@ func TestHeadersWithUserTypes(t *testing.T) {
 	}
 }
 
-// libbpf's own definitions count where it has them: neither twice nor in another way.
+// If libbpf has a definition, include/compat neither repeats nor changes it.
 func TestCompatWithNewerLibbpf(t *testing.T) {
 	source := "#include <vmlinux.h>\n#include <bpf/bpf_helpers.h>\n#include <bpf/bpf_tracing.h>\n" +
 		"#include <bpf/bpf_core_read.h>\n#include <bpf/usdt.bpf.h>\n" + `
@@ -277,7 +277,7 @@ _Static_assert(PT_REGS_PARM6() + PT_REGS_PARM8_CORE() + PT_REGS_PARM7_CORE_SYSCA
 	checkCompiles(t, clang(t), source, "-isystem", "testdata/newlibbpf", "-fsyntax-only")
 }
 
-// What C can tell is wrong must not compile, and the message must say why.
+// Mistakes that C can detect must not compile, and the message must say why.
 func TestMistakes(t *testing.T) {
 	const start = `
 #include <gadget/buffer.h>

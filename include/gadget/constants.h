@@ -3,9 +3,9 @@
 #define __GADGET_CONSTANTS_H
 
 /*
- * Macros of the kernel's headers, which BTF, and so vmlinux.h, does not have.  Only those
+ * Macros of the kernel's headers, which BTF, and so vmlinux.h, does not have.  Only macros
  * that are the same on all architectures.  No other header includes this one, so a
- * gadget may define them by itself.
+ * gadget may define them itself.
  */
 
 /* Errors. */

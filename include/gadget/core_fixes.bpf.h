@@ -3,12 +3,12 @@
 #define __GADGET_CORE_FIXES_BPF_H
 
 /*
- * What the kernel has changed, one function for each change.  Which side a kernel
- * is on is known when the program is loaded, so the verifier drops the other.  All
- * of them are for programs that have bpf_probe_read_kernel().
+ * Changes in the kernel, with one function for each.  When the program is loaded, it is
+ * known which branch applies to the kernel, so the verifier removes the other.  All
+ * functions are for programs that have bpf_probe_read_kernel().
  *
- * The structs are flavours: to the loader everything behind "___" is no part of the
- * name.  They have what a kernel may have, as far as it matters here.
+ * The structs are CO-RE flavours: the loader ignores "___" and everything after it in the
+ * name.  They have the members that matter here and that a kernel may have.
  */
 
 #include <vmlinux.h>
@@ -19,8 +19,8 @@
 #define __gadget_flavour __attribute__((preserve_access_index))
 
 /*
- * bpf_core_unreachable: for a place that no kernel should come to.  If one does, the
- * verifier refuses the program in the same way as for a field that the kernel lacks.
+ * bpf_core_unreachable: for a place that no kernel should reach.  If the verifier can
+ * reach it, it refuses the program as it does for a field that the kernel lacks.
  */
 static void (*bpf_core_unreachable)(void) = (void *)0xbad2310;
 
@@ -133,10 +133,10 @@ static __always_inline bool has_kmem_cache_free(void)
 }
 
 /*
- * vfs_create(), vfs_unlink() and the like have a first argument more: since 5.12, by
+ * vfs_create(), vfs_unlink() and similar functions have one more first argument: since 5.12, by
  * 6521f8917082 ("namei: prepare for idmapped mounts"), a user namespace; since 6.3,
- * by abf08576afe3 ("fs: port vfs_*() helpers to struct mnt_idmap"), a mnt_idmap.  To
- * be seen by what else each had to change: of 6.18 both renamings have one.
+ * by abf08576afe3 ("fs: port vfs_*() helpers to struct mnt_idmap"), a mnt_idmap.  The
+ * members of struct renamedata show which one the kernel has.
  */
 struct renamedata___gadget {
 	struct user_namespace *old_mnt_userns;
@@ -224,7 +224,7 @@ struct inode___gadget_times {
 
 /*
  * Set in i_ctime_nsec since 6.13, by 4e40eff0b573 ("fs: add infrastructure for
- * multigrain timestamps"), when somebody has asked for the time.
+ * multigrain timestamps"), when the time has been queried.
  */
 #define __GADGET_CTIME_QUERIED (1U << 31)
 
@@ -265,7 +265,7 @@ static __always_inline void gadget_inode_get_mtime(struct inode *inode,
 	}
 }
 
-/* gadget_get_ctime_nanosec_from_inode: the former in one number. */
+/* gadget_get_ctime_nanosec_from_inode: the time of the function above as one number. */
 static __always_inline __u64
 gadget_get_ctime_nanosec_from_inode(struct inode *inode)
 {
@@ -277,8 +277,8 @@ gadget_get_ctime_nanosec_from_inode(struct inode *inode)
 }
 
 /*
- * The registers of a 64-bit program that calls the kernel, by architecture: what is
- * compiled for one finds them on the other, too.
+ * The registers of a 64-bit program that calls the kernel, by architecture: a program
+ * that is compiled for one architecture finds them on the other, too.
  */
 struct pt_regs___gadget_x86 {
 	unsigned long r10;
@@ -303,10 +303,10 @@ static __always_inline bool __gadget_has_x86_regs(void)
 
 /*
  * gadget_get_syscall_nr: the number of the system call that a task is in.
- * @regs: those that the task had on entry: the argument of the tracepoints
+ * @regs: the task's registers on entry: the argument of the tracepoints
  *        sys_enter and sys_exit
  *
- * The numbers of 32-bit programs are others, and look no different here.
+ * 32-bit programs use other numbers, which cannot be distinguished here.
  */
 static __always_inline long gadget_get_syscall_nr(struct pt_regs *regs)
 {
@@ -338,7 +338,7 @@ __gadget_get_syscall_arg_x86(struct pt_regs___gadget_x86 *regs, int n)
 	return 0;
 }
 
-/* The first one's register is also that of the result. */
+/* The register of the first argument is also that of the result. */
 static __always_inline __u64
 __gadget_get_syscall_arg_arm64(struct pt_regs___gadget_arm64 *regs, int n)
 {
@@ -360,7 +360,7 @@ __gadget_get_syscall_arg_arm64(struct pt_regs___gadget_arm64 *regs, int n)
 }
 
 /*
- * gadget_get_syscall_arg: an argument of that call.
+ * gadget_get_syscall_arg: an argument of the system call that a task is in.
  * @n: which one: 1 to 6
  */
 static __always_inline __u64 gadget_get_syscall_arg(struct pt_regs *regs, int n)

@@ -3,12 +3,12 @@
 #define __GADGET_FILESYSTEM_H
 
 /*
- * Files: their paths, their types, and where overlays have them.
+ * Files: their paths, their types, and their place in overlays.
  *
- * A path is that in the file's mount namespace: it goes up through all mounts to
+ * A path is the one in the file's mount namespace: it goes up through all mounts to
  * the namespace's root.  For a container this is the container's root; a chroot
- * makes no difference.  A file that has been deleted has the path that it had.
- * What lies in no directory has a name without a slash in front: "memfd:name",
+ * makes no difference.  A deleted file has its last path.
+ * A file that is in no directory has a name without a leading slash: "memfd:name",
  * "[eventfd]", or an empty one for pipes and sockets.
  *
  * The walk is not locked.  A directory that is renamed meanwhile may show with
@@ -22,14 +22,14 @@
 
 /*
  * The longest path with its terminating zero.  A longer one loses directories at
- * its beginning, and then starts with "..." in the place of them: the end of a
- * path tells more, and no other path starts with a dot.
+ * its beginning, and starts with "..." in their place: the end of a path is more
+ * useful, and no other path starts with a dot.
  */
 #define GADGET_PATH_MAX 512
 
 /*
- * How many steps up a walk takes: one for each name, of which two bytes are the least that
- * it takes up, and one for each mount.  What lies above is lost like that above.
+ * How many steps up a walk takes: one for each name, which takes up at least two bytes,
+ * and one for each mount.  Directories above are lost, as described above.
  */
 #define __GADGET_PATH_DEPTH (GADGET_PATH_MAX / 2 + 32)
 
@@ -41,8 +41,8 @@
 
 /*
  * Paths are written from their end to their beginning, a name at a time.  The
- * room behind the end is for the verifier, who doesn't know that the names are
- * put where there is place for them.
+ * room after the end is for the verifier, which doesn't know that names are only
+ * put where there is room for them.
  */
 struct __gadget_path_buf {
 	char text[GADGET_PATH_MAX + __GADGET_PATH_NAME + 1];
@@ -57,8 +57,8 @@ struct {
 } gadget_path_buf SEC(".maps");
 
 /*
- * Where a walk stands: at @dentry in @mount, whose root is @root.  To be read into
- * a variable before BPF_CORE_READ(), which would look for this in the kernel too.
+ * The position of a walk: at @dentry in @mount, whose root is @root.  Copy a member to
+ * a variable before BPF_CORE_READ(), which would read this struct from kernel memory, too.
  */
 struct __gadget_path_walk {
 	struct mount *mount;
@@ -69,11 +69,11 @@ struct __gadget_path_walk {
 
 /*
  * Puts the name of the walk's entry in front of the text.  False if there is no
- * place for it.
+ * room for it.
  *
- * The terminating zero falls on the slash of the name behind, which is put back.
- * If the entry got a shorter name meanwhile, a zero before that ends the path:
- * nothing of what the buffer held before comes out.
+ * The terminating zero overwrites the slash of the next name, which is then restored.
+ * If the entry got a shorter name meanwhile, a zero before the slash ends the path, so
+ * that no old contents of the buffer get out.
  */
 static __always_inline bool
 __gadget_path_prepend(struct __gadget_path_buf *buf,
@@ -134,8 +134,8 @@ __gadget_path_walk(struct __gadget_path_buf *buf,
 	struct dentry *dentry, *parent;
 
 	/*
-	 * No "continue": clang 14 would put the loop's head behind its body, and
-	 * the verifier of 6.1 takes no loop that falls through to its head.
+	 * No "continue": clang 14 would put the loop's head after its body, and
+	 * the verifier of 6.1 refuses a loop that falls through to its head.
 	 */
 	for (int i = 0; i < __GADGET_PATH_DEPTH; i++) {
 		if (walk->dentry == walk->root) {
@@ -281,10 +281,10 @@ static __always_inline struct file *get_struct_file_for_fd(int fd)
 
 /*
  * read_full_path_of_open_file_fd: the path of the current task's open file @fd.
- * @buf: @len bytes, of which those behind the terminating zero stay as they are
+ * @buf: @len bytes; those after the terminating zero are not changed
  *
- * Returns the length with the terminating zero, or a negative errno, and then
- * @buf holds nothing of use.
+ * Returns the length with the terminating zero, or a negative errno; then the
+ * contents of @buf are undefined.
  */
 static __always_inline long read_full_path_of_open_file_fd(int fd, char *buf,
 							   __u32 len)
@@ -311,8 +311,8 @@ static __always_inline gadget_file_mode gadget_get_file_mode(struct file *file)
 }
 
 /*
- * gadget_get_file_type: what an open file is, as S_IFREG, S_IFDIR and so on; 0 for
- * those that have no type outside of the kernel: epoll, eventfd, BPF maps, ...
+ * gadget_get_file_type: the type of an open file: S_IFREG, S_IFDIR and so on; 0 for
+ * files that have no type outside of the kernel: epoll, eventfd, BPF maps, ...
  */
 static __always_inline __u32 gadget_get_file_type(struct file *file)
 {
@@ -321,7 +321,7 @@ static __always_inline __u32 gadget_get_file_type(struct file *file)
 
 #define __GADGET_OVERLAYFS_MAGIC 0x794c7630
 
-/* A flavour: to the loader what is behind "___" is no part of the name. */
+/* A CO-RE flavour: the loader ignores "___" and everything after it in the name. */
 struct ovl_inode___gadget {
 	struct inode vfs_inode;
 	struct dentry *__upperdentry;
@@ -334,10 +334,10 @@ static __always_inline bool gadget_is_on_overlay(struct inode *inode)
 }
 
 /*
- * gadget_get_upper_dentry: where the upper layer of an overlay has a file that was
- * made or changed there; NULL for one that is as the lower layers have it, or that is
- * on no overlay.
- * @inode: in the kernel, as it is seen through the overlay
+ * gadget_get_upper_dentry: the directory entry in the upper layer of an overlay of a file
+ * that was made or changed in the overlay; NULL for an unchanged file of the lower layers,
+ * and for a file that is on no overlay.
+ * @inode: the overlay's inode, in the kernel
  *
  * The upper layer's entry follows the inode in the struct that the file system puts
  * around it.  If that is a module, the kernel's types don't have the struct.

@@ -19,8 +19,8 @@ import (
 // pathMax is GADGET_PATH_MAX.
 const pathMax = 512
 
-// text runs a program that leaves a path in its map, and checks what is behind the path: bytes that
-// nobody has written.
+// text runs a program that leaves a path in its map, and checks that the bytes after the
+// path are unchanged.
 func text(t *testing.T, coll *ebpf.Collection, prog string, args ...uint64) string {
 	t.Helper()
 	n := int32(run(t, coll.Programs[prog], args...))
@@ -145,8 +145,8 @@ func cutPath(path string) string {
 	return mark + end[strings.Index(end, "/"):]
 }
 
-// Directories that are as deep as a path that fits can be, and deeper ones. There are files at all depths,
-// so that each length of a path is there.
+// Directories as deep as the longest path that fits, and deeper. There are files at all depths,
+// so the test covers each length of a path.
 func TestDeepPaths(t *testing.T) {
 	coll := load(t, parse(t, "filesystem"), nil)
 	inMounts(t, func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestPathsAcrossManyMounts(t *testing.T) {
 	})
 }
 
-// What has no place in a directory.
+// Files that are in no directory.
 func TestPathsOutside(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "filesystem"), nil)
@@ -231,7 +231,7 @@ func TestPathsOfNoFile(t *testing.T) {
 	}
 }
 
-// A file that is gone, or that somebody moved, has the path that it had or has.
+// A deleted file has its last path, a moved file its current one.
 func TestPathsOfMovedFiles(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "filesystem"), nil)
@@ -248,7 +248,7 @@ func TestPathsOfMovedFiles(t *testing.T) {
 	checkPath(t, coll, fd, strings.TrimSuffix(fdLink(t, fd), " (deleted)"))
 }
 
-// inMounts runs f in a thread with a mount namespace of its own, whose mounts nobody else gets.
+// inMounts runs f in a thread with a new mount namespace, whose mounts no other namespace sees.
 func inMounts(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	requireKernel(t)
@@ -299,7 +299,7 @@ func TestPathsAcrossMounts(t *testing.T) {
 	})
 }
 
-// A changed root is not the end of the way: what a container's processes see from inside is.
+// A path does not end at a changed root, but at the root of the mount namespace.
 func TestPathsInChroot(t *testing.T) {
 	coll := load(t, parse(t, "filesystem"), nil)
 	dir := t.TempDir()
@@ -400,7 +400,7 @@ func TestFileTypes(t *testing.T) {
 // layers are the folders of an overlay.
 type layers struct{ lower, upper, merged string }
 
-// overlay mounts one whose layers are in memory, or fails with why it cannot.
+// overlay mounts an overlay whose layers are in memory; the error says why it cannot.
 func overlay(t *testing.T, dir string) (layers, error) {
 	t.Helper()
 	mount(t, "tmpfs", dir, "tmpfs", 0, "")

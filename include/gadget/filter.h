@@ -7,8 +7,8 @@
  * parameters --pid, --tid, --uid, --gid and --comm.
  *
  * A filter that isn't set costs one load: its value is known when the program is
- * loaded, and the verifier drops the rest.  Filter first of all: what is
- * discarded should cost as little as can be.
+ * loaded, and the verifier removes the rest.  Filter first of all: an event that is
+ * discarded should cost as little as possible.
  */
 
 #include <gadget/base.h>
@@ -33,7 +33,7 @@ GADGET_PARAM(targ_gid);
 GADGET_PARAM(targ_comm);
 
 /*
- * gadget_should_discard_{pid,tid,uid,gid}: true if the user asked for another.
+ * gadget_should_discard_{pid,tid,uid,gid}: true if the user's filter excludes the value.
  * Any program type.  Costs one comparison.
  */
 static __always_inline bool gadget_should_discard_pid(gadget_pid pid)
@@ -57,11 +57,11 @@ static __always_inline bool gadget_should_discard_gid(gadget_gid gid)
 }
 
 /*
- * gadget_should_discard_comm: true if the user asked for another name.
+ * gadget_should_discard_comm: true if the user's filter excludes the name.
  * @comm: a name that ends in a zero byte or fills the array
  *
- * Any program type.  Byte by byte, since most names differ in the first, and
- * what lies behind the end of the one asked for is dead code to the verifier.
+ * Any program type.  Compares byte by byte, because most names differ in the first, and
+ * the comparisons after the end of the filter's name are dead code for the verifier.
  */
 static __always_inline bool
 gadget_should_discard_comm(const gadget_comm comm[TASK_COMM_LEN])
@@ -81,8 +81,8 @@ gadget_should_discard_comm(const gadget_comm comm[TASK_COMM_LEN])
 }
 
 /*
- * gadget_should_discard_data: true if the user asked for other events than one
- * with these fields.  Any program type.
+ * gadget_should_discard_data: true if the user's filters exclude an event with these
+ * fields.  Any program type.
  */
 static __always_inline bool gadget_should_discard_data(
 	gadget_mntns_id mntns_id, gadget_pid pid, gadget_tid tid,
@@ -96,7 +96,7 @@ static __always_inline bool gadget_should_discard_data(
 	       gadget_should_discard_mntns_id(mntns_id);
 }
 
-/* gadget_should_discard_process: the same for what an event says of its process. */
+/* gadget_should_discard_process: the same for the process of an event. */
 static __always_inline bool
 gadget_should_discard_process(const struct gadget_process *proc)
 {
@@ -127,8 +127,8 @@ static __always_inline bool __gadget_should_discard_current_ids(void)
 }
 
 /*
- * gadget_should_discard_data_current: true if the user asked for events of other
- * processes than the current one.  Fetches only what a filter asks for, cheap
+ * gadget_should_discard_data_current: true if the user's filters exclude the current
+ * process.  Reads only what the filters that are set need, cheap
  * things first.  Program types: those of gadget_get_current_mntns_id().
  */
 static __always_inline bool gadget_should_discard_data_current(void)
@@ -149,12 +149,12 @@ static __always_inline bool gadget_should_discard_data_current(void)
 #endif /* !__GADGET_USER_TYPES */
 
 /*
- * gadget_should_discard_data_by_skb: true if the user asked for other events than
- * those of a socket's owner.
+ * gadget_should_discard_data_by_skb: true if the user's filters exclude a socket's
+ * owner.
  * @skb_val: of gadget_socket_lookup(); NULL, an unknown owner, passes no filter
  *
- * A macro, so that who doesn't use it needn't include sockets-map.h, and who does
- * may include it before or after this.
+ * A macro, so that gadgets that don't use it needn't include sockets-map.h, and others
+ * may include it before or after this header.
  */
 #define gadget_should_discard_data_by_skb(skb_val)                           \
 	({                                                                   \

@@ -21,12 +21,12 @@ type targets struct {
 
 func id(n uint32) *uint32 { return &n }
 
-// subject is what an event says of its process.
+// subject is the process of an event, as the event describes it.
 type subject struct {
 	mntns              uint64
 	pid, tid, uid, gid uint32
 	comm               string
-	unknown            bool // a socket's, whose owner nobody knows
+	unknown            bool // a socket without a known owner
 }
 
 var someone = subject{mntns: 4026531841, pid: 100, tid: 101, uid: 1000, gid: 2000, comm: "worker"}
@@ -63,7 +63,7 @@ func loadFilter(t *testing.T, want targets, s subject) *ebpf.Collection {
 
 var filterTests = []struct {
 	name    string
-	by      string // the helper for this field alone, if it's about one field
+	by      string // the helper for this field, if only one field matters
 	want    targets
 	discard bool
 }{
@@ -120,7 +120,7 @@ func TestFilters(t *testing.T) {
 				t.Errorf("data_by_skb: discard is %v", got)
 			}
 			if tt.by == "" && tt.discard {
-				return // which one it is the others needn't agree on
+				return // the other filters may give another result
 			}
 			for _, field := range fields {
 				want := tt.discard && field == tt.by
@@ -157,7 +157,7 @@ func TestFilterCommEnds(t *testing.T) {
 	}
 }
 
-// A socket whose owner isn't known passes only if nothing is asked for.
+// A socket whose owner isn't known passes only if no filter is set.
 func TestFilterUnknownOwner(t *testing.T) {
 	requireKernel(t)
 	tests := []targets{
@@ -208,8 +208,8 @@ func TestFilterCurrent(t *testing.T) {
 	})
 }
 
-// The kernel's own view of the loaded program: what an unset filter would fetch
-// is gone, and nearly all the rest.
+// In the loaded program, as the kernel shows it, the reads for unset filters are gone,
+// and so is nearly all of the rest.
 func TestUnsetFiltersVanish(t *testing.T) {
 	requireKernel(t)
 	calls, insns := loaded(t, "data_current", targets{})
@@ -224,7 +224,7 @@ func TestUnsetFiltersVanish(t *testing.T) {
 	for name, want := range map[string]targets{
 		"pid": {PID: 1}, "tid": {TID: 1}, "uid": {UID: id(1)}, "gid": {GID: id(1)}, "comm": {Comm: "x"},
 	} {
-		// One at most: newer kernels write some helpers out inline.
+		// One at most: newer kernels inline some helpers.
 		calls, more := loaded(t, "data_current", want)
 		if calls > 1 || more <= insns {
 			t.Errorf("%s: %d calls, %d instructions", name, calls, more)
@@ -234,7 +234,7 @@ func TestUnsetFiltersVanish(t *testing.T) {
 	t.Logf("all set: %d instructions", all)
 }
 
-// loaded tells how many calls and instructions the kernel left in a program.
+// loaded returns how many calls and instructions the kernel left in a program.
 func loaded(t *testing.T, name string, want targets) (calls, insns int) {
 	t.Helper()
 	info, err := loadFilter(t, want, someone).Programs[name].Info()

@@ -96,7 +96,7 @@ func waitForState(t *testing.T, pid int, letter string) {
 	t.Fatalf("process %d does not come into state %s", pid, letter)
 }
 
-// Against what the kernel's types say when they are asked in another way.
+// TestHas compares with the kernel's types, read in another way.
 func TestHas(t *testing.T) {
 	requireKernel(t)
 	kernel, err := btf.LoadKernelSpec()
@@ -139,7 +139,7 @@ func TestInodeTimes(t *testing.T) {
 	fd := open(t, path, unix.O_CREAT|unix.O_RDWR)
 	check := func() {
 		t.Helper()
-		// Twice: before and after somebody, here fstat, has asked for the times.
+		// Twice: before and after a call, here fstat, that reads the times.
 		var got [2][16]uint64
 		var st unix.Stat_t
 		run(t, coll.Programs["times"], uint64(fd))
@@ -257,7 +257,7 @@ func TestDisks(t *testing.T) {
 	}
 }
 
-// A connection whose first packet nobody answers: the queue of those who want to be accepted is full.
+// A connection whose first packet gets no answer, because the listener's queue is full.
 func TestTCPRetransmit(t *testing.T) {
 	requireKernel(t)
 	mountTracefs(t)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 
-// Package gadget_test runs the C API in the kernel and looks at what it did
-// from outside. This file has what the tests share; each header's tests are in
-// the file of its name, their programs in testdata.
+// Package gadget_test runs the C API in the kernel and checks its effects
+// from outside. This file has the code that the tests share; the tests of each header are in
+// the file with its name, their programs in testdata.
 package gadget_test
 
 import (
@@ -27,7 +27,7 @@ import (
 // every instruction is emulated.
 var keep = flag.String("objects", "", "compile test programs into this `folder`, and use those that are there")
 
-// objects is where compiled test programs lie while the tests run.
+// objects is the folder of the compiled test programs while the tests run.
 var objects string
 
 func TestMain(m *testing.M) {
@@ -171,7 +171,7 @@ func parseSource(t *testing.T, source string) *ebpf.CollectionSpec {
 	return spec
 }
 
-// compileSource gives a source to a compiler and returns what that says.
+// compileSource compiles a source and returns the compiler's output.
 func compileSource(t *testing.T, cc, source string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(cc, append(clangFlags(args...), "-x", "c", "-")...)
@@ -180,8 +180,8 @@ func compileSource(t *testing.T, cc, source string, args ...string) (string, err
 	return string(out), err
 }
 
-// globals are const volatile, or plain, variables of a test program and what to
-// set them to before it is loaded.
+// globals are variables of a test program, const volatile or plain, with the values
+// to set before it is loaded.
 type globals map[string]any
 
 // load loads all of spec and closes it when the test ends.
@@ -208,7 +208,7 @@ func tryLoad(t *testing.T, spec *ebpf.CollectionSpec, set globals) (*ebpf.Collec
 	return coll, err
 }
 
-// verbose is err with the whole of the verifier's log, if it has one.
+// verbose returns the text of err with the whole log of the verifier, if there is one.
 func verbose(err error) string {
 	var ve *ebpf.VerifierError
 	if errors.As(err, &ve) {
@@ -226,7 +226,7 @@ func run(t *testing.T, prog *ebpf.Program, args ...uint64) uint32 {
 	return runWith(t, prog, &ebpf.RunOptions{}, args)
 }
 
-// runOn runs a raw_tp program on one CPU, in whatever process that has.
+// runOn runs a raw_tp program on one CPU, in the process that runs there.
 func runOn(t *testing.T, cpu int, prog *ebpf.Program, args ...uint64) uint32 {
 	t.Helper()
 	return runWith(t, prog, &ebpf.RunOptions{CPU: uint32(cpu), Flags: unix.BPF_F_TEST_RUN_ON_CPU}, args)
@@ -251,16 +251,16 @@ func get[T any](t *testing.T, coll *ebpf.Collection, name string) (value T) {
 	return value
 }
 
-// onOwnThread runs f in a thread that ends with it, so that f may change what
-// belongs to a thread: its name, its namespaces, its ids. It is never the main
-// thread, whose tid is the pid and would hide a mix-up.
+// onOwnThread runs f in a thread that ends with f, so that f may change the
+// thread's name, namespaces and ids. It is never the main thread: its tid is the
+// pid, which would hide that a program confuses the two.
 func onOwnThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread()
 		if unix.Gettid() == os.Getpid() {
-			onOwnThread(f) // in another, since this one is taken
+			onOwnThread(f) // in another thread, because f must not run in the main thread
 			return
 		}
 		f()

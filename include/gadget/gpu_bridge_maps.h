@@ -3,11 +3,11 @@
 #define __GADGET_GPU_BRIDGE_MAPS_H
 
 /*
- * The maps in which a bridge, a program of its own, keeps what it knows of graphics
- * processors.  It pins them; the loader takes those, or makes empty ones where there is
- * no bridge.
+ * The maps in which a bridge, a separate program, keeps data about graphics
+ * processors.  It pins them; the loader uses the pinned maps, or makes empty ones if there
+ * is no bridge.
  *
- * Say which ones the gadget reads, before including this: define GPU_BRIDGE_WANT_META,
+ * Say which maps the gadget reads, before including this: define GPU_BRIDGE_WANT_META,
  * GPU_BRIDGE_WANT_DEVICE, GPU_BRIDGE_WANT_PER_PID, GPU_BRIDGE_WANT_PER_PID_PER_DEVICE or,
  * for all of them, GPU_BRIDGE_WANT_ALL.
  */
@@ -37,7 +37,7 @@ struct {
 } gpu_meta SEC(".maps");
 
 /*
- * gpu_meta_fresh: what the bridge says of itself; NULL if its last word is older than
+ * gpu_meta_fresh: the bridge's data about itself; NULL if its last update is older than
  * @stale_threshold_ms, or there is none.
  * @now_boot_ns: bpf_ktime_get_boot_ns()
  */
@@ -84,7 +84,7 @@ struct {
 } gpu_per_pid SEC(".maps");
 
 /*
- * gpu_pid_holder: a process that holds at least @min_gpu_mem_bytes of the devices'
+ * gpu_pid_holder: the process @tgid, if it holds at least @min_gpu_mem_bytes of the devices'
  * memory, or NULL.
  */
 static __always_inline struct gpu_pid_metrics_aggregated *

@@ -3,9 +3,9 @@
 #define __GADGET_GPU_TYPES_H
 
 /*
- * What a bridge, a program of its own, tells of graphics processors in pinned maps: see
- * gpu_bridge_maps.h.  The layouts are the bridge's.  Members have
- * the compiler's own types, since this header works without vmlinux.h, too.
+ * The data about graphics processors that a bridge, a separate program, keeps in pinned
+ * maps: see gpu_bridge_maps.h.  The bridge defines the layouts.  Members have
+ * the compiler's own types, because this header works without vmlinux.h, too.
  */
 
 #define GPU_SCHEMA_VERSION 1

@@ -27,10 +27,10 @@ struct {
 } ig_kstack SEC(".maps");
 
 /*
- * gadget_get_kernel_stack: puts the kernel's present stack into ig_kstack.
+ * gadget_get_kernel_stack: puts the kernel's current stack into ig_kstack.
  *
  * Returns its id, for a field of the type gadget_kernel_stack; or a negative errno:
- * EEXIST if another stack, which nobody has read yet, has the place of this one.
+ * EEXIST if another stack, which has not been read yet, has the same slot.
  * For kprobe, tracepoint, raw_tp, tp_btf, fentry and perf_event programs.
  */
 static __always_inline long gadget_get_kernel_stack(void *ctx)

@@ -3,16 +3,16 @@
 #define __GADGET_MACROS_H
 
 /*
- * How a gadget tells its loader what it has: each macro here declares a global
- * that nobody reads.  What counts is its name, which the loader finds in the
- * object's BTF and takes apart at every "___"; so no name given to a macro may
+ * The parts of a gadget, declared to the loader: each macro here declares a global
+ * variable that is never read.  Only its name matters: the loader finds it in the
+ * object's BTF and splits it at every "___"; so no argument of a macro may
  * have three underscores in a row.
  *
- * Where C can tell, a name that stands for nothing is a compile error: structs,
+ * Where the compiler can check it, an undeclared name is an error: structs,
  * maps and variables have to be declared above the macro that names them.
- * Programs usually come below, so the loader has to check those.
+ * Programs usually come below, so the loader checks those.
  *
- * All of them stand at file scope.  They end in their own semicolon, so that
+ * Use all macros at file scope.  They end in their own semicolon, so that
  * one more, or none, is fine.
  */
 
@@ -89,7 +89,7 @@
 	__gadget_marker(gadget_param_##var);
 
 /*
- * GADGET_ITER_TARGET_MAP: tells which map an iter/bpf_map_elem program walks.
+ * GADGET_ITER_TARGET_MAP: names the map that an iter/bpf_map_elem program walks.
  * @prog: the program's function
  * @map:  the map
  */
@@ -98,7 +98,7 @@
 	__gadget_marker(gadget_mapelem_iter_target_##prog##___##map);
 
 /*
- * GADGET_SK_TARGET_MAP: tells to which map an sk_skb or sk_msg program attaches.
+ * GADGET_SK_TARGET_MAP: names the map that an sk_skb or sk_msg program is attached to.
  * @prog: the program's function
  * @map:  a SOCKMAP or SOCKHASH
  */
@@ -108,9 +108,9 @@
 
 /*
  * GADGET_PREFER: of two programs for the same events, the second is loaded only
- * where the kernel cannot run the first.  Write it once for each pair; a chain
- * takes the first that runs.  A program that stands in for several is loaded where
- * one of them cannot run, and then none of them is.
+ * where the kernel cannot run the first.  Write it once for each pair.  Of a chain, the
+ * first program that can run is loaded.  A program that stands in for several is loaded
+ * if one of them cannot run, and then none of them is.
  * @first:  the function of the better program, such as an fexit
  * @second: the function of its stand-in, such as a kretprobe
  */

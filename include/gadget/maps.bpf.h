@@ -9,14 +9,14 @@
 #define __GADGET_EEXIST 17
 
 /*
- * bpf_map_lookup_or_try_init: the value of @key, which begins as @init.
+ * bpf_map_lookup_or_try_init: the value of @key, which is @init if the key is new.
  * @map:  a hash map, LRU or not, per CPU or not
  * @key:  the key
  * @init: the value of a key that isn't there yet
  *
  * Returns the value in the map, which others may change at the same time, or
  * NULL if the map is full (or, in an LRU map, the value was evicted at once).
- * Costs one look-up for a key that is there, three calls for a new one.
+ * Costs one look-up for an existing key, three calls for a new one.
  */
 static __always_inline void *
 bpf_map_lookup_or_try_init(void *map, const void *key, const void *init)
@@ -37,9 +37,9 @@ bpf_map_lookup_or_try_init(void *map, const void *key, const void *init)
 }
 
 /*
- * gadget_map_take: copies the value of @key and removes it from a hash map: what a
- * program at a function's entry has left for the one at its return.  False if there is
- * none.
+ * gadget_map_take: copies the value of @key and removes it from a hash map.  For values
+ * that a program at a function's entry keeps for the program at its return.  False if
+ * there is none.
  * @to: a variable of the value's type; its address
  */
 #define gadget_map_take(map, key, to)                                   \

@@ -35,8 +35,8 @@ func TestLookupOrTryInit(t *testing.T) {
 	}
 }
 
-// Two at once that both miss a key: the later one must find the other's value,
-// neither overwrite it nor give up.
+// Two calls at the same time that both miss a key: the later call must find the other's value,
+// and neither overwrite it nor fail.
 func TestLookupOrTryInitRace(t *testing.T) {
 	requireKernel(t)
 	const rounds, workers = 5000, 2
@@ -76,7 +76,7 @@ func checkCount(t *testing.T, counts *ebpf.Map, key, want uint64) {
 	}
 }
 
-// What is taken is gone; what is not there leaves the variable as it is.
+// Taking an entry removes it; taking a missing entry does not change the variable.
 func TestMapTake(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "maps"), nil)

@@ -2,7 +2,7 @@
 #ifndef __GADGET_MNTNS_H
 #define __GADGET_MNTNS_H
 
-/* The mount namespace: what a process has in common with its container. */
+/* The mount namespace, which identifies the container of a process. */
 
 #include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
@@ -14,8 +14,9 @@
 /*
  * Since 5.11 programs get the current task as a typed pointer, whose members
  * they read with plain loads: a nanosecond or so each, where a call to probe-read
- * one takes twenty.  A load from a bad address gives 0, so no pointer on the way
- * has to be checked.  Known when the program is loaded: the other path is dropped.
+ * one takes twenty.  A load from a bad address gives 0, so no pointer on the path
+ * has to be checked.  The result is known when the program is loaded, so the verifier
+ * removes the other path.
  * Either path needs a license that is compatible with the GPL.
  */
 static __always_inline bool __gadget_has_task_btf(void)
@@ -25,10 +26,10 @@ static __always_inline bool __gadget_has_task_btf(void)
 }
 
 /*
- * The current task, where __gadget_has_task_btf().  It is cast to a pointer that the
- * verifier does not trust: of what is read through one that it trusts, newer kernels
- * look whether that is to be trusted, too, which means a search through the names of
- * all their types for every pointer on the way, ten milliseconds in all.
+ * The current task, if __gadget_has_task_btf().  It is cast to a pointer that the
+ * verifier does not trust: for every pointer that is read through a trusted one, newer
+ * kernels check whether it is trusted, too, which takes a search through the names of
+ * all their types, ten milliseconds in all.
  */
 static __always_inline struct task_struct *__gadget_current_task(void)
 {
@@ -47,7 +48,7 @@ static __always_inline struct task_struct *__gadget_current_task(void)
  * Costs about 7 ns, on kernels before 5.11 about 70.
  *
  * For kprobe, fentry, tracepoint, raw_tp, tp_btf, perf_event and lsm programs.  A
- * socket filter runs in anybody's context: see sockets-map.h.
+ * socket filter runs in the context of any process: see sockets-map.h.
  */
 static __always_inline gadget_mntns_id gadget_get_current_mntns_id(void)
 {
@@ -68,9 +69,9 @@ static __always_inline gadget_mntns_id gadget_get_mntns_id(void)
 }
 
 /*
- * So many threads of a process that have given up their namespaces are passed over to
- * find one that has not.  There are seldom more than one: the first thread stays until
- * all have ended, others only for as long as a debugger does not let them go.
+ * The largest number of threads without namespaces that are skipped to find a thread of
+ * the process that still has them.  There is rarely more than one: the first thread stays
+ * until all have ended, others only as long as a debugger holds them.
  */
 #define __GADGET_MAX_DEAD_THREADS 64
 
@@ -100,10 +101,10 @@ __gadget_live_thread(struct task_struct *task)
 }
 
 /*
- * GADGET_EXITING_MAP: declares a map of the mount namespaces of threads that are
- * exiting, for gadgets with events of the time after they were given up: files are
- * closed, the parent is told.  Few exit at a time; those of threads that are gone
- * make room for others.
+ * GADGET_EXITING_MAP: declares a map of the mount namespaces of exiting threads, for
+ * gadgets with events that come after a thread has given up its namespaces: files are
+ * closed, the parent gets a signal.  Few threads exit at a time; entries of threads that
+ * have ended make room for others.
  */
 #define GADGET_EXITING_MAP(name)                     \
 	struct {                                     \
@@ -127,8 +128,8 @@ static __always_inline void gadget_keep_mntns_id(void *exiting)
 }
 
 /*
- * gadget_get_kept_mntns_id: what was kept of the current task, for where
- * gadget_get_current_mntns_id() is 0; also 0 if nothing was.
+ * gadget_get_kept_mntns_id: the mount namespace that was kept for the current task, for use
+ * where gadget_get_current_mntns_id() is 0; 0 if none was kept.
  * @exiting: a GADGET_EXITING_MAP
  */
 static __always_inline gadget_mntns_id gadget_get_kept_mntns_id(void *exiting)

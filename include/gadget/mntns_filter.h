@@ -2,7 +2,7 @@
 #ifndef __GADGET_MNTNS_FILTER_H
 #define __GADGET_MNTNS_FILTER_H
 
-/* Only events of the containers that the user asked for. */
+/* Only events of the containers that the user selected. */
 
 #include <gadget/base.h>
 #include <bpf/bpf_helpers.h>
@@ -11,7 +11,7 @@
 
 /*
  * Set by the loader, which also shares one map among the gadgets of a run and
- * keeps in it the mount namespaces of the containers selected.
+ * keeps the mount namespaces of the selected containers in it.
  */
 const volatile bool gadget_filter_by_mntns = false;
 
@@ -24,8 +24,8 @@ struct {
 
 /*
  * gadget_should_discard_mntns_id: true if @mntns_id belongs to no container that
- * the user asked for.  Works in every program type.  Costs a look-up in a small
- * hash map; nothing when the user filters nothing.
+ * the user selected.  Works in every program type.  Costs a look-up in a small
+ * hash map; nothing if the user selected no containers.
  */
 static __always_inline bool
 gadget_should_discard_mntns_id(gadget_mntns_id mntns_id)

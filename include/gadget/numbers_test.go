@@ -49,7 +49,7 @@ func TestLog2(t *testing.T) {
 	}
 }
 
-// The verifier follows both ways of a branch, and each time all of what comes after it.
+// The verifier follows both ways of a branch, and processes everything after it each time.
 func TestLog2HasNoBranch(t *testing.T) {
 	for _, name := range []string{"run_log2", "run_log2l", "run_slot_idx"} {
 		for _, ins := range parse(t, "numbers").Programs[name].Instructions {

@@ -11,8 +11,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// lacking describes a kernel like this one, except that its helpers end before
-// the one named: what CO-RE sees of an older kernel.
+// lacking returns the types of this kernel without the named helper and those after it,
+// as CO-RE sees them on an older kernel.
 func lacking(t *testing.T, helper string) *btf.Spec {
 	t.Helper()
 	kernel, err := btf.LoadKernelSpec()

@@ -20,12 +20,12 @@
 
 /*
  * GADGET_PF: declares a packet filter, at file scope.
- * @name: to tell several from each other; may be left out
+ * @name: distinguishes several filters; may be left out
  *
- * The function as it is here lets everything pass.  It stands for one that is not
- * known yet, so the compiler must not look through it: it is not inlined, its
- * arguments count as used and its result as unknown.  The three that are the same
- * keep as many registers free for the code that goes in here.
+ * This function lets everything pass.  It is a placeholder for code that is not
+ * known yet, so the compiler must not optimize it away: it is not inlined, its
+ * arguments count as used and its result as unknown.  The three equal arguments
+ * keep registers free for the code that replaces it.
  */
 #define GADGET_PF(name)                                                       \
 	static __noinline bool gadget_pf_##name(void *_skb, void *__skb,      \

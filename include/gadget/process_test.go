@@ -34,9 +34,9 @@ func ownMntns(t *testing.T) uint64 {
 	return st.Ino
 }
 
-// self is what /proc and the system calls say of the present thread. Which
-// thread of the parent is the parent nobody but the kernel knows: taken from
-// got, if the parent has such a thread.
+// self describes the current thread by /proc and system calls. Only the kernel
+// knows which thread of the parent process is the parent: self takes it from
+// got, if the parent process has such a thread.
 func self(t *testing.T, comm string, got process) process {
 	t.Helper()
 	task := fmt.Sprintf("/proc/%d/task/%d/comm", os.Getppid(), got.ParentTID)
@@ -122,7 +122,7 @@ func TestProcessPopulateIDs(t *testing.T) {
 	}
 }
 
-// What a longer name left behind the end of a shorter one must not get out.
+// The bytes of a longer, older name after the end of a shorter one must not reach the record.
 func TestCopyComm(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "process"), nil)
@@ -187,8 +187,8 @@ func TestMntnsID(t *testing.T) {
 	}
 }
 
-// A thread that has its namespaces is in that one, whatever was kept; for one that has given them up see
-// the live tests of trace_signal and trace_tcp.
+// A thread that still has its namespaces is in its current mount namespace, whatever id was kept. For threads that
+// have released their namespaces see the live tests of trace_signal and trace_tcp.
 func TestProcessPopulateExiting(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "process"), nil)
@@ -205,7 +205,7 @@ func TestProcessPopulateExiting(t *testing.T) {
 	})
 }
 
-// What was kept stays, whatever becomes of the thread's namespaces, and is the thread's alone.
+// The kept id stays when the thread's namespaces change, and other threads do not see it.
 func TestKeptMntnsID(t *testing.T) {
 	requireKernel(t)
 	coll := load(t, parse(t, "process"), nil)

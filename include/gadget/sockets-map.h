@@ -3,12 +3,12 @@
 #define __GADGET_SOCKETS_MAP_H
 
 /*
- * To whom a socket belongs.  A packet, or a socket that does something by itself, is
- * seen in the context of whatever process is running; this tells who opened it.
+ * The owners of sockets.  A program sees a packet, or a socket outside of a system call,
+ * in the context of whatever process is running; this finds the process that opened it.
  *
  * Before including this, define GADGET_TYPE_NETWORKING in gadgets whose programs
  * look at packets (socket filters, tc), else GADGET_TYPE_TRACING: the look-ups take
- * a packet or a struct sock, and there is only one name for both.
+ * a packet or a struct sock, and have the same name for both.
  */
 
 #include <gadget/base.h>
@@ -28,8 +28,8 @@ struct gadget_socket_key {
 };
 
 /*
- * Who opened it, at that time.  The members are where the loader says: it decides
- * which of the optional ones there are, and how long they may be.  So ask
+ * The process that opened the socket, at that time.  The loader decides where the members
+ * are, which of the optional ones exist, and how long they may be.  So check
  * bpf_core_field_exists() and bpf_core_field_size() before using those.
  */
 struct gadget_socket_value {
@@ -78,7 +78,7 @@ struct __gadget_layer {
 	__u8 proto;
 };
 
-/* False if what follows is not the beginning of the protocol's part. */
+/* False if the protocol's header does not follow. */
 static __always_inline bool __gadget_skip_ipv4(const struct __sk_buff *skb,
 					       struct __gadget_layer *layer)
 {
@@ -103,7 +103,7 @@ static __always_inline bool __gadget_skip_ipv4(const struct __sk_buff *skb,
 /* More than one of each makes no sense. */
 #define __GADGET_NEXTHDR_MAX 6
 
-/* False if there is none, or what follows belongs to another packet. */
+/* False if there is none, or if the rest belongs to another packet. */
 static __always_inline bool
 __gadget_skip_ipv6_extension(const struct __sk_buff *skb,
 			     struct __gadget_layer *layer)
@@ -155,7 +155,7 @@ static __always_inline bool __gadget_skip_ipv6(const struct __sk_buff *skb,
 	return true;
 }
 
-/* Fills the family, and finds what carries the ports. */
+/* Fills the family, and finds the header that has the ports. */
 static __always_inline bool __gadget_skip_ip(const struct __sk_buff *skb,
 					     struct gadget_socket_key *key,
 					     struct __gadget_layer *layer)
@@ -195,12 +195,12 @@ __gadget_socket_lookup_key(struct gadget_socket_key *key)
 }
 
 /*
- * gadget_socket_lookup_with_direction: the owner of the socket that a packet of TCP
- * or UDP is from or for, or NULL.
+ * gadget_socket_lookup_with_direction: the owner of the socket that sent a packet of TCP
+ * or UDP, or that will receive it, or NULL.
  * @skb:        the program's context; the packet begins with its Ethernet header
  * @is_ingress: whether it is for a socket here
  *
- * For programs whose skb->pkt_type may not tell the direction: tc.  Costs two or
+ * For programs whose skb->pkt_type may not show the direction: tc.  Costs two or
  * three reads of the packet and one or two look-ups in a hash map.
  */
 static __always_inline struct gadget_socket_value *
@@ -213,7 +213,7 @@ gadget_socket_lookup_with_direction(const struct __sk_buff *skb,
 	if (!__gadget_skip_ip(skb, &key, &layer) ||
 	    !__gadget_has_ports(layer.proto))
 		return NULL;
-	/* Both protocols begin with the port it is from, then the one it is for. */
+	/* The headers of both protocols begin with the source port, then the destination port. */
 	if (is_ingress)
 		layer.off += sizeof(key.port);
 	if (bpf_skb_load_bytes(skb, layer.off, &key.port, sizeof(key.port)))
@@ -225,8 +225,8 @@ gadget_socket_lookup_with_direction(const struct __sk_buff *skb,
 }
 
 /*
- * gadget_socket_lookup: the same for socket filters, which see what is sent, too, and
- * can tell it.
+ * gadget_socket_lookup: the same for socket filters, which also see packets that are
+ * sent, and know the direction.
  */
 static __always_inline struct gadget_socket_value *
 gadget_socket_lookup(const struct __sk_buff *skb)
@@ -241,8 +241,8 @@ gadget_socket_lookup(const struct __sk_buff *skb)
 
 /*
  * gadget_socket_lookup: the owner of a socket of TCP or UDP, or NULL.
- * @sk:    in the kernel; not of a connection that is still being made or already
- *         closed, which has a smaller struct
+ * @sk:    in the kernel; not the socket of a connection that is still being made or
+ *         already closed, because that is a smaller struct
  * @netns: the inode of its network namespace
  */
 static __always_inline struct gadget_socket_value *

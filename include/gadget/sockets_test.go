@@ -28,7 +28,7 @@ type socketKey struct {
 	_      uint16
 }
 
-// socketOwner is what struct gadget_socket_value begins with.
+// socketOwner is the beginning of struct gadget_socket_value.
 type socketOwner struct {
 	Mntns, PidTgid, UIDGID uint64
 	Task, Ptask            [16]byte
@@ -99,8 +99,8 @@ func (o optional) value(t *testing.T, owner socketOwner, cwd, exepath string) []
 	return b
 }
 
-// loadSockets does what the loader does: it puts another map in the place of the gadget's, and tells
-// how its values are laid out.
+// loadSockets does what the loader does: it replaces the gadget's map by another, and passes the
+// layout of its values to CO-RE.
 func loadSockets(t *testing.T, object string, o optional, programs ...string) *ebpf.Collection {
 	t.Helper()
 	spec := parse(t, object)
@@ -152,7 +152,7 @@ func ethernet(kind uint16) layer {
 	return binary.BigEndian.AppendUint16(make([]byte, 12), kind)
 }
 
-// ipv4 has so many words of options, and tells the fragment's place.
+// ipv4 returns a header with the given number of words of options, and the given fragment field.
 func ipv4(proto byte, options int, fragment uint16) layer {
 	h := make([]byte, 20+4*options)
 	h[0], h[9] = 0x40|byte(5+options), proto
@@ -166,7 +166,7 @@ func ipv6(next byte) layer {
 	return h
 }
 
-// extension is one whose length counts in words of 8 behind the first.
+// extension returns a header whose length field counts words of 8 bytes after the first.
 func extension(next byte, words int) layer {
 	h := make([]byte, 8+8*words)
 	h[0], h[1] = next, byte(words)
@@ -180,7 +180,7 @@ func fragment(next byte, offset uint16, more byte) layer {
 	return h
 }
 
-// auth is one whose length counts in words of 4, less two.
+// auth returns a header whose length field counts words of 4 bytes, minus two.
 func auth(next byte, words int) layer {
 	h := make([]byte, 4*(words+2))
 	h[0], h[1] = next, byte(words)
@@ -263,7 +263,7 @@ func TestSocketOfPacket(t *testing.T) {
 			}
 			defer sockets.Delete(key)
 			checkOwner(t, coll, "out", tt.packet, tt.known)
-			// The same the other way round: the local port is now the one it is for.
+			// The opposite direction: the local port is now the destination.
 			turned := bytes.Replace(tt.packet, ports(localPort, peerPort)[:4], ports(peerPort, localPort)[:4], 1)
 			if len(turned) >= len(packet(ethernet(ip4), ipv4(tcp, 0, 0), sent)) {
 				checkOwner(t, coll, "in", turned, tt.known)
@@ -343,7 +343,7 @@ func TestSocketOptionalMembers(t *testing.T) {
 	}
 }
 
-// On a real socket: what is sent over lo is seen going out and coming in.
+// On a real socket: the filter sees a packet over lo once outgoing and once incoming.
 func TestSocketFilter(t *testing.T) {
 	requireKernel(t)
 	var o optional
@@ -369,7 +369,7 @@ func TestSocketFilter(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		// Only what port 1000 sends or gets has an owner. Whoever attaches fills cb[0]; here nobody does.
+		// Only what port 1000 sends or gets has an owner. Usually the loader's code sets cb[0]; here it stays 0.
 		key := socketKey{Family: unix.AF_INET, Proto: udp, Port: 1000}
 		if err := coll.Maps["gadget_sockets"].Put(key, o.value(t, owned, "", "")); err != nil {
 			t.Error(err)
@@ -506,8 +506,8 @@ func bound(t *testing.T, network, address string) (fd int, port uint16, done fun
 	return int(file.Fd()), port, func() { file.Close() }
 }
 
-// replaceFilter does what the loader does with an expression: other code in the place of the
-// function's.
+// replaceFilter does what the loader does with an expression: it replaces the code of the
+// function.
 func replaceFilter(t *testing.T, spec *ebpf.ProgramSpec, function string, code asm.Instructions) {
 	t.Helper()
 	start := slices.IndexFunc(spec.Instructions, func(i asm.Instruction) bool { return i.Symbol() == function })

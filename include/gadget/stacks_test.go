@@ -50,7 +50,7 @@ func stackOf(t *testing.T, coll *ebpf.Collection) (s userStack) {
 	return s
 }
 
-// addresses are those of a stack in one of the maps.
+// addresses returns the addresses of a stack in one of the maps.
 func addresses(t *testing.T, stacks *ebpf.Map, id int32) []uint64 {
 	t.Helper()
 	if id < 0 {
@@ -78,7 +78,7 @@ func functions(frames []uint64) (names string) {
 	return names
 }
 
-// expected is what system calls and /proc say of the present thread.
+// expected describes the current thread by system calls and /proc.
 func expected(t *testing.T, got userStack) userStack {
 	t.Helper()
 	var st unix.Stat_t
@@ -95,7 +95,7 @@ func expected(t *testing.T, got userStack) userStack {
 	}
 }
 
-// baseAddrHash hashes where the program and its first stack begin, which /proc tells.
+// baseAddrHash hashes the start addresses of the program and of its first stack, from /proc.
 func baseAddrHash(t *testing.T) uint32 {
 	t.Helper()
 	stat, err := os.ReadFile("/proc/self/stat")
@@ -162,13 +162,13 @@ func testUserStack(t *testing.T, coll *ebpf.Collection, prog string, args []uint
 			t.Errorf("%s is not on the stack: %s", want, names)
 		}
 	}
-	// Nobody has asked for these.
+	// Build ids are not requested.
 	if err := coll.Maps["ig_build_id"].Lookup(uint32(got.StackID), make([]byte, stackDepth*32)); err == nil {
 		t.Error("there are build ids")
 	}
 }
 
-// What is not collected is all zero.
+// A stack that is not collected is all zeros.
 func TestUserStackNotCollected(t *testing.T) {
 	requireKernel(t)
 	coll := loadStacks(t, nil)

@@ -3,18 +3,18 @@
 #define __GADGET_SYSCALLS_BPF_H
 
 /*
- * System calls: which one a task has made, with what arguments, and what came of it.
+ * System calls: which one a task has made, with which arguments, and its result.
  *
- * A kernel takes calls in several ways (ABIs), each with numbers of its own and with its
- * arguments in other registers: those of 64-bit programs, on x86 those of 32-bit
- * programs, and x32, whose numbers have a bit set.  struct gadget_call tells of all of
- * them in the terms of 64-bit programs, so a gadget names each call once.
+ * A kernel has several ABIs for calls, each with its own numbers and with
+ * arguments in other registers: that of 64-bit programs, on x86 that of 32-bit
+ * programs, and x32, whose numbers have a bit set.  struct gadget_call describes the calls
+ * of all of them as calls of 64-bit programs, so a gadget names each call once.
  *
- * The arguments are among the registers that the task had when it entered the kernel,
- * and will get back: programs at the end of a call find them there, too.
+ * The arguments are in the saved registers of the task, which it will get back when the
+ * call ends: programs at the end of a call find them there, too.
  *
  * For the program types whose pointers the verifier knows: tp_btf (sys_enter, sys_exit),
- * fentry, fexit, lsm.  What reads the current task's registers needs Linux 5.15.
+ * fentry, fexit, lsm.  Functions that read the current task's registers need Linux 5.15.
  */
 
 #include <vmlinux.h>
@@ -23,7 +23,7 @@
 #include <gadget/types.h>
 
 /*
- * The calls that gadgets know.  For one more it takes a line here: its number for 64-bit
+ * The calls that gadgets know.  To add one, add a line: its number for 64-bit
  * programs on x86, for 32-bit ones, for x32, and on arm64.
  */
 #define __GADGET_CALLS(X)                                        \
@@ -51,7 +51,7 @@
 	X(SOCKETCALL, __GADGET_LACKS(3), 102, __GADGET_LACKS(3), \
 	  __GADGET_LACKS(3))
 
-/* What no call has for a number; another one for each, so that they can be told apart. */
+/* A number that no call has; a different one for each missing call. */
 #define __GADGET_LACKS(n) (0x10000 + (n))
 
 /* GADGET_NR_NONE: the number of calls that are not among those. */
@@ -70,7 +70,7 @@
 
 #elif defined(__TARGET_ARCH_arm64)
 
-/* What 32-bit programs call has other numbers here, too, and is not known. */
+/* 32-bit programs have other numbers here, too, which this header does not know. */
 #define __GADGET_NR(name, x64, x86, x32, arm64)	  GADGET_NR_##name = arm64,
 #define __GADGET_NR32(name, x64, x86, x32, arm64) __GADGET_NR32_##name = arm64,
 #define __GADGET_NRX32(name, x64, x86, x32, arm64) \
@@ -89,10 +89,10 @@ enum __gadget_nr32 { __GADGET_CALLS(__GADGET_NR32) };
 enum __gadget_nrx32 { __GADGET_CALLS(__GADGET_NRX32) };
 
 /*
- * gadget_may_be_call: whether a number may be that of a call in any of the ABIs.  For a
- * program that all calls of the host come by: it asks this first of all.
+ * gadget_may_be_call: whether a number may be that of a call in any of the ABIs.  A
+ * program that runs for all calls of the host should check this first.
  * @nr:   of gadget_raw_call_nr()
- * @name: as behind GADGET_NR_
+ * @name: as after GADGET_NR_
  */
 #define gadget_may_be_call(nr, name)            \
 	((nr) == (__u32)GADGET_NR_##name ||     \
@@ -191,8 +191,8 @@ static __always_inline void __gadget_get_call32(const struct pt_regs *regs,
 }
 
 /*
- * No branch: the verifier of 6.1 may lose sight of one of two constants that a branch has
- * put into memory, and then drops what is done for that one.
+ * No branch: the verifier of 6.1 may lose track of one of two constants that a branch has
+ * stored, and then removes the code for that one.
  */
 static __always_inline __u32 __gadget_pointer_size(__u32 nr, __u32 compat)
 {
@@ -237,13 +237,13 @@ static __always_inline void __gadget_get_other_call(const struct pt_regs *regs,
 
 /*
  * gadget_get_call: the call that the current task is in.
- * @regs: those that it had on entry: the argument of the tracepoints sys_enter and
+ * @regs: the task's registers on entry: the argument of the tracepoints sys_enter and
  *        sys_exit and of the kernel's functions for calls, or gadget_current_regs()
- * @call: gets it, every member
+ * @call: set, every member
  *
- * A call of an ABI that is not the 64-bit one has the number GADGET_NR_NONE if it is not
- * among the calls above.  Costs a few loads: what a gadget does not look at the compiler
- * leaves out.
+ * A call of an ABI other than the 64-bit one has the number GADGET_NR_NONE if it is not
+ * among the calls above.  Costs a few loads: the compiler removes the code for members
+ * that a gadget does not use.
  */
 static __always_inline void gadget_get_call(const struct pt_regs *regs,
 					    struct gadget_call *call)
@@ -262,7 +262,7 @@ static __always_inline const struct pt_regs *gadget_current_regs(void)
 #define __GADGET_PF_IO_WORKER 0x00000010
 #define __GADGET_PF_KTHREAD   0x00200000
 
-/* Threads of the kernel have no registers of a call, and older kernels don't tell. */
+/* Kernel threads have no registers of a call, and older kernels don't give access. */
 static __always_inline bool __gadget_has_current_regs(void)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -273,10 +273,10 @@ static __always_inline bool __gadget_has_current_regs(void)
 }
 
 /*
- * gadget_get_current_call: the call that the current task is in, for programs that are
- * given something else.  False if it is in none, or the kernel does not tell (before
- * 5.15).  In the kernel for another reason, such as a page fault, a task may seem to be
- * in call -1.
+ * gadget_get_current_call: the call that the current task is in, for programs that do not
+ * get its registers.  False if it is in none, or if the kernel does not give access to them
+ * (before 5.15).  A task that is in the kernel for another reason, such as a page fault, may
+ * appear to be in call -1.
  */
 static __always_inline bool gadget_get_current_call(struct gadget_call *call)
 {
@@ -329,8 +329,8 @@ static __always_inline __u32 __gadget_from_socketcall(__u32 kind)
 }
 
 /*
- * gadget_resolve_socketcall: makes of a socketcall the call that it stands for, with its
- * first two arguments; leaves others as they are.  For gadgets that know calls of sockets.
+ * gadget_resolve_socketcall: replaces a socketcall by the call that it makes, with its
+ * first two arguments; does not change other calls.  For gadgets about calls of sockets.
  */
 static __always_inline void gadget_resolve_socketcall(struct gadget_call *call)
 {
@@ -361,7 +361,7 @@ static __always_inline bool gadget_is_restart(long ret)
 }
 
 /*
- * gadget_error_of: the error that a result stands for, as the caller gets to see it; 0
+ * gadget_error_of: the error of a result, as the caller sees it; 0
  * for a success.
  */
 static __always_inline __u32 gadget_error_of(long ret)
@@ -390,7 +390,7 @@ static __always_inline __u32 __gadget_read_text(char *to, __u32 size,
 	}
 	if (len < size)
 		return len;
-	/* What fills its place may go on: the byte that it had to end with tells. */
+	/* A name that fills the buffer may be longer: the byte after it shows that. */
 	from += size - 1;
 	if (from_user)
 		bpf_probe_read_user(&last, sizeof(last), from);
@@ -403,10 +403,10 @@ static __always_inline __u32 __gadget_read_text(char *to, __u32 size,
 /*
  * gadget_read_user_text: copies a name that a caller has passed.
  * @to, @size: where it goes; a constant size
- * @cut:       set if the name goes on behind that
+ * @cut:       set if the name is longer than that
  *
- * Returns the length with the terminating zero, which is 1 if there is nothing to be
- * read.  The kernel may zero bytes behind it, or leave them as they are.
+ * Returns the length with the terminating zero, which is 1 if nothing can be
+ * read.  The kernel may or may not zero the bytes after it.
  */
 static __always_inline __u32 gadget_read_user_text(char *to, __u32 size,
 						   const char *from, bool *cut)

@@ -38,7 +38,7 @@ func calls(t *testing.T) (names []string) {
 	return names
 }
 
-// callNumbers reads one of the kernel's lists of calls for programs.
+// callNumbers reads the numbers of system calls from a header of the kernel.
 func callNumbers(t *testing.T, header string) map[string]uint64 {
 	t.Helper()
 	text, err := os.ReadFile(header)
@@ -134,7 +134,7 @@ func watchCalls(t *testing.T) *callWatcher {
 	return &callWatcher{coll: coll}
 }
 
-// after returns what the program has found of a call that was just made.
+// after returns what the program found about the call that was just made.
 func (w *callWatcher) after(t *testing.T, what string) callResult {
 	t.Helper()
 	r := get[callResult](t, w.coll, "result")
@@ -148,7 +148,7 @@ func (w *callWatcher) after(t *testing.T, what string) callResult {
 	return r
 }
 
-// The calls of all ABIs come out in the terms of one.
+// Calls of all ABIs are reported as calls of the 64-bit ABI.
 func TestCalls(t *testing.T) {
 	requireKernel(t)
 	if runtime.GOARCH != "amd64" {
@@ -197,7 +197,7 @@ func (w *callWatcher) check(t *testing.T, what string, r callResult, want gadget
 	}
 }
 
-// Numbers of other calls, and numbers that belong to one of ours in another ABI, are not ours.
+// Other numbers, including those of a known call in another ABI, are not reported as known calls.
 func TestOtherCalls(t *testing.T) {
 	requireKernel(t)
 	const none, x32Bit = 0x1ffff, 0x40000000

@@ -3,8 +3,8 @@
 #define __GADGET_TYPES_H
 
 /*
- * Types with a meaning.  A field of one of them is shown as what it means, in a
- * field of its own where the original is called X_raw: see the enriched types in
+ * Types with a meaning.  gizmo shows the meaning of such a field, in a separate
+ * field X if the original is called X_raw: see the enriched types in
  * the guide for gadget authors.  For the compiler they are plain numbers, chars
  * and structs.
  */
@@ -51,7 +51,7 @@ typedef __u32 gadget_gid;
 typedef char gadget_comm;
 typedef char gadget_pcomm;
 
-/* Metrics: each says how values of one key are put together over time. */
+/* Metrics: each type says how the values of one key are merged over time. */
 typedef __u32 gadget_counter__u32; /* added up */
 typedef __u64 gadget_counter__u64;
 typedef __u32 gadget_gauge__u32; /* the last one counts */
@@ -89,15 +89,21 @@ struct gadget_l3endpoint_t {
 /*
  * An IP address and a port.  Zero the struct first: it ends in padding.
  *
- * The protocol is the field proto; proto_raw is what it is called in gadgets
- * that have been written for loaders which add a field proto with its name.
+ * The protocol is the field proto. Gadgets that were written for loaders which add a
+ * field proto with its name call the number proto_raw: for a source that uses no other
+ * name, gizmo defines GADGET_PROTO_RAW and adds the field.
  */
 struct gadget_l4endpoint_t {
 	union gadget_ip_addr_t addr_raw;
 	__u16 port; /* host byte order */
 	union {
+#ifdef GADGET_PROTO_RAW
+		__u16 proto_raw;
+		__gadget_alias_u16 proto;
+#else
 		__u16 proto; /* IP protocol number: IPPROTO_TCP, ... */
 		__gadget_alias_u16 proto_raw;
+#endif
 	};
 	__u8 version; /* 4 or 6 */
 };
@@ -140,7 +146,7 @@ struct gadget_parent {
 	gadget_ptid tid;
 };
 
-/* Who did it.  Filled by gadget_process_populate() (common.h); no padding. */
+/* The process that caused an event.  Filled by gadget_process_populate() (common.h); no padding. */
 struct gadget_process {
 	gadget_comm comm[TASK_COMM_LEN];
 	gadget_pid pid;

@@ -28,7 +28,7 @@ var markers = []string{
 	"gadget_tracer_open___events___event",
 }
 
-// isConstVoidPointer tells whether t is "const void *".
+// isConstVoidPointer reports whether t is "const void *".
 func isConstVoidPointer(t btf.Type) bool {
 	p, ok := t.(*btf.Pointer)
 	if !ok {
@@ -128,7 +128,7 @@ func TestParams(t *testing.T) {
 			t.Errorf("%s is a %s", name, got)
 		}
 	}
-	// What only the loader sets is no parameter.
+	// Variables that only the loader sets are no parameters.
 	for _, name := range []string{"gadget_filter_by_mntns", "gadget_force_perf_buffer", "gadget_wakeup_bytes"} {
 		if all["gadget_param_"+name] != nil {
 			t.Errorf("%s is a parameter", name)
@@ -177,7 +177,7 @@ func TestTypedefs(t *testing.T) {
 	}
 }
 
-// member is one that a loader shows: neither private nor a second spelling.
+// member is a member that a loader shows: neither private nor a second name of another.
 type member struct {
 	name string
 	off  uint32

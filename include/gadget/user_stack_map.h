@@ -2,7 +2,7 @@
 #ifndef __GADGET_USER_STACK_MAP_H
 #define __GADGET_USER_STACK_MAP_H
 
-/* The stacks of processes, and what it takes to find names for them later. */
+/* The stacks of processes, and the data to find names for them later. */
 
 #include <vmlinux.h>
 #include <gadget/base.h>
@@ -17,8 +17,8 @@
 #define GADGET_USER_STACK_MAP_MAX_ENTRIES 10000
 
 /*
- * The user asks for stacks with --collect-ustack, and for where in which file each
- * address lies with --collect-build-id.  Declared without values, so that gadgets
+ * The user requests stacks with --collect-ustack, and the file and offset of each
+ * address with --collect-build-id.  Declared without values, so that gadgets
  * which define these themselves compile, too.
  */
 const volatile bool collect_ustack;
@@ -119,9 +119,9 @@ static __always_inline __u32 __gadget_base_addr_hash(struct task_struct *task)
 }
 
 /*
- * The numbers of the thread in the two outermost pid namespaces that it is in.
+ * The ids of the thread in the two outermost pid namespaces that it is in.
  *
- * The array ends the struct, with one place or none in its declaration: since 6.5,
+ * The array ends the struct, with one element or none in its declaration: since 6.5,
  * by b69f0aeb0689 ("pid: Replace struct pid 1-element array with flex-array"), none.
  */
 static __always_inline void
@@ -166,8 +166,8 @@ __gadget_get_user_stack(void *ctx, struct gadget_user_stack *s, bool collect)
  *	gadget_get_user_stack(ctx, &event->ustack)
  *	gadget_get_user_stack(ctx, &event->ustack, collect)
  * @ustack:  filled, every byte of it; stack_id is the stack's id or a negative errno:
- *           EEXIST if another stack, which nobody has read yet, has the place of
- *           this one, EFAULT if the task has none
+ *           EEXIST if another stack, which has not been read yet, has the same
+ *           slot, EFAULT if the task has none
  * @collect: if false, @ustack is all zero, which means that there is none;
  *           collect_ustack if not given
  *
@@ -187,8 +187,8 @@ __gadget_get_user_stack(void *ctx, struct gadget_user_stack *s, bool collect)
 	__gadget_get_user_stack(ctx, ustack, collect_ustack)
 
 /*
- * gadget_get_user_stack_from_{kprobe,perf_event,tracepoint}: the same.  Elsewhere,
- * what they do for these types of programs is not all the same.
+ * gadget_get_user_stack_from_{kprobe,perf_event,tracepoint}: the same as
+ * gadget_get_user_stack.  In other systems they differ by the type of program.
  */
 #define gadget_get_user_stack_from_kprobe     gadget_get_user_stack
 #define gadget_get_user_stack_from_perf_event gadget_get_user_stack

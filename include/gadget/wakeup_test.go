@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waker tells whether a program woke the reader of a ring buffer.
+// waker reports whether a program woke the reader of a ring buffer.
 type waker struct{ epoll int }
 
-// newWaker watches m edge triggered: an edge is a wake-up, while a level would
-// also be what merely lies unread.
+// newWaker watches m edge-triggered: an edge is a wake-up, while a level would
+// also show unread records.
 func newWaker(t *testing.T, m *ebpf.Map) waker {
 	t.Helper()
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
@@ -50,7 +50,7 @@ func (w waker) woken(t *testing.T, expected bool) bool {
 	}
 }
 
-// step is a run of a program, and how much it adds to what is unread.
+// step is one run of a program, and the unread bytes that it adds.
 type step struct {
 	prog  string
 	size  uint64 // of output_part

@@ -42,7 +42,7 @@ func loadWild(t *testing.T, object, name string) {
 	}
 }
 
-// makeReady does what only a loader can: it puts in the map of sockets, and turns on what params would.
+// makeReady does what otherwise the loader does: it inserts the map of sockets, and sets the params.
 func makeReady(t *testing.T, spec *ebpf.CollectionSpec) (o ebpf.CollectionOptions) {
 	t.Helper()
 	if sockets := spec.Maps["gadget_sockets"]; sockets != nil {
@@ -68,7 +68,7 @@ func makeReady(t *testing.T, spec *ebpf.CollectionSpec) (o ebpf.CollectionOption
 	return o
 }
 
-// Whichever form a gadget uses, it has the flag once, off until somebody asks.
+// Each form of the header gives a gadget the flag once, and it is off by default.
 func TestStackParams(t *testing.T) {
 	for _, object := range []string{"wild/calls", "wild/profile"} {
 		spec := parse(t, object)

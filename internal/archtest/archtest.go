@@ -1,11 +1,11 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package archtest holds the rules about our code that other tools do not check. Its tests, which are
-// part of "make lint", compare the code with them: imports go down only, some packages keep away from others, packages and
+// Package archtest checks rules about gizmo's code that other tools do not check. Its tests are
+// a part of "make lint": imports go down only, some packages must not import others, packages and
 // functions are small, exported names have comments, and files name their licenses. [Gizmo] is the table of floors.
 //
-// A package imports packages on lower floors, and its own parts. Tests may also import packages
+// A package may import packages on lower floors, and its own parts. Tests may also import packages
 // on their own floor, but not on a higher one.
 package archtest
 
@@ -23,20 +23,22 @@ import (
 // Rules say which package may import which. Packages are named by their paths within the module.
 type Rules struct {
 	Module string
-	// Floors gives each package its floor. It holds for packages below that one, too.
+	// Floors gives each package its floor. It applies to the packages in its folder, too.
 	Floors map[string]int
 	// Families are packages whose children are apart from each other.
 	Families []string
 	// StandardOnly are packages that import nothing but the standard library.
 	StandardOnly []string
-	// Sideways lists the imports on one floor that are wanted: importer and those it imports.
+	// Sideways lists the allowed imports on one floor: the importer and the packages that it imports.
 	Sideways map[string][]string
-	// Forbidden lists what packages import neither themselves nor through others of the module, each with
-	// all that lies below it. Tests may.
+	// Pure are packages that are never forbidden, whatever package they lie below: they only compute.
+	Pure []string
+	// Forbidden lists the packages, with their subpackages, that a package must not import, neither directly nor through
+	// other packages of the module. Tests may.
 	Forbidden map[string][]string
 }
 
-// Package is what "go list" tells about a package.
+// Package is the output of "go list" about a package.
 type Package struct {
 	ImportPath                         string
 	Imports, TestImports, XTestImports []string
@@ -104,6 +106,9 @@ func (r *Rules) checkForbidden(wrong []string, packages []Package, from string, 
 			if own := r.within(path); own != "" {
 				name = own
 			}
+			if slices.Contains(r.Pure, name) {
+				continue
+			}
 			if slices.ContainsFunc(forbidden, func(f string) bool { return name == f || strings.HasPrefix(name, f+"/") }) {
 				if _, told := via[path]; !told {
 					wrong = append(wrong, fmt.Sprintf("%s must not import %s%s", from, name, via[next[0]]))
@@ -131,7 +136,7 @@ func (r *Rules) checkImport(wrong []string, from, path string, test bool) []stri
 		return wrong
 	}
 	toPart, ok := r.part(to)
-	if !ok || toPart == part { // an unknown one is reported by itself
+	if !ok || toPart == part { // an unknown package is reported elsewhere
 		return wrong
 	}
 	mine, theirs := r.floor(part), r.floor(toPart)

@@ -25,7 +25,7 @@ func TestImportsGoDownOnly(t *testing.T) {
 	}
 }
 
-// The rules find what is wrong with a module that breaks each of them.
+// The rules find the errors in a module that breaks each of them.
 func TestBadModule(t *testing.T) {
 	t.Parallel()
 	packages, err := List(badModule(t))

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// The licenses of our files, as CONTRIBUTING.md tells: what is compiled for the kernel may be used under
+// The licenses of gizmo's files, see CONTRIBUTING.md: code that is compiled for the kernel may be used under
 // the kernel's license, too.
 const (
 	apache = "Apache-2.0"

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// The sizes that a reader can still take in.
+// The limits of sizes, so that a reader can keep an overview.
 const (
 	maxFiles         = 20   // Go files of a package, without tests and generated files
 	maxLines         = 4000 // of these files
@@ -56,7 +56,7 @@ func ReadSource(root fs.FS) (*Source, error) {
 	})
 }
 
-// ignored tells the folders that have no source of ours.
+// ignored reports whether a folder has no source of gizmo.
 func ignored(name string) bool {
 	return name != "." && (name[0] == '.' || name[0] == '_') || name == "bin" || name == "dist"
 }
@@ -146,7 +146,7 @@ func checkSpecs(decl *ast.GenDecl, bare func(*ast.Ident, ...*ast.CommentGroup)) 
 	}
 }
 
-// exportedReceiver tells whether a function can be seen from outside if its name is exported.
+// exportedReceiver reports whether a function with an exported name is visible outside of its package.
 func exportedReceiver(f *ast.FuncDecl) bool {
 	if f.Recv == nil {
 		return true

@@ -48,7 +48,7 @@ func TestFirstArgument(t *testing.T) {
 		{"--timeout 1 --record file --fields a,b --annotate x:y=z --buffer-size 1 G", "G"},
 		{"--unknown G", "G"},
 		{"--unknown=1 G", "G"},
-		{"--unknown 1 G", "1"}, // nobody can know; see misplacedFlag
+		{"--unknown 1 G", "1"}, // cannot be known; see misplacedFlag
 		{"-z G", "G"},
 		{"-é G", "G"},
 	} {

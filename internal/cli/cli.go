@@ -21,6 +21,8 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/stdstreams"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
@@ -45,6 +47,8 @@ const (
 // app holds the state that the commands of one invocation share.
 type app struct {
 	Streams
+	// page is Out for all that is no event: help, tables, answers. It shows what is not plainly visible as escapes.
+	page    io.Writer
 	verbose bool
 	logger  *slog.Logger
 	began   time.Time
@@ -58,19 +62,21 @@ type app struct {
 
 // Main runs the program with the given arguments and returns its exit code.
 func Main(args []string, streams Streams) int {
-	a := &app{Streams: streams, began: time.Now(), talks: isTerminal(streams.Out) && isTerminal(streams.Err)}
-	a.Err, a.hurry = newMessages(streams.Err)
+	a := &app{Streams: streams, began: time.Now(), talks: stdio.IsTerminal(streams.Out) && stdio.IsTerminal(streams.Err)}
+	messages, page := stdio.NewMessages(streams.Err), plain.Writer(streams.Out)
+	defer func() { _ = errors.Join(page.Close(), messages.Close()) }() // of text that ends within a character
+	a.Err, a.hurry, a.page = messages, messages.Hurry, page
 	if a.Out == io.Writer(os.Stdout) && stdstreams.OutputClosed() {
-		return a.report(errClosed)
+		return a.report(stdio.ErrClosed)
 	}
 	// A closed pipe must be an error, not a signal that kills gizmo: `| head` ends a run in good order.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := a.listen()
+	ctx, stop := stdio.Listen(a.printState)
 	defer stop()
 	defer context.AfterFunc(ctx, a.hurry)()
 
 	root := a.rootCommand()
-	root.SetArgs(args)
+	root.SetArgs(plainWords(args))
 	return a.report(root.ExecuteContext(ctx))
 }
 
@@ -84,7 +90,7 @@ func (a *app) rootCommand() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.In)
-	root.SetOut(a.Out)
+	root.SetOut(a.page)
 	root.SetErr(a.Err)
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log more on standard error: the verifier's whole log, the use of the cache, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
@@ -117,13 +123,13 @@ func (a *app) report(err error) int {
 	case run.IsReaderGone(err):
 		return exitOK
 	case errors.Is(err, errLost):
-		fmt.Fprintf(a.Err, "gizmo: %v\n", err)
+		fmt.Fprintf(a.Err, "gizmo: %s\n", plain.Message(err))
 		return exitLost
 	case errors.As(err, &compile):
 		fmt.Fprint(a.Err, compile.Output)
 	}
 	told := make(map[string]bool)
-	for _, e := range parts(err) {
+	for _, e := range plain.Parts(err) {
 		if message := inFlags(e); !told[message] {
 			told[message] = true
 			fmt.Fprintf(a.Err, "gizmo: %s\n", message)
@@ -135,25 +141,13 @@ func (a *app) report(err error) int {
 	return exitFailed
 }
 
-// parts splits joined errors.
-func parts(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok || strings.Count(err.Error(), "\n") == 0 { // each joined error has its own line
-		return []error{err}
-	}
-	var all []error
-	for _, e := range joined.Unwrap() {
-		all = append(all, parts(e)...)
-	}
-	return all
-}
-
 // inFlags returns the message of an error with the flags of the command line in place of the library's options.
 func inFlags(err error) string {
-	message := err.Error()
+	message := plain.Message(err)
 	var option *run.OptionError
 	if errors.As(err, &option) {
-		return strings.Replace(message, option.Error(), "--"+option.Error(), 1)
+		text := plain.Message(option)
+		return strings.Replace(message, text, "--"+text, 1)
 	}
 	if errors.Is(err, run.ErrRecord) {
 		return strings.Replace(message, run.ErrRecord.Error()+": ", "--record: ", 1)

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// result is what an invocation of the program left.
+// result is the exit code and the output of the program.
 type result struct {
 	code     int
 	out, err string
@@ -80,7 +80,7 @@ func TestHelpCommand(t *testing.T) {
 	}
 }
 
-// Who gives no command, or half of one, gets the help, too.
+// Without a command, or with an incomplete one, the program prints the help, too.
 func TestHelpWithoutBeingAsked(t *testing.T) {
 	for _, command := range []string{"", "image", "completion"} {
 		args := strings.Fields(command)
@@ -106,7 +106,7 @@ func TestCompletionOfCommands(t *testing.T) {
 	}
 }
 
-// What can be told to be wrong without a kernel, a gadget or a file.
+// Errors that can be found without a kernel, a gadget or a file.
 func TestWrongCommandLines(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"rnu", `unknown command "rnu"; did you mean "run"?`},

@@ -70,7 +70,7 @@ func (a *app) tryCompiler(ctx context.Context, c *chosen, clang build.Clang) err
 		return err
 	}
 	other := *c
-	if other.found, err = c.custom.apply(found); err != nil {
+	if other.found, err = c.custom.Apply(found); err != nil {
 		return err
 	}
 	options := a.runOptions(&other)

@@ -10,7 +10,21 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
+
+// plainWords returns the arguments of the program, those that ask for completion made plain: the library writes them past the
+// writers of Main, to standard error, if it does not understand them.
+func plainWords(args []string) []string {
+	if len(args) == 0 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return args
+	}
+	words := make([]string, len(args))
+	for i, arg := range args {
+		words[i] = plain.Text(arg)
+	}
+	return words
+}
 
 // completeRun returns the completions of the last word after "run", except the flags that all gadgets have:
 // the library completes those.

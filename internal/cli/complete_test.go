@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// completions returns what a shell is told that the last of args may become, without the descriptions,
-// and whether files may be, too.
+// completions returns the completions of the last of args that a shell gets, without the descriptions,
+// and whether it also completes names of files.
 func completions(t *testing.T, args ...string) (words []string, files bool) {
 	t.Helper()
 	got := invoke("", append([]string{"__complete"}, args...)...)

@@ -14,6 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -47,7 +48,7 @@ func knownCommand(help *cobra.Command, args []string) error {
 
 // gadgetHelp describes a gadget: what it shows, its flags, its fields.
 func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
-	fmt.Fprintf(a.Out, "%s: %s\n\nUsage:\n  %s\n\nFlags:\n%s%s", img.Metadata.Name, img.Metadata.Description,
+	fmt.Fprintf(a.page, "%s: %s\n\nUsage:\n  %s\n\nFlags:\n%s%s", plain.Line(img.Metadata.Name), plain.Line(img.Metadata.Description),
 		cmd.UseLine(), cmd.LocalFlags().FlagUsages(), cmd.InheritedFlags().FlagUsages())
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
@@ -57,8 +58,8 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, []pipeline.Stage{names}); err != nil {
 			return err
 		}
-		fmt.Fprintf(a.Out, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
-		if err := printFields(a.Out, s); err != nil {
+		fmt.Fprintf(a.page, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
+		if err := printFields(a.page, s); err != nil {
 			return err
 		}
 	}
@@ -72,11 +73,11 @@ func printFields(w io.Writer, s *event.Schema) error {
 		if f.Kind == event.Struct && f.Text == nil {
 			continue
 		}
-		name := f.Name
+		name := plain.Text(f.Name)
 		if f.Ann.Columns.Hidden {
 			name = "[" + name + "]"
 		}
-		fmt.Fprintf(tw, "  %s\t%s\t%s\n", name, f.Kind, f.Ann.Description)
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", name, f.Kind, plain.Line(f.Ann.Description))
 	}
 	return tw.Flush()
 }

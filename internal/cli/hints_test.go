@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// What helps is told in terms of flags, and the cause stays with it.
+// Errors name the flags that help, and still wrap their cause.
 func TestWithFlags(t *testing.T) {
 	t.Parallel()
 	other := errors.New("another")
@@ -33,8 +33,8 @@ func TestWithFlags(t *testing.T) {
 	}
 }
 
-// A gadget that only fills a map for others is read and built like any, and not run by itself: that is
-// said before privileges are asked for.
+// A gadget that only fills a map for others is read and built like any other, but cannot be run alone: that error
+// comes before the check for privileges.
 func TestRunWithoutDataSource(t *testing.T) {
 	dir := gadgetDir(t, "")
 	writeTest(t, filepath.Join(dir, "program.bpf.c"), collectorProgram)

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -12,11 +13,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -77,7 +81,7 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		return err
 	}
 	if f.validate {
-		err = checkGadget(g)
+		err = errors.Join(checkGadget(g), checkFlags(g.Image, c.Warn))
 	} else {
 		fmt.Fprintln(a.Err, "gizmo: gadget.yaml was not checked against the object")
 	}
@@ -90,8 +94,8 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		}
 	}
 	img := g.Image
-	_, err = fmt.Fprintf(a.Out, "%s: %d bytes, %d programs, %d data sources, %d params\n",
-		img.Metadata.Name, len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
+	_, err = fmt.Fprintf(a.page, "%s: %d bytes, %d programs, %d data sources, %d params\n",
+		plain.Line(img.Metadata.Name), len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
 	return err
 }
 
@@ -105,6 +109,17 @@ func checkGadget(g *catalog.Gadget) error {
 		_, err := g.WithCustom(values)
 		return err
 	})
+}
+
+// checkFlags checks the flags that the gadget will have when it is run, and the defaults that it gives to flags.
+func checkFlags(img *image.Image, warn func(error)) error {
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	var f runFlags
+	f.register(fs)
+	if _, _, err := registerGadget(fs, img, &f); err != nil {
+		return err
+	}
+	return flags.SetDefaults(fs, img.Metadata.ParamDefaults, warn)
 }
 
 // eachCustomValue calls check with each listed value of a custom param, while the other params have their
@@ -154,13 +169,13 @@ func (a *app) updateMetadata(dir string, res *build.Result) ([]byte, error) {
 		return nil, err
 	}
 	if added == 0 {
-		_, err = fmt.Fprintf(a.Out, "%s: nothing to add\n", path)
+		_, err = fmt.Fprintf(a.page, "%s: nothing to add\n", plain.Text(path))
 		return text, err
 	}
 	if err := safefile.Replace(path, text, 0o644); err != nil {
 		return nil, fmt.Errorf("cannot update the metadata: %w", err)
 	}
-	_, err = fmt.Fprintf(a.Out, "%s: entries added: %d; fill in those marked \"describe me\"\n", path, added)
+	_, err = fmt.Fprintf(a.page, "%s: entries added: %d; fill in those marked \"describe me\"\n", plain.Text(path), added)
 	return text, err
 }
 
@@ -205,4 +220,4 @@ func (a *app) catalog(warn func(error)) *catalog.Catalog {
 	return c
 }
 
-func (a *app) warn(err error) { fmt.Fprintf(a.Err, "gizmo: warning: %v\n", err) }
+func (a *app) warn(err error) { fmt.Fprintf(a.Err, "gizmo: warning: %s\n", plain.Message(err)) }

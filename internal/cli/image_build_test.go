@@ -90,7 +90,7 @@ func readTest(t *testing.T, path string) string {
 	return string(text)
 }
 
-// imageBuild runs image build with the folder's path left out of what it says.
+// imageBuild runs image build and removes the folder's path from the output.
 func imageBuild(t *testing.T, dir string, flags ...string) result {
 	t.Helper()
 	got := invoke("", append([]string{"image", "build", dir}, flags...)...)
@@ -121,7 +121,7 @@ func TestUpdateMetadata(t *testing.T) {
 	}
 }
 
-// What is there is extended: its words, the link to it and its permissions stay.
+// An existing file is extended: its text, the link to it and its permissions stay.
 func TestUpdateMetadataExtends(t *testing.T) {
 	dir := gadgetDir(t, "")
 	real := filepath.Join(dir, "real.yaml")
@@ -233,7 +233,7 @@ func TestEachCustomValue(t *testing.T) {
 	}
 }
 
-// The object takes the place of what was there, but for devices and pipes, and not through links of others.
+// The object replaces an existing file, except devices and pipes, and not through links of others.
 func TestWriteObject(t *testing.T) {
 	dir := gadgetDir(t, "")
 	out := t.TempDir()
@@ -286,7 +286,7 @@ func TestLinksOfOthers(t *testing.T) {
 	}
 }
 
-// An object is for one architecture: the one that the user names, or else this machine's.
+// An object is for one architecture: the user's choice, or else this machine's.
 func TestBuildForAnArchitecture(t *testing.T) {
 	dir := gadgetDir(t, "")
 	writeTest(t, filepath.Join(dir, "program.bpf.c"), buildProgram+`

@@ -8,13 +8,14 @@ import (
 	"io"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
 // tellLoss reports losses while the run goes on.
 func (a *app) tellLoss(l run.Loss) {
-	fmt.Fprintf(a.Err, "gizmo: warning: %s: %d events lost (%s)\n", l.Source, l.Count, l.Cause)
+	fmt.Fprintf(a.Err, "gizmo: warning: %s: %d events lost (%s)\n", plain.Text(l.Source.String()), l.Count, l.Cause)
 }
 
 // printLedger writes the account of a run: the losses by CPU and cause, and with all set also
@@ -25,7 +26,7 @@ func printLedger(w io.Writer, ledger *pipeline.Ledger, all bool) {
 		if t.Lost == 0 && !all {
 			continue
 		}
-		name := a.Source().String()
+		name := plain.Text(a.Source().String())
 		if a.Sink() == run.RecordName {
 			name = "recording of " + name
 		}

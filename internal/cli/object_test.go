@@ -12,8 +12,11 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/spf13/pflag"
+
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 )
 
 // newerYAML is of a version of gizmo that knows more.
@@ -32,8 +35,8 @@ params:
 programs: {untrace: {attach_to: nothing}}
 `
 
-// newerWarnings are what is to be said of it before the values of custom params are known, without what
-// stands before each.
+// newerWarnings are the warnings about it before the values of custom params are known, without their common
+// beginning.
 var newerWarnings = []string{
 	`gadget.yaml:2:1: unknown key "licence"`,
 	`gadget.yaml:5:19: unknown annotation "shape"`,
@@ -65,8 +68,8 @@ func builtElsewhere(t *testing.T, yaml string) string {
 	return path
 }
 
-// What this version does not know of a gadget.yaml is left out, with a warning for each name. In a strict
-// run it is an error.
+// Names in a gadget.yaml that this version does not know are ignored, with a warning for each. In a strict
+// run they are errors.
 func TestNewerMetadata(t *testing.T) {
 	got := invoke("", "run", builtElsewhere(t, newerYAML), "--help")
 	if got.code != 0 || got.err != warnings(newerWarnings) || !strings.HasPrefix(got.out, "newer: ") || !strings.Contains(got.out, "--minimum") || strings.Contains(got.out, "--maximum") {
@@ -90,7 +93,7 @@ func TestNewerMetadata(t *testing.T) {
 	}
 }
 
-// So it is with what custom params make of the metadata.
+// The same applies to changes of the metadata by custom params.
 func TestNewerPatches(t *testing.T) {
 	var out strings.Builder
 	a := &app{Streams: Streams{Err: &out}}
@@ -99,8 +102,15 @@ func TestNewerPatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	f := &customFlags{params: found.Image.Metadata.CustomParams(), texts: []string{"blue"}}
-	patched, err := f.apply(found)
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f, err := flags.RegisterCustom(fs, found.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.Set("mode", "blue"); err != nil {
+		t.Fatal(err)
+	}
+	patched, err := f.Apply(found)
 	if err != nil || patched.Image.Metadata.Description != "in blue" || patched.Image.Metadata.Source("calls").Fields["count"]["columns.width"] != "9" {
 		t.Errorf("got %+v, %v", patched, err)
 	}
@@ -112,7 +122,7 @@ func TestNewerPatches(t *testing.T) {
 	}
 }
 
-// An object needs no gadget.yaml. Which of the two is wrong is told.
+// An object needs no gadget.yaml. An error says which of the two files is wrong.
 func TestObjects(t *testing.T) {
 	plain := builtElsewhere(t, "")
 	t.Chdir(filepath.Dir(plain))
@@ -137,7 +147,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// What stands beside an object is read only if it is a file, and not too large.
+// A gadget.yaml beside an object is read only if it is a regular file, and not too large.
 func TestStrangeMetadataBesideObject(t *testing.T) {
 	path := builtElsewhere(t, "")
 	yaml := filepath.Join(filepath.Dir(path), "gadget.yaml")
@@ -162,8 +172,8 @@ func TestStrangeMetadataBesideObject(t *testing.T) {
 	}
 }
 
-// What the wild writes: keys in other letters, and what belongs to features that are still to come. Each
-// of these is reported once, however many names belong to it.
+// Metadata as existing gadgets have it: keys in other case, and names of features that gizmo does not have yet. Each
+// feature is reported once, however many names belong to it.
 const wildYAML = `name: wild
 dataSources:
   Calls:
@@ -189,16 +199,54 @@ func TestWildMetadata(t *testing.T) {
 	} {
 		want += "gizmo: warning: " + line + ", so this setting has no effect\n"
 	}
+	const noFlag = "paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
+	want += "gizmo: warning: " + noFlag
 	dir := gadgetDir(t, wildYAML)
 	if got := imageBuild(t, dir); got.code != 0 || got.err != want {
 		t.Errorf("%+v\nwant %s", got, want)
 	}
-	if got := imageBuild(t, dir, "--strict"); got.code != 0 || got.err != "" {
+	if got := imageBuild(t, dir, "--strict"); got.code != 1 || got.err != "gizmo: "+noFlag {
 		t.Errorf("strict: %+v", got)
 	}
-	want += "gizmo: warning: paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
 	got := invoke("", "run", dir, "--help")
 	if got.code != 0 || got.err != want || !strings.HasPrefix(got.out, "wild: ") || !strings.Contains(got.out, "0: when interrupted (default 3)") {
 		t.Errorf("run: %+v\nwant %s", got, want)
+	}
+}
+
+// tenUnknown names ten things that do not exist.
+const tenUnknown = `name: ten
+licence: free
+datasources:
+  calls:
+    annotations: {shape: round, cli.default-output-mode: jsno}
+    fields:
+      count: {annotations: {columns.glow: "true", template: pidd}}
+      weight: {}
+  others: {}
+params:
+  ebpf: {most: {key: maximum}}
+programs: {untrace: {attach_to: nothing}}
+paramDefaults: {operator.cli.timeuot: "3"}
+`
+
+// Each has a line, on build and on run.
+func TestTenUnknownNames(t *testing.T) {
+	dir := gadgetDir(t, tenUnknown)
+	want := warnings([]string{
+		`gadget.yaml:2:1: unknown key "licence"`,
+		`gadget.yaml:5:19: unknown annotation "shape"`,
+		`gadget.yaml:7:29: unknown annotation "columns.glow"`,
+		`gadget.yaml:7:61: template: unknown template "pidd"; did you mean "pid"?`,
+		`gadget.yaml:5:58: unknown output mode "jsno"; did you mean "json"?`,
+		`gadget.yaml:8:7: unknown field "weight"`,
+		`gadget.yaml:9:3: unknown data source "others"`,
+		`gadget.yaml:11:10: unknown param "most"`,
+		`gadget.yaml:12:12: unknown program "untrace"; did you mean "trace"?`,
+	}) + "gizmo: warning: paramDefaults: gizmo has no flag for \"operator.cli.timeuot\"; did you mean \"timeout\"?\n"
+	for _, got := range []result{imageBuild(t, dir), invoke("", "run", dir, "--help")} {
+		if got.code != 0 || got.err != want || strings.Count(got.err, "\n") != 10 {
+			t.Errorf("got %+v\nwant %s", got, want)
+		}
 	}
 }

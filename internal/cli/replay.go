@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -36,7 +37,7 @@ func (a *app) replayCommand() *cobra.Command {
 }
 
 func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOnLoss bool) (err error) {
-	in, closeInput, err := a.openInput(ctx, path)
+	in, closeInput, err := stdio.OpenInput(ctx, a.In, path)
 	if err != nil {
 		return err
 	}

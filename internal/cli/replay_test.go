@@ -63,7 +63,7 @@ func makeTape(t *testing.T, batches int) *tape {
 	return tp
 }
 
-// output is what replaying as json prints of the first n events.
+// output is the output of a replay as json for the first n events.
 func (tp *tape) output(n int) string {
 	var text strings.Builder
 	for i := range n {
@@ -100,7 +100,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// Wherever a recording is cut, what is whole before the cut is shown, and then an error.
+// Wherever a recording is cut, the complete batches before the cut are shown, and then an error.
 func TestReplayOfTruncatedRecordings(t *testing.T) {
 	tp := makeTape(t, 4)
 	for cut := range tp.bytes {
@@ -114,7 +114,7 @@ func TestReplayOfTruncatedRecordings(t *testing.T) {
 	}
 }
 
-// Wherever a recording is damaged, what comes before the damaged part is shown, and then an error.
+// Wherever a recording is damaged, everything before the damaged part is shown, and then an error.
 func TestReplayOfDamagedRecordings(t *testing.T) {
 	tp := makeTape(t, 4)
 	for at := range tp.bytes {

@@ -20,6 +20,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
@@ -36,9 +37,9 @@ type runFlags struct {
 	host       bool
 	strict     bool
 	keepCaps   bool
-	buffers    bufferFlags
+	buffers    flags.Buffers
 	containers containerFlags
-	fetch      *fetchFlags // of the gadget
+	fetch      *flags.Fetch // of the gadget
 }
 
 func (f *runFlags) register(fs *pflag.FlagSet) {
@@ -52,7 +53,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.host, "host", false, "also show events outside containers: those of the whole machine")
 	f.containers.register(fs)
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
-	f.buffers.register(fs)
+	f.buffers.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
@@ -83,13 +84,13 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	cmd.InitDefaultHelpFlag()
 	// gizmo builds the gadget before it parses the flags, and the build should be logged, too.
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
-	a.clang = valueOf(args, flagClang)
+	a.clang = flags.ValueOf(args, flagClang)
 	a.setUpLogging()
 	name, ok := firstArgument(cmd, args)
 	if !ok {
 		return a.withoutGadget(cmd, args)
 	}
-	warn := a.warnUnless(isSet(args, flagStrict))
+	warn := a.warnUnless(flags.IsSet(args, flagStrict))
 	found, err := a.catalog(warn).Find(cmd.Context(), name)
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
@@ -98,7 +99,7 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if err != nil {
 		return err
 	}
-	if err := setParamDefaults(cmd.Flags(), found.Image.Metadata.ParamDefaults, warn); err != nil {
+	if err := flags.SetDefaults(cmd.Flags(), found.Image.Metadata.ParamDefaults, warn); err != nil {
 		return err
 	}
 	if err := cmd.ParseFlags(args); err != nil {
@@ -113,10 +114,10 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	if cmd.Flags().Arg(0) != name {
 		return fmt.Errorf("put the gadget before its flags: gizmo run GADGET %s", strings.Join(args, " "))
 	}
-	if found, err = custom.apply(found); err != nil {
+	if found, err = custom.Apply(found); err != nil {
 		return err
 	}
-	return a.runGadget(cmd.Context(), &chosen{name, found, params.values(), custom, f})
+	return a.runGadget(cmd.Context(), &chosen{name, found, params.Values(), custom, f})
 }
 
 // chosen is a gadget and what the command line says about it.
@@ -124,7 +125,7 @@ type chosen struct {
 	name   string // as the user gave it
 	found  *catalog.Gadget
 	params map[string]string
-	custom *customFlags // already part of what was found
+	custom *flags.Custom // already part of what was found
 	flags  *runFlags
 }
 
@@ -140,18 +141,18 @@ func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 }
 
 // registerGadget adds the flags that depend on the gadget.
-func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*paramFlags, *customFlags, error) {
-	f.fetch = registerFetch(fs, img)
-	params, err := registerParams(fs, img)
-	if err != nil {
-		return nil, nil, err
-	}
-	custom, err := registerCustom(fs, img)
-	if err != nil {
-		return nil, nil, err
-	}
-	for i := range img.DataSources {
+func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*flags.Params, *flags.Custom, error) {
+	for i := range img.DataSources { // before params, of which one may claim the same name
 		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
+	}
+	f.fetch = flags.RegisterFetch(fs, img)
+	params, err := flags.RegisterParams(fs, img)
+	if err != nil {
+		return nil, nil, err
+	}
+	custom, err := flags.RegisterCustom(fs, img)
+	if err != nil {
+		return nil, nil, err
 	}
 	return params, custom, nil
 }
@@ -209,7 +210,7 @@ func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
 // runGadget runs a gadget that has been found.
 func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	f := c.flags
-	if err := f.buffers.check(); err != nil {
+	if err := f.buffers.Check(); err != nil {
 		return err
 	}
 	if f.record == "-" {
@@ -258,17 +259,17 @@ func (a *app) runOptions(c *chosen) run.Options {
 	f := c.flags
 	o := a.options(&f.events)
 	o.Annotate = f.annotate
-	o.Text.Block = f.buffers.slow == blockRun
+	o.Text.Block = f.buffers.Blocks()
 	if f.record != "" {
 		o.Record = &run.Recording{Path: f.record, Gadget: c.name, Version: version}
 	}
 	g := run.Gadget{Image: c.found.Image, Params: c.params}
-	g.FetchInterval, g.FetchCount = f.fetch.given()
+	g.FetchInterval, g.FetchCount = f.fetch.Given()
 	g.Load.Interface = f.iface
 	g.Load.Strict = f.strict
 	g.Load.AfterPrograms = debug.FreeOSMemory
 	g.Load.Logger = a.logger
-	f.buffers.apply(&g.Load)
+	f.buffers.Apply(&g.Load)
 	o.Gadgets = []run.Gadget{g}
 	return o
 }
@@ -276,7 +277,7 @@ func (a *app) runOptions(c *chosen) run.Options {
 // runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's
 // counts.
 func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags) error {
-	if f.buffers.stats {
+	if f.buffers.Stats {
 		counting, err := gadget.CountRuns()
 		if err != nil {
 			return fmt.Errorf("--stats: %w", err)
@@ -295,7 +296,7 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *ru
 		return err
 	}
 	stats, statsErr := r.Stats()
-	if f.buffers.stats {
+	if f.buffers.Stats {
 		statsErr = errors.Join(statsErr, printStats(a.Err, stats))
 	}
 	printMissed(a.Err, stats)

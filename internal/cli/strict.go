@@ -6,14 +6,10 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
 // These flags are needed to build a gadget, so they are read before its flags are parsed, which depend on the gadget.
@@ -36,7 +32,7 @@ func (a *app) warnUnless(strict bool) func(error) {
 		if unknown := (*annotation.UnknownError)(nil); errors.As(err, &unknown) {
 			prefix += "ignored: "
 		}
-		for line := range strings.Lines(err.Error()) {
+		for line := range strings.Lines(plain.Message(err)) {
 			line = prefix + strings.TrimSuffix(line, "\n")
 			if !told[line] {
 				told[line] = true
@@ -44,55 +40,4 @@ func (a *app) warnUnless(strict bool) func(error) {
 			}
 		}
 	}
-}
-
-// isSet reports whether a long boolean flag is set among arguments that have not been parsed.
-func isSet(args []string, flag string) bool {
-	set := false
-	for _, arg := range args {
-		name, value, given := strings.Cut(arg, "=")
-		if name == "--"+flag {
-			yes, err := strconv.ParseBool(value)
-			set = !given || err == nil && yes
-		}
-	}
-	return set
-}
-
-// valueOf returns the value of a long flag among arguments that have not been parsed; empty if it is not
-// there.
-func valueOf(args []string, flag string) string {
-	value := ""
-	for i, arg := range args {
-		switch text, ok := strings.CutPrefix(arg, "--"+flag); {
-		case !ok:
-		case text == "" && i+1 < len(args):
-			value = args[i+1]
-		case strings.HasPrefix(text, "="):
-			value = text[1:]
-		}
-	}
-	return value
-}
-
-// setParamDefaults sets flags to the defaults of the gadget. It runs before the command line is parsed, whose values
-// override them. In paramDefaults the flags have longer names: operator.oci.ebpf.map-fetch-interval.
-func setParamDefaults(fs *pflag.FlagSet, defaults map[string]string, warn func(error)) error {
-	for _, name := range slices.Sorted(maps.Keys(defaults)) {
-		last := name[strings.LastIndex(name, ".")+1:]
-		flag := fs.Lookup(last)
-		if flag == nil {
-			err := fmt.Errorf("paramDefaults: gizmo has no flag for %q", name)
-			if warn == nil {
-				return err
-			}
-			warn(err)
-			continue
-		}
-		if err := fs.Set(last, defaults[name]); err != nil {
-			return fmt.Errorf("paramDefaults: %s: %w", name, err)
-		}
-		flag.DefValue = defaults[name]
-	}
-	return nil
 }

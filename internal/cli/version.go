@@ -26,7 +26,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "Print the version of gizmo",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.Out, "gizmo %s %s/%s %s (%s)\n",
+			_, err := fmt.Fprintf(a.page, "gizmo %s %s/%s %s (%s)\n",
 				version, runtime.GOOS, runtime.GOARCH, runtime.Version(), describeBuild(release, sourceTime))
 			return err
 		},

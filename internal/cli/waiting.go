@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -47,8 +48,8 @@ func waitsForEvents(img *image.Image) bool {
 
 // waitingText says which events the run waits for.
 func waitingText(img *image.Image, filtered uint64, filters bool) string {
-	text := "gizmo: waiting for events of " + img.Metadata.Name
-	if d := strings.TrimRight(strings.TrimSpace(img.Metadata.Description), "."); d != "" {
+	text := "gizmo: waiting for events of " + plain.Line(img.Metadata.Name)
+	if d := strings.TrimRight(plain.Line(img.Metadata.Description), "."); d != "" {
 		text += ": " + d
 	}
 	switch {

@@ -18,8 +18,8 @@ const maxCPU = 1 << 16
 // Online returns the numbers of the CPUs that are online, in ascending order.
 func Online() ([]int, error) { return read("online") }
 
-// Possible returns the numbers of the CPUs that may ever be online, in ascending order. It is these for
-// which the kernel keeps what there is once for each CPU.
+// Possible returns the numbers of the CPUs that may ever be online, in ascending order. The kernel keeps
+// per-CPU data for exactly these.
 func Possible() ([]int, error) { return read("possible") }
 
 func read(list string) ([]int, error) {

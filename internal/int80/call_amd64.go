@@ -16,7 +16,7 @@ const mapLow = unix.MAP_32BIT
 // Call makes a call as 32-bit programs do: with their numbers, and registers of half the size.
 func Call(nr, a, b, c, d, e uintptr) uintptr
 
-// startTrial starts a process that makes one such call and exits with 0 if that does what it should.
+// startTrial starts a process that makes one such call and exits with 0 if the call works.
 func startTrial() (pid int)
 
 // try makes a call in a process of its own: where the kernel does not take such calls, the call may

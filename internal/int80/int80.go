@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package int80 makes system calls as 32-bit programs on amd64 do, for tests of what gadgets see of
-// them. On other architectures, and with kernels that do not take them, there are none to make:
+// Package int80 makes system calls as 32-bit programs on amd64 do, for tests of how gadgets report
+// them. On other architectures, and on kernels that do not support such calls, With does not call its function:
 //
 //	return int80.With(func(low *int80.LowMemory) error {
 //		_, errno := int80.Result(int80.Call(open32, low.Text("name"), 0, 0, 0, 0))
@@ -17,15 +17,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Available returns nil if the kernel takes the calls of 32-bit programs, or else why not. It finds
-// out by trying, once, in a child process: machines differ whose kernels are configured alike. The
-// child has what this process has open for as long as that takes, and sends no signal when it ends.
+// Available returns nil if the kernel supports the calls of 32-bit programs, or else the reason why not. It finds
+// out by trying, once, in a child process, because machines with the same kernel configuration differ. Meanwhile the
+// child shares the open files of this process. It sends no signal when it ends.
 func Available() error { return tried() }
 
 var tried = sync.OnceValue(try)
 
-// With calls do, but only where the kernel takes the calls of 32-bit programs: elsewhere it does
-// nothing. The memory is do's until it returns.
+// With calls do, but only if the kernel supports the calls of 32-bit programs; otherwise it does
+// nothing. do may use the memory until it returns.
 func With(do func(*LowMemory) error) (err error) {
 	if Available() != nil {
 		return nil
@@ -38,7 +38,7 @@ func With(do func(*LowMemory) error) (err error) {
 	return do(low)
 }
 
-// Result splits what a call returned into its value and its error.
+// Result splits the result of a call into its value and its error.
 func Result(r uintptr) (uintptr, unix.Errno) {
 	if n := int32(r); n < 0 {
 		return 0, unix.Errno(-n)

@@ -33,7 +33,7 @@ func (l *LowMemory) free() error {
 	return nil
 }
 
-// Put copies data, at most what is left, and returns its address.
+// Put copies data, at most as much as there is room for, and returns its address.
 func (l *LowMemory) Put(data []byte) uintptr {
 	at := l.used
 	l.used += copy(l.memory[at:], data)

@@ -17,8 +17,8 @@ import (
 // auditArchI386 is the architecture of calls that filters see.
 const auditArchI386 = 0x40000003
 
-// refuse has the kernel do something with the calls of 32-bit programs that this thread or what it
-// starts makes, as a kernel that does not take them does.
+// refuse makes the kernel treat calls of 32-bit programs by this thread and its children as a kernel
+// without support for them does.
 func refuse(t *testing.T, action uint32) {
 	t.Helper()
 	filter := []unix.SockFilter{
@@ -30,7 +30,7 @@ func refuse(t *testing.T, action uint32) {
 	kerneltest.FilterCalls(t, filter)
 }
 
-// Whatever a kernel does that does not take the calls: this process lives on and is told.
+// Whatever a kernel without support for the calls does, this process goes on and gets an error.
 func TestTryWhereCallsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

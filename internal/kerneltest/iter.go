@@ -22,7 +22,7 @@ func MapWalks(t testing.TB) error {
 }
 
 var tryMapWalk = sync.OnceValue(func() error {
-	_ = rlimit.RemoveMemlock() // else loading tells
+	_ = rlimit.RemoveMemlock() // if it fails, loading returns the error
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
 		Type: ebpf.Tracing, AttachType: ebpf.AttachTraceIter, AttachTo: "bpf_map_elem", License: "GPL",
 		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},

@@ -20,7 +20,7 @@ func RequireRoot(t testing.TB) {
 }
 
 // RequireProgram skips the test, or fails it in CI, unless one of the programs is in PATH. It
-// returns the path of the first that is.
+// returns the path of the first program that it finds.
 func RequireProgram(t testing.TB, names ...string) string {
 	t.Helper()
 	for _, name := range names {

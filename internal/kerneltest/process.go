@@ -27,8 +27,8 @@ func HasEnded(t testing.TB, pid string) bool {
 	return bytes.Contains(stat, []byte(") Z "))
 }
 
-// FilterCalls has seccomp run the filter for the system calls of this thread, and of what it starts from then on. There
-// is no way back: the caller locks the goroutine to the thread, and never unlocks it.
+// FilterCalls makes seccomp run the filter for the system calls of this thread, and of threads and processes that it starts
+// later. That cannot be undone: the caller must lock the goroutine to the thread, and never unlock it.
 func FilterCalls(t testing.TB, filter []unix.SockFilter) {
 	t.Helper()
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}

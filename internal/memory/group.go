@@ -15,8 +15,8 @@ import (
 )
 
 // groupLimit returns the least memory limit of the control groups of this process, or [Unlimited].
-// Both versions of control groups are looked at: on some machines one has the processes and the other
-// one the memory.
+// It checks both versions of control groups, because on some machines one version has the processes and the other
+// one controls the memory.
 func groupLimit(root fs.FS) (uint64, error) {
 	groups, err := fs.ReadFile(root, "proc/self/cgroup")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -79,9 +79,9 @@ func limitV2(root fs.FS, m *mount, group string) (uint64, error) {
 	}
 }
 
-// limitV1 returns the limit of a group. The kernel itself finds the least one of those that hold for
-// the group, also of groups that cannot be seen from within a container, and tells it in memory.stat.
-// A group without a limit has a number near the greatest.
+// limitV1 returns the limit of a group. The kernel itself computes the least limit that applies to
+// the group, including limits of groups that are not visible in a container, and reports it in memory.stat.
+// A group without a limit has a number near the largest possible one.
 func limitV1(root fs.FS, m *mount, group string) (uint64, error) {
 	if m == nil {
 		return Unlimited, nil
@@ -147,9 +147,9 @@ func plain(text string) string {
 	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(text)
 }
 
-// folder returns the folder of a group. A group that is not below the one that is mounted cannot be
-// seen: then the answer is the mounted one, which is the process's own in a container that has got
-// nothing but that.
+// folder returns the folder of a group. If the group is not below the mounted one, it is not visible:
+// then folder returns the mounted one, which in a container is usually the process's own
+// group.
 func (m *mount) folder(group string) string {
 	below, ok := strings.CutPrefix(group, strings.TrimSuffix(m.group, "/"))
 	if !ok || below != "" && below[0] != '/' || strings.Contains(below+"/", "/../") {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package memory tells how much memory this process may use: what the machine has, or less if a
+// Package memory finds out how much memory this process may use: the machine's memory, or less if a
 // control group limits the process.
 package memory
 
@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Unlimited is the answer where neither the machine nor a control group tells a size.
+// Unlimited is the result if neither the machine's memory nor a limit of a control group is known.
 const Unlimited = math.MaxUint64
 
-// Usable returns how many bytes of memory this process may use. It is [Unlimited] if that cannot be
-// found out; the error says why. A limit is found even if the other one is not known.
+// Usable returns how many bytes of memory this process may use. It returns [Unlimited] if that cannot be
+// found out; the error says why. If one of the two limits is unknown, it returns the other.
 func Usable() (uint64, error) {
 	return usable(os.DirFS("/"))
 }
@@ -44,7 +44,7 @@ func installed() (uint64, error) {
 	return uint64(info.Totalram) * uint64(info.Unit), nil
 }
 
-// Available is Usable for those who go on without knowing: then it is as good as unlimited, and the kernel will tell.
+// Available is Usable without the error: if the limit is unknown, it returns [Unlimited], and allocations may fail later.
 func Available() uint64 {
 	most, _ := Usable()
 	return min(most, 1<<62)

@@ -151,7 +151,7 @@ func (d denying) Open(name string) (fs.File, error) {
 	return d.FS.Open(name)
 }
 
-// A limit of a group counts if it is less than what the machine has, and otherwise that counts.
+// The limit of a group counts if it is less than the machine's memory; otherwise the machine's memory counts.
 func TestUsable(t *testing.T) {
 	t.Parallel()
 	whole, err := installed()

@@ -10,13 +10,13 @@ import (
 	"unicode"
 )
 
-// longest is the length in characters beyond which nothing is compared: users do not mistype such
-// names, and what comes from outside must not cost time.
+// longest is the length in characters beyond which names are not compared: users do not type such
+// names, and untrusted input must not cost time.
 const longest = 64
 
-// Name returns the one of names that is most like got: with a slip of the keyboard or two, in
-// another case, with _ for -, or without the words before its last dot. Of several that are equally
-// like it, the first wins. It returns false where nothing comes close.
+// Name returns the name in names that is most similar to got: with one or two typing errors, in
+// another case, with _ for -, or without the words before its last dot. If several are equally
+// similar, the first wins. It returns false if no name is similar.
 func Name(got string, names []string) (string, bool) {
 	word := fold(got)
 	if len(word) == 0 || len(word) > longest {
@@ -72,7 +72,7 @@ func tolerance(n int) int {
 }
 
 // distance counts the characters to insert, remove, replace or swap with their neighbour to turn a
-// into b. It gives up, and returns limit, where the lengths alone tell that limit is reached.
+// into b. It returns limit at once if the lengths alone show that the distance is at least limit.
 func distance(a, b []rune, limit int) int {
 	if len(b) > longest || abs(len(a)-len(b)) >= limit {
 		return limit

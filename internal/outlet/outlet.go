@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package outlet writes to files that may take nothing for long, without depending on them: a program that is told to
-// end can turn away from a pipe that is full and has no reader at work, from a terminal that is stopped, from a device
+// Package outlet writes to files that may take nothing for a long time. A program that is told to
+// end can give up a write to a full pipe whose reader does not read, to a terminal that is stopped, or to a device
 // that hangs.
 package outlet
 
@@ -21,17 +21,17 @@ import (
 // ErrGivenUp is wrapped by the error of a write that was given up because the file took nothing for too long.
 var ErrGivenUp = errors.New("the output takes nothing")
 
-// ErrReaderGone is wrapped by the error of a write to a terminal that is no longer there. It says of a terminal what
-// EPIPE says of a pipe.
+// ErrReaderGone is wrapped by the error of a write to a terminal that no longer exists. It means for a terminal what
+// EPIPE means for a pipe.
 var ErrReaderGone = errors.New("the terminal has gone")
 
-// Outlet writes to one file. Write and TryWrite are called by one goroutine at a time, the other methods by any.
+// Outlet writes to one file. Only one goroutine at a time may call Write and TryWrite; any may call the other methods.
 type Outlet struct {
 	timeout  time.Duration
 	terminal bool
 	hurry    chan struct{} // closed by Hurry
 	once     sync.Once
-	port     *port    // nil: the file cannot be asked whether it has room
+	port     *port    // nil: it cannot be found out whether the file has room
 	file     *os.File // is written to directly; nil: port or worker does
 	worker   *worker  // writes where there is no port
 }
@@ -97,7 +97,7 @@ func (o *Outlet) Write(p []byte) (n int, err error) {
 	return n, o.explain(err)
 }
 
-// TryWrite writes what the file takes without waiting. Where that cannot be known it writes nothing.
+// TryWrite writes as much as the file takes without waiting. If that cannot be found out it writes nothing.
 func (o *Outlet) TryWrite(p []byte) (int, error) {
 	if o.port == nil {
 		return 0, nil
@@ -121,7 +121,7 @@ func (o *Outlet) explain(err error) error {
 	return err
 }
 
-// Close releases what the outlet holds. No write may be at work, except one that was given up. The file stays open.
+// Close releases the outlet's resources. No write may be running, except one that was given up. The file stays open.
 func (o *Outlet) Close() error {
 	if o.port != nil {
 		return o.port.close()
@@ -138,7 +138,7 @@ type worker struct {
 	jobs chan []byte
 	done chan result
 	left bool // a write was given up
-	// taken is what the file took of the present write.
+	// taken is how many bytes of the current write the file has taken.
 	taken atomic.Int64
 	timer *time.Timer
 }
@@ -155,7 +155,7 @@ func newWorker(f *os.File) *worker {
 	return w
 }
 
-// workerPiece bounds what is written at once, so that a slow file is seen to move.
+// workerPiece limits the size of one write, so that progress of a slow file is visible.
 const workerPiece = 1 << 20
 
 func (w *worker) work() {

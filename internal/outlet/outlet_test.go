@@ -80,7 +80,7 @@ func TestWriteIsGivenUp(t *testing.T) {
 	}
 }
 
-// Who takes little at a time is waited for, however long all of it takes.
+// A write waits for a reader that takes little at a time, however long the whole write takes.
 func TestSlowReaderIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	r, w := blockingPipe(t)

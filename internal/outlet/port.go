@@ -20,10 +20,10 @@ type port struct {
 	wake   int // an eventfd that can be read once there is hurry
 }
 
-// openPort returns a port to what is open as fd, or nil where there is no such way.
+// openPort returns a port to the file that is open as fd, or nil if that is not possible.
 //
-// Whether a file is written to without waiting is a matter of the open file, which this process may share with others, such
-// as the shell. So it is opened anew, which /proc allows for pipes and terminals, or a socket is asked for each write.
+// Non-blocking mode is a property of the open file, which this process may share with others, such
+// as the shell. So openPort opens pipes and terminals again through /proc; for a socket each write sets a flag.
 func openPort(fd int) *port {
 	var st unix.Stat_t
 	if fd < 0 || unix.Fstat(fd, &st) != nil {
@@ -84,7 +84,7 @@ func (p *port) wakeUp() {
 	_, _ = unix.Write(p.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 }
 
-// put writes what goes in without waiting; EAGAIN comes when that is not all.
+// put writes as much as fits without waiting; it returns EAGAIN if that is not everything.
 func (p *port) put(text []byte) (n int, err error) {
 	for n < len(text) {
 		var k int

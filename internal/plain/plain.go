@@ -79,7 +79,7 @@ func nextUnsafe(s, keep string) int {
 	return len(s)
 }
 
-// visible reports whether a character shows, and where it stands.
+// visible reports whether a character is visible, and at its own place in the text.
 func visible(r rune) bool {
 	if r == ' ' {
 		return true

@@ -121,7 +121,7 @@ func set(effective, permitted Set) error {
 	return nil
 }
 
-// request returns what the system calls take: sets of 64 bits, in two halves.
+// request returns the arguments of the system calls: sets of 64 bits, in two halves.
 func request(effective, permitted Set) (unix.CapUserHeader, [2]unix.CapUserData) {
 	return unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, [2]unix.CapUserData{
 		{Effective: uint32(effective), Permitted: uint32(permitted)},

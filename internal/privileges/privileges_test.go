@@ -22,7 +22,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// childMode is the environment variable that makes the test program a child: what it drops is gone for good.
+// childMode is the environment variable that makes the test program a child, because dropped capabilities cannot be regained.
 const childMode = "GIZMO_PRIVILEGES_CHILD"
 
 // unsupported is the exit code of a child that was built with cgo.
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// child does what the mode names and checks what has become of its threads.
+// child runs the mode and checks the capabilities of its threads.
 func child(mode string) error {
 	release := startThreads(8)
 	defer release()

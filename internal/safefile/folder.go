@@ -17,15 +17,15 @@ import (
 // Folder is an open folder.
 type Folder struct {
 	*os.Root
-	// Path is the folder's absolute path without links. Only root and this user can let it stand for another
-	// folder, so it can be given to other programs.
+	// Path is the folder's absolute path without links. Only root and this user can make it lead to another
+	// folder, so it is safe to pass it to other programs.
 	Path string
 }
 
-// PrivateFolder opens a folder that only this user and root can change, and makes it and the folders above
-// it if they are not there. Each folder and each link on the way must belong to root or to this user, and
-// no other user may write to the folders, unless they are sticky as /tmp is: an error that is an
-// [ErrUntrusted] says which one is not so. In that case nothing was made in a folder of another user.
+// PrivateFolder opens a folder that only this user and root can change. It creates the folder and its parents
+// if they do not exist. Each folder and each link on the path must belong to root or to this user, and
+// no other user may write to the folders, unless they are sticky as /tmp is. Otherwise the error wraps
+// [ErrUntrusted] and names the folder or link. In that case nothing was created in a folder of another user.
 func PrivateFolder(path string) (*Folder, error) {
 	return openFolder(path, true, func(path string, st *unix.Stat_t) error {
 		switch {
@@ -44,10 +44,10 @@ func TempFolder(path string) (*Folder, error) {
 	return openFolder(path, false, func(string, *unix.Stat_t) error { return nil })
 }
 
-// openFolder walks to a folder and checks that others cannot exchange any on the way, and the last one by
-// checkLast, too.
+// openFolder walks to a folder and checks that others cannot replace any folder on the path. It also checks the last one by
+// checkLast.
 func openFolder(path string, create bool, checkLast func(string, *unix.Stat_t) error) (*Folder, error) {
-	// Not filepath.Abs, which cleans the path: what ".." means depends on links.
+	// Not filepath.Abs, which cleans the path: the meaning of ".." depends on links.
 	if !filepath.IsAbs(path) {
 		cwd, err := os.Getwd()
 		if err != nil {
@@ -115,8 +115,8 @@ func isFolder(root *os.Root, want *unix.Stat_t) error {
 	return nil
 }
 
-// ReadFile returns the contents of a file that this user or root wrote, of at most limit bytes. Whose it is,
-// what it is and how large is looked at after it was opened.
+// ReadFile returns the contents of a file that this user or root wrote, of at most limit bytes. It checks the owner,
+// the type and the size after it has opened the file.
 func (f *Folder) ReadFile(name, what string, limit int64) ([]byte, error) {
 	file, err := f.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {

@@ -59,7 +59,7 @@ func TestPrivateFolder(t *testing.T) {
 	}
 }
 
-// What another user could exchange is refused, and nothing is made there.
+// Folders that another user could replace are refused, and nothing is created there.
 func TestPrivateFolderRefuses(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, c := range []struct {

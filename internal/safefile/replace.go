@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Replace gives a file new contents: all of them, or it leaves the file as it is. A file that is there
-// keeps its owner and its permissions; a new one gets perm, less the umask. Links of this user or of root
-// stay, and what they point to is replaced; those of others are not followed. Pipes and devices are
-// written to. What [Create] refuses is refused.
+// Replace replaces the contents of a file completely, or leaves the file as it is. An existing file
+// keeps its owner and its permissions; a new one gets perm, less the umask. Replace follows links of this user or of root
+// and replaces their targets; it does not follow links of others. It writes directly to pipes and
+// devices. It refuses the same files as [Create].
 func Replace(path string, data []byte, perm fs.FileMode) error {
 	p, err := lookUp(path)
 	if err != nil {
@@ -29,7 +29,7 @@ func Replace(path string, data []byte, perm fs.FileMode) error {
 	if err != nil {
 		return p.fail(err)
 	}
-	// The file is opened even if it is going to be replaced: one that is read-only is to stay.
+	// The file is opened even if it is going to be replaced: a read-only file must not be replaced.
 	f, err := p.open(old)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (p *place) replace(data []byte, old *unix.Stat_t, perm fs.FileMode) error {
 	if err == nil {
 		return nil
 	}
-	_ = unix.Unlinkat(dir, name, 0) // what went wrong before matters more
+	_ = unix.Unlinkat(dir, name, 0) // the error before matters more
 	return fmt.Errorf("replace %s: %w", p.path, err)
 }
 

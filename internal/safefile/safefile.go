@@ -4,11 +4,11 @@
 // Package safefile opens, creates and replaces files for a program that often runs as root, in folders
 // that other users may control.
 //
-// [Read] and [Open] are for files that are read, [Replace] writes a file whole, [Create] opens a file for
-// output that comes bit by bit, [PrivateFolder] and [TempFolder] open folders for the program's own files.
+// [Read] and [Open] are for reading files, [Replace] writes a whole file, [Create] opens a file for
+// output that comes in pieces, [PrivateFolder] and [TempFolder] open folders for the program's own files.
 //
-// Where files are written, names are looked up a component at a time, each by the descriptor of the one
-// before. Symbolic links are followed only if they belong to root or to the user that the program runs as:
+// For writing, the package looks up names a component at a time, each by the descriptor of the folder
+// before. It follows symbolic links only if they belong to root or to the user that the program runs as:
 // another user could otherwise choose the file that root writes to, and change the choice at any moment.
 package safefile
 
@@ -54,7 +54,7 @@ func Open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// checkRegular looks again, at what was opened.
+// checkRegular checks the opened file again.
 func checkRegular(f *os.File) error {
 	st, err := f.Stat()
 	if err == nil && !st.Mode().IsRegular() {
@@ -65,8 +65,8 @@ func checkRegular(f *os.File) error {
 
 func notRegular(path string) error { return fmt.Errorf("%s is not a regular file", path) }
 
-// Read returns the contents of a regular file of at most limit bytes, never nil. The size is looked at
-// before anything is read. The error for a larger file calls it what, like "gadget.yaml" or "an object".
+// Read returns the contents of a regular file of at most limit bytes, never nil. It checks the size
+// before it reads. The error about a larger file calls the file what, like "gadget.yaml" or "an object".
 func Read(path, what string, limit int64) ([]byte, error) {
 	f, err := Open(path)
 	if err != nil {

@@ -35,7 +35,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// Files whose size the kernel does not tell are bounded, too.
+// The limit also applies to files whose size the kernel does not report.
 func TestReadWithoutSize(t *testing.T) {
 	t.Parallel()
 	const file = "/proc/self/status"
@@ -48,7 +48,7 @@ func TestReadWithoutSize(t *testing.T) {
 	}
 }
 
-// Files of /proc/sys give what they have to the first read only.
+// Files in /proc/sys return their contents only to the first read.
 func TestReadInOnePiece(t *testing.T) {
 	t.Parallel()
 	if got, err := Read("/proc/sys/kernel/ostype", "a test", 100); err != nil || string(got) != "Linux\n" {
@@ -56,7 +56,7 @@ func TestReadInOnePiece(t *testing.T) {
 	}
 }
 
-// What takes the place of a file between the look and the opening does not make Open wait.
+// A pipe that replaces a file between the check and the opening does not make Open wait.
 func TestOpenWhileSwapped(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -22,8 +22,8 @@ const maxLinks = 40
 type walker struct {
 	dir  *os.File // the folder that was reached, open with O_PATH
 	name string   // its path, without links: "." at first if the name was relative
-	rest []string // what is to be looked up in it
-	// checkFolder, if set, is asked about each folder on the way, the first included.
+	rest []string // the components to look up in it
+	// checkFolder, if set, is called for each folder on the path, including the first.
 	checkFolder func(name string, st *unix.Stat_t) error
 	// makeFolders: folders that are not there are made, for this user only.
 	makeFolders bool
@@ -36,7 +36,7 @@ type place struct {
 	dir  *os.File // open with O_PATH
 	name string
 	path string // with the folder's, for errors
-	// magic is set for what a link of procfs led to, as /dev/stdout is: an open file, without a name. It is
+	// magic is the target of a link of procfs, such as /dev/stdout: an open file, without a name. It is
 	// open with O_PATH.
 	magic *os.File
 }
@@ -68,8 +68,8 @@ func (w *walker) fail(err error) error {
 	return &fs.PathError{Op: "open", Path: w.whole, Err: err}
 }
 
-// openPath opens what a name in a folder stands for without opening it for anything: a device or a pipe
-// might notice. A link is opened itself.
+// openPath opens a name in a folder with O_PATH, because opening a device or a pipe may have effects. It opens a link
+// itself, not its target.
 func openPath(dir int, name string, flags int) (*os.File, error) {
 	fd, err := unix.Openat(dir, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC|flags, 0)
 	if err != nil {
@@ -210,8 +210,8 @@ func (w *walker) follow(link *os.File, here *place, st *unix.Stat_t, last bool) 
 	return nil, w.enter(root, "")
 }
 
-// isProc reports whether a folder is of procfs, whose links are the kernel's own: many of them lead to open
-// files, and what they say is no name.
+// isProc reports whether a folder is in procfs, whose links are special: many of them lead to open
+// files, and their text is not a path.
 func isProc(dir *os.File) bool {
 	var st unix.Statfs_t
 	return unix.Fstatfs(fdOf(dir), &st) == nil && st.Type == unix.PROC_SUPER_MAGIC

@@ -23,14 +23,14 @@ type File struct {
 	place   *place
 }
 
-// Create opens a file for output, and creates it with the given permissions if it is not there. What it
-// has stays until [File.Empty] is called. As by open(2), a pipe is waited for until a process reads it.
+// Create opens a file for output, and creates it with the given permissions if it does not exist. The file keeps its
+// contents until [File.Empty] is called. As with open(2), Create waits until a process reads a pipe.
 //
-// Links of other users are not followed. A file or a pipe of another user, in a folder that all can write to,
-// is refused, since it was put there for the victim to write to. So is, in a folder of others, a file that has
-// a second name, since that may be any. These errors are an [ErrUntrusted].
+// Create does not follow links of other users. It refuses a file or a pipe of another user in a folder that all can write
+// to, because the other user may have put it there as a trap. In a folder of others it also refuses a file with
+// a second name, because that may be the name of any file. These errors wrap [ErrUntrusted].
 func Create(path string, perm fs.FileMode) (*File, error) {
-	const attempts = 100 // of which more than one are needed if another process makes or removes the file
+	const attempts = 100 // more than one is needed if another process creates or removes the file meanwhile
 	var err error
 	for range attempts {
 		var p *place
@@ -57,7 +57,7 @@ func lookUp(path string) (*place, error) {
 	return w.file()
 }
 
-// errMoved says that what was found is no longer there.
+// errMoved says that the file that was found is no longer there.
 var errMoved = errors.New("it was replaced while gizmo opened it")
 
 func (p *place) create(perm fs.FileMode) (*File, error) {
@@ -88,7 +88,7 @@ func (p *place) create(perm fs.FileMode) (*File, error) {
 	return &File{File: f, Regular: kindOf(st) == unix.S_IFREG, place: p}, nil
 }
 
-// stat tells what is at the place now.
+// stat describes the file that is at the place now.
 func (p *place) stat() (*unix.Stat_t, error) {
 	if p.magic != nil {
 		return stat(p.magic)
@@ -99,8 +99,8 @@ func (p *place) stat() (*unix.Stat_t, error) {
 
 func (p *place) fail(err error) error { return &fs.PathError{Op: "open", Path: p.path, Err: err} }
 
-// open opens what is at the place for writing, and leaves its contents. It is checked before, so that
-// nothing notices that must not be opened, and after, so that it is what was checked.
+// open opens the file at the place for writing, and keeps its contents. It checks the file before opening, so that
+// it opens no file that it must not open, and afterwards, so that the opened file is the checked one.
 func (p *place) open(want *unix.Stat_t) (*os.File, error) {
 	if err := p.checkOwner(want); err != nil {
 		return nil, err
@@ -148,8 +148,8 @@ func ignoringEINTR(open func() (int, error)) (int, error) {
 	}
 }
 
-// checkOwner refuses what another user may have put in a folder that all can write to, as the kernel does
-// for O_CREAT if fs.protected_regular and fs.protected_fifos say so. Here they need not.
+// checkOwner refuses files that another user may have put in a folder that all can write to, as the kernel does
+// for O_CREAT if fs.protected_regular and fs.protected_fifos are set. checkOwner does not depend on these settings.
 func (p *place) checkOwner(st *unix.Stat_t) error {
 	if p.magic != nil || kindOf(st) != unix.S_IFREG && kindOf(st) != unix.S_IFIFO {
 		return nil
@@ -179,7 +179,7 @@ func (p *place) checkNames(st *unix.Stat_t) error {
 		"remove it, or give another name", p.path))
 }
 
-// Empty removes what a regular file has. Pipes and devices have nothing to remove.
+// Empty removes the contents of a regular file. It does nothing for pipes and devices.
 func (f *File) Empty() error {
 	if !f.Regular {
 		return nil

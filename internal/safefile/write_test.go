@@ -185,7 +185,7 @@ func TestOpenFilesByNumber(t *testing.T) {
 	lists(t, dir, "file")
 }
 
-// prepared is what may be there when root writes to the path.
+// prepared is a file, link or pipe that may exist when root writes to the path.
 type prepared struct {
 	name, path, create, replace string // the errors; "" if it is allowed
 	prepare                     func(dir string)
@@ -234,7 +234,7 @@ func prepareds(t *testing.T) []prepared {
 	}
 }
 
-// What other users may have prepared is refused by both ways to write, and stays as it is.
+// Both ways to write refuse files that other users may have prepared, and do not change them.
 func TestWritingRefuses(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, c := range prepareds(t) {
@@ -313,8 +313,8 @@ func TestReplaceKeepsOwner(t *testing.T) {
 	}
 }
 
-// Another user exchanges a folder or a file of theirs for a link while root writes: what the link points to
-// stays as it is.
+// Another user replaces their folder or file by a link while root writes: the target of the link does not
+// change.
 func TestWritingWhileSwapped(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, c := range []struct{ swapped, link, path string }{

@@ -54,8 +54,8 @@ type bad[C any] struct {
 }
 
 // expectFailures checks that each implementation fails at its rule for the expected reason, and that there is
-// one for each rule. Those called noRace are left to the build without the race detector: it would report them before the
-// suite does, or allocates by itself.
+// one for each rule. Those in noRace run only without the race detector, which would report them before the
+// suite does, or which allocates itself.
 func expectFailures[C any](t *testing.T, rules []rule[C], all []bad[C], noRace ...string) {
 	t.Helper()
 	broken := make(map[string]bool)
@@ -74,7 +74,7 @@ func expectFailures[C any](t *testing.T, rules []rule[C], all []bad[C], noRace .
 					if got := record(t, func(t testing.TB) { r.check(t, b.c) }); !strings.Contains(got, b.says) || got == "" {
 						t.Errorf("rule %q: got %q, want a failure with %q", r.name, got, b.says)
 					}
-					time.Sleep(time.Minute) // what was left behind ends
+					time.Sleep(time.Minute) // goroutines that were left behind end
 				})
 				return
 			}

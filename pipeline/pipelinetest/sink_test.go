@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// collector is a sink that keeps events as they have to be delivered. What a test sets, it does instead.
+// collector is a sink that keeps events as they have to be delivered. A test can replace its methods.
 type collector struct {
 	mu      sync.Mutex
 	readers map[*event.Schema]event.Reader // of "mark"

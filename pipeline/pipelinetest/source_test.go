@@ -30,7 +30,7 @@ func small() *Script {
 	return src
 }
 
-// spoiled is a source that does something else than the one below.
+// spoiled is a source that behaves differently from the one below.
 type spoiled struct {
 	pipeline.Source
 	schemas func() []*event.Schema
@@ -69,7 +69,7 @@ func spoil(change func(s *Script, bad *spoiled)) SourceCase {
 	}}
 }
 
-// after changes what the source below has returned.
+// after changes the result of the source below.
 func after(change func(b *event.Batch, err error) error) SourceCase {
 	return spoil(func(s *Script, bad *spoiled) {
 		bad.next = func(ctx context.Context, b *event.Batch) error { return change(b, s.Next(ctx, b)) }

@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// marker is a stage that keeps every other row and adds the field "parity". What a test sets, it does instead.
+// marker is a stage that keeps every other row and adds the field "parity". A test can replace its methods.
 type marker struct {
 	columns map[*event.Schema]event.Column
 	texts   event.Texts

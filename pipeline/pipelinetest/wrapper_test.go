@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// thin is a wrapper that passes all on, after change has had its way.
+// thin is a wrapper that passes everything on, after change has changed it.
 func thin(change func(b *event.Batch, err error) error) WrapperCase {
 	return WrapperCase{Wrap: func(_ testing.TB, inner pipeline.Source) pipeline.Source {
 		return &spoiled{Source: inner, next: func(ctx context.Context, b *event.Batch) error {
@@ -91,7 +91,7 @@ func badPassing() []bad[WrapperCase] {
 	}
 }
 
-// otherSource makes a wrapper that says what it passes on of the losses of data source Two about One.
+// otherSource makes a wrapper that reports losses of data source Two as losses of One.
 func otherSource() WrapperCase {
 	return WrapperCase{Wrap: func(_ testing.TB, inner pipeline.Source) pipeline.Source {
 		return &spoiled{Source: inner, next: func(ctx context.Context, b *event.Batch) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/sink/structs"
 )
 
-// apart is a sink of sinks, one for each data source, since a struct does not say where its event comes from.
+// apart is a sink with one sink for each data source, because a struct does not say where its event comes from.
 type apart map[event.SourceID]pipeline.Sink
 
 func (a apart) Bind(s *event.Schema) (event.FieldSet, error) { return a[s.ID()].Bind(s) }

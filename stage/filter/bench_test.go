@@ -29,7 +29,7 @@ func manyRows(s *event.Schema, n int) *event.Batch {
 	return b
 }
 
-// repeat returns what runs the stage on a batch that is whole again each time.
+// repeat returns a function that runs the stage on a batch that is complete again each time.
 func repeat(t testing.TB, st *filter.Stage, err error, n int) func() {
 	if err != nil {
 		t.Fatal(err)

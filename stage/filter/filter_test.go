@@ -102,7 +102,7 @@ func TestFilter(t *testing.T) {
 		{"ratio>=0", "cat full"},
 		{"mean==Inf", "cat"},
 		{"mean>1e299", "cat bash"},
-		{"mean!=1", "cat bash full"}, // even what is not a number
+		{"mean!=1", "cat bash full"}, // even NaN
 		{"mean<1", ""},
 		{"mean>=1", "cat bash"},
 		// Text of the record.
@@ -135,7 +135,7 @@ func TestFilter(t *testing.T) {
 		{`fname~\\\\`, "bash"},
 		{`fname~a\,b`, "bash"},
 		{"fname==\xff\xfe", "full"},
-		{"fname~\ufffd", "full"}, // what is no UTF-8
+		{"fname~\ufffd", "full"}, // bytes that are not UTF-8
 		// Bytes.
 		{"hash==deadbeef", "cat"},
 		{"hash==DEADBEEF", "cat"},
@@ -147,7 +147,7 @@ func TestFilter(t *testing.T) {
 		{"payload==", "bash"},
 		{"payload!=", "cat full"},
 		{"payload~7a$", "full"},
-		// Regular expressions on numbers see what is shown.
+		// Regular expressions on numbers see the number as shown.
 		{"proc.pid~^4", "bash"},
 		{"offset~^-1$", "cat"},
 		{"truncated~^t", "cat"},
@@ -156,7 +156,7 @@ func TestFilter(t *testing.T) {
 		{"mean~e.300$", "bash"},
 		{"wide~^-2$", "cat"},
 		{"in~^1$", "cat"},
-		// What enriched types add, and show in place of their bytes.
+		// Fields that enriched types add, and texts that they show in place of their bytes.
 		{"error==ENOENT", "cat"},
 		{"error==", "bash"},
 		{"error!=", "cat full"},
@@ -248,7 +248,7 @@ func TestFilterComparesWhatIsShown(t *testing.T) {
 	}
 }
 
-// flatten returns the values of an object by their full names, without what has no value to compare.
+// flatten returns the values of an object by their full names, without those that cannot be compared.
 func flatten(prefix string, object map[string]any) map[string]string {
 	out := make(map[string]string)
 	for name, v := range object {

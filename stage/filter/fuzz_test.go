@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/stage/filter"
 )
 
-// checkError fails unless err tells a place within the text.
+// checkError fails unless err has a place within the text.
 func checkError(t *testing.T, text string, err error) {
 	var at *filter.Error
 	if !errors.As(err, &at) {
@@ -138,7 +138,7 @@ func reference(p []byte, signed bool, bitOff, bitSize uint8) *big.Int {
 	return x
 }
 
-// testExpr checks what an expression says of the first row.
+// testExpr checks the result of an expression for the first row.
 func testExpr(t *testing.T, b *event.Batch, text string, want bool) {
 	t.Helper()
 	st, err := filter.NewExpr(map[string]string{"": text})

@@ -40,7 +40,7 @@ func (users) Append(dst []byte, id uint32) []byte {
 	return dst
 }
 
-// found is what the handles of the sample's column stand for: nothing, web-1 and db.
+// found has the values of the handles of the sample's column: nothing, web-1 and db.
 type found struct {
 	texts []string
 	bits  []uint64

@@ -113,7 +113,7 @@ func TestErrorsNameTheDataSource(t *testing.T) {
 	}
 }
 
-// TestFieldsOfLaterStages: what is filled behind the filter can't be filtered by.
+// TestFieldsOfLaterStages: a filter cannot use fields that are filled after it.
 func TestFieldsOfLaterStages(t *testing.T) {
 	t.Parallel()
 	text := func(dst []byte, _ *event.Batch, _ int) []byte { return dst }
@@ -216,7 +216,7 @@ func (*sum) Bind(*event.Schema) (event.FieldSet, error) { return event.FieldSet{
 
 func (s *sum) Write(b *event.Batch) error { s.rows += len(b.Rows); return nil }
 
-// TestLedger: what a filter removes is booked as filtered, and what an expression fails for as lost.
+// TestLedger: events that a filter removes count as filtered, and events for which an expression fails as lost.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

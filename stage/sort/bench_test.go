@@ -136,7 +136,7 @@ func BenchmarkStream(b *testing.B) {
 	})
 }
 
-// benchSource measures what an event costs on its way through src.
+// benchSource measures the cost of an event in src.
 func benchSource(b *testing.B, src pipeline.Source) {
 	var batch event.Batch
 	for filled := 0; filled < 500_000; filled += len(batch.Rows) {

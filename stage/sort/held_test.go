@@ -5,7 +5,7 @@ package sort
 
 import "testing"
 
-// What is held follows the memory that this process may use.
+// The memory for held events depends on the memory that this process may use.
 func TestMaxHeld(t *testing.T) {
 	t.Parallel()
 	for available, want := range map[uint64]int{1 << 62: 64 << 20, 1 << 30: 64 << 20, 512 << 20: 32 << 20, 64 << 20: 4 << 20, 1 << 20: 1 << 20} {

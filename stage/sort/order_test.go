@@ -30,7 +30,7 @@ func TestOrderOfTexts(t *testing.T) {
 	checkOrder(t, "float", floats, orderOfText(t, event.Float))
 }
 
-// orderOfText returns what makes a key of a text, for a field that writes it.
+// orderOfText returns a function that makes a key of a text, for a field that writes it.
 func orderOfText(t *testing.T, kind event.Kind) func([]byte) (uint64, uint64) {
 	t.Helper()
 	var text []byte

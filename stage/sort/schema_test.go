@@ -19,7 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
 
-// sample is a field of each kind with an independent account of what its values mean.
+// sample is a field of each kind with an independent computation of its values.
 type sample struct {
 	field   event.Field
 	compare func(a, b []byte) int // of two records
@@ -188,7 +188,7 @@ func randomRecord(r *rand.Rand) []byte {
 	case 1: // many ties
 		clear(rec[:8])
 		clear(rec[16:])
-	case 2: // neighbours in 64 bits, which floats could not tell apart
+	case 2: // adjacent numbers in 64 bits, which floats could not distinguish
 		little.PutUint64(rec[16:], math.MaxUint64-uint64(r.IntN(4)))
 	}
 	return rec

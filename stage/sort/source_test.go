@@ -173,7 +173,7 @@ func TestStreamIsOrderedAcrossBatches(t *testing.T) {
 		if err != io.EOF {
 			t.Fatal(err)
 		}
-		// 8 came too late to be before the others, 40 and 50 had to wait for nobody.
+		// 8 came too late to be before the others; 40 and 50 did not have to wait.
 		if got, want := serials(rows), "2 3 6 1 4 5 7 8"; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
@@ -409,7 +409,7 @@ func isSorted(rows []seen) bool {
 	return slices.IsSortedFunc(rows, func(a, b seen) int { return int(a.key) - int(b.key) })
 }
 
-// rowBytes is what a row of pairSchema that is sorted by one number takes up.
+// rowBytes is the memory of a row of pairSchema that is sorted by one number.
 const rowBytes = 16 + 8 + 16 + 4
 
 func TestStreamTakesTheLastBatchByParts(t *testing.T) {

@@ -143,7 +143,7 @@ func hostile() record {
 	return r
 }
 
-// numbers are the values of the enriched types that are tried one after the other.
+// numbers are the values of the enriched types; each case uses the next ones.
 var numbers = struct {
 	errors          []int32
 	signals         []uint32
@@ -168,7 +168,7 @@ var numbers = struct {
 	floats: []float64{1, -1, 1e20, 1e21, 1e22, 1e-6, 9.9e-7, 1.0 / 3, math.Pi, 5e-324, math.NaN(), math.Inf(-1), 123456789.125, 16777217},
 }
 
-// numberCases are as many records as there are values of any one type.
+// numberCases returns as many records as the longest list of values has.
 func numberCases() []testCase {
 	var list []testCase
 	for i := range 22 {
@@ -184,7 +184,7 @@ func numberCases() []testCase {
 		r.Dst = endpoint4("[::1]:1", uint16(at(numbers.proc, i)))
 		r.F64 = at(numbers.floats, i)
 		r.F32, r.F32s[0], r.F64s[0] = float32(r.F64), float32(r.F64), r.F64
-		r.Timestamp = at(numbers.times, i) % (1 << 60) // within what package time can tell
+		r.Timestamp = at(numbers.times, i) % (1 << 60) // within the range of package time
 		r.When = at(numbers.times, i) % (1 << 60)
 		list = append(list, c)
 	}

@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package conformance holds the tests of one gadget that has a field of every kind and of every
-// enriched type. User space makes up its records, so the tests know each byte of what they read. It
-// has no code but tests.
+// enriched type. User space makes up its records, so the tests know each byte that they read. The
+// package has no code except tests.
 //
-// What the tests expect of json they work out from the records by means of Go's standard library;
-// what of the other formats, by comparing them with json. The golden files hold the rest: columns,
+// The tests compute the expected json from the records with Go's standard library, and
+// compare the other formats with json. The golden files hold the rest: columns,
 // and that nothing changes unnoticed.
 //
 //	go test ./test/conformance            all; those of the kernel need root

@@ -57,7 +57,7 @@ func buildImage(t testing.TB) *image.Image {
 	return img
 }
 
-// machine is what the events' meaning depends on: no real machine, but one that is the same
+// machine is the machine that the meaning of events depends on: not a real one, so that the results are the same
 // everywhere.
 func machine() *semtype.Env {
 	return &semtype.Env{
@@ -66,7 +66,7 @@ func machine() *semtype.Env {
 	}
 }
 
-// taken are the rows of one data source and what they mean.
+// taken has the rows of one data source and their schema.
 type taken struct {
 	schema *event.Schema
 	rows   [][]byte
@@ -99,7 +99,7 @@ func (k taken) encode(t testing.TB, format string, o encode.Options) string {
 	return string(e.Append(e.Head(nil), &b))
 }
 
-// everyField chooses all that can be chosen, which is more than what columns show by themselves.
+// everyField chooses all fields, which are more than the columns format shows by default.
 func (k taken) everyField(t testing.TB) []int {
 	t.Helper()
 	var names []string
@@ -152,8 +152,8 @@ func (k taken) wantGolden(t testing.TB) {
 	}
 }
 
-// writeGolden writes the golden files anew, if that was asked for. Only one test of each data source
-// does so: the others are to read the same.
+// writeGolden rewrites the golden files if a flag says so. Only one test of each data source
+// does that: the others must read the same.
 func (k taken) writeGolden(t testing.TB) {
 	t.Helper()
 	if !*update && !*makeRecording {

@@ -68,8 +68,8 @@ const (
 	toTail = 1
 )
 
-// send has the program make one record. The bytes have just been written, so they are in memory,
-// where a program that must not sleep can read them.
+// send makes the program write one record. The bytes have just been written, so they are in memory,
+// where a program that cannot sleep can read them.
 func (l *live) send(rec []byte, which uintptr) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_PRCTL, uintptr(l.magic), uintptr(unsafe.Pointer(unsafe.SliceData(rec))),
 		uintptr(len(rec)), which, 0, 0)
@@ -86,7 +86,7 @@ func (l *live) take(t testing.TB, name string) taken {
 	return drain(t, l.Sources()[i])
 }
 
-// drain reads what is there.
+// drain reads all available records.
 func drain(t testing.TB, src pipeline.Source) taken {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -112,8 +112,8 @@ func drain(t testing.TB, src pipeline.Source) taken {
 	return k
 }
 
-// What is put into the kernel comes out, byte for byte, once each and in order, and reads as it did
-// before. A perf buffer makes records longer, so that they end at a multiple of 8 bytes.
+// Records come out of the kernel as they went in: byte for byte, each once, in order, and with the same
+// meaning. A perf buffer makes records longer, so that they end at a multiple of 8 bytes.
 func TestKernelHandsOutWhatWasSent(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for name, perf := range map[string]bool{"ring": false, "perf": true} {
@@ -151,8 +151,8 @@ func pin(t testing.TB) {
 	})
 }
 
-// wantRows compares rows with what was sent. What a perf buffer padded is cut back to that. (Behind
-// the end of a record that is shorter than its struct it has zeros only as long as it is new.)
+// wantRows compares rows with the sent records. It cuts off the padding of a perf buffer. (After
+// the end of a record that is shorter than its struct the padding is zeros only while the buffer is new.)
 func wantRows(t testing.TB, k taken, padded bool) {
 	t.Helper()
 	want := cases()
@@ -191,8 +191,8 @@ func TestKernelHandsOutTrailingData(t *testing.T) {
 	l.wantGolden(t, k)
 }
 
-// wantGolden compares what came from the kernel with the golden files, unless those are about to be
-// written anew, which the tests of replaying do later.
+// wantGolden compares the rows from the kernel with the golden files, unless the replay tests are going to
+// rewrite those.
 func (l *live) wantGolden(t testing.TB, k taken) {
 	t.Helper()
 	if *update || *makeRecording {

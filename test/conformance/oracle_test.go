@@ -54,7 +54,7 @@ func decodeLines(t testing.TB, text string) []object {
 	}
 }
 
-// decodeEvents writes the rows as json and reads them: one event for each.
+// decodeEvents writes the rows as json and parses it: one event for each row.
 func decodeEvents(t testing.TB, k taken, o encode.Options) []object {
 	t.Helper()
 	events := decodeLines(t, k.encode(t, "json", o))
@@ -64,7 +64,7 @@ func decodeEvents(t testing.TB, k taken, o encode.Options) []object {
 	return events
 }
 
-// Each event is, to its last field, what the standard library makes of its record.
+// Each field of each event has the value that the standard library reads from its record.
 func TestJSONIsWhatTheRecordSays(t *testing.T) {
 	t.Parallel()
 	k := replay(t).compose(t, specOf(t, "all"), machine())
@@ -77,7 +77,7 @@ func TestJSONIsWhatTheRecordSays(t *testing.T) {
 	}
 }
 
-// A check decides about a value by itself, where there is more than one right way to write it.
+// A check decides whether a value is right if there is more than one right way to write it.
 type check func(got any) bool
 
 // differences lists where got is not as wanted.
@@ -179,7 +179,7 @@ func wantedOddities(r *record) object {
 	}
 }
 
-// restOf returns what counts of the trailing data.
+// restOf returns the part of the trailing data that counts.
 func restOf(r *record, row []byte) []byte {
 	rest := row[recordSize:]
 	return rest[:min(len(rest), int(r.RestLen))]
@@ -326,8 +326,8 @@ func splitValues(t testing.TB, text string) []json.RawMessage {
 	}
 }
 
-// fromJSON is what a YAML reader makes of a value: numbers are checked by their value, and so are
-// those that only YAML has.
+// fromJSON converts a JSON value to that of a YAML reader: numbers are compared by value, including those
+// that only YAML has.
 func fromJSON(v any) any {
 	switch v := v.(type) {
 	case object:
@@ -349,8 +349,8 @@ func fromJSON(v any) any {
 	return v
 }
 
-// sameNumber compares what a YAML reader returned. It has floats of 64 bits for all numbers that are
-// no integers of at most 64. A zero without a point is an integer to it, and that has no sign.
+// sameNumber compares the result of a YAML reader with a JSON number. The reader returns a float of 64 bits for all
+// numbers except integers of at most 64 bits. A zero without a point is an integer for it, without a sign.
 func sameNumber(got any, want json.Number) bool {
 	switch got := got.(type) {
 	case int:
@@ -366,7 +366,7 @@ func sameNumber(got any, want json.Number) bool {
 	return false
 }
 
-// The columns of an event have what its json has, where both show the same.
+// The columns of an event have the values of its json, for fields that both show.
 func TestColumnsAgreeWithJSON(t *testing.T) {
 	t.Parallel()
 	k := replay(t).compose(t, specOf(t, "all"), machine())

@@ -53,8 +53,8 @@ type process struct {
 }
 
 // record mirrors struct event of gadget/program.bpf.c: the members in their order, with all padding
-// spelled out, as encoding/binary wants it. Where its bytes lie is thereby told once more, by
-// somebody else than BTF.
+// spelled out, as encoding/binary needs it. So the test knows the layout from a source other
+// than BTF.
 type record struct {
 	U128, I128 wide
 	U64        uint64
@@ -149,7 +149,7 @@ func (r *record) bytes(rest string) []byte {
 type bits struct {
 	low     uint32 // 3 bits
 	minus   int32  // 5 bits
-	across  uint32 // 12 bits, behind 2 that have no name
+	across  uint32 // 12 bits, after 2 unnamed ones
 	bit     bool
 	painted uint32 // 3 bits
 	wide    uint64 // 40 bits

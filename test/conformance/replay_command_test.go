@@ -10,8 +10,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/cli"
 )
 
-// The command writes what the packages write that it is put together of: the recording tells it all
-// that the tests know of the machine.
+// The command writes the same as the packages that it uses: the recording contains everything
+// that the tests know about the machine.
 func TestReplayCommand(t *testing.T) {
 	for _, format := range []string{"json", "jsonpretty", "yaml", "none"} {
 		var want string

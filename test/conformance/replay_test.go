@@ -24,7 +24,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// recording holds what the kernel handed out when it was made.
+// recording has the records that the kernel returned when it was made.
 const recording = "testdata/conformance.rec"
 
 // openRecording reads the header of the recording.

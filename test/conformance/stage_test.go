@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
 
-// leaves lists what an event has by full names, arrays excluded.
+// leaves lists the values of an event by their full names, without arrays.
 func leaves(prefix string, o object, to object) object {
 	for name, v := range o {
 		switch v := v.(type) {
@@ -78,8 +78,8 @@ func (k taken) through(t testing.TB, st pipeline.Stage) []int {
 	return left
 }
 
-// Filters compare what is shown: each value of each field finds the events that show it, and no
-// other.
+// Filters compare the shown text: each value of each field finds the events that show it, and no
+// others.
 func TestFiltersFindWhatIsShown(t *testing.T) {
 	t.Parallel()
 	k := replay(t).compose(t, specOf(t, "all"), machine())
@@ -165,7 +165,7 @@ func valuesByField(events []object) map[string]map[string][]int {
 	return all
 }
 
-// quoteForFilter takes away the meaning of what has one.
+// quoteForFilter escapes the characters that have a meaning in filters.
 func quoteForFilter(text string) string {
 	text = strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(text)
 	if strings.HasPrefix(text, " ") {

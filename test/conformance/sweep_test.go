@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/encode"
 )
 
-// sweep writes one field of many records, and compares each.
+// sweep sets one field of many records to the values, writes them, and compares each.
 func sweep[T any](t *testing.T, field string, values []T, set func(*record, T), want func(T) any) {
 	t.Run(field, func(t *testing.T) {
 		t.Parallel()

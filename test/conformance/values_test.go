@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file says what single values read, by other means than gizmo's own.
+// This file formats single values by other means than gizmo's own.
 
 func number[T ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64](v T) any {
 	return json.Number(fmt.Sprint(v))

@@ -14,9 +14,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// badGadgets are folders of gadgets that cannot be run. The file "want" of each has a regular
-// expression a line: all must match lines on standard error. A folder without a program gets one
-// that works.
+// badGadgets has the folders of gadgets that cannot be run. The file "want" in each has one regular
+// expression on each line: all must match lines on standard error. A folder without a program gets a
+// program that works.
 const badGadgets = "testdata/bad"
 
 func TestBadGadgets(t *testing.T) {
@@ -75,8 +75,8 @@ func wantLines(t *testing.T, file, text string) {
 
 var programName = regexp.MustCompile(`(?m)^int (e2e_\w+)\(`)
 
-// wantUnloaded checks that the programs of a gadget's folder are not in the kernel. Their names are
-// used by nobody else.
+// wantUnloaded checks that the programs of a gadget's folder are not in the kernel. No other gadget
+// uses their names.
 func wantUnloaded(t *testing.T, dir string) {
 	t.Helper()
 	source, err := os.ReadFile(filepath.Join(dir, "program.bpf.c"))
@@ -148,7 +148,7 @@ func TestRunWithoutPrivileges(t *testing.T) {
 	}
 }
 
-// What is wrong with the flags of a gadget is told before privileges are asked for.
+// gizmo reports wrong flags of a gadget before it checks for privileges.
 func TestBadFlags(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"trace_opne", `gizmo: unknown gadget "trace_opne"; did you mean "trace_open"?`},

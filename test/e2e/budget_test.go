@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// What users can expect on an idle machine. A test allows three times as long, since its machine is
+// The limits that users can expect on an idle machine. A test allows three times as long, because its machine is
 // not idle; memory and size do not depend on that.
 const (
 	startBudget  = 150 * time.Millisecond
@@ -92,7 +92,7 @@ func cpuShare(t *testing.T, pid int, while time.Duration) float64 {
 	return float64(cpuTime(t, pid)-before) / float64(time.Since(since))
 }
 
-// cpuTime is what a process has taken of the processors.
+// cpuTime returns the CPU time that a process has used.
 func cpuTime(t *testing.T, pid int) time.Duration {
 	t.Helper()
 	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))

@@ -56,8 +56,8 @@ func filesBelow(t *testing.T, dirs ...string) []string {
 	return paths
 }
 
-// However a build is ended it leaves no file, and no process. If gizmo itself is killed, it cannot; what
-// it leaves then goes with the next build.
+// However a build ends, it leaves no file and no process. If gizmo itself is killed, it cannot clean up; the
+// next build removes the remains.
 func TestInterruptedBuild(t *testing.T) {
 	dir := goodGadget(t)
 	cache, temp := t.TempDir(), t.TempDir()
@@ -115,7 +115,7 @@ func endProcess(t *testing.T, pid string) {
 	}
 }
 
-// What nohup started does not end with the terminal.
+// A program that nohup started does not end with the terminal.
 func TestNohup(t *testing.T) {
 	dir := goodGadget(t)
 	clang, started := waitingClang(t)
@@ -146,10 +146,10 @@ func signalMask(t *testing.T, pid int, name string) uint64 {
 	return mask
 }
 
-// A user whose cache folder cannot be used builds without a cache, and is told so.
+// A user whose cache folder cannot be used builds without a cache, and gizmo warns about it.
 func TestBuildWithoutCache(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	root, err := os.MkdirTemp("", "gizmo-e2e-") // one of the test's would be for root only
+	root, err := os.MkdirTemp("", "gizmo-e2e-") // only root could read a folder of t.TempDir
 	if err == nil {
 		t.Cleanup(func() { os.RemoveAll(root) })
 		err = os.Chmod(root, 0o755)

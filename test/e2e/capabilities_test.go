@@ -20,7 +20,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// noCapabilities is what the status of each thread says that has none, and cannot gain any.
+// noCapabilities is the status of a thread that has no capabilities and cannot gain any.
 var noCapabilities = map[string]string{
 	"CapInh": none, "CapPrm": none, "CapEff": none, "CapBnd": none, "CapAmb": none, "NoNewPrivs": "1",
 }
@@ -236,7 +236,7 @@ var capabilityNumbers = map[string]int{
 // capabilityRow matches a row: the gadget, the capabilities, and those that are needed where these do not suffice.
 var capabilityRow = regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([^|]*) \\| ([^|]*) \\|$")
 
-// documentedCapabilities reads from docs/security.md what each gadget takes: one or two sets.
+// documentedCapabilities reads from docs/security.md the capabilities that each gadget needs: one or two sets.
 func documentedCapabilities(t *testing.T) map[string][][]string {
 	t.Helper()
 	page, err := os.ReadFile(moduleDir + "/docs/security.md")
@@ -265,7 +265,7 @@ func TestSmallestCapabilities(t *testing.T) {
 			}
 			w := startWorkload(t, name, t.TempDir())
 			if len(hooksOf(t, name, w.Args).missing(offered(t))) > 0 {
-				return // TestGadgets checks what is said of it
+				return // TestGadgets checks the error about it
 			}
 			caps := rows[name][0]
 			if len(rows[name]) == 2 && isRefused(t, w, caps) {

@@ -111,7 +111,7 @@ func isSet(spec *ebpf.CollectionSpec, meta *metadata.Metadata, flags map[string]
 	return v != nil && bytes.ContainsFunc(v.Value, func(r rune) bool { return r != 0 })
 }
 
-// markers reads the markers PREFIX_A___B, which tell something about the program A, as lists of B by
+// markers reads the markers PREFIX_A___B, which describe the program A, as lists of B by
 // A.
 func markers(t testing.TB, types *btf.Spec, prefix string) map[string][]string {
 	t.Helper()

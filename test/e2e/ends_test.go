@@ -21,10 +21,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// An output that no one reads.
+// An output without a reader.
 type stuck struct {
 	file *os.File
-	// rest reads what the kernel has taken, once the program has ended.
+	// rest reads the output that the kernel has accepted, after the program has ended.
 	rest func() []byte
 }
 
@@ -202,7 +202,7 @@ func TestStuckRecordingIsGivenUp(t *testing.T) {
 	g.wantErr(t, "gizmo: recording of open: 20000 events produced, ", "gizmo: recording of open:   ", " lost: output too slow")
 }
 
-// A closed terminal is the end of a run, as SIGTERM is: what was recorded is whole.
+// A closed terminal ends a run, as SIGTERM does: the recording is complete.
 func TestTerminalThatHasGone(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	recording := filepath.Join(t.TempDir(), "recording")
@@ -286,7 +286,7 @@ func TestEndsAtOnce(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("median %v, from %v to %v", took[10], took[0], took[19])
-	if took[10] > 250*time.Millisecond { // 5 times what is wanted of a machine that does nothing else
+	if took[10] > 250*time.Millisecond { // 5 times the limit for an idle machine
 		t.Errorf("the median of 20 runs is %v", took[10])
 	}
 }
@@ -375,7 +375,7 @@ func TestRecordingIsNotTheOutput(t *testing.T) {
 	g.wantErr(t, "--record /dev/stdout -o none")
 }
 
-// Ctrl-C ends a replay that waits for what no one writes.
+// Ctrl-C ends a replay that waits for data without a writer.
 func TestInterruptEndsAReplayThatWaits(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

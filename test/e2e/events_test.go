@@ -105,14 +105,14 @@ func matches(whole, part any) bool {
 	return true
 }
 
-// pid is the process that the event is of, if it tells. A row of a snapshot of processes is one itself.
+// pid returns the process of the event, if the event has it. A row of a snapshot of processes is a process itself.
 func (e jsonEvent) pid() string { return cmp.Or(e.get("proc.pid"), e.get("pid")) }
 
 // parent is the parent of that process.
 func (e jsonEvent) parent() string { return cmp.Or(e.get("proc.parent.pid"), e.get("parent.pid")) }
 
 // ofProcesses returns the events of the processes with the given ids, and of their descendants, as
-// far as events tell who these are.
+// far as the events show the parents.
 func ofProcesses(events []jsonEvent, pids ...string) []jsonEvent {
 	for known := -1; known != len(pids); {
 		known = len(pids)
@@ -131,7 +131,7 @@ func ofProcesses(events []jsonEvent, pids ...string) []jsonEvent {
 	return own
 }
 
-// byThread groups events by thread; within one, their order stays.
+// byThread groups events by thread; the order within a thread stays.
 func byThread(events []jsonEvent) map[string][]jsonEvent {
 	threads := make(map[string][]jsonEvent)
 	for _, e := range events {
@@ -191,8 +191,8 @@ func wantRows(t testing.TB, got, want []jsonEvent, exact bool) {
 	}
 }
 
-// assign gives as many of the first things as possible one of the second each, that fits and that no
-// other got. It returns which, -1 for none.
+// assign pairs as many of the first things as possible with one of the second things each: one that fits, and
+// that is in no other pair. It returns the index of the second thing for each first, or -1.
 func assign(first, second int, fits func(i, j int) bool) []int {
 	of, to := make([]int, first), make([]int, second)
 	for i := range of {

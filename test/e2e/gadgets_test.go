@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// Each gadget reports what its workload causes: no more, no less, in order. Where the kernel lacks a
-// hook that it needs, it says so and leaves nothing behind. The lab counts on the names of the
+// Each gadget reports exactly the events that its workload causes, in order. If the kernel lacks a
+// hook that the gadget needs, the error says so and nothing stays behind. The lab relies on the names of the
 // subtests to see that each gadget ran on some kernel.
 func TestGadgets(t *testing.T) {
 	kerneltest.RequireRoot(t)
@@ -41,9 +41,9 @@ func TestGadgets(t *testing.T) {
 	}
 }
 
-// runUndisturbed runs the gadget with its workload, once more if the kernel has not run its programs
-// whenever it had to: it does not interrupt a program to run it on the same CPU, says so, and the
-// gadget's user is told. That is seldom, and nobody's fault.
+// runUndisturbed runs the gadget with its workload, and again if the kernel skipped runs of its programs:
+// the kernel does not interrupt a program to run it again on the same CPU, but counts these skips, and gizmo
+// warns about them. That is rare, and not an error of the gadget.
 func runUndisturbed(t *testing.T, w *workload) *watched {
 	t.Helper()
 	for range 2 {

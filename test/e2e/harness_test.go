@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The tests of this file are of what the others rely on.
+// The tests of this file test the functions that the other tests rely on.
 
 func TestHarnessFindsMissingHooks(t *testing.T) {
 	t.Parallel()

@@ -49,7 +49,7 @@ func TestHelpOfGadgets(t *testing.T) {
 	}
 }
 
-// A shell has to understand what it is given. Shells that are not installed are not asked.
+// Shells must accept their completion scripts. The test skips shells that are not installed.
 func TestCompletionScriptsAreWellFormed(t *testing.T) {
 	for shell, check := range map[string][]string{"bash": {"-n"}, "zsh": {"-n"}, "fish": {"--no-execute"}} {
 		t.Run(shell, func(t *testing.T) {

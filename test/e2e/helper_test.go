@@ -140,8 +140,8 @@ func serve(in io.Reader, out io.Writer, do func(n int, word string)) error {
 	return commands.Err()
 }
 
-// openOnCommand opens files: for each command "COUNT PATH" PATH so often. It opens nothing else, since all
-// is done with system calls of one thread.
+// openOnCommand opens files: for each command "COUNT PATH" it opens PATH COUNT times. It opens nothing else,
+// because it uses only system calls of one thread.
 func openOnCommand(in io.Reader, out io.Writer) error {
 	runtime.LockOSThread()
 	return serve(in, out, func(n int, path string) {

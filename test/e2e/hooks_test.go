@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// hook is what a program of a gadget hangs on.
+// hook is where a program of a gadget is attached.
 type hook struct {
 	program string
 	kind    string // "kprobe"
@@ -36,8 +36,8 @@ func (g *gadgetHooks) missing(offers func(hook) bool) []hook {
 	return list
 }
 
-// alternatives returns the hooks of the programs of which one is enough: the named one, those that
-// stand in for it, and those that it stands in for.
+// alternatives returns the hooks of a program, its stand-ins, and the programs that it
+// stands in for: one of these hooks is enough.
 func (g *gadgetHooks) alternatives(program string) []hook {
 	worse, better := []string{program}, []string{program}
 	for i := 0; i < len(worse); i++ {
@@ -75,7 +75,7 @@ func (g *gadgetHooks) programs() []string {
 
 // summary writes hooks for people: "kprobe/a b c, iter/task".
 func summary(hooks []hook) string {
-	const some = 5 // of one kind
+	const some = 5 // hooks of one kind
 	targets := make(map[string][]string)
 	for _, h := range hooks {
 		targets[h.kind] = append(targets[h.kind], h.target)

@@ -74,8 +74,8 @@ func hasFunction(t testing.TB, name string) bool {
 	return has
 }
 
-// functionList is the kernel's list of functions, which is long, and another one when the list of
-// modules is.
+// functionList is the kernel's list of functions, which is long, and changes together with the list of
+// modules.
 type functionList struct {
 	mu      sync.Mutex
 	modules string
@@ -107,7 +107,7 @@ func moduleNames() (string, error) {
 		return "", nil
 	}
 	var names strings.Builder
-	for line := range strings.Lines(string(text)) { // what follows the name counts users
+	for line := range strings.Lines(string(text)) { // after the name there is the number of users
 		name, _, _ := strings.Cut(line, " ")
 		names.WriteString(name + " ")
 	}
@@ -135,7 +135,7 @@ func readFunctions() (map[string]bool, error) {
 
 var kernelTypes = sync.OnceValues(btf.LoadKernelSpec)
 
-// hasType reports whether the kernel's types have one of this kind and name.
+// hasType reports whether the kernel has a type of this kind and name.
 func hasType[T btf.Type](t testing.TB, name string) bool {
 	t.Helper()
 	types, err := kernelTypes()

@@ -58,7 +58,7 @@ const idleSize = 128
 func linksNeeded(prog kerneltest.Object) int {
 	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.ID))
 	if err != nil {
-		return 0 // gone: the next look finds out more
+		return 0 // gone: the next call shows more
 	}
 	defer p.Close()
 	switch p.Type() {
@@ -93,7 +93,7 @@ func wantGone(t testing.TB, objects []kerneltest.Object) {
 	}
 }
 
-// kernelName is as much of a program's name as the kernel keeps. The library knows more if the kernel
+// kernelName returns the part of a program's name that the kernel keeps. The library knows more if the kernel
 // also has the program's types.
 func kernelName(name string) string { return name[:min(len(name), unix.BPF_OBJ_NAME_LEN-1)] }
 
@@ -154,7 +154,7 @@ func findLeftovers(t testing.TB) leftovers {
 	return all
 }
 
-// wantSame checks that nothing has been added. Others may be at work, so it may take a moment.
+// wantSame checks that nothing has been added. It waits, because other processes may add something for a moment.
 func (l leftovers) wantSame(t testing.TB) {
 	t.Helper()
 	eventually(t, "all that was pinned or probed has gone", func() bool {

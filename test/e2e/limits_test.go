@@ -23,8 +23,8 @@ type memoryGroup struct {
 	v2  bool
 }
 
-// newMemoryGroup makes a control group that processes of this test may use, until it ends, where this machine
-// has that of memory: in the one hierarchy of version 2, or in that of version 1.
+// newMemoryGroup makes a control group for processes of this test, and removes it at the test's end. It uses the memory
+// controller where this machine has it: in the hierarchy of version 2, or of version 1.
 func newMemoryGroup(t *testing.T, limit int) *memoryGroup {
 	t.Helper()
 	const root = "/sys/fs/cgroup"
@@ -108,7 +108,7 @@ func wantBuffer(t *testing.T, held []kerneltest.Object, size int) {
 	}
 }
 
-// groupLimit is what a small container has.
+// groupLimit is the memory limit of a small container.
 const groupLimit = 64 << 20
 
 // In a small control group gizmo takes a small buffer by itself, or the largest that leaves it enough, and
@@ -139,7 +139,7 @@ func TestSmallControlGroup(t *testing.T) {
 	}
 }
 
-// A buffer that the control group has not the memory for is an error, and nobody is killed.
+// A buffer for which the control group does not have the memory is an error, and the kernel kills no process.
 func TestBufferBeyondControlGroup(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, size := range []int{groupLimit/2 + 1, groupLimit, 1 << 30} {

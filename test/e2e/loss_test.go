@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// account is what the ledger of a data source says at the end of a run.
+// account has the sums of a data source's ledger at the end of a run.
 type account struct{ produced, delivered, filtered, lost int }
 
 var (
@@ -49,7 +49,7 @@ func numbers(texts []string) []int {
 	return list
 }
 
-// A reader that stands still loses events. It says how many: produced = delivered + lost, exactly.
+// A stopped reader loses events, and gizmo says how many: produced = delivered + lost, exactly.
 func TestEveryLostEventIsCounted(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	const opened = 5000

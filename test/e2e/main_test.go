@@ -18,7 +18,7 @@ var (
 	programs = flag.String("programs", "", "take the program and the workloads from this `folder` instead of building them")
 )
 
-// The folder of the module, and what is built of it for all tests.
+// The folder of the module, and the files that are built from it for all tests.
 const (
 	moduleDir    = "../.."
 	gadgetsDir   = moduleDir + "/gadgets"
@@ -76,7 +76,7 @@ func TestGadgetsAreCompiled(t *testing.T) {
 	}
 }
 
-// goCommand runs the go command in the module's folder. What it writes is in the error.
+// goCommand runs the go command in the module's folder. The error contains its output.
 func goCommand(args ...string) error {
 	cmd := exec.Command("go", args...)
 	cmd.Dir = moduleDir

@@ -24,7 +24,7 @@ const (
 	maxJSON     = 1000
 )
 
-// makeRecording records the beginning of what a gadget's workload causes, and nothing else.
+// makeRecording records the first events that a gadget's workload causes, and no others.
 func makeRecording(t *testing.T, gadget string) {
 	t.Helper()
 	if err := os.Mkdir(workloadDir, 0o755); err != nil {
@@ -39,7 +39,7 @@ func makeRecording(t *testing.T, gadget string) {
 	whole := filepath.Join(t.TempDir(), "whole.rec")
 	r := w.run(t, "--record", whole)
 	r.wantExpected(t)
-	// A recording has also what the workload's arguments filter out.
+	// The recording also has the events that the workload's arguments filter out.
 	recorded := run(t, setup{}, "replay", whole, "-o", "json")
 	recorded.wantExit(t, 0)
 	r.all = parseOutput(t, recorded.out.String())
@@ -99,8 +99,8 @@ func copyRecording(to, from string, keep []bool) error {
 	return w.Close()
 }
 
-// copyBatches copies the rows to keep. An array stays a batch; of single events each becomes one, for
-// readers to have something to do.
+// copyBatches copies the rows to keep. An array stays one batch; each single event becomes a batch, so that
+// the recording has many of them.
 func copyBatches(w *wire.Writer, r *wire.Reader, keep []bool) error {
 	var b event.Batch
 	for {

@@ -10,8 +10,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// Who adds up the events of trace_malloc, by the rules of its README, knows at any time what a process has
-// of its memory: when all has been given back there is nothing left.
+// The sum of trace_malloc's events, by the rules of its README, is at any time the memory that a process has
+// allocated: after the process has freed everything the sum is zero.
 func TestMallocAccountCloses(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	r := runUndisturbed(t, startWorkload(t, "trace_malloc", t.TempDir()))
@@ -36,14 +36,14 @@ func TestMallocAccountCloses(t *testing.T) {
 	}
 }
 
-// memoryAccount is what a process of one thread has.
+// memoryAccount is the memory that a process with one thread has allocated.
 type memoryAccount struct {
 	t        *testing.T
 	blocks   map[uint64]bool // allocations, by their addresses
-	pages    map[uint64]bool // what is mapped
+	pages    map[uint64]bool // mapped pages
 	mappings int
 
-	// What the last release took away, in case it has not come about.
+	// What the last release removed, in case the release failed.
 	block   uint64
 	removed []uint64
 	missing int // pages that were not there to be taken away
@@ -78,7 +78,7 @@ func (a *memoryAccount) add(e jsonEvent) {
 		a.restore()
 	case "free", "realloc_free":
 		if addr != 0 && !a.blocks[addr] {
-			a.t.Errorf("%s of %#x, which nobody has", op, addr)
+			a.t.Errorf("%s of %#x, which is not allocated", op, addr)
 		}
 		delete(a.blocks, addr)
 		a.block = addr

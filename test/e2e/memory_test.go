@@ -17,10 +17,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// mostMemory is what a replay may take, whatever the recording.
+// mostMemory is the most memory that a replay may take, whatever the recording.
 const mostMemory = 64 << 20
 
-// bombs are recordings that are small and stand for much.
+// bombs are small recordings that expand to much data.
 var bombs = map[string]struct {
 	single      bool
 	size        int // of a row
@@ -79,7 +79,7 @@ func makeBomb(t *testing.T, name string) string {
 	return path
 }
 
-// A recording says what memory its replay takes only within bounds: batches are restored and written in parts.
+// A recording has only limited influence on the memory of its replay: batches are restored and written in parts.
 func TestReplayInLittleMemory(t *testing.T) {
 	for name, c := range bombs {
 		t.Run(name, func(t *testing.T) {
@@ -91,7 +91,7 @@ func TestReplayInLittleMemory(t *testing.T) {
 				}
 				peak, p := peakOf(t, path, flags)
 				t.Logf("%s: %d KiB", mode, peak>>10)
-				if c.sort == "" && peak > mostMemory || peak == 0 && c.wantRefusal == "" { // what is sorted may take more
+				if c.sort == "" && peak > mostMemory || peak == 0 && c.wantRefusal == "" { // sorting may take more
 					t.Errorf("%s: it took %d KiB", mode, peak>>10)
 				}
 				if c.wantRefusal != "" {

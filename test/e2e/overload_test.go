@@ -21,10 +21,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// The tests of this file count at the source: what the ledger says must be what a workload did and what
-// a reader got.
+// The tests of this file count at the source: the ledger must agree with the workload's calls and with the events
+// that a reader got.
 
-// loss is one of the ledger's losses. cpu is -1 where there is none.
+// loss is one of the ledger's losses. cpu is -1 if the loss has no CPU.
 type loss struct {
 	cpu   int
 	cause string
@@ -60,7 +60,7 @@ func sumBy(losses map[loss]int, cause string) (n int) {
 	return n
 }
 
-// lazyReader reads little and late from a pipe, until it is told to hurry.
+// lazyReader reads slowly from a pipe, until the test makes it hurry.
 type lazyReader struct {
 	from  *os.File
 	hurry atomic.Bool
@@ -68,7 +68,7 @@ type lazyReader struct {
 	ended chan error
 }
 
-// lazyPace is what it reads in a millisecond: a twentieth of what a storm writes.
+// lazyPace is how many bytes it reads in a millisecond: a twentieth of what a storm writes.
 const lazyPace = 2 << 10
 
 // newLazyReader returns the pipe's end to write to as well.
@@ -116,8 +116,8 @@ func (r *lazyReader) lines(t testing.TB) []string {
 	return lines
 }
 
-// A pipe that takes less than comes loses events, if the user does not say otherwise: each is counted, as
-// are those that a filter has left out, and what the reader gets is whole.
+// By default a pipe that is slower than the events loses events: gizmo counts each of them, and each event that
+// a filter dropped, and the reader gets whole lines.
 func TestSlowPipeDropsAndCounts(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, shards := range []string{"1", "2"} {
@@ -193,8 +193,8 @@ func TestSlowPipeBlocks(t *testing.T) {
 	}
 }
 
-// A gizmo that stands still while all processors make events, and then goes on, accounts for each of
-// them, by the processor on which it happened.
+// A gizmo that is stopped while all processors make events, and then continued, accounts for each
+// event, by the processor on which it happened.
 func TestStoppedInAStorm(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for name, flags := range map[string][]string{
@@ -262,7 +262,7 @@ func deliveredByCPU(t *testing.T, g *process, s *storm) map[int]int {
 		for _, e := range parseEvents(t, line) {
 			cpu, ok := s.cpus[e.get("proc.tid")]
 			if !ok {
-				t.Fatalf("an event of nobody: %s", e)
+				t.Fatalf("an event of an unknown thread: %s", e)
 			}
 			delivered[cpu] += n
 		}
@@ -302,7 +302,7 @@ func TestLastLossIsToldOf(t *testing.T) {
 	}
 }
 
-// A run that is killed in a storm leaves nothing behind, and the next one counts from nothing.
+// A run that is killed in a storm leaves nothing behind, and the next run counts from zero.
 func TestKilledInAStorm(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	const storming, opened = 60_000, 5000

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what should take no time, on a machine that is busy or
+// patience is how long a test waits for something that should take no time, because the machine may be busy or
 // emulated.
 const patience = time.Minute
 
@@ -31,7 +31,7 @@ type setup struct {
 	helper string
 	// gizmo is the path of a program in the place of gizmoPath.
 	gizmo string
-	// user is who runs the program.
+	// user is the id of the user who runs the program.
 	user uint32
 	// env is added to the environment.
 	env []string
@@ -168,8 +168,8 @@ func (p *process) wantNoOut(t testing.TB) {
 	}
 }
 
-// wantAlone checks that an ended program has left no process behind. One that has just been killed
-// may take a moment.
+// wantAlone checks that an ended program has left no process behind. It waits, because a process that has just been
+// killed may take a moment to end.
 func (p *process) wantAlone(t testing.TB) {
 	t.Helper()
 	eventually(t, "all processes of the program have ended", func() bool {
@@ -177,8 +177,8 @@ func (p *process) wantAlone(t testing.TB) {
 	})
 }
 
-// eventually waits until what holds. It looks ever less often, since looking takes time from those it
-// waits for.
+// eventually waits until holds returns true. It waits longer each time, because each check takes CPU time from the
+// processes that it waits for.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	const longest = 25 * time.Millisecond
@@ -191,7 +191,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// capture keeps what a program writes.
+// capture keeps the output of a program.
 type capture struct {
 	mu    sync.Mutex
 	buf   bytes.Buffer
@@ -207,7 +207,7 @@ func (c *capture) Write(p []byte) (int, error) {
 	return c.buf.Write(p)
 }
 
-// String returns what came so far.
+// String returns the output so far.
 func (c *capture) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

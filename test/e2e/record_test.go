@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// A recording holds all that the run printed: replayed by somebody without privileges, in any
-// format, it comes out byte for byte the same.
+// A recording has everything that the run printed: a replay without privileges, in any
+// format, prints the same bytes.
 func TestReplayPrintsWhatTheRunPrinted(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for name, output := range map[string][]string{
@@ -67,7 +67,7 @@ func TestRecordWithoutOutput(t *testing.T) {
 	}
 }
 
-// A full disk under the recording ends the run: who asked for a recording wants it whole.
+// A full disk under the recording ends the run: the user wants a complete recording.
 func TestRecordToAFullDisk(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	g := start(t, setup{}, "run", "trace_open", "-o", "none", "--record", "/dev/full", "--timeout", "10")
@@ -75,10 +75,10 @@ func TestRecordToAFullDisk(t *testing.T) {
 	g.wantErr(t, "--record", "no space left on device")
 }
 
-// A run that does not begin leaves an older recording as it was, and no new one behind.
+// A run that does not start keeps an older recording unchanged, and leaves no new one.
 func TestRunThatFailsKeepsTheRecording(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	const packets = "../../gadget/testdata/packets" // which does not say what to be attached to
+	const packets = "../../gadget/testdata/packets" // which does not say where to be attached
 	dir := t.TempDir()
 	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
 	if err := os.WriteFile(old, []byte("older"), 0o600); err != nil {

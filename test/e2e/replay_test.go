@@ -16,12 +16,12 @@ import (
 
 var record = flag.Bool("record", false, "make the recordings in testdata anew, and then the golden files")
 
-// recordings are made of the gadgets' workloads, one of each.
+// recordings is the folder with one recording of each gadget's workload.
 const recordings = "testdata/recordings"
 
 func recordingOf(gadget string) string { return filepath.Join(recordings, gadget+".rec") }
 
-// views are ways to look at a recording, by what the golden files are called.
+// views are ways to show a recording, by the names of the golden files.
 var views = map[string]struct{ format, fields string }{
 	"columns":       {"columns", ""},
 	"json":          {"json", ""},
@@ -35,7 +35,7 @@ var views = map[string]struct{ format, fields string }{
 	"fewer.json":    {"json", "-proc"},
 }
 
-// Every gadget's recording, in every format, comes out as it once did: on any machine, by anybody.
+// The replay of every gadget's recording, in every format, prints the golden file: on any machine, for any user.
 func TestReplayOfRecordings(t *testing.T) {
 	for _, gadget := range gadgetNames(t) {
 		t.Run(gadget, func(t *testing.T) {
@@ -134,7 +134,7 @@ func readRecording(t *testing.T, gadget string) (data []byte, whole string) {
 	return data, g.out.String()
 }
 
-// replayDamaged checks that data is refused after the beginning of what is printed of it.
+// replayDamaged checks that gizmo prints the beginning of damaged data, and then an error.
 func replayDamaged(t *testing.T, data []byte, whole string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "damaged.rec")

@@ -15,8 +15,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// replayLines replays the recording of trace_open with one field, and returns the values and the sums
-// of the ledger.
+// replayLines replays the recording of trace_open with one field, and returns the values and the
+// sums of the ledger.
 func replayLines(t *testing.T, field string, flags ...string) (values []string, ledger string) {
 	t.Helper()
 	g := run(t, setup{}, append([]string{"replay", recordingOf("trace_open"), "-v", "--fields", field}, flags...)...)

@@ -51,7 +51,7 @@ type openCommand struct {
 	path  string
 }
 
-// A storm rests now and then, so that it lasts and leaves a processor to its reader.
+// A storm pauses now and then, so that it lasts and leaves a processor to its reader.
 const (
 	stormBurst = 100
 	stormRest  = time.Millisecond
@@ -89,7 +89,7 @@ type storm struct {
 func startStorm(t testing.TB) *storm {
 	t.Helper()
 	s := &storm{opener: startOnCommand(t, helperStorm), cpus: make(map[string]int)}
-	// What it says comes by another way than its answers to commands, maybe later.
+	// Its output comes by another way than its answers to commands, maybe later.
 	var threads string
 	eventually(t, "told its threads", func() (all bool) {
 		threads, all = strings.CutSuffix(s.err.String(), allThreads+"\n")

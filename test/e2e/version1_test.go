@@ -11,7 +11,7 @@ import (
 )
 
 // Recordings of version 1 of the format replay to the same bytes as they did when version 1 was the
-// newest. The golden files were made then: they are never made anew.
+// newest. The golden files were made then, and are never rewritten.
 func TestReplayOfVersion1(t *testing.T) {
 	for _, name := range []string{"sources", "clock"} {
 		for _, format := range []string{"json", "columns", "yaml"} {

@@ -21,8 +21,8 @@ type workload struct {
 	Args []string
 	// PID is the id of the workload's process.
 	PID json.Number
-	// Snapshot says that the gadget tells what there is, not what happens: it is run while the
-	// workload waits, and ends by itself.
+	// Snapshot says that the gadget shows a state, not events: the test runs it while the
+	// workload waits, and it ends without a signal.
 	Snapshot bool
 
 	// as says how gizmo is started.
@@ -79,7 +79,7 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 	return wl
 }
 
-// watched is a run of a gadget during which its workload did what it does.
+// watched is a run of a gadget together with its workload.
 type watched struct {
 	*process
 	// events are the run's own, those of the workload and its descendants.
@@ -95,7 +95,7 @@ type watched struct {
 	before   leftovers
 }
 
-// run runs the gadget while the workload does what it does. More arguments for "gizmo run" come
+// run runs the gadget together with the workload. The arguments for "gizmo run" come
 // before those of the workload.
 func (w *workload) run(t testing.TB, args ...string) *watched {
 	t.Helper()
@@ -131,8 +131,8 @@ func (w *workload) cause(t testing.TB) output {
 	return want
 }
 
-// of returns the events that the workload and its descendants have caused. If those that the workload
-// lists do not tell whose they are, nothing tells, and all are returned.
+// of returns the events that the workload and its descendants have caused. If the events that the workload
+// lists do not have a process, it returns all events.
 func (w *workload) of(got, want []jsonEvent) []jsonEvent {
 	pids := []string{w.PID.String()}
 	for _, e := range want {

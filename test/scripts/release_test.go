@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// "make test-release" tests what a release consists of. Here are the ways in which there is none.
+// "make test-release" tests the contents of a release. This file tests the cases in which there is no release.
 func TestReleaseFailures(t *testing.T) {
 	t.Parallel()
 	script, err := os.ReadFile("../../scripts/release.sh")

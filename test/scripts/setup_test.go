@@ -17,11 +17,11 @@ import (
 // machine is a folder that has all programs which a script finds.
 type machine struct {
 	bin string
-	log string // what the programs were started with
+	log string // the arguments with which the programs were started
 }
 
-// newMachine makes a machine with the ordinary programs and the named ones, which note how they are
-// started and do nothing.
+// newMachine makes a machine with the ordinary programs, and with the named ones, which only log their
+// arguments.
 func newMachine(t *testing.T, programs ...string) *machine {
 	t.Helper()
 	m := &machine{bin: t.TempDir(), log: filepath.Join(t.TempDir(), "log")}
@@ -49,7 +49,7 @@ func (m *machine) add(t *testing.T, name, commands string) {
 	}
 }
 
-// setup runs scripts/setup.sh and returns what it says.
+// setup runs scripts/setup.sh and returns its output.
 func (m *machine) setup(t *testing.T, what ...string) (said string, err error) {
 	t.Helper()
 	cmd := exec.Command("../../scripts/setup.sh", what...)
@@ -81,7 +81,7 @@ func TestSetupWithNothingMissing(t *testing.T) {
 	}
 }
 
-// What is installed is told before, with the reason.
+// The script prints the packages before it installs them, with the reason.
 func TestSetupInstalls(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "apt-cache", "sudo")
@@ -109,7 +109,7 @@ func TestSetupInstallsOnce(t *testing.T) {
 	}
 }
 
-// A distribution that does not have the version gives what it has.
+// If a distribution does not have the wanted version, the script installs the version that it has.
 func TestSetupWithOtherVersions(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "apt-get", "shellcheck")

@@ -17,8 +17,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/build"
 )
 
-// buildAll builds the program, the workloads of its gadgets and the tests. What is wrong with one
-// does not keep the others from being built.
+// buildAll builds the program, the workloads of its gadgets and the tests. An error of one
+// does not stop the others.
 func (l *lab) buildAll(ctx context.Context, list []suite) error {
 	errs := []error{buildGizmo(ctx, l.programs())}
 	gadgets, err := gadgetNames()
@@ -32,7 +32,7 @@ func (l *lab) buildAll(ctx context.Context, list []suite) error {
 	return errors.Join(errs...)
 }
 
-// buildSuite compiles tests, and what they would compile themselves.
+// buildSuite compiles tests, and the gadgets that they would compile themselves.
 func (l *lab) buildSuite(ctx context.Context, s suite) error {
 	err := goCommand(ctx, "test", "-c", "-vet=off", "-o", filepath.Join(l.programs(), s.testProgram()), "./"+s.pkg)
 	if err != nil {
@@ -82,7 +82,7 @@ func goCommand(ctx context.Context, args ...string) error {
 	return err
 }
 
-// output runs a command and returns what it writes. An error tells it, too.
+// output runs a command and returns its output. An error contains the output, too.
 func output(cmd *exec.Cmd) (string, error) {
 	var stdout, all bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all

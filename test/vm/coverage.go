@@ -20,12 +20,12 @@ const (
 	refused = "refused" // the kernel lacks a hook that it needs, and it said so
 )
 
-// coverage notes what became of the gadgets on each kernel, from the output of tests.
+// coverage collects the results of the gadgets on each kernel, from the output of tests.
 type coverage struct {
 	kernels []string
 	// became is by kernel and gadget: live or refused. A gadget that failed is not there.
 	became map[string]map[string]string
-	// hooks is by kernel and gadget: what the gadget hung on.
+	// hooks are the hooks that a gadget was attached to, by kernel and gadget.
 	hooks map[string]map[string]string
 }
 
@@ -53,8 +53,8 @@ func (c *coverage) kernel(version string) io.Writer {
 	}}
 }
 
-// report prints a table, writes the page if there is one to write, and returns what there is to
-// complain of.
+// report prints a table, writes the page if there is one to write, and returns the
+// errors.
 func (c *coverage) report(out io.Writer, page string) error {
 	gadgets, err := gadgetNames()
 	if err != nil {
@@ -111,7 +111,7 @@ func (c *coverage) print(out io.Writer, gadgets []string) {
 	}
 }
 
-// kindsOf picks the kinds from hooks as the tests tell them: "kprobe/a b, iter/c".
+// kindsOf returns the kinds of hooks in the form that the tests print: "kprobe/a b, iter/c".
 func kindsOf(hooks string) []string {
 	var kinds []string
 	for part := range strings.SplitSeq(hooks, ", ") {
@@ -121,7 +121,7 @@ func kindsOf(hooks string) []string {
 	return kinds
 }
 
-// What is around the table in the page.
+// The lines around the table in the page.
 const (
 	beforeTable = "<!-- gadgets -->\n"
 	afterTable  = "<!-- end of gadgets -->\n"
@@ -141,7 +141,7 @@ func (c *coverage) writeInto(page string, gadgets []string) error {
 	return os.WriteFile(page, []byte(before+beforeTable+c.table(gadgets)+afterTable+after), 0o644)
 }
 
-// series is the part of a kernel's version that says what it can do.
+// series matches the part of a kernel's version that determines its features.
 var series = regexp.MustCompile(`^[0-9]+\.[0-9]+`)
 
 // table is the same as print for the documentation, with all that is known of the hooks.

@@ -28,7 +28,7 @@ const outputThere = `        --- PASS: TestGadgets/a/live (7.84s)
         --- PASS: TestGadgets/d/live (0.10s)
 `
 
-// A gadget has to be tried on both kernels, and to run on one.
+// Each gadget has to be tried on both kernels, and to run on at least one.
 func TestCoverage(t *testing.T) {
 	c := newCoverage()
 	for kernel, text := range map[string]string{"6.18": outputHere, "6.1": outputThere} {

@@ -48,7 +48,7 @@ func (a *archive) bytes() []byte {
 	return a.buf.Bytes()
 }
 
-// initramfs is what the guest starts with: its first program and the modules to load.
+// initramfs returns the files that the guest starts with: its first program and the modules to load.
 func initramfs(guest []byte, modules []module) []byte {
 	a := new(archive)
 	a.dir("dev")

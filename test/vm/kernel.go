@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is one to boot.
+// kernel is a kernel to boot.
 type kernel struct {
 	version string
 	image   string // file
@@ -30,8 +30,8 @@ type kernel struct {
 // defaultPackage depends on the kernel that the distribution installs.
 const defaultPackage = "linux-image-amd64"
 
-// findKernel returns the kernel that the user names by a file or a package. The empty name stands
-// for the newest that is installed or, without one, the distribution's.
+// findKernel returns the kernel that the user names by a file or a package. The empty name means
+// the newest kernel that is installed or, without one, the distribution's.
 func findKernel(ctx context.Context, name string) (*kernel, error) {
 	switch {
 	case name == "":
@@ -99,7 +99,7 @@ func imageVersion(image string) (string, error) {
 	return version, nil
 }
 
-// parseImageHead reads what the boot protocol says of the kernel: a pointer to a text that starts
+// parseImageHead reads the version of the kernel from the boot protocol's header: a pointer to a text that starts
 // with the version.
 func parseImageHead(head []byte) (string, error) {
 	const magicAt, pointerAt, base = 0x202, 0x20e, 0x200
@@ -141,7 +141,7 @@ func fetchKernel(ctx context.Context, name string) (*kernel, error) {
 	return nil, fmt.Errorf("there is no kernel with modules in the package %s", name)
 }
 
-// kernelPackages returns the package and those that it depends on, in short what has the image and
+// kernelPackages returns the package and its dependencies, which have the image and
 // the modules.
 func kernelPackages(ctx context.Context, name string) ([]string, error) {
 	list := []string{name}
@@ -159,7 +159,7 @@ func kernelPackages(ctx context.Context, name string) ([]string, error) {
 	return list, nil
 }
 
-// dependsOn picks the kernel's packages from what apt-cache prints.
+// dependsOn returns the kernel's packages in the output of apt-cache.
 func dependsOn(text string) []string {
 	var list []string
 	for line := range strings.Lines(text) {
@@ -197,13 +197,13 @@ func fetchTree(ctx context.Context, packages []string, tree string) error {
 	if err := indexModules(ctx, fresh); err != nil {
 		return err
 	}
-	if err := os.Rename(fresh, tree); err != nil && !errors.Is(err, os.ErrExist) { // or somebody was quicker
+	if err := os.Rename(fresh, tree); err != nil && !errors.Is(err, os.ErrExist) { // or another process was quicker
 		return err
 	}
 	return nil
 }
 
-// indexModules does what installing the package would: it notes which module needs which.
+// indexModules does what installing the package would do: it writes which module needs which.
 func indexModules(ctx context.Context, root string) error {
 	dirs, err := filepath.Glob(filepath.Join(root, "lib/modules/*"))
 	if err != nil {

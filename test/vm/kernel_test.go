@@ -54,7 +54,7 @@ func TestCompareVersions(t *testing.T) {
 	}
 }
 
-// A kernel is found with the modules that lie beside it, wherever that is.
+// findKernel returns a kernel together with the modules beside it, in whatever folder they are.
 func TestFindKernelByFile(t *testing.T) {
 	root := t.TempDir()
 	for _, dir := range []string{"boot", "lib/modules/6.9.1-x", "flat/lib/modules/6.9.1-x", "lib/modules/6.12.0-x", "alone/a/b"} {

@@ -15,11 +15,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/test/vm/order"
 )
 
-// lab is one run.
+// lab is one run of the lab.
 type lab struct {
 	*options
 	kernel *kernel
-	dir    string // what the guest gets lies below it
+	dir    string // has the guest's files
 	builds string // cache of builds
 	out    io.Writer
 }
@@ -52,12 +52,12 @@ func run(ctx context.Context, o *options, out io.Writer) error {
 	return l.test(ctx)
 }
 
-// programs is the folder of what runs in guests, queue that in which these tell each other.
+// programs is the folder of the programs for guests, queue the folder by which guests share the work.
 func (l *lab) programs() string { return filepath.Join(l.dir, order.ProgramsTag) }
 func (l *lab) queue() string    { return filepath.Join(l.dir, order.QueueTag) }
 
 func (l *lab) prepare(ctx context.Context) error {
-	if err := os.Chmod(l.dir, 0o755); err != nil { // tests run programs as somebody else, too
+	if err := os.Chmod(l.dir, 0o755); err != nil { // tests also run programs as another user
 		return err
 	}
 	for _, dir := range []string{l.programs(), l.queue()} {
@@ -80,7 +80,7 @@ func (l *lab) runCommand(ctx context.Context) error {
 	return l.boot(ctx, &order.Order{Programs: []order.Program{command}}, l.out)
 }
 
-// test runs the tests that need a kernel, and compares what became of the gadgets on the two.
+// test runs the tests that need a kernel, and compares the results of the gadgets on the two kernels.
 func (l *lab) test(ctx context.Context) error {
 	list, err := suites(ctx, l.run)
 	if err != nil {
@@ -89,7 +89,7 @@ func (l *lab) test(ctx context.Context) error {
 	if len(list) == 0 {
 		return fmt.Errorf("no test of the lab matches %q", l.run)
 	}
-	built := l.buildAll(ctx, list) // an error of one is no reason not to test the others
+	built := l.buildAll(ctx, list) // an error of one does not stop the others
 	c := newCoverage()
 	here := l.testHere(ctx, c)
 	o := new(order.Order)
@@ -154,7 +154,7 @@ func (l *lab) shown() io.Writer {
 	}}
 }
 
-// cacheFolder makes a folder for what is kept from one run to the next.
+// cacheFolder makes a folder for files that are kept from one run to the next.
 func cacheFolder(name string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {

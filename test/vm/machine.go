@@ -27,10 +27,10 @@ const (
 	// kernelArgs: messages go to a file, a kernel that is in trouble ends at once, BPF may be a security
 	// module, and no time is spent on attacks that an emulated processor does not know.
 	kernelArgs = "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off lsm=landlock,lockdown,yama,bpf"
-	// processor: what newer ones have in addition takes a fifth more time to emulate.
+	// processor: the features of newer ones take a fifth more time to emulate.
 	processor = "Nehalem"
 	memory    = "2048" // MiB
-	// processors is how many a machine has. They share one of this machine's.
+	// processors is the number of processors of a virtual machine. They share one processor of this machine.
 	processors  = "2"
 	maxMachines = 4
 	// bootTime is how long the guest may take to start its first program. A machine with nothing else
@@ -42,9 +42,9 @@ const (
 	shownLines = 60
 )
 
-// emulation has one thread for all processors of a machine. With a thread for each, one of them can go
-// on with the translation of an instruction that another has replaced, for ever: qemu 7.2 stood
-// still in breakpoints that the kernel had put under a tracepoint and long removed.
+// emulation has one thread for all processors of a machine. With a thread for each, a processor can keep
+// executing the translation of an instruction that another has replaced: qemu 7.2 hung
+// in breakpoints below a tracepoint that the kernel had long removed.
 const emulation = "tcg,thread=single"
 
 // errNotStarted says that the guest has not come to life.
@@ -60,7 +60,7 @@ type machine struct {
 	begun  time.Time
 }
 
-// boot runs an order in virtual machines, in several if it has several programs. What these write goes
+// boot runs an order in virtual machines, in several if it has several programs. It writes their output
 // to out meanwhile.
 func (l *lab) boot(ctx context.Context, o *order.Order, out io.Writer) error {
 	fmt.Fprintf(l.out, "# kernel %s\n", l.kernel.version)
@@ -106,8 +106,8 @@ func (l *lab) initrd() string      { return filepath.Join(l.dir, "initramfs") }
 func (m *machine) answer() string  { return filepath.Join(m.dir, order.AnswerTag) }
 func (m *machine) console() string { return filepath.Join(m.dir, "console") }
 
-// passedOn are the variables of the environment that the guest's programs get: where they find
-// others, what has a say in builds, and how strict tests are.
+// passedOn are the environment variables that the guest's programs get: where they find
+// others, what builds depend on, and how strict tests are.
 var passedOn = []string{
 	"PATH", "HOME", "LANG", "CI", "CLANG",
 	"CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "NIX_CFLAGS_COMPILE", "SOURCE_DATE_EPOCH",
@@ -153,8 +153,8 @@ func (m *machine) prepareAnswer(o *order.Order) error {
 	return err
 }
 
-// finish passes on what the programs write, until the machine has switched itself off, and tells how
-// it went.
+// finish passes on the output of the programs until the machine has switched itself off, and returns the
+// result.
 func (m *machine) finish(ctx context.Context, out io.WriteCloser) error {
 	ended := make(chan error, 1)
 	go func() { ended <- m.cmd.Wait() }()
@@ -168,7 +168,7 @@ func (m *machine) finish(ctx context.Context, out io.WriteCloser) error {
 	return errors.Join(failed, err)
 }
 
-// report tells what the machine has cost, and if asked for what else is known about it.
+// report prints the cost of the machine, and with all set what else is known about it.
 func (m *machine) report(all bool) {
 	text := fmt.Sprintf("# the virtual machine ran for %.0f s and took %.0f s of the processors\n",
 		time.Since(m.begun).Seconds(), (m.cmd.ProcessState.UserTime() + m.cmd.ProcessState.SystemTime()).Seconds())
@@ -178,7 +178,7 @@ func (m *machine) report(all bool) {
 	_, _ = io.WriteString(m.out, text)
 }
 
-// judge tells failures of tests from those of the virtual machine, whose end is given.
+// judge distinguishes failures of tests from those of the virtual machine, which ended with the error ended.
 func (m *machine) judge(ended error) (failed, err error) {
 	if ended != nil {
 		return nil, ended
@@ -193,7 +193,7 @@ func (m *machine) judge(ended error) (failed, err error) {
 	return nil, nil
 }
 
-// follow passes on what the guest writes until it ends, which it is made to if it writes nothing for
+// follow passes on the guest's output until it ends. It ends the guest if that writes nothing for
 // as long as a start may take.
 func follow(output io.Reader, out io.Writer, ended <-chan error, start time.Duration, kill func()) error {
 	started := false
@@ -245,7 +245,7 @@ func (m *machine) qemu(ctx context.Context, o *order.Order) *exec.Cmd {
 	return cmd
 }
 
-// lastMessages is the end of what the kernel and the guest's first process said.
+// lastMessages returns the last messages of the kernel and of the guest's first process.
 func (m *machine) lastMessages() string {
 	text, err := os.ReadFile(m.console())
 	if err != nil {

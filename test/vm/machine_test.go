@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A machine that says nothing has not started, and is ended; one that has said something may take its
+// A machine without output has not started, and is ended; a machine with output may take its
 // time.
 func TestFollow(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -1,14 +1,14 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command vm is the lab: it runs the tests that need a kernel on another one than this machine's, in
-// a virtual machine, and checks that each gadget has been seen at work on one of the two.
+// Command vm is the lab: it runs the tests that need a kernel on another kernel than this machine's, in
+// a virtual machine, and checks that each gadget has run on one of the two.
 //
 //	go run ./test/vm [flags] [KERNEL]
 //
 // KERNEL is a file (a bzImage, with its modules beside it) or the name of a package of the
-// distribution, which is downloaded but not installed. Without it the newest kernel installed is
-// taken, or else the distribution's. The page docs/testing.md tells more.
+// distribution, which is downloaded but not installed. Without it the lab uses the newest installed kernel,
+// or else the distribution's. See docs/testing.md.
 package main
 
 import (
@@ -60,7 +60,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.StringVar(&o.command, "exec", "", "run this shell `command` instead of tests")
 	fs.BoolVar(&o.record, "record", false, "make the gadgets' recordings and golden files anew, or those that -run selects: TestReplayOfRecordings/NAME")
 	fs.StringVar(&o.page, "hooks", "", "write the page about the gadgets' hooks to this `file`")
-	fs.BoolVar(&o.verbose, "v", false, "tell also when each test starts, and what the kernel says")
+	fs.BoolVar(&o.verbose, "v", false, "also print when each test starts, and the kernel's messages")
 	fs.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long a virtual machine may run")
 	fs.StringVar(&o.accel, "accel", emulation, "qemu's `accelerator`")
 	if err := fs.Parse(args); err != nil {

@@ -19,8 +19,8 @@ import (
 // dependencies is the file in a kernel's folder of modules that says which needs which.
 const dependencies = "modules.dep"
 
-// neededModules is what the guest needs before it sees the host's files. A kernel that has one of
-// them built in has no module of that name.
+// neededModules are the modules that the guest needs before it sees the host's files. A kernel that has one
+// built in has no module of that name.
 var neededModules = []string{"virtio_pci", "9pnet_virtio", "9p", "overlay"}
 
 // loadOrder returns the files of the modules and of all that they need, in the order in which to
@@ -52,7 +52,7 @@ func moduleName(file string) string {
 	return strings.ReplaceAll(name, "-", "_")
 }
 
-// module is one to load, ready for the kernel.
+// module is a module to load, ready for the kernel.
 type module struct {
 	name string
 	data []byte

@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// asksForRoot are the functions by which a test says that it needs the kernel: they ask who runs it.
+// asksForRoot are functions that check for root. A test that calls one needs the kernel.
 var asksForRoot = []string{"RequireRoot", "Geteuid"}
 
 // testsOfTheKernel lists the tests in a package's folder that need the kernel, themselves or by a

@@ -33,7 +33,7 @@ func startsTest(line []byte) bool {
 	return bytes.HasPrefix(line, []byte("=== "))
 }
 
-// turns lets several write to one output, each the whole output of a suite at once.
+// turns combines the outputs of several machines, the whole output of a suite at once.
 type turns struct {
 	mu  sync.Mutex
 	out io.Writer
@@ -42,7 +42,7 @@ type turns struct {
 // suiteEnded is the line that comes after a suite.
 var suiteEnded = regexp.MustCompile(`^(ok  |FAIL)\t`)
 
-// writer returns one of them. Closing it writes what no end of a suite has come after.
+// writer returns a writer for one machine. Closing it writes the output after the last complete suite.
 func (t *turns) writer() io.WriteCloser {
 	w := &turn{turns: t}
 	w.line = func(line []byte) {
@@ -85,7 +85,7 @@ func (w *turn) release() {
 	w.held = w.held[:0]
 }
 
-// atOnce is for an output that nobody else writes to.
+// atOnce is for an output with only one writer.
 type atOnce struct{ io.Writer }
 
 func (atOnce) Close() error { return nil }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What two write at the same time comes suite by suite.
+// The outputs of two machines at the same time appear suite by suite.
 func TestTurns(t *testing.T) {
 	var out strings.Builder
 	all := turns{out: &out}

@@ -12,7 +12,7 @@ import (
 	"strconv"
 )
 
-// slow notes which tests take long, for whoever wants to make the lab quicker.
+// slow records which tests take long, to help make the lab quicker.
 type slow struct {
 	tests []timedTest
 }

@@ -22,8 +22,8 @@ import (
 type suite struct {
 	// pkg is the package, from the module's root: "test/e2e".
 	pkg string
-	// run and skip select tests, as the flags of "go test" do. Without run it is those of the kernel.
-	// Skipped is what takes too long where every instruction is emulated.
+	// run and skip select tests, like the flags of "go test". Without run, the tests of the kernel run.
+	// Tests that take too long under emulation are skipped.
 	run, skip string
 	// fixtures are patterns of the gadgets' folders that the tests compile, from the package's folder.
 	// They are compiled beforehand, here, where it takes a tenth of the time.
@@ -32,12 +32,12 @@ type suite struct {
 	headers string
 	// before selects tests that are run here first, because they prepare something for the others.
 	before string
-	// args are more arguments of the test program, which finds what was built for it in the folder
-	// programs.
+	// args returns further arguments of the test program; the folder programs has the files that were built for
+	// it.
 	args func(programs string) []string
 }
 
-// suiteTime is how long a suite may take before it is ended with a trace of what it was doing.
+// suiteTime is how long a suite may take before it is ended with a trace of its goroutines.
 const suiteTime = "12m"
 
 // The tests of gadgets that the lab treats in ways of their own.
@@ -46,8 +46,8 @@ const (
 	recordingTests = "^TestReplayOfRecordings$"
 )
 
-// suites lists what runs in the guests: all, or those that have the tests that run selects. The longest
-// come first, so that all guests have something to do until the end.
+// suites lists the suites for the guests: all, or those with tests that run selects. The longest
+// come first, so that all guests are busy until the end.
 func suites(ctx context.Context, run string) ([]suite, error) {
 	below, err := packagesBelow(ctx, "gadget")
 	if err != nil {
@@ -80,7 +80,7 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 			list[i].run = "^(" + strings.Join(tests, "|") + ")$"
 		}
 	}
-	first, err := regexp.Compile(strings.Split(run, "/")[0]) // what follows selects subtests
+	first, err := regexp.Compile(strings.Split(run, "/")[0]) // the rest selects subtests
 	return slices.DeleteFunc(list, func(s suite) bool {
 		return s.run == "" || run != "" && err == nil && !s.has(first)
 	}), err
@@ -134,8 +134,8 @@ func (s suite) isBuilt(programs string) bool {
 	return err == nil
 }
 
-// program is how the suite is run where its programs lie in the given folder: all that the lab has
-// it for, or what run selects.
+// program returns how to run the suite with its programs in the given folder: all tests for the lab, or those that
+// run selects.
 func (s suite) program(programs, run string) order.Program {
 	dir, err := filepath.Abs(s.pkg)
 	if err != nil {

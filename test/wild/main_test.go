@@ -23,10 +23,10 @@ var (
 	keep   = flag.String("objects", "", "compile the corpus into this `folder`, and use those that are there")
 )
 
-// objects is where the compiled corpus lies while the tests run.
+// objects is the folder of the compiled corpus while the tests run.
 var objects string
 
-// The program that causes events is this one under another name.
+// The test program itself causes the events, under another name.
 const workload = "wild-work"
 
 func TestMain(m *testing.M) {
@@ -57,7 +57,7 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// work does again and again what the gadgets of the corpus look at, until it is killed.
+// work repeats what the gadgets of the corpus observe, until it is killed.
 func work() {
 	file, err := os.Open("/etc/passwd")
 	if err != nil {

@@ -38,7 +38,7 @@ func names(t *testing.T) (list []string) {
 	return list
 }
 
-// compile returns the path of the object that a compiler makes of a source; its gadget.yaml lies beside.
+// compile compiles a source and returns the path of the object; its gadget.yaml is beside it.
 func compile(t *testing.T, name, cc string) string {
 	t.Helper()
 	dir := filepath.Join(objects, cc, name)
@@ -68,7 +68,7 @@ func compile(t *testing.T, name, cc string) string {
 	return object
 }
 
-// parse analyses an object, and returns what is to be said of its gadget.yaml.
+// parse parses an object, and returns the warnings about its gadget.yaml.
 func parse(t *testing.T, name, object string) (*image.Image, []string) {
 	t.Helper()
 	var warnings []string
@@ -80,7 +80,7 @@ func parse(t *testing.T, name, object string) (*image.Image, []string) {
 	return found.Image, warnings
 }
 
-// Every compiler takes every source, and what is said of the files gadget.yaml is known.
+// Every compiler compiles every source, and the warnings about the files gadget.yaml are known.
 func TestBuild(t *testing.T) {
 	var lines []string
 	for _, name := range names(t) {
@@ -127,18 +127,18 @@ func golden(t *testing.T, name string, lines []string) {
 	}
 }
 
-// noHook matches what gizmo says of kernels and machines that have nothing for a program to hang on. The
-// lab has a kernel that has all of it but for the last two.
+// noHook matches gizmo's errors about kernels and machines without the hook of a program. The
+// lab has a kernel that has all hooks except the last two.
 var noHook = regexp.MustCompile(`this kernel (has no|forbids|does not)|missing privileges: the kernel refused|the kernel refuses to load it: load program: operation not permitted|no such USDT probe`)
 
 // optional are the sections whose hooks a kernel may lack.
 var optional = []string{"kprobe", "kretprobe", "ksyscall", "fentry", "fexit", "lsm", "usdt", "iter/bpf_map_elem"}
 
-// refusedWith are the sources that the verifier refuses as compiled by some versions of clang, as it
-// would with any loader. With at least one they load.
+// refusedWith are the sources that the verifier refuses when some versions of clang compile them, with
+// any loader. Compiled by at least one version they load.
 var refusedWith = []string{"params_defaults"}
 
-// Every program is one that the verifier takes, and is attached where the kernel has its hook.
+// The verifier accepts every program, and the programs are attached if the kernel has their hooks.
 func TestLoad(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, name := range names(t) {
@@ -257,7 +257,7 @@ func explained(err error) string {
 	return text
 }
 
-// Each that has a want.json is run by the program, and one event says all of that.
+// gizmo runs each gadget that has a want.json, and one event has everything that the file lists.
 func TestRun(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	startWork(t)

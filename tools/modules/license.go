@@ -62,7 +62,7 @@ func Licenses(dir string) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// phrases are sentences that tell a license, as classify compares them: in lower case, and only letters
+// phrases are sentences that identify a license, in the form that classify compares: in lower case, and only letters
 // and digits, with one blank between words. A license has all of its phrases and none of those in not.
 var phrases = []struct {
 	id  string

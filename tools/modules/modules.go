@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package modules lists the Go modules that a program is made of, and their licenses. It uses no
-// network: what was built has all modules at hand.
+// Package modules lists the Go modules that a program consists of, and their licenses. It uses no
+// network: after a build all modules are in the module cache.
 package modules
 
 import (
@@ -75,7 +75,7 @@ func GoRoot() (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// effective returns the module with the version and the folder of what stands in for it.
+// effective returns the module with the version and the folder of its replacement.
 func (m *Module) effective() Module {
 	e := Module{Path: m.Path, Version: m.Version, Dir: m.Dir, Main: m.Main}
 	if m.Replace != nil {

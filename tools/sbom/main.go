@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command sbom writes what a gizmo binary is made of, as CycloneDX 1.6 in JSON: the Go modules, which the
+// Command sbom writes the list of the parts of a gizmo binary, as CycloneDX 1.6 in JSON: the Go modules, which the
 // binary itself names, and the objects for the kernel that it embeds. The same input gives the same
 // bytes.
 package main
@@ -79,7 +79,7 @@ func write(name string, bom *cdx.BOM) error {
 	return err
 }
 
-// input is what a description is made from.
+// input is the input for a description.
 type input struct {
 	binary, objects, source, version, compiler, libbpf string
 

@@ -116,7 +116,7 @@ func TestNoObjects(t *testing.T) {
 	}
 }
 
-// A binary that was made from another go.mod is not described with the licenses of this one.
+// An SBOM with the licenses of this go.mod must not describe a binary that was built from another go.mod.
 func TestOtherVersions(t *testing.T) {
 	t.Parallel()
 	_, _, binary := describe(t, map[string]string{"one": "1"})

@@ -20,7 +20,7 @@ const std = "std"
 // module is a module in the binary, or the standard library. The sum is that of go.sum.
 type module struct{ path, version, sum, dir string }
 
-// list returns what the binary says that it is made of, with the folders in which that lies here.
+// list returns the modules that the binary names, with their folders on this machine.
 func (in *input) list(info *buildinfo.BuildInfo) ([]module, error) {
 	root, err := modules.GoRoot()
 	if err != nil {

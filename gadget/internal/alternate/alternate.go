@@ -1,14 +1,14 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package alternate lets a program use two maps alternately, so that one can be read in peace while the
-// program works on the other.
+// Package alternate makes a program use two maps alternately, so that the reader can read one while the
+// program writes to the other.
 //
-// A program that has looked up an entry of a map goes on to write to it, for as long as it runs. If
-// the entry is read and removed meanwhile, what it writes is lost unnoticed. So the
-// instructions of the program are there twice, once for each map, with a choice in front of them.
-// The reader changes the choice, waits until no run of the program is left that began
-// before, and then has the other map to itself.
+// A program that has looked up an entry of a map may write to it as long as it runs. If
+// the entry is read and removed meanwhile, these writes are lost unnoticed. So the
+// program gets its instructions twice, once for each map, with a choice in front of them.
+// The reader changes the choice, waits until all runs of the program that began
+// before have ended, and then no program uses the other map.
 package alternate
 
 import (
@@ -23,7 +23,7 @@ import (
 
 // Maps are the maps between which a program chooses, by their names in its object.
 type Maps struct {
-	// First is the map that the program was written for, Second one like it.
+	// First is the map that the program was written for, Second a map like it.
 	First, Second string
 	// Selector is an array map with one value. As long as its first four bytes are 0 the program uses
 	// First, else Second.
@@ -76,7 +76,7 @@ func entryLength(program asm.Instructions) int {
 // label is the name of the place where the second half begins, which no name in C looks like.
 func label(m Maps) string { return "/" + m.Second }
 
-// secondHalf returns a copy of the program that uses the second map. What it names gets other names.
+// secondHalf returns a copy of the program that uses the second map. Its symbols get other names.
 func secondHalf(program asm.Instructions, m Maps) asm.Instructions {
 	named := make(map[string]bool)
 	for i := range program {
@@ -100,8 +100,8 @@ func secondHalf(program asm.Instructions, m Maps) asm.Instructions {
 	return copied
 }
 
-// choose returns the instructions that go to one of the halves. They take the place of the program's
-// first as the beginning of its function. Only R1 holds anything there, which they leave alone.
+// choose returns the instructions that jump to one of the halves. They replace the program's first
+// instruction as the beginning of its function. Only R1 has a value there, and they do not change it.
 func choose(first asm.Instruction, m Maps) asm.Instructions {
 	value := asm.Instruction{OpCode: asm.LoadImmOp(asm.DWord), Dst: asm.R0, Src: asm.PseudoMapValue}
 	value = btf.WithFuncMetadata(value, btf.FuncMetadata(&first)).WithSymbol(first.Symbol()).WithReference(m.Selector)
@@ -115,7 +115,7 @@ func choose(first asm.Instruction, m Maps) asm.Instructions {
 	}
 }
 
-// anonymous returns the instruction without what makes it the beginning of a function.
+// anonymous returns the instruction without the metadata that makes it the beginning of a function.
 func anonymous(ins asm.Instruction) asm.Instruction {
 	return btf.WithFuncMetadata(ins, nil).WithSymbol("")
 }

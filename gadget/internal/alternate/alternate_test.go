@@ -104,7 +104,7 @@ func newRig(t *testing.T, p asm.Instructions, names ...string) *rig {
 	return r
 }
 
-// choose has the program use the first or the second map instead of the one with the name.
+// choose makes the program use the first or the second map in place of the named one.
 func (r *rig) choose(t *testing.T, name string, which uint32) {
 	t.Helper()
 	if err := r.maps[name+".choice"].Put(uint32(0), which); err != nil {
@@ -112,7 +112,7 @@ func (r *rig) choose(t *testing.T, name string, which uint32) {
 	}
 }
 
-// take returns what the maps hold, and makes it 0.
+// take returns the values of the maps, and sets them to 0.
 func (r *rig) take(t *testing.T, names ...string) []uint64 {
 	t.Helper()
 	var got []uint64

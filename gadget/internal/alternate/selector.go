@@ -27,8 +27,8 @@ func NewSelector(value *ebpf.Map, barrier *Barrier) *Selector {
 	return &Selector{value: value, barrier: barrier}
 }
 
-// Switch has the programs use the other map. When it returns, none of them uses the one any more that
-// they used before, whose number it returns: 0 or 1.
+// Switch makes the programs use the other map. When it returns, no program uses the map any more that
+// they used before; it returns the number of that map, 0 or 1.
 func (c *Selector) Switch() (unused int, err error) {
 	before := c.now
 	if err := c.value.Put(uint32(0), 1-before); err != nil {
@@ -61,10 +61,10 @@ func NewBarrier() (*Barrier, error) {
 	return b, nil
 }
 
-// Wait returns when all runs of programs have ended that had begun before it was called, which takes
-// some milliseconds. Programs that may sleep are not waited for.
+// Wait returns when all runs of programs that began before the call have ended, which takes
+// some milliseconds. It does not wait for programs that may sleep.
 //
-// The kernel promises just that to a process that replaces a map in a map, since Linux 5.0.
+// Since Linux 5.0 the kernel gives exactly this guarantee to a process that replaces a map in a map.
 func (b *Barrier) Wait() error {
 	if err := b.outer.Put(uint32(0), b.inner); err != nil {
 		return fmt.Errorf("wait for the programs that are running: %w", err)

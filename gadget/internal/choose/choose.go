@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package choose decides which programs of a gadget to load: of those that stand in for each other it
+// Package choose decides which programs of a gadget to load: among programs that stand in for each other it
 // takes the best that the kernel can run.
 package choose
 
@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// Choice is what loading decided about a program.
+// Choice says whether a program is loaded.
 type Choice struct {
 	Program *image.Program
 	// Why says why the program was not loaded: it is disabled, it cannot run and is optional or has a
@@ -33,8 +33,8 @@ func Loaded(choices []Choice) []*image.Program {
 	return list
 }
 
-// Chooser remembers what it has found out about programs, by their names: asking the kernel takes its
-// time, and there may be many ways to the same one.
+// Chooser remembers what it has found out about programs, by their names: trying a program takes time,
+// and the choice may depend on the same program in several ways.
 type Chooser struct {
 	img      *image.Image
 	missing  func(*image.Program) error
@@ -61,10 +61,10 @@ func New(img *image.Image, missing func(*image.Program) error) *Chooser {
 	return c
 }
 
-// Choose decides which programs to load: all that are not disabled, but of those that stand in for
-// others either they or these. The better ones are taken if the kernel can run all of them, since
-// together they make what the stand-in makes. A program that has no stand-in and is not optional stays
-// whatever the kernel can do, and loading it says why it cannot be.
+// Choose decides which programs to load: all that are not disabled, except that it loads either a stand-in or the
+// programs that it stands in for. It takes these if the kernel can run all of them, because
+// together they make the same events as the stand-in. It always keeps a program that has no stand-in and is not
+// optional; if the kernel cannot run it, loading it returns the reason.
 func (c *Chooser) Choose() []Choice {
 	list := make([]Choice, len(c.img.Programs))
 	for i := range c.img.Programs {
@@ -74,8 +74,8 @@ func (c *Chooser) Choose() []Choice {
 	return list
 }
 
-// Refuse notes that the kernel has the program's hook and yet cannot run the program. It returns false
-// if none stands in for it: then choosing again makes no difference.
+// Refuse records that the kernel cannot run the program although it has the hook. It returns false
+// if there is no stand-in: then choosing again makes no difference.
 func (c *Chooser) Refuse(p *image.Program, why error) bool {
 	if len(c.standIns[p.Name]) == 0 {
 		return false
@@ -135,7 +135,7 @@ func (c *Chooser) isReplaced(p *image.Program) bool {
 	return replaced
 }
 
-// yieldsTo returns the stand-in that runs in place of a program, or the stand-in of that; nil if there
+// yieldsTo returns the stand-in that runs in place of a program, or the stand-in of the stand-in; nil if there
 // is none.
 func (c *Chooser) yieldsTo(p *image.Program) *image.Program {
 	to, known := c.yields[p.Name]

@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// imageOf returns an image of programs of which some stand in for others: "a>b" has b stand in for a.
+// imageOf returns an image of programs, some of which stand in for others: "a>b" makes b the stand-in of a.
 func imageOf(prefer string, programs ...image.Program) *image.Image {
 	img := &image.Image{Programs: slices.Clone(programs)}
 	for _, pair := range strings.Fields(prefer) {
@@ -38,7 +38,7 @@ func TestChooseTakesTheFirstThatRuns(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ absent, disabled, prefer, want string }{
 		{"", "", "", "a b c d"},
-		{"abcd", "", "", "a b c d"}, // loading tells what is missing
+		{"abcd", "", "", "a b c d"}, // loading reports what is missing
 		{"", "", "a>b", "a c d"},
 		{"a", "", "a>b", "b c d"},
 		{"ab", "", "a>b", "b c d"},
@@ -47,7 +47,7 @@ func TestChooseTakesTheFirstThatRuns(t *testing.T) {
 		{"ab", "", "a>b b>c", "c d"},
 		{"", "", "a>c a>d", "a b"}, // one fexit for a kprobe and a kretprobe
 		{"a", "", "a>c a>d", "b c d"},
-		{"", "", "a>c b>c", "a b d"}, // two for one
+		{"", "", "a>c b>c", "a b d"}, // one stand-in of two programs
 		{"a", "", "a>c b>c", "c d"},  // one of them alone would not do
 		{"b", "", "a>c b>c", "c d"},
 		{"b", "", "a>b b>d c>d", "a c"},
@@ -93,7 +93,7 @@ func TestOptionalProgramsAreLeftOutWhereTheyCannotRun(t *testing.T) {
 	for _, c := range []struct{ absent, want string }{
 		{"", "a b c"},
 		{"a", "b c"},
-		{"ac", "b c"}, // loading tells what is missing
+		{"ac", "b c"}, // loading reports what is missing
 	} {
 		img := imageOf("", image.Program{Name: "a", Optional: true}, image.Program{Name: "b", Optional: true}, image.Program{Name: "c"})
 		var got []string
@@ -111,7 +111,7 @@ func TestRefuse(t *testing.T) {
 	programs := []image.Program{{Name: "a"}, {Name: "b"}, {Name: "c"}, {Name: "d", Optional: true}, {Name: "e", Disabled: true}}
 	for _, c := range []struct{ prefer, refuse, want, inVain string }{
 		{"a>b", "a", "b c d", ""},
-		{"a>b", "b", "a c d", "b"}, // the stand-in has none
+		{"a>b", "b", "a c d", "b"}, // the stand-in has no stand-in
 		{"a>b b>c", "a b", "c d", ""},
 		{"a>c b>c", "b", "c d", ""}, // one of them alone would not do
 		{"a>e", "a", "a b c d", "a"},
@@ -120,7 +120,7 @@ func TestRefuse(t *testing.T) {
 	} {
 		img := imageOf(c.prefer, programs...)
 		choose := New(img, lacking(""))
-		choose.Choose() // what it has found out must not stay
+		choose.Choose() // its result must not be cached
 		var inVain []string
 		for _, name := range strings.Fields(c.refuse) {
 			if !choose.Refuse(img.Program(name), errors.New("refused")) {

@@ -60,7 +60,7 @@ func (f *File) Reader(s *Section, limit uint64) (*io.SectionReader, error) {
 	return io.NewSectionReader(f.r, int64(s.Off), int64(s.Size)), nil
 }
 
-// Where an address lies that no probe can be put at.
+// The reasons why no probe can be put at an address.
 var (
 	errNotLoaded   = errors.New("no part of the file is loaded there")
 	errNotCode     = errors.New("it is in a part of the file that is not executable")

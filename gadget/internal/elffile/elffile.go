@@ -1,13 +1,13 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package elffile reads what probes in user space need of an executable or a library: segments,
-// sections, and where in the file an address lies.
+// Package elffile reads the parts of an executable or a library that probes in user space need: segments,
+// sections, and the offset of an address in the file.
 //
-// The files belong to the programs that are observed, so nothing in them is taken on trust. What is
-// read is bounded by constants, not by what a header claims, and tables are read in pieces: neither
+// The files belong to the programs that are observed, so the package does not trust their contents. Constants
+// limit what it reads, not the claims of a header, and it reads tables in pieces: neither
 // a damaged nor a hostile file takes much memory. A file may also change or shrink while it is read,
-// for which reason it is not mapped into memory.
+// so it is not mapped into memory.
 package elffile
 
 import (
@@ -29,12 +29,12 @@ const (
 // ErrNotELF is wrapped by errors about files of another format.
 var ErrNotELF = errors.New("not an ELF file")
 
-// ErrTruncated is wrapped by errors about parts that lie behind the end of the file.
+// ErrTruncated is wrapped by errors about parts beyond the end of the file.
 var ErrTruncated = errors.New("the file is cut off")
 
 // File is an opened ELF file. It is usable as long as the reader that it was made of.
 type File struct {
-	// Wide tells the 64-bit format from the 32-bit one.
+	// Wide is true for the 64-bit format, false for the 32-bit format.
 	Wide    bool
 	Type    elf.Type
 	Machine elf.Machine
@@ -52,8 +52,8 @@ type File struct {
 type Segment struct {
 	Type  elf.ProgType
 	Flags elf.ProgFlag
-	// Off and Size are the part of the file, in bytes; Addr is where it begins in memory. What a segment
-	// has in memory beyond Size is not in the file.
+	// Off and Size are the part of the file, in bytes; Addr is where it begins in memory. A segment may be longer
+	// in memory; the rest is not in the file.
 	Off, Size, Addr uint64
 }
 
@@ -258,7 +258,7 @@ func (f *File) read(off, n uint64) ([]byte, error) {
 
 func (f *File) contains(off, n uint64) bool { return off <= f.size && n <= f.size-off }
 
-// readError tells a file that has become shorter from one that cannot be read.
+// readError distinguishes a file that has become shorter from one that cannot be read.
 func readError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return ErrTruncated

@@ -168,7 +168,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// A file without section headers is one that has been stripped of them; its segments are enough to run.
+// A file may have been stripped of its section headers; its segments are enough to run it.
 func TestWithoutSections(t *testing.T) {
 	t.Parallel()
 	data := small()

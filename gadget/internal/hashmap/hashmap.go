@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Map is a hash map that is emptied now and then. It keeps the memory for that, and is used by one
-// goroutine.
+// Map is a hash map that is emptied from time to time. It keeps the memory for that. Only one goroutine may
+// use it.
 type Map struct {
 	table table
 	// keySize and valueSize are those of an entry in bytes; where there is a value for each CPU, that of
@@ -25,10 +25,10 @@ type Map struct {
 	single       bool   // the kernel has no batches
 }
 
-// table is what the kernel does with a hash map. All errors are numbers.
+// table is the kernel's operations on a hash map. All errors are errno values.
 type table interface {
-	// takeBatch removes entries and writes them to keys and values, which have room for n; it returns how
-	// many. The batch begins at the place from (0 for the first of a map) and tells where the next begins.
+	// takeBatch removes entries and writes them to keys and values, which have room for n; it returns their
+	// number. The batch begins at the place from (0 for the first of a map); next is where the next one begins.
 	takeBatch(from uint32, first bool, keys, values []byte, n int) (next uint32, got int, err error)
 	// nextKey writes the key that follows to next; key nil: the first.
 	nextKey(key, next []byte) error
@@ -53,7 +53,7 @@ func New(m *ebpf.Map) (*Map, error) {
 	return newMap(&kernelTable{fd: uint32(m.FD())}, int(m.KeySize()), valueSize, int(m.MaxEntries())), nil
 }
 
-// PerCPU is the room that the kernel takes for the value of one CPU: up to a multiple of 8.
+// PerCPU is the room that the kernel uses for the value of one CPU: the size rounded up to a multiple of 8.
 func PerCPU(valueSize int) int { return (valueSize + 7) &^ 7 }
 
 func newMap(t table, keySize, valueSize, entries int) *Map {
@@ -74,13 +74,13 @@ func (m *Map) reserve(n int) {
 	m.keys, m.values = make([]byte, n*m.keySize), make([]byte, n*m.valueSize)
 }
 
-// ValueSize is the length of the values that Take hands out: that of an entry, or of the values of all
-// CPUs one after another, each with the room that PerCPU says.
+// ValueSize is the length of the values that Take hands out: the value of an entry, or the values of all
+// CPUs one after another, each with the room of PerCPU.
 func (m *Map) ValueSize() int { return m.valueSize }
 
-// Take removes all entries and calls add for each. The bytes are valid during the call only. Of what
-// is put into the map meanwhile it is chance whether it is taken; nothing is taken twice. After an
-// error those entries are gone that add has been called for.
+// Take removes all entries and calls add for each. The bytes are valid only during the call. Take may or may
+// not take entries that are added meanwhile; it takes no entry twice. After an
+// error, the entries that add was called for are gone.
 func (m *Map) Take(add func(key, value []byte)) error {
 	if !m.single {
 		err := m.takeBatches(add)
@@ -158,8 +158,8 @@ func (m *Map) takeOne(key, value []byte) error {
 	return nil
 }
 
-// listKeys returns the keys of the map, one after another, no more than it has room for: if programs
-// remove entries the walk begins anew, and might never end.
+// listKeys returns the keys of the map, one after another, at most as many as the map has room for: if programs
+// remove entries the walk restarts, and might never end.
 func (m *Map) listKeys() ([]byte, error) {
 	keys := m.keys[:0]
 	var last []byte

@@ -21,7 +21,7 @@ type fake struct {
 	calls   int
 	// before, if set, is called at the beginning of each call with its number, and may fail it.
 	before func(call int) error
-	// noBatches is what the kernel says to the call for batches; 0: it has them.
+	// noBatches is the error of the kernel's batch calls; 0: the kernel has them.
 	noBatches unix.Errno
 }
 
@@ -84,7 +84,7 @@ func (f *fake) nextKey(key, next []byte) error {
 	}
 	i := 0
 	if key != nil {
-		i = slices.IndexFunc(f.list(), is(key)) + 1 // of one that has gone: the first
+		i = slices.IndexFunc(f.list(), is(key)) + 1 // after a deleted key: the first
 	}
 	if i == len(f.list()) {
 		return unix.ENOENT
@@ -122,7 +122,7 @@ func (f *fake) remove(key []byte) error {
 	return unix.ENOENT
 }
 
-// take returns what Take hands out, as a map; a key must not come twice.
+// take returns the result of Take as a map; a key must not come twice.
 func take(t *testing.T, m *Map) (map[uint32]uint32, error) {
 	t.Helper()
 	got := make(map[uint32]uint32)
@@ -204,7 +204,7 @@ func TestWithoutBatchesAreNotTriedAgain(t *testing.T) {
 	}
 }
 
-// The program goes on: it puts new entries into buckets before and behind.
+// Meanwhile the program adds entries to buckets before and after the current one.
 func TestMapChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	const n = batchBytes / 8
@@ -233,7 +233,7 @@ func TestMapChangesMeanwhile(t *testing.T) {
 	}
 }
 
-// Programs remove entries while the keys are listed one by one: the kernel then begins again.
+// Programs remove entries while Take reads key by key: the kernel then begins again.
 func TestEntriesVanishMeanwhile(t *testing.T) {
 	t.Parallel()
 	f := newFake(3, 3)
@@ -307,7 +307,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// A kernel that finds no room in a batch for all entries that there can be would be asked forever.
+// Take must not loop forever if the kernel says that a batch as large as the map has too little room.
 func TestNoRoomForever(t *testing.T) {
 	t.Parallel()
 	f := newFake(100)

@@ -13,7 +13,7 @@ import (
 // types out of the bytes.
 type kernelTable struct {
 	fd uint32
-	// What the calls take lies here so that it need not be allocated.
+	// The arguments of the calls are here so that they need not be allocated.
 	batch    batchAttr
 	elem     elemAttr
 	from, to uint32

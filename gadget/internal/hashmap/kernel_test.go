@@ -107,7 +107,7 @@ func checkEntry(t *testing.T, key, value []byte, valueSize int, perCPU bool, cpu
 	}
 }
 
-// One bucket of a tiny map can hold all of its entries.
+// In a tiny map all entries can be in one bucket.
 func TestKernelMapOfOneEntry(t *testing.T) {
 	t.Parallel()
 	kernel := newKernelMap(t, ebpf.Hash, 4, 4, 1)

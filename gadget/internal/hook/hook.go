@@ -1,9 +1,9 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package hook knows the kinds of places that programs hang on, a file for each: how a target is
-// checked, what the kernel may lack, how a program is prepared and attached, and what to say where that
-// fails.
+// Package hook knows the kinds of hooks that programs are attached to, a file for each: how a target is
+// checked, what the kernel may lack, how a program is prepared and attached, and how errors are
+// explained.
 package hook
 
 import (
@@ -24,10 +24,10 @@ import (
 // reads but cannot run.
 var ErrNotYetSupported = errors.New("not yet supported")
 
-// hook is one kind of place that programs are attached to. A nil function does nothing.
+// hook is one kind of hook. A nil function does nothing.
 type hook struct {
 	// sections are the first parts of the ELF sections of its programs: "kprobe" of "kprobe/vfs_read". A
-	// "*" at the end stands for any more letters.
+	// "*" at the end matches any further letters.
 	sections []string
 	// iface: its programs are attached to a network interface, which the user may choose.
 	iface bool
@@ -38,15 +38,15 @@ type hook struct {
 	tracefs bool
 	// check finds what is wrong with the target. It does not ask the kernel.
 	check func(p *image.Program) error
-	// missing returns an error if the kernel does not have the hook, in the user's terms: what is not
-	// there and where to look for what is. It is asked before anything is loaded, for programs that
-	// others may stand in for, and after loading has failed, for all. Nil means that there is no
-	// knowing.
+	// missing returns an error if the kernel does not have the hook, in the user's terms: what is missing
+	// and where to find what exists. It is called before anything is loaded, for programs that
+	// have a stand-in, and after loading has failed, for all. Nil means that the hook exists, or that it
+	// is unknown.
 	missing func(k *kernel.Kernel, p *image.Program) error
-	// explain says more about why the kernel refused to load or attach the program: err is what missing
-	// or the kernel said. It may take its time. Nil: there is nothing to add.
+	// explain explains why the kernel refused to load or attach the program: err is the error of missing
+	// or of the kernel. It may be slow. Nil: there is nothing to add.
 	explain func(k *kernel.Kernel, p *image.Program, err error) error
-	// prepare changes what is going to be loaded.
+	// prepare changes the program before it is loaded.
 	prepare func(p *image.Program, spec *ebpf.ProgramSpec) error
 	// attach hangs the program on its hook until the result is closed. Nil if the programs are for a data
 	// source to run.
@@ -88,7 +88,7 @@ func hooks() []*hook {
 	}
 }
 
-// of returns the hook of a program; an empty one if the program is of no kind that gizmo knows.
+// of returns the hook of a program; an empty one if gizmo does not know the kind of the program.
 func of(p *image.Program) *hook {
 	kind := p.Kind()
 	for _, h := range hooks() {
@@ -110,8 +110,8 @@ func (h *hook) takes(kind string) bool {
 	return false
 }
 
-// Check finds out whether this version of gizmo can attach the program, and what is wrong with its
-// target. It does not ask the kernel.
+// Check returns an error if this version of gizmo cannot attach the program, or if its target is
+// wrong. It does not use the kernel.
 func Check(p *image.Program) error {
 	switch h := of(p); {
 	case len(h.sections) == 0:
@@ -138,7 +138,7 @@ func Explain(k *kernel.Kernel, p *image.Program, err error) error {
 	return nil
 }
 
-// Prepare changes what is going to be loaded as the hook needs it.
+// Prepare changes the program, before it is loaded, as the hook needs it.
 func Prepare(p *image.Program, spec *ebpf.ProgramSpec) error {
 	spec.AttachTo = p.Target
 	if prepare := of(p).prepare; prepare != nil {
@@ -190,10 +190,10 @@ type Loaded struct {
 	Cookies bool
 	// UprobeMulti says whether one link can hold many probes in user space.
 	UprobeMulti bool
-	// Log takes what is worth knowing and no error.
+	// Log gets messages that are not errors.
 	Log *slog.Logger
 
-	probes *usdtSpecs // what static probes tell of their arguments; nil until there is one
+	probes *usdtSpecs // descriptions of the arguments of static probes; nil until there is one
 }
 
 // Attach hangs the program on its target until the result is closed.

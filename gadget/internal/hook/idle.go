@@ -12,10 +12,10 @@ import (
 // and a few instructions that fetch a param remain before it.
 const maxIdleSize = 16 * asm.InstructionSize
 
-// isIdle reports whether a loaded program does nothing: the verifier has removed all that its
-// params rule out, and what is left neither calls nor stores. Such a program is not attached, so
-// that a feature that is switched off costs the host nothing. If the kernel does not tell, it is
-// taken to do something.
+// isIdle reports whether a loaded program does nothing: the verifier has removed the code that its
+// params disable, and the rest neither calls nor stores. Such a program is not attached, so
+// that a disabled feature costs the host nothing. If the kernel does not return the instructions, isIdle
+// returns false.
 func isIdle(prog *ebpf.Program) bool {
 	instructions := shortProgram(prog)
 	for _, ins := range instructions {
@@ -47,7 +47,7 @@ func isZero(ins asm.Instruction) bool {
 }
 
 // shortProgram returns the instructions of a loaded program; none if it has many, or if the kernel does
-// not tell.
+// not return them.
 func shortProgram(prog *ebpf.Program) asm.Instructions {
 	info, err := prog.Info()
 	if err != nil {

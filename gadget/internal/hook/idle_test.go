@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// What is left of a program tells whether it does nothing: of one whose result is an answer, also
-// that the answer is 0.
+// The remaining instructions of a program show whether it does nothing. For a program whose result
+// matters to the kernel they must also show that the result is 0.
 func TestIdlePrograms(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	if err := rlimit.RemoveMemlock(); err != nil {

@@ -144,7 +144,7 @@ func explainKprobe(k *kernel.Kernel, p *image.Program, err error) error {
 	return fmt.Errorf("program %s: %s: %s", p.Name, p.Place(), why)
 }
 
-// trouble says why the kernel cannot probe the place; "" if there is no telling.
+// trouble says why the kernel cannot probe the place; "" if that is unknown.
 func (probe kprobe) trouble(k *kernel.Kernel, all *kernel.Symbols, err error) string {
 	switch {
 	case !all.IsFunction() && len(all.Made) > 0:

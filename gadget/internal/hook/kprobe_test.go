@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 )
 
-// What is said about functions that cannot be probed, as far as the symbols tell.
+// The error about functions that cannot be probed, as far as the symbols show why.
 func TestTroubleWithSymbols(t *testing.T) {
 	t.Parallel()
 	for function, want := range map[string]string{

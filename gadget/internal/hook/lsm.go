@@ -72,7 +72,7 @@ func inactiveLSM(p *image.Program) error {
 	return fmt.Errorf("program %s: %s: this kernel does not call LSM programs: boot it with lsm=%s", p.Name, p.Place(), strings.Join(append(active, "bpf"), ","))
 }
 
-// explainLSM finds a hook whose name is like that of one that is missing.
+// explainLSM finds a hook whose name is similar to that of the missing one.
 func explainLSM(k *kernel.Kernel, p *image.Program, _ error) error {
 	if k.HasFunction(lsmFunction + p.Target) {
 		return nil

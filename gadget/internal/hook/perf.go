@@ -150,7 +150,7 @@ func sampleTypes() []perfName {
 	}
 }
 
-// parsePerfName reads one of the words, also in the manner of the kernel's headers
+// parsePerfName parses one of the known words, also in the spelling of the kernel's headers
 // (PERF_COUNT_SW_CPU_CLOCK, count_sw_cpu_clock), or a number.
 func parsePerfName(text string, known []perfName, prefixes ...string) (uint64, error) {
 	word := strings.ReplaceAll(strings.ToLower(text), "-", "_")
@@ -265,7 +265,7 @@ func openEvents(online []int, open func(cpu int) (int, error)) (perfEvents, erro
 	return events, nil
 }
 
-// attr is what the kernel wants to know. The events do not count before start.
+// attr returns the kernel's description of the events. They do not count before start.
 func (s *sampling) attr() (*unix.PerfEventAttr, error) {
 	attr := unix.PerfEventAttr{
 		Type: s.kind, Config: s.config, Sample: s.frequency, Sample_type: s.sample, Bits: unix.PerfBitFreq | unix.PerfBitDisabled,

@@ -23,8 +23,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// sockOpsHook is for what happens to the TCP sockets of a control group: of all on the host, unless the
-// target is the folder of another.
+// sockOpsHook is for events of the TCP sockets of a control group: all sockets on the host, unless the
+// target is the folder of a group.
 func sockOpsHook() *hook {
 	return &hook{
 		sections: []string{"sockops"},

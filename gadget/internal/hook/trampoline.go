@@ -96,8 +96,8 @@ func explainFunction(k *kernel.Kernel, p *image.Program, err error) error {
 	return fmt.Errorf("program %s: %s: %s", p.Name, p.Place(), why)
 }
 
-// functionTrouble says why the kernel cannot call the program from the function; "" if there is no
-// telling.
+// functionTrouble says why the kernel cannot call the program from the function; "" if that is
+// unknown.
 func functionTrouble(k *kernel.Kernel, p *image.Program, all *kernel.Symbols, err error) string {
 	syscall := kernel.SyscallPrefix(p.Target) + p.Target
 	switch {

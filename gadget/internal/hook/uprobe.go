@@ -28,7 +28,7 @@ import (
 type userSite struct {
 	offset    uint64 // in the file
 	semaphore uint64 // in the file; 0: none
-	cookie    uint64 // what the program is told
+	cookie    uint64 // passed to the program
 }
 
 // userProbe is a program for user space.
@@ -40,8 +40,8 @@ type userProbe struct {
 	find func(f *elffile.File) ([]userSite, error)
 }
 
-// attach puts the program into the files that a name stands for. Versions of a library in which the
-// probe is not found are passed over as long as it is in one.
+// attach attaches the program in all files that a name means. It skips versions of a library without the
+// probe, if at least one version has it.
 func (u *userProbe) attach(name string) (io.Closer, error) {
 	finder := targets.Finder{Path: filepath.SplitList(os.Getenv("PATH")), Arch: runtime.GOARCH}
 	files, err := finder.Find(name)
@@ -111,7 +111,7 @@ func runsHere(m elf.Machine) bool {
 	return true
 }
 
-// attachTo puts the program on sites in one file. What it returns beside an error is attached, too.
+// attachTo attaches the program to sites in one file. If it returns an error, the closers that it returns are attached nevertheless.
 func (u *userProbe) attachTo(path string, sites []userSite) (closers, error) {
 	file, err := link.OpenExecutable(path)
 	if err != nil {

@@ -53,11 +53,11 @@ func usdtHook() *hook {
 // usdtSpecs tells the programs of a gadget where the arguments of static probes are.
 type usdtSpecs struct {
 	log     *slog.Logger
-	cookies bool // the kernel tells a program why it runs
+	cookies bool // the kernel has cookies
 	// specs and addresses are libbpf's maps; nil if the programs do not look at arguments.
 	specs, addresses *ebpf.Map
 	layout           *usdt.Layout
-	// ids are the places in specs by what is there. Sites with the same arguments share one.
+	// ids are the indices in specs, by the description there. Sites with the same arguments share one.
 	ids map[string]uint32
 }
 
@@ -91,7 +91,7 @@ func newUSDTSpecs(l *Loaded) (*usdtSpecs, error) {
 	return s, err
 }
 
-// sites finds the sites of a static probe in a file, and tells the programs where the arguments of each
+// sites finds the sites of a static probe in a file, and describes to the programs where the arguments of each
 // are.
 func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, error) {
 	found, err := usdt.Find(f, target.Provider, target.Name)
@@ -151,8 +151,8 @@ func (s *usdtSpecs) id(description []byte) (uint32, error) {
 	return id, nil
 }
 
-// noteAddress is for kernels without cookies, on which programs look their site up by the address that
-// they have stopped. It is known beforehand only if the file is always loaded at one place.
+// noteAddress is for kernels without cookies, on which programs look their site up by the address of the
+// probe. The address is known in advance only if the file is always loaded at the same address.
 func (s *usdtSpecs) noteAddress(f *elffile.File, address uint64, id uint32) error {
 	switch {
 	case f.Type != elf.ET_EXEC:

@@ -65,7 +65,7 @@ func inSection(p *image.Program, err error) error {
 }
 
 // missingUprobes returns an error if the kernel was built without probes in user space. Without sysfs
-// there is no telling.
+// it returns nil.
 func missingUprobes(_ *kernel.Kernel, p *image.Program) error {
 	const sources = "/sys/bus/event_source/devices"
 	if _, err := os.Stat(sources); err != nil {
@@ -79,15 +79,15 @@ func missingUprobes(_ *kernel.Kernel, p *image.Program) error {
 
 // prepareUprobe readies a program for the way in which it will be attached.
 func prepareUprobe(_ *image.Program, spec *ebpf.ProgramSpec) error {
-	// Where one link can hold many probes this is used for single ones, too: the kernel takes 100 ms to
-	// remove each probe that is a perf event, one after the other, and 30 ms for all of these.
+	// Where one link can hold many probes, it is used for single ones, too: the kernel takes 100 ms to
+	// remove each probe that is a perf event, one after the other, but 30 ms for all links together.
 	if kernel.HasUprobeMulti() {
 		spec.AttachType = ebpf.AttachTraceUprobeMulti
 	}
 	return nil
 }
 
-// MissingFileError says that there is no file to probe, or that what is to be probed is in none of them.
+// MissingFileError says that there is no file to probe, or that none of the files has the function.
 type MissingFileError struct{ cause error }
 
 // Error returns the message of the cause.

@@ -21,11 +21,11 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// Kernel is what one loading of a gadget learns about the kernel.
+// Kernel holds the facts about the kernel that loading a gadget has found out.
 type Kernel struct {
 	// Types are those that are built into the kernel.
 	Types *btf.Spec
-	// Cache holds the types, and those of modules once they were asked for, for the library that loads
+	// Cache holds the types, and those of modules after the first use, for the library that loads
 	// programs. Reading them takes longer than loading most gadgets.
 	Cache *btf.Cache
 }
@@ -40,7 +40,7 @@ func New() (*Kernel, error) {
 	return &Kernel{Types: types, Cache: cache}, nil
 }
 
-// explainBTF says what a kernel without type information lacks.
+// explainBTF explains that the kernel has no type information.
 func explainBTF(err error) error {
 	return fmt.Errorf("this kernel has no BTF (/sys/kernel/btf/vmlinux), which gadgets need to read the kernel's structs; "+
 		"use a kernel built with CONFIG_DEBUG_INFO_BTF=y: %w", err)
@@ -59,7 +59,7 @@ func Nothing() asm.Instructions {
 	return asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
 }
 
-// Try loads a program that does nothing in place of the one described.
+// Try loads a program that does nothing, with the type and target of the spec.
 func (k *Kernel) Try(spec *ebpf.ProgramSpec) error {
 	spec.License, spec.Instructions = "GPL", Nothing()
 	coll, err := ebpf.NewCollectionWithOptions(
@@ -76,7 +76,7 @@ func (k *Kernel) Try(spec *ebpf.ProgramSpec) error {
 var traceDirs = [...]string{"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}
 
 // HasTracepoint reports whether there is a tracepoint CATEGORY/NAME. Without tracefs
-// there is no telling, and the answer is yes.
+// that is unknown, and it returns true.
 func (k *Kernel) HasTracepoint(name string) bool {
 	for _, dir := range traceDirs {
 		events := filepath.Join(dir, "events")
@@ -89,11 +89,11 @@ func (k *Kernel) HasTracepoint(name string) bool {
 	return true
 }
 
-// EventSources is where the kernel lists what perf events can be made of.
+// EventSources is where the kernel lists the sources of perf events.
 const EventSources = "/sys/bus/event_source/devices"
 
-// HasKprobes reports whether the kernel was built with probes of its own functions. Without sysfs
-// there is no telling, and the answer is yes.
+// HasKprobes reports whether the kernel was built with kprobes. Without sysfs
+// that is unknown, and it returns true.
 func (k *Kernel) HasKprobes() bool {
 	if !Exists(EventSources) || Exists(EventSources+"/kprobe") {
 		return true

@@ -19,7 +19,7 @@ func CheckPrivileges() error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&header, &data[0]); err != nil {
-		return nil // the kernel will tell
+		return nil // the kernel will return an error if privileges are missing
 	}
 	has := func(c int) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
 	if has(unix.CAP_SYS_ADMIN) || has(unix.CAP_BPF) && has(unix.CAP_PERFMON) {
@@ -28,10 +28,10 @@ func CheckPrivileges() error {
 	return fmt.Errorf("%w: running a gadget needs root, or the capabilities CAP_BPF and CAP_PERFMON: try sudo", ErrPrivileges)
 }
 
-// RaiseMemlock lifts the limit of locked memory on kernels that count what a gadget takes as such.
+// RaiseMemlock lifts the limit of locked memory on kernels that count a gadget's memory as locked.
 func RaiseMemlock() error { return explainMemlock(rlimit.RemoveMemlock()) }
 
-// explainMemlock says what it takes on kernels that count the memory of maps as locked.
+// explainMemlock explains an error of kernels that count the memory of maps as locked.
 func explainMemlock(err error) error {
 	switch {
 	case err == nil:
@@ -43,8 +43,7 @@ func explainMemlock(err error) error {
 	return fmt.Errorf("raise the limit of locked memory: %w", err)
 }
 
-// MemoryError says that what this process may use of the memory is not enough. Smaller buffers take less
-// of it.
+// MemoryError says that this process may not use enough memory. Smaller buffers need less.
 type MemoryError struct{ Cause error }
 
 // Error returns the message of the cause.

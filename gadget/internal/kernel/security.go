@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
-// What is read of the kernel's security modules, and how much of it at most, in bytes.
+// The name of the kernel's files about security modules for errors, and their largest size in bytes.
 const securityFile, maxSecurityFile = "a file of the kernel's security modules", 1 << 16
 
 // SecurityModules returns the names of those that are active.

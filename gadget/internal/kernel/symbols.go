@@ -15,9 +15,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// Symbols is what the kernel's list of symbols says about the name of a function.
+// Symbols holds the entries of the kernel's list of symbols for the name of a function.
 type Symbols struct {
-	// Found are those of that very name. Functions that are private to a file may share one.
+	// Found are the symbols of exactly that name. Several static functions may have the same name.
 	Found []symbol
 	// Made are functions that the compiler made of it, with other arguments maybe: "NAME.isra.0".
 	Made []string
@@ -28,20 +28,20 @@ type Symbols struct {
 // symbol is one of the kernel's symbols.
 type symbol struct {
 	kind   byte   // as nm prints it
-	module string // empty for what is built in
+	module string // empty for symbols of the kernel itself
 }
 
-// isCode reports whether the symbol stands for instructions and not for a variable.
+// isCode reports whether the symbol is a function, not a variable.
 func (s symbol) isCode() bool { return strings.IndexByte("tTwW", s.kind) >= 0 }
 
-// Bounds on what is remembered of a list of symbols, which may be long and strange.
+// The limits of what is kept of a list of symbols, which may be long and contain anything.
 const (
 	maxFound = 32
 	maxMade  = 8
 )
 
-// Symbols reads the kernel's symbols: some megabytes, which are formatted for the reader. So it is
-// called only to explain what has gone wrong. Names count without the prefix, if they have it.
+// Symbols reads the kernel's symbols: some megabytes, which the kernel formats for the reader. So it is
+// called only to explain errors. It ignores the prefix of names that have it.
 func (k *Kernel) Symbols(function, prefix string) (*Symbols, error) {
 	f, err := os.Open("/proc/kallsyms")
 	if err != nil {
@@ -74,7 +74,7 @@ func ReadSymbols(r io.Reader, function, prefix string) (*Symbols, error) {
 	return &all, nil
 }
 
-// parseSymbol takes a line apart: "ffffffff81000000 t name", and "\t[module]" behind it.
+// parseSymbol parses a line: "ffffffff81000000 t name", optionally followed by "\t[module]".
 func parseSymbol(line []byte) (name []byte, s symbol, ok bool) {
 	_, line, _ = bytes.Cut(line, []byte(" "))
 	kind, line, ok := bytes.Cut(line, []byte(" "))
@@ -141,8 +141,8 @@ func (all *Symbols) Absence(function string) string {
 		"(/proc/kallsyms lists the functions there are)%s", function, hint)
 }
 
-// SyscallPrefix is what the functions of system calls have before the names sys_NAME, by which
-// they may be called, too. It is empty for other functions.
+// SyscallPrefix returns the prefix of the functions of system calls, before sys_NAME. The name without the prefix
+// is accepted, too. The prefix is empty for other functions.
 func SyscallPrefix(function string) string {
 	if !strings.HasPrefix(function, "sys_") {
 		return ""
@@ -156,7 +156,7 @@ func SyscallPrefix(function string) string {
 	return ""
 }
 
-// nearestName finds the name most like one of very many, of which it keeps a few at a time.
+// nearestName finds the most similar one of very many names. It keeps only a few of them at a time.
 type nearestName struct {
 	want string
 	best string

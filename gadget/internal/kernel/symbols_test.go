@@ -63,7 +63,7 @@ func TestReadSymbols(t *testing.T) {
 	}
 }
 
-// A long list is read with little memory, and still searched to its end.
+// Reading a long list takes little memory, and still searches it to its end.
 func TestReadManySymbols(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

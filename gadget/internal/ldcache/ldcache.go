@@ -12,7 +12,7 @@ import (
 	"fmt"
 )
 
-// MaxSize is the largest cache that is read, in bytes. One of a system with 2000 libraries has 200 KB.
+// MaxSize is the largest cache that is read, in bytes. The cache of a system with 2000 libraries has 200 KB.
 const MaxSize = 16 << 20
 
 const (
@@ -21,7 +21,7 @@ const (
 	maxPath  = 4096
 )
 
-// Arch is what entries for one architecture have in their flags.
+// Arch is the value of the flags of entries for one architecture.
 type Arch uint32
 
 // The architectures whose programs gizmo probes: bits 8 to 15 are the architecture, the others are
@@ -31,10 +31,10 @@ const (
 	ARM64 Arch = 0x0a03
 )
 
-// ErrFormat is returned for what is not a cache.
+// ErrFormat is returned for a file that is not a cache.
 var ErrFormat = errors.New("it is not in the format of ld.so.cache, or damaged")
 
-// The two formats. A file of the older one usually has the newer one behind it.
+// The two formats. In a file of the older format, the newer one usually follows.
 const (
 	oldMagic      = "ld.so-1.7.0"
 	oldHeaderSize = 16 // magic, padding, uint32 count
@@ -125,7 +125,7 @@ func entries(data []byte, header, entry, countAt int) (found, rest []byte, err e
 	return data[:n], data[n:], nil
 }
 
-// text returns the text whose place the first bytes of b tell.
+// text returns the text whose place is in the first bytes of b.
 func (c *cache) text(b []byte, limit int) ([]byte, bool) {
 	at := uint64(binary.LittleEndian.Uint32(b))
 	if at >= uint64(len(c.texts)) {

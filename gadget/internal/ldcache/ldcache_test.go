@@ -52,7 +52,7 @@ func newFormat(list []entry) []byte {
 	return append(out, texts...)
 }
 
-// oldFormat lays entries out as ldconfig did long ago, and puts the new format behind them if with is
+// oldFormat encodes entries in the old format of ldconfig, and appends the new format if with is
 // true.
 func oldFormat(list []entry, with bool) []byte {
 	out := append([]byte("ld.so-1.7.0"), 0)

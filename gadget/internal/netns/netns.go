@@ -20,7 +20,7 @@ const own = "/proc/thread-self/ns/net"
 
 // Namespace is a network namespace that is held open.
 type Namespace struct {
-	// ID tells namespaces apart: the inode of /proc/PID/ns/net.
+	// ID identifies the namespace: the inode of /proc/PID/ns/net.
 	ID   uint64
 	file *os.File
 }
@@ -42,7 +42,7 @@ func Open(path string) (*Namespace, error) {
 // Close lets go of the namespace.
 func (n *Namespace) Close() error { return n.file.Close() }
 
-// Do calls f on a thread that is in the namespace. What f starts by "go" is elsewhere.
+// Do calls f on a thread that is in the namespace. Goroutines that f starts are not in it.
 func (n *Namespace) Do(f func() error) error {
 	done := make(chan error, 1)
 	go func() {

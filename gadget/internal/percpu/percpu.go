@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package percpu makes one value of those that a per-CPU map holds for the same key.
+// Package percpu merges the values that a per-CPU map holds for the same key.
 package percpu
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Plan says how values are put together. It is bound to the fields of one data source.
+// Plan says how values are merged. It is bound to the fields of one data source.
 type Plan struct {
 	size, stride int
 	steps        []step
@@ -29,7 +29,7 @@ type step struct {
 	size     uint32
 }
 
-// rule is how two values of a field become one.
+// rule is how two values of a field are merged.
 type rule uint8
 
 const (
@@ -46,8 +46,8 @@ const (
 	latest
 )
 
-// New makes a plan for the values of a map, whose fields are those of s from the offset off on. In
-// what Merge gets, each CPU's value begins stride bytes after the one before.
+// New makes a plan for the values of a map, whose fields are those of s that begin at offset off or later. In
+// the values of Merge, each CPU's value begins stride bytes after the one before.
 func New(s *event.Schema, off uint32, stride int) *Plan {
 	p := &Plan{size: int(s.Size - off), stride: stride}
 	p.zero = make([]byte, p.size)
@@ -62,7 +62,7 @@ func New(s *event.Schema, off uint32, stride int) *Plan {
 	return p
 }
 
-// isWhole reports whether a struct means one thing, such as an address with its port.
+// isWhole reports whether a struct is a single value, such as an address with its port.
 func isWhole(f *event.Field) bool { return f.Kind == event.Struct && hasMeaning(f) }
 
 // isPart reports whether the field is a member of such a struct.
@@ -110,8 +110,8 @@ func ruleOf(f *event.Field) rule {
 	return sum
 }
 
-// joinOverlapping makes one step of those for the members of a union, of which the types do not say which
-// counts.
+// joinOverlapping joins the steps for the members of a union into one, because the types do not say which
+// member is valid.
 func joinOverlapping(steps []step) []step {
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.off, b.off) })
 	joined := steps[:0]
@@ -129,7 +129,7 @@ func joinOverlapping(steps []step) []step {
 	return joined
 }
 
-// Merge writes to dst the one value that the values of all CPUs make. A CPU whose value is zero has
+// Merge writes the merged value of all CPUs to dst. A CPU whose value is zero has
 // never had the entry.
 func (p *Plan) Merge(dst, values []byte) {
 	copy(dst, values[:p.size])

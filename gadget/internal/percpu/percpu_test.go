@@ -26,7 +26,7 @@ func u64s(n ...uint64) []byte {
 	return b
 }
 
-// merge merges the values of a field on each CPU, which lies behind a key of 3 bytes.
+// merge merges the values that a field has on each CPU. The field follows a key of 3 bytes.
 func merge(f event.Field, values ...[]byte) []byte {
 	const off = 3
 	f.Off = off
@@ -121,7 +121,7 @@ func TestOtherSizes(t *testing.T) {
 	}
 }
 
-// A struct that means one thing is not taken apart, nor is a union; others are.
+// A struct that is one value is not merged member by member, nor is a union; other structs are.
 func TestStructs(t *testing.T) {
 	t.Parallel()
 	s := &event.Schema{Size: 32, Fields: []event.Field{

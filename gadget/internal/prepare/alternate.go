@@ -10,15 +10,15 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/alternate"
 )
 
-// What the names of the maps that Alternate adds have behind the name of the map that they are for.
+// The suffixes of the names of the maps that Alternate adds, after the name of the original map.
 const (
 	SecondSuffix   = ".second"
 	SelectorSuffix = ".selector"
 )
 
-// Alternate returns a copy of the spec in which programs use each of the maps, which are to be emptied
-// while programs write to them, alternately with a second one, and whether
-// there are any. See docs/RATIONALE.md.
+// Alternate returns a copy of the spec in which programs use each of the named maps alternately with a second one,
+// so that they can be emptied while programs write to them. It returns false if
+// there are no such maps. See docs/RATIONALE.md.
 func Alternate(spec *ebpf.CollectionSpec, names []string) (*ebpf.CollectionSpec, bool) {
 	if len(names) == 0 {
 		return nil, false // as for most gadgets: a copy is a copy of all types
@@ -31,7 +31,7 @@ func Alternate(spec *ebpf.CollectionSpec, names []string) (*ebpf.CollectionSpec,
 	return spec, found
 }
 
-// addSecond gives one map a second one, and reports whether it could.
+// addSecond adds a second map for a map, and reports whether it could.
 func addSecond(spec *ebpf.CollectionSpec, name string) bool {
 	maps := alternate.Maps{First: name, Second: name + SecondSuffix, Selector: name + SelectorSuffix}
 	rewritten := make(map[string]asm.Instructions)

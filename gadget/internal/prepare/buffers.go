@@ -25,9 +25,9 @@ const (
 type Buffers struct {
 	// Names are those of the maps.
 	Names []string
-	// Size is the size in bytes of each; 0: one that suits the machine.
+	// Size is the size in bytes of each; 0: a size that suits the machine.
 	Size int
-	// Latency bounds how long an event may wait for others to come; negative: not at all.
+	// Latency limits how long an event may wait in the buffer for others; negative: not at all.
 	Latency time.Duration
 	// Shards is the number of ring buffers that each is split into; 0: as many as suit the machine.
 	Shards int

@@ -18,9 +18,9 @@ const (
 	bufferPerCPU = 8 << 20
 	minBuffer    = 1 << 20
 	maxBuffer    = 256 << 20
-	// memoryShare is the part of the memory that a buffer takes at most: one of so many.
+	// memoryShare is the divisor of the memory that a buffer takes at most.
 	memoryShare = 64
-	// ownMemory is what gizmo needs beside the buffers, in a storm too.
+	// ownMemory is the memory that gizmo needs beside the buffers, even in a storm.
 	ownMemory = 24 << 20
 )
 
@@ -56,8 +56,8 @@ func (b *Buffers) size() (int, error) {
 }
 
 // checkBufferSize refuses a size for which the machine, or the limit of this process's control group,
-// has not the memory. Half of it is for others, and the kernel ends processes of a group that has none
-// left.
+// does not have enough memory. It leaves half of the memory to others, because the kernel kills processes of a group
+// that has used up its memory.
 func checkBufferSize(size, buffers int, memory uint64) error {
 	if size < 0 || size > MaxBufferSize {
 		return fmt.Errorf("buffer size: want at most %d bytes, got %d", MaxBufferSize, size)
@@ -76,7 +76,7 @@ func roundDown(n uint64) int { return 1 << (bits.Len64(n) - 1) }
 // PerfBufferSize is the size in bytes of each CPU's perf buffer where the caller chose none.
 const PerfBufferSize = 1 << 20
 
-// PerfSize returns the size in bytes of the perf buffer of each CPU: they share what was asked for.
+// PerfSize returns the size in bytes of the perf buffer of each CPU: the CPUs share the size that the caller chose.
 func (b *Buffers) PerfSize(cpus int) int {
 	if b.Size == 0 {
 		return PerfBufferSize
@@ -84,7 +84,7 @@ func (b *Buffers) PerfSize(cpus int) int {
 	return roundDown(uint64(max(b.Size/cpus, os.Getpagesize())))
 }
 
-// bufferSize rounds up to what the kernel takes: a power of two and at least a page.
+// bufferSize rounds up to a size that the kernel accepts: a power of two and at least a page.
 func bufferSize(size int) uint32 {
 	size = min(max(size, os.Getpagesize()), MaxBufferSize)
 	return 1 << bits.Len32(uint32(size)-1)

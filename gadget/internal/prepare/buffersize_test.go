@@ -55,7 +55,7 @@ func TestBufferSizesThatMakeNoSense(t *testing.T) {
 		{128 * mib, 2, 512 * mib, 0},
 		{128 * mib, 3, 512 * mib, 64 * mib}, // each
 		{16 * mib, 1, 32 * mib, 8 * mib},    // gizmo takes some itself
-		{1 * mib, 1, 8 * mib, 0},            // the least is for whoever tries
+		{1 * mib, 1, 8 * mib, 0},            // the smallest size is always allowed
 		{2 * mib, 1, 8 * mib, 1 * mib},
 		{0, 0, gib, 0}, // no buffer
 	} {
@@ -67,12 +67,12 @@ func TestBufferSizesThatMakeNoSense(t *testing.T) {
 		case c.most > 0 && (err == nil || !strings.HasPrefix(err.Error(), want)):
 			t.Errorf("%+v: got %v, want %q", c, err, want)
 		case c.most > 0 && checkBufferSize(c.most, c.buffers, c.memory) != nil:
-			t.Errorf("%+v: what it wants is refused", c)
+			t.Errorf("%+v: refuses the most that it allows", c)
 		}
 	}
 }
 
-// Buffers that share little memory are smaller than one would be.
+// Several buffers that share little memory are smaller than a single one.
 func TestDefaultOfSeveralBuffers(t *testing.T) {
 	t.Parallel()
 	one, err := (&Buffers{Names: []string{"one"}}).size()
@@ -98,7 +98,7 @@ func TestBufferSizesAreRoundedUp(t *testing.T) {
 	}
 }
 
-// Perf buffers are one for each CPU, and together as large as one ring.
+// There is one perf buffer for each CPU; together they have the size that the caller chose.
 func TestPerfBuffersShareTheSize(t *testing.T) {
 	t.Parallel()
 	page := os.Getpagesize()

@@ -8,8 +8,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 )
 
-// LostByMap is the map of <gadget/buffer.h> with what did not fit into buffers that programs know by
-// their addresses only: those in the variables of an author's functions. Its keys are ids of maps.
+// LostByMap is the map of <gadget/buffer.h> that counts the events that did not fit into buffers which programs know only by
+// their addresses: those in the variables of an author's functions. Its keys are ids of maps.
 const LostByMap = "gadget_lost_by_map"
 
 // DropUnusedLosses takes that map away from the many gadgets that have it from the header alone.

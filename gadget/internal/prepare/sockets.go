@@ -10,17 +10,17 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// SocketsMap is the map of <gadget/sockets-map.h> in which programs look up whose a socket is, and
-// socketValue the struct that it holds. No kernel has that struct: who fills the map says where its
+// SocketsMap is the map of <gadget/sockets-map.h> in which programs look up the owner of a socket, and
+// socketValue the struct that it holds. No kernel has that struct: the program that fills the map says where its
 // members are.
 const (
 	SocketsMap  = "gadget_sockets"
 	socketValue = "gadget_socket_value"
 )
 
-// StandInForSockets lets gadgets load that ask whose a socket is, although nothing here can tell as yet:
+// StandInForSockets makes gadgets load that ask for the owner of a socket, although this version cannot find owners:
 // the map stays empty, and has none of the optional members. It returns the types for the programs; nil if
-// they do not ask.
+// they do not use the map.
 func StandInForSockets(spec *ebpf.CollectionSpec) (*btf.Spec, error) {
 	m, ok := spec.Maps[SocketsMap]
 	if !ok {

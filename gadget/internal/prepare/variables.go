@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package prepare changes what has been read of an object into what is loaded: the types, sizes and number
-// of buffers, the second maps for those that are emptied while programs write to them, and variables.
+// Package prepare prepares a parsed object for loading: it sets the types, sizes and number
+// of buffers, adds second maps for maps that are emptied while programs write to them, and sets variables.
 package prepare
 
 import (
@@ -40,7 +40,7 @@ func FixVariables(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-// dataOf returns the contents of the map that stands for a data section.
+// dataOf returns the contents of the map of a data section.
 func dataOf(m *ebpf.MapSpec) ([]byte, error) {
 	if m != nil && len(m.Contents) == 1 {
 		if data, ok := m.Contents[0].Value.([]byte); ok {

@@ -18,11 +18,11 @@ import (
 // with each read.
 const chunkSize = 256 << 10
 
-// Set holds records of one size, back to back in memory that is reused. The zero value is of no use.
+// Set holds records of one size, back to back in memory that is reused. The zero value is not usable.
 type Set struct {
 	size int
-	// chunks have room for a whole number of records each, so that none crosses from one to the next,
-	// wherever the reads that bring it begin and end.
+	// Each of the chunks has room for a whole number of records, so that no record crosses from one to the next,
+	// wherever reads begin and end.
 	chunks [][]byte
 	full   int // chunks in use, without the last
 	used   int // bytes of the last
@@ -82,8 +82,8 @@ func (s *Set) Add(ctx context.Context, r io.Reader) error {
 	return err
 }
 
-// readAll reads to the end of the stream. Each read takes what the kernel has to give, however
-// little; for long streams ctx is asked in between.
+// readAll reads to the end of the stream. Each read takes the bytes that the kernel returns, however
+// few; for long streams it checks ctx in between.
 func (s *Set) readAll(ctx context.Context, r io.Reader) error {
 	var idle patience
 	for ctx.Err() == nil {
@@ -117,8 +117,8 @@ func (s *Set) room() []byte {
 	return s.chunks[s.full][s.used:]
 }
 
-// isBusy reports whether the kernel wants to be asked again: it stops after having passed a million
-// objects of which the program wrote nothing, and whenever the program asks for the same object once
+// isBusy reports whether the read has to be repeated: the kernel stops after a million
+// objects for which the program wrote nothing, and whenever the program asks for the same object once
 // more.
 func isBusy(err error) bool { return errors.Is(err, unix.EAGAIN) }
 

@@ -19,7 +19,7 @@ import (
 // pieces is a reader that hands out its bytes in pieces, as an iterator does.
 type pieces struct {
 	data []byte
-	// sizes are those of the pieces, over and over; 0 stands for "ask again". Empty: all at once.
+	// sizes are the sizes of the pieces, repeated; 0: the read returns nothing yet. Empty: all data at once.
 	sizes []byte
 	step  int
 	end   error // instead of io.EOF
@@ -82,7 +82,7 @@ func TestRecordsOfPieces(t *testing.T) {
 	}
 }
 
-// wantSame checks that what comes in pieces is what was sent.
+// wantSame checks that the data arrives unchanged when it is read in pieces.
 func wantSame(t *testing.T, size int, data, sizes []byte) {
 	t.Helper()
 	s := New(uint32(size))
@@ -116,7 +116,7 @@ func TestRecordsOfSeveralStreams(t *testing.T) {
 	wantRows(t, s, size, nil)
 }
 
-// A stream that goes wrong leaves nothing behind; what came before stays.
+// A stream that fails adds no records; the records of earlier streams stay.
 func TestStreamsThatGoWrong(t *testing.T) {
 	t.Parallel()
 	const size = 10
@@ -203,7 +203,7 @@ func TestNothingIsAllocatedForARecord(t *testing.T) {
 	}
 }
 
-// FuzzAdd: what comes out is what went in, cut after each record, or an error.
+// FuzzAdd checks that Add returns the data unchanged, split into records, or an error.
 func FuzzAdd(f *testing.F) {
 	f.Add(uint32(4), []byte("abcdefgh"), []byte{3, 0, 1})
 	f.Add(uint32(5), []byte("abcdefgh"), []byte{})

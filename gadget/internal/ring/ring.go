@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package ring reads a BPF ring buffer in place. The library's reader copies each record and takes
-// a lock for it; this one hands out the kernel's own memory and gives it back a batch at a time.
+// a lock for it; this one hands out the kernel's own memory and releases it a batch at a time.
 package ring
 
 import (
@@ -80,7 +80,7 @@ func (r *Ring) Next() (head, tail []byte, ok bool) {
 	return head, tail, ok
 }
 
-// Peek returns what Next would, which then goes on to return the same.
+// Peek returns the same record as the next call of Next, without consuming it.
 func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	end := r.producer.Load()
 	for r.pos < end && r.maps(r.pos+headerSize) {

@@ -31,7 +31,7 @@ func (w *waiter) open(rings ...int) (err error) {
 		return fmt.Errorf("eventfd: %w", err)
 	}
 	for _, fd := range rings {
-		// Edge-triggered: Wait must not return at once because of records that are there but still being
+		// Edge-triggered: Wait must not return at once because of records that are still being
 		// written.
 		if err := w.add(fd, unix.EPOLLIN|unix.EPOLLET); err != nil {
 			return err

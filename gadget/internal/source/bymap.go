@@ -10,16 +10,16 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// Losses are the counters of what did not fit into a buffer. The zero value has none.
+// Losses are the counters of events that did not fit into a buffer. The zero value has no counters.
 type Losses struct {
-	// Counts has one for each CPU; nil if the gadget does not count.
+	// Counts has one counter for each CPU; nil if the gadget does not count.
 	Counts *ebpf.Map
-	// ByMap has one for each buffer, by its id, and CPU. It is for programs that know a buffer by its address
-	// only; nil if there are none.
+	// ByMap has one counter for each buffer, by its id, and CPU. It is for programs that know a buffer only by its
+	// address; nil if there are none.
 	ByMap *ebpf.Map
 }
 
-// counter returns what reads the losses of a buffer.
+// counter returns the reader of the losses of a buffer.
 func (l Losses) counter(buffer *ebpf.Map) (lossCounter, error) {
 	c := lossCounter{counts: l.Counts}
 	if l.ByMap == nil {
@@ -29,7 +29,7 @@ func (l Losses) counter(buffer *ebpf.Map) (lossCounter, error) {
 	if err != nil {
 		return c, fmt.Errorf("ask the kernel for the id of the buffer: %w", err)
 	}
-	id, _ := info.ID() // 0 where there are none, which is what programs get there
+	id, _ := info.ID() // 0 on kernels without ids; programs use 0 there, too
 	c.byMap = lossesByMap{counts: l.ByMap, id: uint32(id)}
 	return c, nil
 }
@@ -41,8 +41,8 @@ type lossesByMap struct {
 	read   []uint64
 }
 
-// addTo adds what the map has to the counters of each CPU, which were just read; none if there are no
-// others.
+// addTo adds the counts of the map to the counters of each CPU that were just read; counts is empty if there are no
+// other counters.
 func (l *lossesByMap) addTo(counts *[]uint64) error {
 	if l.counts == nil {
 		return nil

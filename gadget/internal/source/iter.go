@@ -19,11 +19,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// iterSource runs iterators: each array is all that one to three programs write.
+// iterSource runs iterators: each array consists of the records of one to three programs.
 type iterSource struct {
 	schema   *event.Schema
 	programs []Program
-	// namespaces lists those in which programs run that show one only; nil: the own.
+	// namespaces lists the network namespaces for programs that show only one; nil: this process's own.
 	namespaces func() ([]string, error)
 	schedule   schedule
 	records    *records.Set
@@ -112,8 +112,8 @@ func (s *iterSource) run(ctx context.Context, p *Program) error {
 	return nil
 }
 
-// runIn runs a program in the network namespace of a path, unless it is one of those seen. One that
-// has gone has no sockets either.
+// runIn runs a program in the network namespace of a path, unless it is one of those seen. A namespace that
+// no longer exists has no sockets.
 func (s *iterSource) runIn(ctx context.Context, p *Program, path string, seen map[uint64]bool) error {
 	ns, err := netns.Open(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
@@ -128,7 +128,7 @@ func (s *iterSource) runIn(ctx context.Context, p *Program, path string, seen ma
 	}
 	seen[ns.ID] = true
 	return s.read(ctx, func() (r io.ReadCloser, err error) {
-		// What it is opened in is what an iteration shows, wherever it is read.
+		// An iteration shows the namespace in which it is opened, wherever it is read.
 		err = ns.Do(func() error {
 			r, err = p.Iterator.Open()
 			return err
@@ -146,7 +146,7 @@ func (s *iterSource) read(ctx context.Context, open func() (io.ReadCloser, error
 	return s.records.Add(ctx, r)
 }
 
-// explainRead puts what can go wrong in an iteration into the author's terms.
+// explainRead puts an error of an iteration into the author's terms.
 func explainRead(err error) error {
 	if errors.Is(err, unix.E2BIG) {
 		return fmt.Errorf("what it writes for one object does not fit into the kernel's buffer of 8 pages: %w", err)

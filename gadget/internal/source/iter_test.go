@@ -84,7 +84,7 @@ func TestArrayOfSeveralPrograms(t *testing.T) {
 	}
 }
 
-// An array of nothing is one.
+// An empty array is an array, too.
 func TestEmptyArray(t *testing.T) {
 	t.Parallel()
 	s := fakeSource(image.Fetch{Count: 1}, &fakeIter{})
@@ -116,7 +116,7 @@ func TestScheduleOfArrays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				time.Sleep(5 * second) // what lies before the run does not count
+				time.Sleep(5 * second) // time before the run does not count
 				ctx, cancel := context.WithTimeout(t.Context(), 10*second)
 				defer cancel()
 				began := time.Now()
@@ -140,8 +140,8 @@ func TestScheduleOfArrays(t *testing.T) {
 	}
 }
 
-// A run that ends in the middle of an array leaves that out: it would not be whole. If there is to be
-// a last array, that one is.
+// A run that ends in the middle of an array drops it, because it is incomplete. If the source promises
+// a last array, it delivers one.
 func TestRunEndsInAnArray(t *testing.T) {
 	t.Parallel()
 	for _, flush := range []bool{false, true} {

@@ -15,7 +15,7 @@ import (
 // LossInterval is how often the kernel's counters of lost events are read.
 const LossInterval = 250 * time.Millisecond
 
-// lossCounter reads what the programs could not put into a buffer.
+// lossCounter reads the numbers of events that the programs could not put into a buffer.
 type lossCounter struct {
 	counts *ebpf.Map // per CPU; nil if the object has none
 	byMap  lossesByMap
@@ -24,8 +24,8 @@ type lossCounter struct {
 	next   time.Time
 }
 
-// poll appends what was lost since the last time. Unless final is set it looks at the counters
-// once in a LossInterval only.
+// poll appends the losses since the last call. Unless final is set it reads the counters
+// only once in a LossInterval.
 func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {
 	if c.counts == nil && c.byMap.counts == nil {
 		return dst, nil

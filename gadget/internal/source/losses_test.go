@@ -19,7 +19,7 @@ func TestLossCounterReportsDifferences(t *testing.T) {
 	}
 }
 
-// The kernel's values for each CPU are those of all possible ones, also of those that are offline.
+// The kernel has a value for each possible CPU, including those that are offline.
 func TestLossesOnSomeCPUs(t *testing.T) {
 	t.Parallel()
 	c := lossCounter{now: []uint64{3, 0, 5, 0}}

@@ -19,10 +19,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// mapSource empties a hash map at intervals: each array is what was in it.
+// mapSource empties a hash map at intervals: each array consists of the entries that were in it.
 type mapSource struct {
 	schema *event.Schema
-	// maps are the one map, or the two that programs fill alternately; selector then tells which.
+	// maps are the one map, or the two that programs fill alternately; selector then says which one they fill.
 	maps     []*hashmap.Map
 	selector *alternate.Selector
 	barrier  *alternate.Barrier
@@ -33,9 +33,9 @@ type mapSource struct {
 	add      func(key, value []byte)
 }
 
-// Emptied is what a source that empties a map at intervals reads.
+// Emptied describes a source that empties a map at intervals.
 type Emptied struct {
-	// Maps are the one map, or the two that programs fill alternately; Selector then tells which.
+	// Maps are the one map, or the two that programs fill alternately; Selector then says which one they fill.
 	Maps     []*ebpf.Map
 	Selector *ebpf.Map
 	// Lost counts the lost events for each CPU; nil if the gadget does not count them.
@@ -125,7 +125,7 @@ func (s *mapSource) take() error {
 
 // takeLast makes rows of all entries when the programs have been detached.
 func (s *mapSource) takeLast() error {
-	if err := s.barrier.Wait(); err != nil { // some may still be running
+	if err := s.barrier.Wait(); err != nil { // some programs may still be running
 		return err
 	}
 	if s.selector == nil {

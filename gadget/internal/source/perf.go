@@ -33,8 +33,8 @@ type perfSource struct {
 	watch watch
 }
 
-// OpenPerf makes a source of perf buffers of size bytes, one for each CPU that is online. What happens on others
-// is counted as lost.
+// OpenPerf makes a source of perf buffers of size bytes, one for each CPU that is online. Events on other CPUs
+// are counted as lost.
 func OpenPerf(m *ebpf.Map, size int, schema *event.Schema, lost Losses) (pipeline.Source, error) {
 	losses, err := lost.counter(m)
 	if err != nil {
@@ -49,8 +49,8 @@ func OpenPerf(m *ebpf.Map, size int, schema *event.Schema, lost Losses) (pipelin
 	return s, nil
 }
 
-// explainPerf says what it takes to open perf buffers, which count as locked memory. The library keeps no
-// causes, only their text.
+// explainPerf says which privileges opening perf buffers needs; they count as locked memory. The library keeps
+// only the text of causes.
 func explainPerf(err error) error {
 	switch text := err.Error(); {
 	case strings.HasSuffix(text, "can't create perf event: "+unix.EACCES.Error()):
@@ -87,7 +87,7 @@ func (s *perfSource) Next(ctx context.Context, b *event.Batch) error {
 	}
 }
 
-// fill reads what is there, and waits a latency's time if that is nothing.
+// fill reads the records that are there, and waits for the latency's time if there are none.
 func (s *perfSource) fill(b *event.Batch) error {
 	now := time.Now()
 	s.reader.SetDeadline(now.Add(DefaultLatency))

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package source reads what programs have written: ring and perf buffers, iterators, and maps that are
+// Package source reads the output of programs: ring and perf buffers, iterators, and maps that are
 // emptied at intervals.
 package source
 
@@ -18,19 +18,19 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// DefaultLatency bounds how long an event may wait in the buffer for others to come.
+// DefaultLatency limits how long an event may wait in the buffer for others.
 const DefaultLatency = 20 * time.Millisecond
 
-// Ring is what a source of ring buffers reads, and how.
+// Ring describes a source of ring buffers.
 type Ring struct {
-	// Buffers are the one ring buffer, or the several that share the events.
+	// Buffers are the ring buffer, or several ring buffers that share the events.
 	Buffers []*ebpf.Map
 	Losses  Losses
 	Schema  *event.Schema
-	// WakeBytes is for how many unread bytes the programs wake the reader, besides for the first record after it has
-	// caught up; 0: the programs leave that to the kernel, and the reader reads what comes at once.
+	// WakeBytes is the number of unread bytes at which the programs wake the reader, besides for the first record after it has
+	// caught up; 0: the programs leave the wake-ups to the kernel, and the reader reads each record at once.
 	WakeBytes uint64
-	// Latency bounds how long an event may wait for others to come; 0: DefaultLatency; negative: each event
+	// Latency limits how long an event may wait in the buffer for others; 0: DefaultLatency; negative: each event
 	// wakes the reader.
 	Latency time.Duration
 }
@@ -78,13 +78,13 @@ const (
 	MaxBatchBytes = 256 << 10
 )
 
-// rings is the reading end of one BPF ring buffer, or of the several that share a data source's
+// rings is the reading end of one BPF ring buffer, or of several that share a data source's
 // events.
 type rings interface {
-	// fill gives back what the rows of the batch before took and reads the next. It reports whether there is
-	// more that could be read at once.
+	// fill releases the memory of the rows of the batch before and reads the next rows. It reports whether
+	// more could be read at once.
 	fill(b *event.Batch) (more bool)
-	// Release gives back what the rows of the batch before took.
+	// Release releases the memory of the rows of the batch before.
 	Release()
 	// Trim takes what was given back out of this process's memory.
 	Trim()
@@ -109,8 +109,8 @@ type ringSource struct {
 	schema  *event.Schema
 	losses  lossCounter
 	latency time.Duration
-	// rests: after a batch that took all there was, wait for the latency's time before looking again, or for wakeBytes. Else a
-	// reader that is quicker than the programs would read, write and account for every few events by themselves.
+	// rests: after a batch with all records of the buffer, wait for the latency's time or for wakeBytes before reading again.
+	// Otherwise a reader that is quicker than the programs would handle every few events as a batch of their own.
 	rests     bool
 	wakeBytes uint64
 	state     state
@@ -138,7 +138,7 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 		if err := s.wait(ctx); err != nil {
 			return err
 		}
-		ended := ctx.Err() != nil // asked before reading, so that nothing can come between
+		ended := ctx.Err() != nil // checked before reading, so that no record is missed
 		s.fill(b)
 		var err error
 		if b.Lost, err = s.losses.poll(b.Lost, ended && len(b.Rows) == 0); err != nil {
@@ -161,8 +161,8 @@ func (s *ringSource) Next(ctx context.Context, b *event.Batch) error {
 func (s *ringSource) fill(b *event.Batch) {
 	b.More = s.rings.fill(b)
 	if len(b.Rows) == 0 {
-		// There may have been records that were discarded: unless they are given back, too, the
-		// kernel does not take this reader for one that has caught up, and would not wake it.
+		// There may have been discarded records: unless they are released, too, the kernel does not
+		// consider this reader as caught up, and would not wake it.
 		b.More = s.rings.fill(b)
 	}
 	switch {
@@ -200,7 +200,7 @@ func (s *ringSource) wait(ctx context.Context) error {
 	return s.rings.Wait(-1)
 }
 
-// rest waits for the latency's time, unless so much comes meanwhile that it must be read. The kernel wakes the reader also for the
+// rest waits for the latency's time, or until enough bytes have come that they must be read. The kernel also wakes the reader for the
 // first record, which can wait.
 func (s *ringSource) rest(ctx context.Context) error {
 	end := time.Now().Add(s.latency)

@@ -13,7 +13,7 @@ type rows struct {
 }
 
 // wraps holds the records of a batch that are longer than the struct and came in two pieces: at most
-// one of each buffer.
+// one from each buffer.
 type wraps struct {
 	texts [][]byte
 	used  int
@@ -29,8 +29,8 @@ func (w *wraps) join(head, tail []byte) []byte {
 	return *text
 }
 
-// maxSlotBytes bounds the memory of the slots; large structs get fewer. What is read from them should
-// still be in the cache.
+// maxSlotBytes limits the memory of the slots; large structs get fewer. Rows in slots should
+// still be in the processor's cache when they are read.
 const maxSlotBytes = 128 << 10
 
 func newRows(size uint32) rows {

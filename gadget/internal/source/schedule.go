@@ -10,7 +10,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// turn is what a source of arrays is to do next.
+// turn says what a source of arrays has to do next.
 type turn uint8
 
 const (
@@ -18,11 +18,11 @@ const (
 	atEnd turn = iota
 	// makeArray: the next array is due.
 	makeArray
-	// makeLast: the run has ended, and the source is to tell what there is before it does, too.
+	// makeLast: the run has ended, and the source has to make a last array before it ends, too.
 	makeLast
 )
 
-// schedule tells a source of arrays when the next is due. It is used by one goroutine.
+// schedule tells a source of arrays when the next array is due. Only one goroutine may use it.
 type schedule struct {
 	fetch image.Fetch
 	// first is the time from the first call of wait to the first array.
@@ -44,8 +44,8 @@ func newSchedule(f image.Fetch) schedule {
 	return schedule{fetch: f}
 }
 
-// wait returns when an array is due, or ctx is done. Arrays that would be late already, since the one
-// before took longer than an interval, are left out.
+// wait returns when an array is due, or ctx is done. It skips arrays that are late already, because the one
+// before took longer than an interval.
 func (s *schedule) wait(ctx context.Context) turn {
 	switch {
 	case s.end:

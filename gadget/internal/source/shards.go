@@ -19,7 +19,7 @@ import (
 type shards struct {
 	*ring.Group
 	rows rows
-	// timeOff is where a record has its time; negative if it has none. Then events of one shard are in
+	// timeOff is the offset of the time in a record; negative if it has none. Then events of one shard are in
 	// order, those of several are not.
 	timeOff int
 	// now reads the clock of the times.
@@ -114,7 +114,7 @@ func (s *shards) first() (first int, next uint64) {
 	return first, next
 }
 
-// push adds a shard's next record, if there is one, to those that wait for their turn.
+// push adds a shard's next record, if there is one, to the records that wait.
 func (s *shards) push(r *ring.Ring) {
 	h := head{ring: r}
 	if s.read(&h) {

@@ -31,7 +31,7 @@ func TestTimeOfRecordInTwoPieces(t *testing.T) {
 	}
 }
 
-// Of the shards that have records the one with the oldest is first.
+// First returns the shard with the oldest record.
 func TestFirstFindsTheOldest(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -23,8 +23,8 @@ func (w *watch) start(ctx context.Context, f func()) {
 	})
 }
 
-// stop ends watching. When it returns the function does not run and never will: what it uses may be
-// closed.
+// stop ends watching. When it returns the function does not run and never will, so the caller may close what
+// the function uses.
 func (w *watch) stop() {
 	if w.cancel != nil && !w.cancel() {
 		<-w.called

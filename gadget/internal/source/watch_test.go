@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// stop returns only when the function that was started has returned: what it uses is closed next.
+// stop returns only after the function has returned, because the caller then closes what the function uses.
 func TestWatchStopWaits(t *testing.T) {
 	t.Parallel()
 	var w watch

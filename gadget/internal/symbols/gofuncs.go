@@ -26,7 +26,7 @@ import (
 // table.
 type goFuncs struct {
 	table        *io.SectionReader
-	code         uint64 // the address where the code starts; 0 if nothing tells
+	code         uint64 // the address where the code starts; 0 if it is unknown
 	count        uint64
 	names, funcs uint64 // places in the table
 	namesEnd     uint64
@@ -134,8 +134,8 @@ func (g *goFuncs) find(name string) (*function, error) {
 	return &function{name: name, addr: g.code + uint64(entry)}, nil
 }
 
-// entryOf goes through the table for the first function whose name is in one of the places. The
-// records follow each other as the functions do, so both are read from front to back.
+// entryOf searches the table for the first function whose name is in one of the places. The
+// records have the same order as the functions, so both are read from front to back.
 func (g *goFuncs) entryOf(names []uint32) (entry uint32, ok bool, err error) {
 	size := g.table.Size() - int64(g.funcs)
 	pairs := bufio.NewReaderSize(io.NewSectionReader(g.table, int64(g.funcs), size), piece)

@@ -26,7 +26,7 @@ const (
 	goFuncs
 )
 
-// goTable is one of two functions, main.one and main.two, 0x20 and 0x40 bytes behind the start of the
+// goTable is a table of two functions, main.one and main.two, 0x20 and 0x40 bytes after the start of the
 // code.
 func goTable() []byte {
 	names := []byte("main.one\x00main.two\x00")
@@ -63,7 +63,7 @@ func TestGoTable(t *testing.T) {
 	}
 }
 
-// What is not Go's in a program with Go in it may have probes at its return.
+// In a program that contains Go code, functions of other languages may have return probes.
 func TestReturnBesideGo(t *testing.T) {
 	t.Parallel()
 	f := elftest.Open(t, goProgram(goTable()))

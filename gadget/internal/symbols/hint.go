@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
-// What is looked at for a hint. A file with more gets a poorer one.
+// The limits of the search for a hint. For a larger file the hint may be worse.
 const (
 	maxHintNames = 8 << 20 // bytes
 	maxHints     = 100_000
@@ -25,7 +25,7 @@ const (
 // errEnough ends the collection of names.
 var errEnough = errors.New("enough names")
 
-// notFound says that there is no function of that name, and what there is.
+// notFound says that there is no function of that name, and suggests another.
 func notFound(f *elffile.File, name string) error {
 	table := f.SectionOf(elf.SHT_SYMTAB)
 	exported := table == nil

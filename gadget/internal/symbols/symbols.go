@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
 )
 
-// Place is where a probe goes: at a function or some bytes behind its start.
+// Place is where a probe goes: at a function or some bytes after its start.
 type Place struct {
 	// Name is the function's name in the file's tables of symbols, with or without a version
 	// ("malloc@GLIBC_2.2.5"), or an address in the file's own counting ("0x1234").
@@ -60,10 +60,10 @@ func Locate(f *elffile.File, p Place) (uint64, error) {
 	return off, nil
 }
 
-// function is what a name turned out to be.
+// function is the function that a name means.
 type function struct {
 	name       string
-	addr, size uint64 // the size is 0 if nothing tells it
+	addr, size uint64 // the size is 0 if it is unknown
 	label      bool   // not known to be a function at all
 }
 
@@ -126,7 +126,7 @@ func choose(name string, found []symbol) (*function, error) {
 	return &function{name: name, addr: s.value, size: s.size, label: s.kind() == elf.STT_NOTYPE}, nil
 }
 
-// noFunction says what the symbols are, none of which is code.
+// noFunction is the error about symbols that are not functions.
 func noFunction(found []symbol) error {
 	for _, s := range found {
 		if s.section == elf.SHN_UNDEF {

@@ -235,14 +235,14 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// The tables are read in pieces of 64 KiB. A name may lie across the border of two.
+// The tables are read in chunks of 64 KiB. A name may span two of them.
 func TestLargeTable(t *testing.T) {
 	t.Parallel()
 	var filler strings.Builder
 	for i := range 10_000 {
 		fmt.Fprintf(&filler, "name_%d\x00", i)
 	}
-	const name = "name_6664" // 65530 bytes behind the start
+	const name = "name_6664" // 65530 bytes after the start
 	list := make([]elf.Sym64, 5_000)
 	list[len(list)-1] = symbol(0, elf.STB_GLOBAL, elf.STT_FUNC, 0x20)
 	table := elftest.Pack(list)

@@ -19,8 +19,8 @@ import (
 const (
 	maxTable = 256 << 20 // bytes of symbols
 	maxNames = 1 << 30   // bytes of their names
-	// maxPlaces is how often the name may occur among the names. Since the linker uses the end of one
-	// name for another, it may do so more than once.
+	// maxPlaces is how often the name may occur in the table of names. The linker uses the end of one
+	// name for another, so a name may occur more than once.
 	maxPlaces = 1 << 20
 	maxFound  = 256 // symbols of one name
 	piece     = 64 << 10
@@ -48,7 +48,7 @@ func (s *symbol) isCode() bool {
 	return s.kind() == elf.STT_FUNC || s.kind() == elf.STT_GNU_IFUNC || s.kind() == elf.STT_NOTYPE
 }
 
-// rank orders symbols of the same name: the lower the likelier it is the one that is meant.
+// rank orders symbols of the same name: the one with the lowest rank is most likely the right one.
 func (s *symbol) rank() int {
 	rank := 0
 	if s.kind() == elf.STT_NOTYPE {

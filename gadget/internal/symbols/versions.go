@@ -46,7 +46,7 @@ func openVersions(f *elffile.File) (*versions, error) {
 	return &versions{ofSymbol: r, names: names}, nil
 }
 
-// set tells a symbol its version.
+// set sets the version of a symbol.
 func (v *versions) set(s *symbol, index int) error {
 	if v == nil {
 		return nil
@@ -69,8 +69,8 @@ const (
 	definitionNext  = 16
 )
 
-// versionNames reads the chain of definitions. Each record says where the next one is; only steps
-// forward are taken, so that the chain ends.
+// versionNames reads the chain of definitions. Each record says where the next one is; versionNames follows only
+// steps forward, so that the chain ends.
 func versionNames(f *elffile.File, section *elffile.Section) (map[uint16]string, error) {
 	b, err := f.Bytes(section, maxVersionTable)
 	if err != nil {

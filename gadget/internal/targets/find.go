@@ -26,10 +26,10 @@ type Finder struct {
 	Arch string
 }
 
-// ID tells files from each other, whatever their paths.
+// ID identifies a file, whatever its path.
 type ID struct{ Device, Inode uint64 }
 
-// File is a file to probe. It is open, and stays the same one when another takes its path. The
+// File is a file to probe. It is open, and stays the same file if another one replaces it at its path. The
 // caller closes it.
 type File struct {
 	*os.File
@@ -52,11 +52,11 @@ var libraryDirs = [...]string{
 const (
 	cachePath = "/etc/ld.so.cache"
 	maxFiles  = 64      // for one name
-	maxDir    = 1 << 16 // entries that are looked at in one folder
+	maxDir    = 1 << 16 // entries that are read of one folder
 )
 
-// Find opens the files that name stands for: one for a path, all versions of a library for its short
-// name, since programs may use any of them. No file is in the result twice.
+// Find opens the files that name means: one for a path, all versions of a library for its short
+// name, because programs may use any of them. No file is in the result twice.
 func (f *Finder) Find(name string) ([]*File, error) {
 	r, err := openRoot(f.Root)
 	if err != nil {
@@ -126,7 +126,7 @@ func archOf(name string) (arch ldcache.Arch, inPaths string, ok bool) {
 	return 0, "", false
 }
 
-// isLibrary reports whether the file of a library is one that the short name stands for: "libssl" is
+// isLibrary reports whether the short name means the file of a library: "libssl" means
 // libssl.so, libssl.so.3 and libssl.so.1.1, "libssl.so.1" only the last. The C library of musl is
 // called libc.musl-x86_64.so.1.
 func isLibrary(short, file string) bool {

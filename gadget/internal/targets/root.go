@@ -41,7 +41,7 @@ func (r *root) Close() error {
 	return r.dir.Close()
 }
 
-// openPath looks a path up without opening what is there: a device or a pipe might notice.
+// openPath looks a path up without opening the file: opening a device or a pipe may have effects.
 func (r *root) openPath(name string) (*os.File, error) {
 	at, how := unix.AT_FDCWD, unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC}
 	if r.dir == nil {
@@ -84,7 +84,7 @@ func (r *root) open(name string) (*File, error) {
 	return &File{File: f, Path: name, ID: ID{Device: st.Dev, Inode: st.Ino}, Size: st.Size}, nil
 }
 
-// reopen opens for reading what was looked up.
+// reopen opens a file that was looked up for reading.
 func reopen(place *os.File, flags int) (*os.File, error) {
 	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", place.Fd()), unix.O_RDONLY|unix.O_CLOEXEC|flags, 0)
 	return newFile(fd, place.Name(), err)
@@ -116,6 +116,6 @@ func (r *root) list(dir string, limit int) []string {
 		return nil
 	}
 	defer f.Close()
-	names, _ := f.Readdirnames(limit) // what could be read is what there is
+	names, _ := f.Readdirnames(limit) // after an error, the names read so far suffice
 	return names
 }

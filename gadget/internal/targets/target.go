@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package targets reads what programs for user space are attached to, PATH:SYMBOL or
-// PATH:PROVIDER:NAME, and finds the files that PATH stands for.
+// Package targets parses the targets of programs for user space, PATH:SYMBOL or
+// PATH:PROVIDER:NAME, and finds the files that PATH means.
 package targets
 
 import (
@@ -21,7 +21,7 @@ type Function struct {
 	File string
 	// Symbol is the function's name or its address, "0x1234".
 	Symbol string
-	// Offset is in bytes behind the function's start.
+	// Offset is the number of bytes after the function's start.
 	Offset uint64
 }
 

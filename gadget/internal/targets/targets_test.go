@@ -131,7 +131,7 @@ func tree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// found are the paths and contents of the files that a name stands for.
+// found returns the paths and contents of the files that a name refers to.
 func found(t *testing.T, f *Finder, name string) ([]string, error) {
 	t.Helper()
 	files, err := f.Find(name)
@@ -278,7 +278,7 @@ func TestSpecialFiles(t *testing.T) {
 	}
 }
 
-// The file stays the one that was found, whatever becomes of its path.
+// A target stays the file that was found, even if another file replaces it at its path.
 func TestReplaced(t *testing.T) {
 	t.Parallel()
 	root := tree(t, map[string]string{"app": "old", "new": "new"})

@@ -15,7 +15,7 @@ import (
 // MaxArgs is the number of arguments of a probe that programs can have. Others are only counted.
 const MaxArgs = 12
 
-// maxCount is the largest number of arguments that <bpf/usdt.bpf.h> can tell a program of.
+// maxCount is the largest number of arguments that <bpf/usdt.bpf.h> can report to a program.
 const maxCount = math.MaxInt16
 
 // Kind is how an argument is found.
@@ -52,7 +52,7 @@ type Arg struct {
 	Why error
 }
 
-// machine is what the meaning of an argument's text depends on.
+// machine holds the facts that the meaning of an argument's text depends on.
 type machine struct {
 	elf elf.Machine
 	// where is the address of the probe's instruction.
@@ -67,9 +67,9 @@ var (
 	errSize  = errors.New("its size is none of 1, 2, 4, 8")
 )
 
-// parseArgs reads the description of all arguments: "-4@%edi 8@-8(%rbp) 4@$5". A part in brackets may
-// have spaces. What it does not understand is Unreadable, so that nothing that a probe's author writes
-// keeps a program from the probe.
+// parseArgs parses the description of all arguments: "-4@%edi 8@-8(%rbp) 4@$5". A part in brackets may
+// have spaces. Arguments that it does not understand are Unreadable, so that no description keeps a program
+// from being attached.
 func parseArgs(text string, m *machine) Args {
 	var args Args
 	for args.Count < maxCount {
@@ -125,8 +125,8 @@ func parseArg(text string, m *machine) Arg {
 	return a
 }
 
-// parseSize reads a number of bytes, which is negative for signed numbers and followed by an f for
-// floating-point ones. Without one it is a word.
+// parseSize parses a number of bytes, which is negative for signed numbers and followed by an f for
+// floating-point ones. Without a number the size is a word.
 func (a *Arg) parseSize(text string, m *machine) error {
 	if text == "" {
 		a.Size = m.word()

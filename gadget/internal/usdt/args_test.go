@@ -116,7 +116,7 @@ func TestSeveral(t *testing.T) {
 	}
 }
 
-// What is not understood is Unreadable, with the reason, and what stands around it is read.
+// An argument that is not understood is Unreadable, with the reason; the other arguments are parsed.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -192,7 +192,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// The sizes of arguments are told to programs even if the arguments cannot be had.
+// Programs get the sizes of arguments even if they cannot read the arguments.
 func TestSizes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]uint8{

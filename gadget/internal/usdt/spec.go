@@ -11,20 +11,20 @@ import (
 )
 
 // The maps that libbpf's <bpf/usdt.bpf.h> declares: SpecMap, an array, holds for each kind of site
-// where its arguments are; IPMap holds for each instruction's address the index into it, for kernels
-// that cannot tell a program why it runs (before 5.15). Where they can, the probe's cookie is the
+// where its arguments are; IPMap holds for each instruction's address the index into SpecMap, for kernels
+// without cookies (before 5.15). On others, the probe's cookie is the
 // index.
 const (
 	SpecMap = "__bpf_usdt_specs"
 	IPMap   = "__bpf_usdt_ip_to_spec_id"
 )
 
-// Layout is that of an element of SpecMap. It is taken from the program's own types, since the
-// header is part of the program: libbpf 1.7 has put more members into what were gaps before.
+// Layout is the layout of an element of SpecMap. It is taken from the program's own types, because the
+// header is a part of the program: libbpf 1.7 has put more members into former gaps.
 //
 //	struct __bpf_usdt_spec {
 //		struct __bpf_usdt_arg_spec args[12];
-//		__u64 usdt_cookie; // for the program's author; gizmo has no use for it
+//		__u64 usdt_cookie; // for the program's author; gizmo does not use it
 //		short arg_cnt;
 //	};
 //	struct __bpf_usdt_arg_spec {

@@ -127,7 +127,7 @@ func TestEncodeUnreadable(t *testing.T) {
 	}
 }
 
-// A program is told how many there are, and that it cannot have them all.
+// A program learns how many arguments there are, and that it cannot read all of them.
 func TestTooManyArgs(t *testing.T) {
 	t.Parallel()
 	l, err := LayoutOf(specType(argType()))

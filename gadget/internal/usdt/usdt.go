@@ -25,8 +25,8 @@ import (
 
 const (
 	noteSection = ".note.stapsdt"
-	// baseSection is empty. Notes remember its address as it was when they were made, and since nothing
-	// mends notes, the difference is what all addresses have moved by since.
+	// baseSection is empty. Notes hold its address at the time when they were made. No tool updates
+	// notes, so the difference to its current address is the distance by which all addresses have moved.
 	baseSection = ".stapsdt.base"
 
 	noteName = "stapsdt\x00"
@@ -88,7 +88,7 @@ func Find(f *elffile.File, provider, name string) ([]Site, error) {
 	return unique(sites), nil
 }
 
-// unique leaves one site at each place: two probes at one instruction would fire twice.
+// unique keeps one site at each place: two probes at one instruction would fire twice.
 func unique(sites []Site) []Site {
 	seen := make(map[uint64]bool, len(sites))
 	return slices.DeleteFunc(sites, func(s Site) bool {
@@ -165,7 +165,7 @@ func (n *note) read(b []byte, wide bool) error {
 	return nil
 }
 
-// siteOf turns addresses into places in the file, and the text of the arguments into what it means.
+// siteOf converts addresses to offsets in the file, and parses the text of the arguments.
 func siteOf(f *elffile.File, n *note) (*Site, error) {
 	var moved uint64
 	if base := f.Section(baseSection); base != nil && n.base != 0 {

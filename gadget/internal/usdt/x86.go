@@ -91,7 +91,7 @@ func (a *Arg) indirectX86(registers []string) error {
 	return nil
 }
 
-// parseDistance reads a sum of numbers and at most one name: -8, 4+8, counter-4.
+// parseDistance parses a sum of numbers and at most one name: -8, 4+8, counter-4.
 func parseDistance(text string) (number int64, name string, err error) {
 	for text != "" {
 		sign := int64(1)
@@ -120,7 +120,7 @@ func parseDistance(text string) (number int64, name string, err error) {
 	return number, name, nil
 }
 
-// isName reports whether the assembler takes the text for a symbol, and not for one with a relocation
+// isName reports whether the assembler reads the text as a plain symbol, without a relocation
 // ("x@GOTPCREL") or a segment ("%fs:0").
 func isName(text string) bool {
 	for _, c := range text {
@@ -149,7 +149,7 @@ func (a *Arg) registerX86(text string) error {
 type registerNames [5]string
 
 // x86Names lists the registers in the order of struct pt_regs, eight bytes each
-// (arch/x86/include/asm/ptrace.h). What no argument is ever in has no name.
+// (arch/x86/include/asm/ptrace.h). Registers that never hold an argument have no name here.
 var x86Names = [...]registerNames{
 	{"r15", "r15d", "r15w", "r15b"},
 	{"r14", "r14d", "r14w", "r14b"},

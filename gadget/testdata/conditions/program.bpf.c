@@ -24,7 +24,7 @@ GADGET_PARAM(first);
 const volatile _Bool second = 1;
 GADGET_PARAM(second);
 
-const volatile _Bool hidden = 0; /* no param: nobody sets it */
+const volatile _Bool hidden = 0; /* not a param: it is never set */
 
 #define PROGRAM(name)                                \
 	SEC("tracepoint/syscalls/sys_enter_getpgid") \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* What the wrong gadgets beside this file have in common: all that is right. */
+/* The correct part of the wrong gadgets beside this file. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/macros.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
  * Counts the calls getpgid(magic | id) by id, in a map that is read and emptied
- * meanwhile, and all of them in one that nobody touches.
+ * meanwhile, and all of them in one that is never read.
  */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
- * An object as others build them: no header of ours, no constant that the loader
- * could set, no counter of what was lost, and a marker of the older spelling.
+ * An object that was built without gizmo's headers: no constant that the loader
+ * could set, no counter of lost events, and a marker of the older spelling.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

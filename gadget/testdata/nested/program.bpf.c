@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
  * A program inside another: the call getpgid(magic) makes the first send a signal
- * that nobody minds, at which the second would run, but the kernel runs no
+ * that is ignored, at which the second would run, but the kernel runs no
  * program of a tracepoint inside another.
  */
 #include <vmlinux.h>

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Endpoint is one side of a connection, as events have it.
+// Endpoint is one side of a connection, in the form of events.
 type Endpoint struct {
 	Addr    string `json:"addr"`
 	Port    int    `json:"port"`

@@ -53,8 +53,8 @@ func CutPath(path string) string {
 	return cutMark + end[strings.Index(end, "/"):]
 }
 
-// MountDetached mounts a file system that has no place in any folder, so that nobody else finds it, and
-// returns its root directory. When the last of its files is closed it is gone. What lies in memory has
+// MountDetached mounts a file system that is attached to no folder, so that other processes do not find it, and
+// returns its root directory. It disappears when the last of its files is closed. A file system in memory has
 // no device.
 func MountDetached(kind, device string) (root int, err error) {
 	fs, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// failed is the panic of what cannot go on. OnThread and Main make it an error again.
+// failed is the panic of code that cannot go on. OnThread and Main turn it into an error again.
 type failed struct{ err error }
 
 // Error is for a process that is neither, which ends with the panic.
 func (f failed) Error() string { return f.err.Error() }
 
-// Check ends what runs, a task or the workload, if there is an error.
+// Check ends the running task or the workload if there is an error.
 func Check(what string, err error) {
 	if err != nil {
 		panic(failed{fmt.Errorf("%s: %w", what, err)})
@@ -33,8 +33,8 @@ func Must[T any](value T, err error) T {
 	return value
 }
 
-// Want ends what runs unless a call came to what is wanted: an error of the system, or 0 for a success,
-// which is nil or 0.
+// Want ends the running task or the workload unless a call has the wanted result: an error of the system, or 0 for a
+// success, whose error is nil or 0.
 func Want(what string, got error, want unix.Errno) {
 	if got == nil {
 		got = unix.Errno(0)
@@ -44,7 +44,7 @@ func Want(what string, got error, want unix.Errno) {
 	}
 }
 
-// catch sets the error of what could not go on. It is to be deferred.
+// catch turns the panic of failed into an error. Defer it.
 func catch(err *error) {
 	switch p := recover().(type) {
 	case nil:
@@ -55,7 +55,7 @@ func catch(err *error) {
 	}
 }
 
-// try runs do and returns its error, also that of what could not go on.
+// try runs do and returns its error, also that of a failed panic.
 func try(do func() error) (err error) {
 	defer catch(&err)
 	return do()

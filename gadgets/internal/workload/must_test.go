@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What cannot go on ends its task, after what is deferred, with the error.
+// A failed Must ends its task with the error, after the deferred calls.
 func TestTasksThatCannotGoOn(t *testing.T) {
 	t.Parallel()
 	no := errors.New("no luck")
@@ -54,7 +54,7 @@ func TestTasksThatCannotGoOn(t *testing.T) {
 	}
 }
 
-// A task without a thread of its own ends in the same way, and a panic of another kind stays one.
+// A task without its own thread ends in the same way, and any other panic stays a panic.
 func TestTry(t *testing.T) {
 	t.Parallel()
 	if _, err := AtOnce(func() ([]int, error) { Must(os.Open("missing")); return nil, nil })(); !errors.Is(err, fs.ErrNotExist) {

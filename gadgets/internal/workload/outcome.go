@@ -5,7 +5,7 @@ package workload
 
 import "golang.org/x/sys/unix"
 
-// Outcome is what a call came to, for an event to embed: an error with its name and its number, or
+// Outcome is the result of a call, for embedding in an event: an error with its name and its number, or
 // neither.
 type Outcome struct {
 	Error    string `json:"error"`

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Proc is a process, or one of its threads, as events have it in "proc". What is left out is not
+// Proc is a process, or one of its threads, in the form of "proc" in events. Fields that are left out are not
 // compared.
 type Proc struct {
 	Comm    string `json:"comm,omitempty"` // empty: not known
@@ -28,8 +28,8 @@ type Creds struct {
 	GID int `json:"gid"`
 }
 
-// Parent is the thread that has started a process. Of the workload's own parent nobody knows which
-// thread it was.
+// Parent is the thread that started a process. Which thread started the workload itself is
+// unknown.
 type Parent struct {
 	Comm string `json:"comm,omitempty"`
 	PID  int    `json:"pid"`
@@ -47,7 +47,7 @@ func Self() (Proc, error) {
 	return p, err
 }
 
-// Child describes the first thread of a process that one of p's threads, any, has started.
+// Child describes the first thread of a process that any of p's threads has started.
 func (p Proc) Child(comm string, pid int) Proc {
 	return Proc{Comm: comm, PID: pid, TID: pid, MntnsID: p.MntnsID, Creds: p.Creds, Parent: Parent{PID: p.PID}}
 }

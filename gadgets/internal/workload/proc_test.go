@@ -33,7 +33,7 @@ func TestSelfAndChild(t *testing.T) {
 	}
 }
 
-// What is not known is left out, so that it is not compared; a zero that is known is there.
+// Unknown values are left out, so that they are not compared; a known zero is written.
 func TestProcInJSON(t *testing.T) {
 	t.Parallel()
 	got, err := json.Marshal(Proc{PID: 5, Parent: Parent{PID: 4}})

@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// Task causes events and returns them. Those of one thread are in the order in which they happened.
+// Task causes events and returns them. The events of one thread are in the order in which they happened.
 type Task[E any] func() ([]E, error)
 
-// InTurn is a task of tasks, of which each begins when the one before has ended. It ends with the
+// InTurn returns a task that runs tasks one after the other. It ends at the
 // first that fails.
 func InTurn[E any](tasks ...Task[E]) Task[E] {
 	return func() ([]E, error) {
@@ -28,7 +28,7 @@ func InTurn[E any](tasks ...Task[E]) Task[E] {
 	}
 }
 
-// AtOnce is a task of tasks that run at the same time. The events of each come behind those of the one
+// AtOnce returns a task that runs tasks at the same time. It lists the events of each task after those of the task
 // before.
 func AtOnce[E any](tasks ...Task[E]) Task[E] {
 	return func() ([]E, error) {

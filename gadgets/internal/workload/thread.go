@@ -15,18 +15,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Thread is one thread of the system with the events that it has caused. It is for a function that
-// has it for itself: what that does to the thread's name, user or namespaces ends with it.
+// Thread is one thread of the system with the events that it has caused. Only one function runs on it,
+// and its changes of the thread's name, user or namespaces end with the thread.
 type Thread[E any] struct {
-	// Proc is the thread as its events have it. Who changes the thread changes it, too.
+	// Proc describes the thread in its events. Code that changes the thread must change Proc, too.
 	Proc Proc
 	// Events are for the function to append to.
 	Events []E
 }
 
-// OnThread is the task of a function that runs on a thread of its own, which is not used for anything
-// else afterwards. It is called comm; the kernel cuts what is too long. If comm is empty the thread
-// keeps the process' name, and no call is made to name it: Proc.Comm is empty then, too.
+// OnThread returns the task of a function that runs on a new thread, which is not used for anything
+// else afterwards. The thread is called comm; the kernel cuts longer names. If comm is empty the thread
+// keeps the process' name, and OnThread makes no call to name it: Proc.Comm is empty then, too.
 func OnThread[E any](comm string, do func(*Thread[E]) error) Task[E] {
 	return func() ([]E, error) {
 		t := &Thread[E]{}
@@ -106,7 +106,7 @@ func (t *Thread[E]) BecomeNobody() error {
 	return nil
 }
 
-// OwnMounts puts the thread into a mount namespace of its own. What is mounted there is seen nowhere else.
+// OwnMounts puts the thread into a new mount namespace. Mounts there are not visible elsewhere.
 func (t *Thread[E]) OwnMounts() error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("leave the mount namespace: %w", err)

@@ -29,8 +29,8 @@ func status(t *testing.T, task, key string) string {
 	return value
 }
 
-// processName is the name that threads begin with. The first thread's may be another by now: it does
-// not end with what runs on it.
+// processName is the name with which threads begin. The first thread may have another name by now, because it
+// does not end with the task that ran on it.
 func processName() string {
 	name := filepath.Base(os.Args[0])
 	return name[:min(len(name), 15)]
@@ -73,7 +73,7 @@ func thisThread(t *testing.T, comm string) Proc {
 	return p
 }
 
-// Each task has a thread to itself: what it does with that stays there.
+// Each task has its own thread, and does not change the thread of another.
 func TestThreadsAreApart(t *testing.T) {
 	t.Parallel()
 	meet := make(chan int)

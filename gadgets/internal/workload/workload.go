@@ -1,9 +1,9 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package workload has what the workloads of all gadgets share: their side of the protocol that the
-// documentation of package test/e2e describes, threads with known names to cause events on, calls as
-// 32-bit programs make them, and the parts that many events have: a process, an endpoint, an error.
+// Package workload has the code that the workloads of all gadgets share: their side of the protocol that the
+// documentation of package test/e2e describes, threads with known names to cause events on, calls of
+// 32-bit programs, and the parts that many events have: a process, an endpoint, an error.
 //
 // A workload prepares, and then calls [Cause] or, for a snapshot, [Show]:
 //
@@ -16,7 +16,7 @@
 //		))
 //	}
 //
-// What cannot go on says so by [Check], [Must] or [Want], as tests do, and the workload ends with the error.
+// Code that cannot go on calls [Check], [Must] or [Want], and the workload ends with the error.
 //
 // The type parameter E of the functions is the workload's own type for an expected event: a struct
 // that is written to JSON as gizmo writes the event.
@@ -46,13 +46,13 @@ func Main(run func(dir string) error) {
 	}
 }
 
-// Cause says that all is prepared, runs the task when the test has started gizmo, and lists the
-// events. The arguments are further ones for "gizmo run".
+// Cause reports that everything is prepared, runs the task when the test has started gizmo, and lists the
+// events. args are further arguments for "gizmo run".
 func Cause[E any](args []string, task Task[E]) error {
 	return serve(os.Stdin, os.Stdout, ready{Ready: true, Args: args, PID: os.Getpid()}, task)
 }
 
-// Show is Cause for a gadget that tells what there is: all that the rows are about is there already,
+// Show is Cause for a gadget that shows what exists: everything that the rows describe exists already,
 // and stays until Show returns.
 func Show[E any](args []string, rows []E) error {
 	first := ready{Ready: true, Snapshot: true, Args: args, PID: os.Getpid()}

@@ -73,8 +73,8 @@ func TestMainFunction(t *testing.T) {
 	}
 }
 
-// The first line has what the test reads of it, before anything happens, and nothing happens before
-// the test says so.
+// The first line has the values that the test reads from it. The workload does nothing before it has written
+// this line and the test has told it to go.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	in, start := io.Pipe()
@@ -109,7 +109,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// What fails lists no events: some of them would look like all.
+// A task that fails lists no events, because a part of them would look like all of them.
 func TestFailedTask(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -38,7 +38,7 @@ func startHeadless(name, dir string) (stop func(), rows []Row) {
 	}, rows
 }
 
-// beHeadless is what the process does: it names its threads, tells the rows of its descriptors, and
+// beHeadless runs in the process: it names its threads, reports the rows of its descriptors, and
 // waits for the end of its input without its first thread.
 func beHeadless(string) error {
 	runtime.LockOSThread()

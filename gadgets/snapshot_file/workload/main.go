@@ -1,12 +1,12 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload has descriptors of all that snapshot_file has to tell apart.
+// Command workload has descriptors of all kinds that snapshot_file distinguishes.
 //
 //	workload DIR
 //
-// It opens files in DIR and all else that the kernel offers. Its rows are of all descriptors that it
-// has then, and of those of a process whose first thread has ended.
+// It opens files in DIR and everything else that the kernel offers. It lists the rows of all descriptors that it
+// then has, and of those of a process whose first thread has ended.
 package main
 
 import (

@@ -14,13 +14,13 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// opener opens what the workload has open, and keeps what it knows of it.
+// opener opens the workload's files, and keeps the rows that they should have.
 type opener struct {
 	dir  string
 	rows map[int]Row
 }
 
-// add notes what stands behind a descriptor.
+// add records the row of a descriptor.
 func (o *opener) add(fd int, kind, path string) {
 	o.rows[fd] = Row{Type: &kind, Path: &path}
 }
@@ -68,7 +68,7 @@ func (o *opener) files() {
 	workload.Check("delete a file", os.Remove("deleted"))
 }
 
-// special opens what lies in other folders.
+// special opens files in other folders.
 func (o *opener) special() {
 	for path, kind := range map[string]string{"/": "DIRECTORY", "/dev/null": "CHAR_DEV", "/proc/version": "REGULAR"} {
 		o.add(workload.Must(unix.Open(path, unix.O_RDONLY, 0)), kind, path)
@@ -90,7 +90,7 @@ func (o *opener) pairs() {
 	o.add(workload.Must(unix.MemfdCreate("in memory", unix.MFD_CLOEXEC)), "REGULAR", "memfd:in memory")
 }
 
-// events makes what all kernels have to wait for something with.
+// events makes the descriptors for waiting that all kernels have.
 func (o *opener) events() {
 	var mask unix.Sigset_t
 	o.add(workload.Must(unix.PidfdOpen(os.Getpid(), 0)), "PIDFD", "[pidfd]")
@@ -105,7 +105,7 @@ func (o *opener) events() {
 	}
 }
 
-// thing is what has no name in any folder.
+// thing is a descriptor of something that is in no folder.
 type thing struct {
 	kind, name string
 	open       func() (int, error)

@@ -16,7 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Row is what snapshot_file has to say of a descriptor.
+// Row is the row of snapshot_file for a descriptor.
 type Row struct {
 	Comm    string `json:"comm"`
 	PID     int    `json:"pid"`
@@ -25,7 +25,7 @@ type Row struct {
 	FD      int    `json:"fd"`
 	Flags   uint64 `json:"flags_raw"`
 	Mode    uint32 `json:"mode_raw"`
-	// What only its opener knows, and what file systems may have their own numbers for.
+	// Fields that only the opener knows, and for which file systems may have their own numbers.
 	Type  *string `json:"type,omitempty"`
 	Path  *string `json:"path,omitempty"`
 	Inode uint64  `json:"inode,omitempty"`
@@ -46,7 +46,7 @@ func (o *opener) describe() []Row {
 	return rows
 }
 
-// descriptors lists those that the process has, without the one that reading the list takes.
+// descriptors lists the descriptors of the process, without the one for reading the list.
 func descriptors() []int {
 	var fds []int
 	for _, e := range workload.Must(os.ReadDir("/proc/self/fd")) {
@@ -57,7 +57,7 @@ func descriptors() []int {
 	return fds
 }
 
-// askKernel fills in what the kernel tells in other ways.
+// askKernel fills in fields from other interfaces of the kernel.
 func (r *Row) askKernel() {
 	_, flags, _ := strings.Cut(string(workload.Must(os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", r.FD)))), "flags:\t")
 	flags, _, _ = strings.Cut(flags, "\n")

@@ -31,7 +31,7 @@ type role struct {
 	name     string
 	uid, gid int
 	threads  int  // with the name, beside the first
-	zombie   bool // it has ended, and nobody has asked for its exit code
+	zombie   bool // it has ended, and its parent has not waited for it
 	mounts   bool // it has a mount namespace of its own
 	headless bool // its first thread has ended, and the others go on
 }
@@ -56,7 +56,7 @@ type child struct {
 	in      io.WriteCloser
 }
 
-// start starts a process and waits until it is what its role says.
+// start starts a process and waits until it has its role.
 func start(r role, name, dir string) *child {
 	c := &child{role: r, name: name, cmd: exec.Command("/proc/self/exe", dir)}
 	c.cmd.Env = append(os.Environ(), roleVar+"="+r.name, nameVar+"="+name)
@@ -94,7 +94,7 @@ func (c *child) rows(self workload.Proc) (rows []workload.Proc) {
 	return rows
 }
 
-// runChild is what a process does that was started: it takes its role, tells the ids of its threads
+// runChild runs in a started process: it takes its role, reports the ids of its threads
 // that have the name, and waits for the end of its input.
 func runChild(string) error {
 	runtime.LockOSThread()

@@ -1,11 +1,11 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload is a number of processes and threads that snapshot_process has to tell apart.
+// Command workload starts processes and threads of all kinds that snapshot_process distinguishes.
 //
 //	workload DIR
 //
-// Its rows are of all threads that count. They have the same name, which is among the arguments. DIR
+// It lists the rows of these threads. They have the same name, which is among the arguments for gizmo. DIR
 // is not used.
 package main
 

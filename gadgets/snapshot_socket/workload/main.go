@@ -1,11 +1,11 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload has sockets in all the states that snapshot_socket has to tell apart.
+// Command workload has sockets in all the states that snapshot_socket distinguishes.
 //
 //	workload DIR
 //
-// They are on the loopback interface. Its rows are of all of them. DIR is not used.
+// They are on the loopback interface. It lists the rows of all of them. DIR is not used.
 package main
 
 import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"

@@ -62,8 +62,8 @@ func shut(fd int) {
 	workload.Check("shut down", waitFor(fd, finWait2))
 }
 
-// halfClosed makes two connections that one side has closed: one holds on to its socket, the other
-// has none any more.
+// halfClosed makes two connections that one side has closed: in one that side keeps its socket, in the other
+// it has none any more.
 func (m *maker) halfClosed(at netip.AddrPort) {
 	for _, keep := range []bool{true, false} {
 		client, server, from, to := m.pair(at)
@@ -77,7 +77,7 @@ func (m *maker) halfClosed(at netip.AddrPort) {
 	}
 }
 
-// closed makes a connection that both sides have closed. The one that was first has to wait.
+// closed makes a connection that both sides have closed. The side that was first has to wait.
 func (m *maker) closed(at netip.AddrPort) {
 	client, server, from, to := m.pair(at)
 	shut(client)
@@ -86,7 +86,7 @@ func (m *maker) closed(at netip.AddrPort) {
 	m.add(-1, unix.SOCK_STREAM, "TIME_WAIT", from, to)
 }
 
-// refused makes connections to one that accepts none, until there is no answer.
+// refused makes connections to a listener that accepts none, until there is no answer.
 func (m *maker) refused(at netip.AddrPort) {
 	_, to := m.listen(at, 0)
 	for range 4 {
@@ -97,7 +97,7 @@ func (m *maker) refused(at netip.AddrPort) {
 			return
 		}
 		m.add(client, unix.SOCK_STREAM, "ESTABLISHED", from, to)
-		m.add(-1, unix.SOCK_STREAM, "ESTABLISHED", to, from) // nobody has accepted it
+		m.add(-1, unix.SOCK_STREAM, "ESTABLISHED", to, from) // not accepted yet
 	}
 	workload.Check("be refused", errors.New("each connection to a socket with no backlog was accepted"))
 }

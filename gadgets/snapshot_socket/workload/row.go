@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Row is what snapshot_socket has to say of a socket.
+// Row is the row of snapshot_socket for a socket.
 type Row struct {
 	NetnsID uint64            `json:"netns_id"`
 	Proto   string            `json:"proto"`
@@ -24,7 +24,7 @@ type Row struct {
 	State   string            `json:"state"`
 }
 
-// maker makes sockets, and keeps what it knows of them.
+// maker makes sockets, and keeps the rows that they should have.
 type maker struct {
 	netns uint64
 	rows  []Row
@@ -58,7 +58,7 @@ func (m *maker) add(fd int, kind int, state string, src, dst netip.AddrPort) {
 	m.ports = append(m.ports, src.Port())
 }
 
-// unspecified is the address that stands for none.
+// unspecified returns the address that means no address, for the family of a.
 func unspecified(a netip.Addr) netip.Addr {
 	if a.Is4() {
 		return netip.IPv4Unspecified()

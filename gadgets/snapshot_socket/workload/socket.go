@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Plain system calls: which sockets there are, and who holds them, must not depend on Go's net.
+// Plain system calls: the sockets and their owners must not depend on Go's package net.
 
 // socket makes a socket for an address and binds it to that.
 func socket(kind int, at netip.AddrPort) int {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload reads and writes files in all the ways that top_file has to tell apart.
+// Command workload reads and writes files in all the ways that top_file distinguishes.
 //
 //	workload DIR
 //

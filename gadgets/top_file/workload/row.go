@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Row is what top_file has to say of a thread and a file, as far as it can be known beforehand.
+// Row is a row of top_file, with the fields that are known in advance.
 type Row struct {
 	Proc   workload.Proc `json:"proc"`
 	Reads  uint64        `json:"reads"`
@@ -21,8 +21,8 @@ type Row struct {
 	*ID
 }
 
-// ID is the file's identity. File systems that are made of others show one that is not theirs; it is
-// left out there.
+// ID is the file's identity. It is left out for file systems on top of others, because stat may show another
+// identity there.
 type ID struct {
 	Inode uint64 `json:"inode"`
 	Dev   uint64 `json:"dev"`

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one that reads and writes.
+// thread is a thread that reads and writes.
 type thread struct{ *workload.Thread[Row] }
 
 func onThread(do func(*thread)) workload.Task[Row] {
@@ -33,7 +33,7 @@ func (t *thread) row(fd int, file string) *Row {
 	return &t.Events[len(t.Events)-1]
 }
 
-// call is one with a buffer, on a file for which several calls can be made.
+// call is a system call with a buffer, bound to a file.
 type call func([]byte) (int, error)
 
 func reading(fd int) call { return func(p []byte) (int, error) { return unix.Read(fd, p) } }

@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// addresses are those that one can bind to.
+// addresses binds to addresses that are available.
 func addresses(t *thread) {
 	mapped := [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}
 	for _, c := range []struct {
@@ -79,7 +79,7 @@ func device(t *thread) {
 	}
 }
 
-// failures are calls with good addresses that one cannot have.
+// failures binds to valid addresses that are not available.
 func failures(t *thread) {
 	for _, p := range []protocol{tcp4, udp4, tcp6, udp6} {
 		s := t.bindNew(p, p.loopback(0), 0)
@@ -137,8 +137,8 @@ func inOwnNetwork(t *thread) {
 	}
 }
 
-// others is what is no event: sockets of other families, what the kernel does not pass on to one, and
-// sockets that get an address without asking.
+// others makes calls that cause no event: sockets of other families, calls that do not reach a socket, and
+// sockets that get an address without bind.
 func others(t *thread) {
 	local := t.open(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	workload.Check("bind a local socket", unix.Bind(local, &unix.SockaddrUnix{Name: "@"}))

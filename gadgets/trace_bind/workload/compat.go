@@ -10,7 +10,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/int80"
 )
 
-// Numbers of the calls of 32-bit programs, and of bind in the one that stands for many.
+// Numbers of the calls of 32-bit programs, and of bind in socketcall.
 const (
 	socketcall32   = 102
 	bind32         = 361

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Event is what trace_bind has to say of a call, as far as it can be known beforehand.
+// Event is an event of trace_bind, with the fields that are known in advance.
 type Event struct {
 	Proc    workload.Proc     `json:"proc"`
 	NetnsID uint64            `json:"netns_id"`
@@ -20,7 +20,7 @@ type Event struct {
 	BoundDevIf int     `json:"bound_dev_if"`
 }
 
-// options is a set of those that trace_bind tells.
+// options is a set of the options that trace_bind shows.
 type options uint8
 
 const (

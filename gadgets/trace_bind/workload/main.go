@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload binds sockets in all the ways that trace_bind has to tell apart.
+// Command workload binds sockets in all the ways that trace_bind distinguishes.
 //
 //	workload DIR
 //
@@ -30,7 +30,7 @@ func run(string) error {
 	))
 }
 
-// thread is one that binds sockets.
+// thread is a thread that binds sockets.
 type thread struct {
 	*workload.Thread[Event]
 	netnsID uint64

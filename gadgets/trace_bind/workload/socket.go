@@ -56,7 +56,7 @@ func (p protocol) foreign(port int) unix.Sockaddr {
 	return in6(port, [16]byte{0: 0x20, 1: 0x01, 2: 0x0d, 3: 0xb8, 15: 0x4d})
 }
 
-// socket is one, with what is to be said of it.
+// socket is a socket with the fields that its events should have.
 type socket struct {
 	*thread
 	protocol
@@ -78,7 +78,7 @@ func (s *socket) bind(to unix.Sockaddr, want unix.Errno) {
 	s.result(unix.Bind(s.fd, to), want, workload.EndpointAt(to, s.number))
 }
 
-// result lists a call that had the result err, which must be what is wanted.
+// result lists a call with the result err, which must be the wanted one.
 func (s *socket) result(err error, want unix.Errno, addr workload.Endpoint) {
 	workload.Want("bind to "+addr.Addr, err, want)
 	if want == 0 {
@@ -93,7 +93,7 @@ func (s *socket) result(err error, want unix.Errno, addr workload.Endpoint) {
 	})
 }
 
-// port is the one that the socket has got.
+// port is the port that the socket has got.
 func (s *socket) port() int { return s.Events[len(s.Events)-1].Addr.Port }
 
 // bindNew binds a new socket.

@@ -12,13 +12,13 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// capability is one, with its name.
+// capability is a capability with its name.
 type capability struct {
 	number int
 	name   string
 }
 
-// kind is what the caller of the check says about it.
+// kind is the kind of a check, which its caller passes.
 type kind struct{ audit, insetid int }
 
 var (
@@ -27,9 +27,9 @@ var (
 	setuser = kind{audit: 1, insetid: 1}
 )
 
-// call is a system call for which the kernel makes one check. None of them is made in the source file
-// of the function that checks, where the compiler may have made a copy of it that only the kernel's
-// own tracepoint sees.
+// call is a system call for which the kernel makes one check. No check is made in the source file
+// of the checking function, where the compiler may have inlined it, so that only the kernel's
+// own tracepoint sees it.
 type call struct {
 	name   string
 	number uintptr
@@ -101,14 +101,14 @@ func calls() []*call {
 	}
 }
 
-// reorder sets how likely the kernel is to kill the process when it runs out of memory, to what it
-// is. For how low it may go later, the kernel asks in silence.
+// reorder sets oom_score_adj to its current value. The kernel also makes a check without audit, for how low the
+// value may be set later.
 func reorder(fd int, value []byte) *call {
 	return &call{name: "SYS_WRITE", number: unix.SYS_WRITE, cap: sysResource, kind: silent, anyway: true,
 		args: [3]uintptr{uintptr(fd), uintptr(unsafe.Pointer(&value[0])), uintptr(len(value))}}
 }
 
-// signalParent asks whether the parent may be sent a signal; only who has another user needs a
+// signalParent tests whether the process may send its parent a signal; only a process of another user needs a
 // capability for that.
 func signalParent(pid int) *call {
 	return &call{name: "SYS_KILL", number: unix.SYS_KILL, args: [3]uintptr{uintptr(pid)}, cap: killCap, kind: usual}
@@ -129,7 +129,7 @@ func makeAll(list []*call) {
 	}
 }
 
-// mustBeAsExpected checks the result of a call of somebody who has the capability or not.
+// mustBeAsExpected checks the result of a call by a thread that has the capability or not.
 func (c *call) mustBeAsExpected(has bool) {
 	if denied := c.errno == unix.EPERM || c.errno == unix.EACCES; denied != (!has && !c.anyway) {
 		workload.Check(c.name, fmt.Errorf("got %v, having %s: %v", c.errno, c.cap.name, has))

@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// inUserNamespace runs this program in a user namespace of its own, and returns that one's events.
+// inUserNamespace runs this program in a new user namespace, and returns its events.
 func inUserNamespace(dir string) (events []Event, err error) {
 	host := workload.Must(workload.Namespace("/proc/self/ns/user"))
 	cmd := exec.Command(workload.Must(os.Executable()), dir)
@@ -30,7 +30,7 @@ func inUserNamespace(dir string) (events []Event, err error) {
 	return events, json.Unmarshal(out, &events)
 }
 
-// runChild is what this program does there: all is its own, but nothing outside.
+// runChild runs in the user namespace: the process has all capabilities there, but none outside.
 func runChild(string) error {
 	host := workload.Must(strconv.ParseUint(os.Getenv(hostVar), 10, 64))
 	events := workload.Must(onThread(func(t *thread) {

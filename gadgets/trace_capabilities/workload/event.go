@@ -5,7 +5,7 @@ package main
 
 import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
-// Event is what trace_capabilities has to say of a check, as far as it can be known beforehand.
+// Event is an event of trace_capabilities, with the fields that are known in advance.
 type Event struct {
 	Proc            workload.Proc `json:"proc"`
 	Cap             string        `json:"cap"`

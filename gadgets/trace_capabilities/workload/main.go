@@ -5,8 +5,8 @@
 //
 //	workload DIR
 //
-// The kernel also checks when a program takes memory, which Go does when it likes. So threads have
-// the name that is asked for only while they make the calls that count. DIR is not used.
+// The kernel also checks when a program allocates memory, which Go's runtime does at any time. So threads have
+// the name that gizmo filters by only while they make the calls that count. DIR is not used.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 )
 
 // hostVar is the environment variable that makes this program a process in a user namespace. It has
-// the number of the one outside.
+// the number of the user namespace outside.
 const hostVar = "GIZMO_WORKLOAD_HOST_USER_NAMESPACE"
 
 func main() {

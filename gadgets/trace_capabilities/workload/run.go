@@ -30,7 +30,7 @@ func (t *thread) withScore(may bool, more ...*call) {
 	t.do(may, append(list, more...)...)
 }
 
-// asOther is another thread that has given up one capability.
+// asOther runs on another thread, which has given up one capability.
 func asOther(t *thread) {
 	header, data := capabilities()
 	data[0].Effective &^= 1 << unix.CAP_SYS_NICE

@@ -15,7 +15,7 @@ import (
 // comm is the name of threads whose checks count.
 const comm = "cap-workload"
 
-// thread is one that is checked.
+// thread is a thread that the kernel checks.
 type thread struct {
 	*workload.Thread[Event]
 	userns uint64
@@ -30,8 +30,8 @@ func onThread(do func(*thread)) workload.Task[Event] {
 	})
 }
 
-// do makes calls and lists their checks. What may not be has none of the capabilities that count
-// there; else it has those that root has on this machine.
+// do makes calls and lists their checks. If may is false, the thread has none of the capabilities that the calls
+// need; else it has those that root has on this machine.
 func (t *thread) do(may bool, list ...*call) {
 	_, data := capabilities()
 	before := uint64(data[1].Effective)<<32 | uint64(data[0].Effective)

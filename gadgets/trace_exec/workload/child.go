@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// modeVar is the variable of the environment that tells a program that it was executed for its
-// event, and what to do then.
+// modeVar is the environment variable that tells a program that it was executed for its
+// event, and what to do.
 const modeVar = "GIZMO_WORKLOAD_MODE"
 
 // The modes. In all but the first the process executes the program once more, with nextArgs.
@@ -68,7 +68,7 @@ func fromThreads(n int) {
 func onOtherThread(f func()) {
 	runtime.LockOSThread()
 	if unix.Gettid() == os.Getpid() {
-		go onOtherThread(f) // elsewhere, since this one is taken
+		go onOtherThread(f) // runs on another thread, because this one is locked
 		select {}
 	}
 	f()
@@ -82,7 +82,7 @@ func byFD(fd int, name string, flags int) {
 // cwd is AT_FDCWD as the kernel takes it.
 const cwd = ^uintptr(99)
 
-// execute replaces the process by one that exits.
+// execute replaces the process by a program that exits.
 func execute(dir uintptr, name string, flags int) {
 	path, argv, envv := workload.Must(unix.BytePtrFromString(name)), pointers(nextArgs), pointers([]string{modeVar + "=" + modeExit})
 	_, _, errno := unix.Syscall6(unix.SYS_EXECVEAT, dir, uintptr(unsafe.Pointer(path)),

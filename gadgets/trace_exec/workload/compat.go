@@ -30,7 +30,7 @@ func (t *thread) call32(low *int80.LowMemory) {
 		_, errno := int80.Result(int80.Call(c.args[0], c.args[1], c.args[2], c.args[3], c.args[4], c.args[5]))
 		t.list(c.failure, errno)
 	}
-	// What has the number of one of our calls for 64-bit programs is another: oldolduname.
+	// For 64-bit programs, the number of one of the gadget's calls is that of another: oldolduname.
 	int80.Call(unix.SYS_EXECVE, 1, 0, 0, 0, 0)
 	// And the other way around: munmap.
 	unix.Syscall(execve32, 1, 0, 0)

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Event is what trace_exec has to say of a call, as far as it can be known beforehand.
+// Event is an event of trace_exec, with the fields that are known in advance.
 type Event struct {
 	Proc workload.Proc `json:"proc"` // after the call; no comm where kernels differ
 	workload.Outcome
@@ -25,7 +25,7 @@ type Event struct {
 	Exepath        string `json:"exepath"`
 }
 
-// What the record has room for: bytes with the terminating zero.
+// The room in the record: bytes with the terminating zero.
 const (
 	roomComm  = 16
 	roomFname = 512
@@ -48,7 +48,7 @@ func (e *Event) setArgs(args []string) {
 	e.Args = joined(args)
 }
 
-// setCallArgs is for a call that failed: what comes after the end of the room is not looked at.
+// setCallArgs is for a call that failed: arguments after the end of the room are not read.
 func (e *Event) setCallArgs(args []string) {
 	for _, arg := range args {
 		if e.ArgsCount == maxArgs || e.ArgsSize >= roomArgs {

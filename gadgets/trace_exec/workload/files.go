@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// files are the programs to execute, and what is the same in all events.
+// files are the programs to execute, and the fields that are the same in all events.
 type files struct {
 	dir  string // absolute and free of symbolic links; the current directory, too
 	self string // this program

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload executes programs in all the ways that trace_exec has to tell apart.
+// Command workload executes programs in all the ways that trace_exec distinguishes.
 //
 //	workload [-races] DIR
 //

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one that executes the files.
+// thread is a thread that executes the files.
 type thread struct {
 	*workload.Thread[Event]
 	*files
@@ -27,14 +27,14 @@ func (f *files) onThreads(n int, do func(*thread)) workload.Task[Event] {
 	return workload.Times(n, func(i int) workload.Task[Event] { return f.onThread(fmt.Sprintf("exec-thread-%d", i), do) })
 }
 
-// event is one of the process pid, which the thread has started.
+// event returns an event of the process pid, which the thread has started.
 func (t *thread) event(pid int) Event {
 	proc := t.Proc.Child("", pid)
 	proc.Parent.Comm, proc.Parent.TID = t.Proc.Comm, t.Proc.TID
 	return t.eventOf(proc)
 }
 
-// eventOf is an event with what is true of all.
+// eventOf returns an event with the fields that are the same in all.
 func (t *thread) eventOf(proc workload.Proc) Event {
 	return Event{
 		Proc: proc, LoginUID: t.loginUID, SessionID: t.sessionID,

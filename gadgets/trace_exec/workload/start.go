@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// program is one to be started in a new process.
+// program is a program to start in a new process.
 type program struct {
 	name string
 	args []string
@@ -24,7 +24,7 @@ type program struct {
 
 	// gets are the arguments that it gets if these are others: a script's.
 	gets []string
-	// exe is what runs if that is not "program".
+	// exe is the program that runs, if it is not "program".
 	exe string
 	// cwd is its current directory if that is not the folder.
 	cwd string

@@ -32,7 +32,7 @@ func files(t *thread) {
 		f.read(100, 2<<20-30, 30)
 		f.read(100, 2<<20, 0)
 	})
-	// What a call writes is placed by the file system, which the call comes to first.
+	// With O_APPEND the file system chooses the place of a write, after the gadget has seen the call.
 	t.with("plain", unix.O_WRONLY|unix.O_APPEND, func(f *file) { f.wrote([]byte("end"), 5, 2<<20, 0) })
 }
 
@@ -58,12 +58,12 @@ func (f *file) mapped() {
 	workload.Check("sync memory", unix.Msync(data[page:], unix.MS_SYNC))
 }
 
-// failures asks for what is not possible.
+// failures makes calls that fail.
 func failures(t *thread) {
 	t.with("failing", create, func(f *file) {
 		f.write(nil, 1<<62) // nothing fits everywhere
 		f.wrote([]byte("far"), 1<<62, 1<<62, unix.EFBIG)
-		_, _, errno := unix.Syscall6(unix.SYS_PWRITE64, uintptr(f.fd), 8, 100, 0, 0, 0) // what cannot be read
+		_, _, errno := unix.Syscall6(unix.SYS_PWRITE64, uintptr(f.fd), 8, 100, 0, 0, 0) // from memory that cannot be read
 		f.t.list(opWrite, f.name, 0, 0, unix.EFAULT)
 		workload.Want("write from a bad address", errno, unix.EFAULT)
 	})

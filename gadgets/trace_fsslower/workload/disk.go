@@ -15,8 +15,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// disk is an ext4 file system. It is mounted nowhere, so that nobody else finds it, and it and all
-// that it takes are gone when the last of its files is closed.
+// disk is an ext4 file system. It is attached to no folder, so that other processes do not find it. It and its
+// resources disappear when the last of its files is closed.
 type disk struct {
 	root int // descriptor of its root directory
 }
@@ -97,7 +97,7 @@ func attachLoop(file string) (*os.File, error) {
 			return device, nil
 		}
 		device.Close()
-		if !errors.Is(err, unix.EBUSY) { // else somebody was quicker
+		if !errors.Is(err, unix.EBUSY) { // else another process was quicker
 			return nil, fmt.Errorf("set up %s: %w", device.Name(), err)
 		}
 	}

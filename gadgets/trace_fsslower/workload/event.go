@@ -5,7 +5,7 @@ package main
 
 import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
-// Event is what trace_fsslower has to say of an operation, as far as it can be known beforehand.
+// Event is an event of trace_fsslower, with the fields that are known in advance.
 type Event struct {
 	Proc  workload.Proc `json:"proc"`
 	Op    string        `json:"op"`

@@ -16,7 +16,7 @@ type file struct {
 	t      *thread
 	fd     int
 	name   string
-	synced bool // each write is followed by an fsync of what was written
+	synced bool // each write is followed by an fsync of the written bytes
 }
 
 // open opens a file of the file system.
@@ -51,7 +51,7 @@ func (f *file) read(size int, offset int64, n int) {
 	f.t.list(opRead, f.name, offset, n, 0)
 }
 
-// sync syncs with one of the functions that sync all of a file.
+// sync syncs with one of the functions that sync a whole file.
 func (f *file) sync(call func(fd int) error) {
 	f.t.list(opFsync, f.name, 0, 0, 0)
 	workload.Check("sync "+f.name, call(f.fd))

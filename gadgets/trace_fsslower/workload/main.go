@@ -1,12 +1,12 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload works with the files of an ext4 file system in all the ways that trace_fsslower has
-// to tell apart. To it all operations are slow.
+// Command workload works with the files of an ext4 file system in all the ways that
+// trace_fsslower distinguishes. With --min 0, all operations are slow.
 //
 //	workload DIR
 //
-// DIR is a folder for the file that the file system lies in.
+// DIR is a folder for the file that holds the file system.
 package main
 
 import (

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one that uses the file system.
+// thread is a thread that uses the file system.
 type thread struct {
 	*workload.Thread[Event]
 	*disk

@@ -5,7 +5,7 @@ package main
 
 import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
-// Event is what trace_lsm has to say of a call, as far as it can be known beforehand.
+// Event is an event of trace_lsm, with the fields that are known in advance.
 type Event struct {
 	Proc       workload.Proc `json:"proc"`
 	Tracepoint string        `json:"tracepoint"`

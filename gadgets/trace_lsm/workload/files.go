@@ -11,9 +11,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// prepare makes files, changes to their directory, and returns the process. The directory is a file
-// system of its own, in memory and mounted nowhere: on one that passes requests on to another, as
-// overlay does, most hooks are called twice.
+// prepare makes files, changes to their directory, and returns the process. The directory is a separate file
+// system, in memory and attached to no folder: on a file system that passes requests on to another, as
+// overlay does, the kernel calls most hooks twice.
 func prepare() process {
 	root, err := workload.MountDetached("tmpfs", "")
 	workload.Check("make a file system", err)

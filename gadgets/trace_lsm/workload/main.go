@@ -1,10 +1,10 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Go's runtime would name its memory by a call that one of the hooks is for.
+// Otherwise Go's runtime would name its memory by a call that one of the hooks reports.
 //go:debug decoratemappings=0
 
-// Command workload makes the kernel call hooks of several kinds for trace_lsm to tell apart.
+// Command workload makes the kernel call hooks of several kinds, which trace_lsm distinguishes.
 //
 //	workload DIR
 //

@@ -12,10 +12,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// process is what is the same in all threads before they have names.
+// process holds the facts that are the same in all threads before they have names.
 type process struct{ comm string }
 
-// thread is one that has hooks called.
+// thread is a thread that makes the kernel call hooks.
 type thread struct{ *workload.Thread[Event] }
 
 // onThread names the thread by a call that is an event, too.
@@ -40,8 +40,8 @@ func (t *thread) rename(comm string) {
 	}
 }
 
-// asks lists the events of a call that these hooks are called for, in this order. The call's error is
-// to be the one that is wanted.
+// asks lists the events of a call for which the kernel calls these hooks, in this order. The call's error must
+// be the wanted one.
 func (t *thread) asks(err error, want unix.Errno, hooks ...string) {
 	for _, hook := range hooks {
 		t.Events = append(t.Events, Event{Proc: t.Proc, Tracepoint: hook})

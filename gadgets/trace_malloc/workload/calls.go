@@ -15,7 +15,7 @@ const (
 	endless = math.MaxInt64 + 1
 )
 
-// allFunctions calls each function, with what is ordinary and what is odd.
+// allFunctions calls each function, with ordinary and unusual arguments.
 func allFunctions() *script {
 	s := newScript()
 	s.heap()
@@ -52,7 +52,7 @@ func (s *script) aligned() {
 	}
 }
 
-// What memory is mapped with.
+// The flags of mappings.
 const (
 	readWrite = 3
 	shared    = 1
@@ -80,7 +80,7 @@ func (s *script) munmapInVain(addr, size uint64) {
 	s.expect("munmap_failed", s.constant(addr), size)
 }
 
-// mremap asks for other memory instead of what there is, and returns the result.
+// mremap calls mremap for old memory, and returns the result.
 func (s *script) mremap(old word, oldPages, pages, flags uint64, to word) word {
 	if oldPages > 0 && flags&dontUnmap == 0 {
 		s.expect("mremap_unmap", old, oldPages*page)
@@ -111,13 +111,13 @@ func (s *script) remappings() {
 	s.mmap(at(0), 4, private|here)
 	s.munmap(at(1), page) // in the middle
 	s.remap(at(0), 1, 2, 0, null)
-	s.remapInVain(at(0), 2, 3, 0, null) // into what is mapped
+	s.remapInVain(at(0), 2, 3, 0, null) // into mapped memory
 	a := s.remap(at(0), 2, 3, mayMove, null)
 	s.remap(a, 3, 1, 0, null)
 	s.remap(a, 1, 1, mayMove|fixed, at(0))
 	b := s.remap(at(0), 1, 1, mayMove|dontUnmap, null)
 	s.munmap(b, page)
-	s.munmapInVain(base+1, page) // of what is mapped
+	s.munmapInVain(base+1, page) // of mapped memory
 	s.munmap(at(0), page)
 	s.remap(at(2), 2, 2, mayMove|fixed, at(4))
 	s.mmap(at(8), 1, private|here)
@@ -161,7 +161,7 @@ func (s *script) resized() {
 	s.free(d)
 }
 
-// reallocOwn resizes what has a mapping of its own.
+// reallocOwn resizes memory that has its own mapping.
 func (s *script) reallocOwn(old word, size uint64) word {
 	s.expect("realloc_free", old, 0)
 	s.expectOwn("mremap_unmap")
@@ -185,18 +185,18 @@ func (s *script) inner() {
 	s.expectOwn("munmap")
 }
 
-// failures asks for what there is not. What comes of it has the address 0, a word's initial value.
+// failures makes allocations that fail. Their result is the address 0, a word's initial value.
 func (s *script) failures() {
 	null, huge := s.constant(0), s.constant(1<<33)
 	s.malloc(endless)
 	s.allocate("calloc", math.MaxUint64, huge, huge)
 	a := s.malloc(20)
 	s.realloc(a, endless)
-	s.free(a) // is there still
+	s.free(a) // still allocated
 	s.posixMemalign(3, 100)
 
 	s.realloc(null, endless)
-	s.call("reallocarray", null, huge, huge) // is too much to be asked for
+	s.call("reallocarray", null, huge, huge) // too large to ask for
 
 	s.call("mmap", null, null, null, null, null, null)
 	s.expect("mmap", null, 0)

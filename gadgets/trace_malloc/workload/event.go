@@ -5,7 +5,7 @@ package main
 
 import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
-// Event is what trace_malloc has to say of a call, as far as it can be known.
+// Event is an event of trace_malloc, with the fields that are known in advance.
 type Event struct {
 	Proc         workload.Proc `json:"proc"`
 	Operation    string        `json:"operation"`

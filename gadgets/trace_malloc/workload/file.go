@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// system is what a program has to know of the machine that it is for.
+// system holds the facts about the machine that a program depends on.
 type system struct {
 	machine elf.Machine
-	globDat uint32 // the relocation that stands for the address of a symbol
+	globDat uint32 // the relocation for the address of a symbol
 	loader  string // path of the dynamic loader
 	libc    string // name of the C library
 }
@@ -63,7 +63,7 @@ func findSystem(path string) (system, error) {
 // image is the memory of a program, and its file.
 type image []byte
 
-// put lays a value at an address, or behind what is there if that is 0, and returns where it lies.
+// put stores a value at an address, or after the existing contents if the address is 0, and returns its address.
 func (m *image) put(address uint64, value any) uint64 {
 	if address == 0 {
 		address = baseAddress + uint64(len(*m)+15)&^15
@@ -133,8 +133,8 @@ func (p *program) file(s system) []byte {
 	return *m
 }
 
-// putDynamic lays down what the dynamic loader wants to know, and returns where its table lies and how
-// long it is.
+// putDynamic writes the tables for the dynamic loader, and returns the address and the size of the main
+// one.
 func (p *program) putDynamic(m *image, s system) (address, size uint64) {
 	names := []byte("\x00" + s.libc + "\x00")
 	symbols := []elf.Sym64{{}}
@@ -144,7 +144,7 @@ func (p *program) putDynamic(m *image, s system) (address, size uint64) {
 		relocs = append(relocs, elf.Rela64{Off: p.addrs[i].address(), Info: elf.R_INFO(uint32(i+1), s.globDat)})
 		names = append(names, f+"\x00"...)
 	}
-	// One bucket with nothing in it: the program has no symbols for others.
+	// One empty bucket: the program exports no symbols.
 	hash := append([]uint32{1, uint32(len(symbols)), 0}, make([]uint32, len(symbols))...)
 	table := []elf.Dyn64{
 		{Tag: int64(elf.DT_NEEDED), Val: 1},

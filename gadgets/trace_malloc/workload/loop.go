@@ -8,12 +8,12 @@ import (
 	"unsafe"
 )
 
-// loopAddress returns where loop lies: all the code of a program, in assembly for each architecture.
-// It takes the steps at stepsAddress. It is not to be called, only to be copied.
+// loopAddress returns the address of loop: all the code of a program, in assembly for each architecture.
+// It executes the steps at stepsAddress. Do not call it, only copy it.
 func loopAddress() unsafe.Pointer
 
-// loopSize is more than the code has; what follows it is not reached.
+// loopSize is more than the size of the code; the rest is not reached.
 const loopSize = 256
 
-// loopCode returns the code of loop, which may lie anywhere.
+// loopCode returns the code of loop, which is position-independent.
 func loopCode() []byte { return slices.Clone(unsafe.Slice((*byte)(loopAddress()), loopSize)) }

@@ -2,15 +2,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command workload has processes that call the C library's memory functions in all the ways that
-// trace_malloc has to tell apart.
+// trace_malloc distinguishes.
 //
 //	workload DIR
 //
 // DIR is a folder for its files.
 //
 // A Go program does not use the C library. The processes are programs of a few dozen instructions
-// that call what they are told to; the workload writes their files by itself, so that no compiler
-// is needed where it runs, and no start-up code asks for memory of its own.
+// that make a list of calls; the workload writes their files itself, so that it needs no compiler,
+// and no start-up code allocates memory.
 package main
 
 import (

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// Where the parts of a program lie in memory. They keep their places in the file: an address is the
-// base and the offset.
+// The addresses of the parts of a program. An address is the base plus the offset in the
+// file.
 const (
 	baseAddress  = 0x400000 // headers and code
 	stepsAddress = 0x410000 // from here on memory is for data; on a page of any size
@@ -21,9 +21,9 @@ type word int
 
 func (w word) address() uint64 { return wordsAddress + 8*uint64(w) }
 
-// program is a list of calls of the C library's functions, from which a file is made that the
-// system can execute. Nothing else happens in its process. It has nothing of what compilers add to a
-// program, and asks for no memory but what the list says.
+// program is a list of calls of the C library's functions, which becomes an executable
+// file. Nothing else happens in its process. It has none of the code that compilers add to a
+// program, and allocates only the memory of the list.
 type program struct {
 	words []uint64 // as they are at the start
 	funcs []string // the functions that are called
@@ -47,7 +47,7 @@ func (p *program) function(name string) word {
 	return p.addrs[len(p.addrs)-1]
 }
 
-// call adds a call and returns the word with what the function returns.
+// call adds a call and returns the word for the function's result.
 func (p *program) call(name string, args ...word) word {
 	step := [8]word{p.function(name)}
 	copy(step[1:7], args) // arguments that the function does not have are any word

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// script is a program of which it is known what trace_malloc says of it.
+// script is a program with the events that trace_malloc should report.
 type script struct {
 	program
 	events []expected
@@ -23,7 +23,7 @@ type expected struct {
 	opaque    bool // the C library's own doing: address and size are up to it
 }
 
-// newScript makes a program that tells when it is there and then waits.
+// newScript makes a program that reports when it runs and then waits.
 func newScript() *script {
 	s := &script{}
 	for _, f := range []string{memalign, alignedAlloc} { // whose addresses are compared
@@ -67,7 +67,7 @@ func (s *script) free(addr word) {
 	s.expect("free", addr, 0)
 }
 
-// realloc resizes what is at an address, if there is anything.
+// realloc resizes the memory at an address, if there is any.
 func (s *script) realloc(old word, size uint64) word {
 	if !s.isNull(old) {
 		s.expect("realloc_free", old, 0)
@@ -75,7 +75,7 @@ func (s *script) realloc(old word, size uint64) word {
 	return s.allocate("realloc", size, old, s.constant(size))
 }
 
-// isNull tells constants from what functions return.
+// isNull reports whether a word is the constant 0, not the result of a function.
 func (s *script) isNull(w word) bool {
 	return s.words[w] == 0 && !slices.ContainsFunc(s.steps, func(step [8]word) bool { return step[7] == w })
 }

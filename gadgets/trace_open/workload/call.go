@@ -15,7 +15,7 @@ import (
 // cwd is AT_FDCWD as the kernel takes it.
 const cwd = ^uintptr(99)
 
-// call is one call that opens a file.
+// call is a call that opens a file.
 type call struct {
 	// number is the system call's; 0 means openat.
 	number uintptr
@@ -30,7 +30,7 @@ type call struct {
 	// badName is an address instead of a name.
 	badName uintptr
 
-	// What it comes to: an error, or a path.
+	// The result: an error, or a path.
 	want  unix.Errno
 	fpath string
 }
@@ -62,7 +62,7 @@ func (t *thread) list(c call, r uintptr, errno unix.Errno) {
 	t.Events = append(t.Events, e)
 }
 
-// all makes calls one after the other and closes what they opened.
+// all makes calls one after the other and closes the files that they opened.
 func (t *thread) all(calls []call) {
 	for _, c := range calls {
 		if fd := t.do(c); c.want == 0 {

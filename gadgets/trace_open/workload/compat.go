@@ -40,7 +40,7 @@ func (f *files) call32(t *thread, low *int80.LowMemory) {
 			unix.Close(int(r))
 		}
 	}
-	// What has the number of one of our calls for 64-bit programs is another: remap_file_pages.
+	// For 64-bit programs, the number of one of the gadget's calls is that of another: remap_file_pages.
 	int80.Call(unix.SYS_OPENAT, 0, 0, 0, 0, 0)
 	// And the other way around: fstat, lseek, preadv.
 	for _, nr := range []uintptr{open32, creat32, openat32} {

@@ -5,7 +5,7 @@ package main
 
 import "github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 
-// Event is what trace_open has to say of a call, as far as it can be known beforehand.
+// Event is an event of trace_open, with the fields that are known in advance.
 type Event struct {
 	Proc workload.Proc `json:"proc"`
 	workload.Outcome
@@ -17,7 +17,7 @@ type Event struct {
 	Fpath          string `json:"fpath"`
 }
 
-// maxFname is what the record has room for, without the terminating zero.
+// maxFname is the room in the record, without the terminating zero.
 const maxFname = 511
 
 func (e *Event) setFname(name string) {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload opens files in all the ways that trace_open has to tell apart.
+// Command workload opens files in all the ways that trace_open distinguishes.
 //
 //	workload DIR
 //

@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one that opens files.
+// thread is a thread that opens files.
 type thread struct{ *workload.Thread[Event] }
 
 func onThread(comm string, do func(*thread)) workload.Task[Event] {

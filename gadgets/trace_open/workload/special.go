@@ -23,7 +23,7 @@ func (f *files) belowDescriptor(t *thread) {
 	})
 }
 
-// withoutFolder opens what lies in no folder: memory, a pipe, a deleted file.
+// withoutFolder opens files that are in no folder: memory, a pipe, a deleted file.
 func (f *files) withoutFolder(t *thread) {
 	memory := workload.Must(unix.MemfdCreate("in memory", unix.MFD_CLOEXEC))
 	defer unix.Close(memory)
@@ -64,7 +64,7 @@ func (f *files) inOwnMounts(t *thread) {
 	})
 }
 
-// asNobody opens what nobody may open.
+// asNobody opens files as the user nobody.
 func (f *files) asNobody(t *thread) {
 	workload.Check("give up rights", t.BecomeNobody())
 	t.all([]call{

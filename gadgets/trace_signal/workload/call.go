@@ -13,10 +13,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// nobody is a number that no process or thread has: it is larger than any.
-const nobody = 1 << 30
+// noProcess is a number that no process or thread has: it is larger than any.
+const noProcess = 1 << 30
 
-// realTime are signals that nobody uses: more than one of them can wait.
+// realTime are signals that no other program uses: more than one of them can be pending.
 const realTime, otherRealTime = unix.Signal(40), unix.Signal(41)
 
 // call makes a system call, which must have the result, and lists what it causes.
@@ -55,7 +55,7 @@ func (t *thread) pidfd(fd int, sig unix.Signal, want unix.Errno, events ...Event
 	t.call(unix.SYS_PIDFD_SEND_SIGNAL, [4]uintptr{uintptr(fd), uintptr(sig)}, want, events...)
 }
 
-// newInfo makes what the kernel takes as a siginfo.
+// newInfo makes a siginfo for the kernel.
 func newInfo(sig unix.Signal, code int) *[128]byte {
 	var info [128]byte
 	binary.NativeEndian.PutUint32(info[0:], uint32(sig))

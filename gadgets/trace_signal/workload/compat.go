@@ -27,7 +27,7 @@ const (
 // call32 sends as 32-bit programs do.
 func (t *thread) call32(low *int80.LowMemory) {
 	const sig = unix.SIGUSR1
-	pid, minus := t.alone.pid, ^uintptr(nobody-1)
+	pid, minus := t.alone.pid, ^uintptr(noProcess-1)
 	info := low.Put(newInfo(sig, siQueue)[:])
 	for _, c := range []struct {
 		number, a, b, c, d uintptr
@@ -35,18 +35,18 @@ func (t *thread) call32(low *int80.LowMemory) {
 		event              Event
 	}{
 		{kill32, uintptr(pid), uintptr(sig), 0, 0, 0, t.alone.signaled(sig, siUser, ignored)},
-		{kill32, minus & 0xffffffff, uintptr(sig), 0, 0, unix.ESRCH, failure(-nobody, 0, sig, siUser, unix.ESRCH)},
-		{tkill32, nobody, uintptr(sig), 0, 0, unix.ESRCH, failure(nobody, nobody, sig, siTkill, unix.ESRCH)},
-		{tgkill32, uintptr(pid), nobody, uintptr(sig), 0, unix.ESRCH, failure(pid, nobody, sig, siTkill, unix.ESRCH)},
-		{rtSigqueueinfo32, nobody, uintptr(sig), info, 0, unix.ESRCH, failure(nobody, 0, sig, siQueue, unix.ESRCH)},
-		{rtTgsigqueueinfo32, uintptr(pid), nobody, uintptr(sig), info, unix.ESRCH, failure(pid, nobody, sig, siQueue, unix.ESRCH)},
+		{kill32, minus & 0xffffffff, uintptr(sig), 0, 0, unix.ESRCH, failure(-noProcess, 0, sig, siUser, unix.ESRCH)},
+		{tkill32, noProcess, uintptr(sig), 0, 0, unix.ESRCH, failure(noProcess, noProcess, sig, siTkill, unix.ESRCH)},
+		{tgkill32, uintptr(pid), noProcess, uintptr(sig), 0, unix.ESRCH, failure(pid, noProcess, sig, siTkill, unix.ESRCH)},
+		{rtSigqueueinfo32, noProcess, uintptr(sig), info, 0, unix.ESRCH, failure(noProcess, 0, sig, siQueue, unix.ESRCH)},
+		{rtTgsigqueueinfo32, uintptr(pid), noProcess, uintptr(sig), info, unix.ESRCH, failure(pid, noProcess, sig, siQueue, unix.ESRCH)},
 		{pidfdSendSignal32, noDescriptor, uintptr(sig), 0, 0, unix.EBADF, failure(0, 0, sig, siUser, unix.EBADF)},
 	} {
 		t.list(c.event)
 		_, errno := int80.Result(int80.Call(c.number, c.a, c.b, c.c, c.d, 0))
 		workload.Want(fmt.Sprintf("32-bit call %d", c.number), errno, c.want)
 	}
-	// What has the number of one of our calls for 64-bit programs is another: ustat, flistxattr.
+	// For 64-bit programs, the number of one of the gadget's calls is that of another: ustat, flistxattr.
 	for _, number := range []uintptr{unix.SYS_KILL, unix.SYS_TGKILL} {
 		int80.Call(number, notReadable, notReadable, notReadable, notReadable, notReadable)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// Event is what trace_signal has to say of a signal, as far as it can be known beforehand.
+// Event is an event of trace_signal, with the fields that are known in advance.
 type Event struct {
 	Proc   workload.Proc `json:"proc"`
 	TComm  *string       `json:"tcomm,omitempty"`
@@ -24,7 +24,7 @@ type Event struct {
 	Result  string `json:"result,omitempty"`
 }
 
-// to is a signal to a process, or to one of its threads.
+// to returns the event of a signal to a process, or to one of its threads.
 func to(comm string, pid, tid int, group bool, sig unix.Signal, code int, result string) Event {
 	return Event{TComm: &comm, TPID: pid, TTID: &tid, SigRaw: int(sig), CodeRaw: code, Group: group, Result: result}
 }
@@ -36,7 +36,7 @@ func failure(pid, tid int, sig unix.Signal, code int, errno unix.Errno) Event {
 	return e
 }
 
-// What becomes of a signal.
+// The results of a signal.
 const (
 	delivered      = "delivered"
 	ignored        = "ignored"

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload sends signals in all the ways that trace_signal has to tell apart.
+// Command workload sends signals in all the ways that trace_signal distinguishes.
 //
 //	workload DIR
 //
@@ -24,7 +24,7 @@ func run(string) error {
 		return err
 	}
 	targets := startTargets()
-	// The signal that tells of our own end comes from any of our threads.
+	// The signal at the end of the workload itself comes from any of its threads.
 	return workload.Cause([]string{"--filter", fmt.Sprintf("tpid!=%d", os.Getppid())}, workload.InTurn(
 		targets.onThread("signal-kill", processes),
 		targets.onThread("signal-a-name-longer-than-comm", threads),

@@ -17,9 +17,9 @@ func processes(t *thread) {
 	first, second := t.group[0], t.group[1]
 	t.kill(t.alone.pid, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
 	t.kill(t.alone.pid, 0, 0)
-	failed(nobody, unix.SIGTERM, unix.ESRCH)
-	failed(nobody, 0, unix.ESRCH)
-	failed(-nobody, unix.SIGHUP, unix.ESRCH)
+	failed(noProcess, unix.SIGTERM, unix.ESRCH)
+	failed(noProcess, 0, unix.ESRCH)
+	failed(-noProcess, unix.SIGHUP, unix.ESRCH)
 	failed(t.alone.pid, 65, unix.EINVAL)
 	// The last of the group is the first to get it.
 	t.kill(-first.pid, unix.SIGUSR1, 0,
@@ -39,8 +39,8 @@ func threads(t *thread) {
 	t.take(int(sig))
 	t.tkill(t.alone.pid, unix.SIGUSR1, 0,
 		to(targetComm, t.alone.pid, t.alone.pid, false, unix.SIGUSR1, siTkill, ignored))
-	t.tkill(nobody, sig, unix.ESRCH, failure(nobody, nobody, sig, siTkill, unix.ESRCH))
-	t.tgkill(pid, nobody, sig, unix.ESRCH, failure(pid, nobody, sig, siTkill, unix.ESRCH))
+	t.tkill(noProcess, sig, unix.ESRCH, failure(noProcess, noProcess, sig, siTkill, unix.ESRCH))
+	t.tgkill(pid, noProcess, sig, unix.ESRCH, failure(pid, noProcess, sig, siTkill, unix.ESRCH))
 	t.tgkill(t.alone.pid, tid, sig, unix.ESRCH, failure(t.alone.pid, tid, sig, siTkill, unix.ESRCH)) // of another process
 	t.tgkill(-1, tid, sig, unix.EINVAL, failure(-1, tid, sig, siTkill, unix.EINVAL))
 }
@@ -58,10 +58,10 @@ func queues(t *thread) {
 	// No process may pretend that another sent it.
 	t.queue(t.alone.pid, unix.SIGUSR1, siUser, unix.EPERM,
 		failure(t.alone.pid, 0, unix.SIGUSR1, siQueue, unix.EPERM))
-	t.tgqueue(pid, nobody, realTime, siQueue, unix.ESRCH, failure(pid, nobody, realTime, siQueue, unix.ESRCH))
+	t.tgqueue(pid, noProcess, realTime, siQueue, unix.ESRCH, failure(pid, noProcess, realTime, siQueue, unix.ESRCH))
 }
 
-// descriptors sends to processes by descriptors that stand for them.
+// descriptors sends to processes by their pidfds.
 func descriptors(t *thread) {
 	fd := workload.Must(unix.PidfdOpen(t.alone.pid, 0))
 	t.pidfd(fd, unix.SIGUSR1, 0, t.alone.signaled(unix.SIGUSR1, siUser, ignored))
@@ -77,7 +77,7 @@ func forbidden(t *thread) {
 	}
 }
 
-// overflows sends when no more signals may wait: some fail, some lose what they carry.
+// overflows sends when no more signals can be pending: some calls fail, some signals lose their siginfo.
 func overflows(t *thread) {
 	var limit unix.Rlimit
 	workload.Check("find the limit", unix.Getrlimit(unix.RLIMIT_SIGPENDING, &limit))
@@ -93,10 +93,10 @@ func overflows(t *thread) {
 	t.take(int(unix.SIGUSR2))
 }
 
-// nowhere is what nothing points to.
+// nowhere is a nil pointer.
 var nowhere *int
 
-// fromKernel does what the kernel answers with a signal.
+// fromKernel makes the kernel send signals.
 func fromKernel(t *thread) {
 	t.list(t.own(unix.SIGSEGV, segMaperr, delivered))
 	func() {
@@ -108,11 +108,11 @@ func fromKernel(t *thread) {
 	workload.Check("close", unix.Close(pipe[0]))
 	t.list(t.own(unix.SIGPIPE, siUser, delivered))
 	_, err := unix.Write(pipe[1], []byte("hello"))
-	workload.Want("write to nobody", err, unix.EPIPE)
+	workload.Want("write without a reader", err, unix.EPIPE)
 	workload.Check("close", unix.Close(pipe[1]))
 }
 
-// children lets processes stop, go on and end, of which the parent is told.
+// children makes processes stop, continue and end; the parent gets a signal each time.
 func children(t *thread) {
 	p := t.stopped
 	await := func(options int) { workload.Must(unix.Wait4(p.pid, nil, options, nil)) }

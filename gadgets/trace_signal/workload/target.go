@@ -59,9 +59,9 @@ func (p *target) signaled(sig unix.Signal, code int, result string) Event {
 	return to(targetComm, p.pid, p.pid, true, sig, code, result)
 }
 
-// listChild lists the event with which p tells this process that something has happened to it. Which
-// thread is told depends on who started p, and what becomes of it on whether the last one has been
-// noticed.
+// listChild lists the event of the signal by which this process learns of a change of p. Which
+// thread gets the signal depends on which one started p, and the result on whether the last such signal is still
+// pending.
 func (t *thread) listChild(p *target, code int) {
 	e := Event{Proc: t.Proc.Child(targetComm, p.pid), TPID: t.Proc.PID, SigRaw: int(unix.SIGCHLD), CodeRaw: code, Group: true}
 	t.Events = append(t.Events, e.complete())

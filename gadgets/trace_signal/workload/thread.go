@@ -13,7 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// thread is one that sends signals to targets.
+// thread is a thread that sends signals to targets.
 type thread struct {
 	*workload.Thread[Event]
 	*targets

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// acceptError accepts from what has nothing to accept.
+// acceptError accepts where there is nothing to accept.
 func acceptError(fd, flags int) error {
 	_, _, err := unix.Accept4(fd, flags)
 	return err
@@ -26,7 +26,7 @@ func accepts(t *thread) {
 	n.withListener(2, func(l *listener) { leaveUnaccepted(t, n, l) })
 }
 
-// acceptLate accepts what was reset meanwhile, with the older call, and then nothing.
+// acceptLate accepts a connection that was reset meanwhile, with the older call, and then tries with an empty queue.
 func (t *thread) acceptLate(n network, l *listener) {
 	c := t.connect(n, l)
 	wait(l.fd, unix.POLLIN)
@@ -40,14 +40,14 @@ func (t *thread) acceptLate(n network, l *listener) {
 	workload.Want("accept nothing", acceptError(l.fd, 0), unix.EAGAIN)
 }
 
-// leaveUnaccepted closes a listener that has connections waiting, of which nobody ever knows.
+// leaveUnaccepted closes a listener with waiting connections, which no process ever gets.
 func leaveUnaccepted(t *thread, n network, l *listener) {
 	for range 2 {
 		t.closeClient(t.connect(n, l))
 	}
 }
 
-// acrossThreads accepts in one thread what another connects, and closes in a third.
+// acrossThreads connects in one thread, accepts in another, and closes in a third.
 func acrossThreads(t *thread) {
 	n := ipv6()
 	n.withListener(1, func(l *listener) {
@@ -81,7 +81,7 @@ func acrossThreads(t *thread) {
 	})
 }
 
-// withoutDescriptors accepts while no descriptor is left. Nobody else of the process may run then.
+// withoutDescriptors accepts while no descriptor is left. No other thread of the process may run then.
 func withoutDescriptors(t *thread) {
 	n := ipv4()
 	n.withListener(1, func(l *listener) {
@@ -97,7 +97,7 @@ func withoutDescriptors(t *thread) {
 	})
 }
 
-// noTCP does the same with other sockets, and with what is no socket.
+// noTCP does the same with other sockets, and with files that are not sockets.
 func noTCP(*thread) {
 	udp := workload.Must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
 	defer unix.Close(udp)

@@ -14,10 +14,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// closings ends connections in all ways in which one thread can.
+// closings ends connections in all ways that one thread can.
 func closings(t *thread, n network) {
 	for _, end := range []func(*connection){
-		func(c *connection) { // one, then the other
+		func(c *connection) { // one end, then the other
 			t.closeClient(c)
 			t.closeServer(c)
 		},
@@ -45,7 +45,7 @@ func closings(t *thread, n network) {
 			t.closeClient(c)
 			t.closeServer(c)
 		},
-		func(c *connection) { // what is received is of no interest, then both
+		func(c *connection) { // the receiving direction, then both
 			shut(c.client, unix.SHUT_RD)
 			t.closeClient(c)
 			t.closeServer(c)
@@ -61,8 +61,8 @@ func closings(t *thread, n network) {
 	t.connectAnew(n)
 }
 
-// dissolveWhole connects one end to nothing, which is the end of the connection. The socket forgets what
-// it was connected to; closing it is nothing new.
+// dissolveWhole connects one end to no address, which ends the connection. The socket forgets its
+// peer; closing it causes no further event.
 func (t *thread) dissolveWhole(c *connection) {
 	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
 	disconnect(c.client)
@@ -70,7 +70,7 @@ func (t *thread) dissolveWhole(c *connection) {
 	t.closeServer(c)
 }
 
-// dissolveHalf does the same to a connection of which one direction has ended.
+// dissolveHalf does the same to a connection that is shut down in one direction.
 func (t *thread) dissolveHalf(c *connection) {
 	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
 	shut(c.client, unix.SHUT_WR)
@@ -79,7 +79,7 @@ func (t *thread) dissolveHalf(c *connection) {
 	t.closeServer(c)
 }
 
-// dissolveEnded does the same to one that has ended: it is closed with the socket.
+// dissolveEnded does the same to a connection that has ended: its close comes with that of the socket.
 func (t *thread) dissolveEnded(c *connection) {
 	t.resetByServer(c)
 	dissolve(c.client)
@@ -111,8 +111,8 @@ func (t *thread) resetByServer(c *connection) {
 
 func shut(fd, how int) { workload.Check("shut down", unix.Shutdown(fd, how)) }
 
-// waitUntilEndIsKnown waits for the other side to say that it has got the end of what is sent, which
-// it may put off for a while.
+// waitUntilEndIsKnown waits until the other side has acknowledged the end of the data, which
+// it may delay for a while.
 func waitUntilEndIsKnown(fd int) {
 	const finWait2 = 5
 	for range 1000 {
@@ -148,7 +148,7 @@ func (t *thread) closeDuplicate(c *connection) {
 	t.closeServer(c)
 }
 
-// byExit leaves the closing to the kernel: a process exits that has one end, or is killed.
+// byExit leaves the closing to the kernel: a process that has one end exits, or is killed.
 func byExit(t *thread) {
 	for _, kill := range []bool{false, true} {
 		t.withPair(ipv4(), func(c *connection) { t.exitWith(c, kill) })
@@ -176,8 +176,8 @@ func (t *thread) exitWith(c *connection, kill bool) {
 	t.closeServer(c)
 }
 
-// orphan closes a socket that still has data to send, which is after its end was announced. What
-// there is of it goes when the other end does, which cannot receive all.
+// orphan closes a socket that still has data to send, after its end was announced. The rest of the
+// socket disappears with the other end, which cannot receive all data.
 func orphan(t *thread) {
 	t.withPair(ipv4(), func(c *connection) {
 		fill(c.client)

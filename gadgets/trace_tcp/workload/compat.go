@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/int80"
 )
 
-// Numbers of the calls of 32-bit programs, and of those of the one call that stands for many.
+// Numbers of the calls of 32-bit programs, and of the calls in socketcall.
 const (
 	close32      = 6
 	socketcall32 = 102
@@ -30,7 +30,7 @@ func (t *thread) call32(low *int80.LowMemory) {
 	for _, w := range []*ways32{directly(), multiplexed(low)} {
 		t.compatWay(low, w)
 	}
-	// What has the number of one of our calls for 64-bit programs is another: setresuid, kexec_load.
+	// For 64-bit programs, the number of one of the gadget's calls is that of another: setresuid, kexec_load.
 	unix.Syscall(socketcall32, ^uintptr(0), ^uintptr(0), ^uintptr(0))
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-// refusals connects to where nobody listens, twice with one socket.
+// refusals connects to a port without a listener, twice with one socket.
 func refusals(t *thread, n network) {
 	from, to, fd := n.closedPort(), n.closedPort(), n.socket(0)
 	defer unix.Close(fd)
@@ -25,8 +25,8 @@ func refusals(t *thread, n network) {
 	}
 }
 
-// nonBlocking connects with sockets that do not wait. That the first call returns before there is a
-// result is no failure, and that a later one returns that result no event.
+// nonBlocking connects with sockets that do not wait. The first call returns before there is a
+// result, which is not a failure; a later call returns the result, which is not an event.
 func nonBlocking(t *thread, n network) {
 	n.withListener(1, func(l *listener) {
 		fd := n.socket(unix.SOCK_NONBLOCK)
@@ -40,7 +40,7 @@ func nonBlocking(t *thread, n network) {
 	})
 }
 
-// refusedLater does not wait for the refusal but asks for it, in one of several ways.
+// refusedLater does not wait for the refusal but queries it later, in one of several ways.
 func (t *thread) refusedLater(n network, ask func(fd int, to unix.Sockaddr) error) {
 	to := n.closedPort()
 	fd, src := n.bound(unix.SOCK_NONBLOCK)
@@ -72,7 +72,7 @@ func failures(t *thread) {
 	t.taken(ipv4())
 }
 
-// badAddresses connects fd to what is no address.
+// badAddresses connects fd to invalid addresses.
 func (t *thread) badAddresses(n network, fd int) {
 	addr := unix.RawSockaddrInet4{Family: unix.AF_INET, Port: 0x5000, Addr: [4]byte{127, 0, 0, 1}} // port 80
 	dst := endpoint(&unix.SockaddrInet4{Addr: addr.Addr, Port: 80})
@@ -142,13 +142,13 @@ func givenUp(t *thread) {
 	})
 }
 
-// disconnect connects to nothing, which ends what there is, and closes.
+// disconnect connects to no address, which ends the connection, and closes.
 func disconnect(fd int) {
 	dissolve(fd)
 	closeFD(fd)
 }
 
-// dissolve connects to nothing, which ends what there is.
+// dissolve connects to no address, which ends the connection.
 func dissolve(fd int) {
 	nothing := unix.RawSockaddr{Family: unix.AF_UNSPEC}
 	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&nothing)), unix.SizeofSockaddrInet4)
@@ -167,7 +167,7 @@ func unanswered(t *thread) {
 	})
 }
 
-// toItself connects a socket to its own address: both sides connect, and nobody accepts.
+// toItself connects a socket to its own address: both sides connect, and neither accepts.
 func toItself(t *thread) {
 	for _, n := range []network{ipv4(), ipv6()} {
 		fd, src := n.bound(0)

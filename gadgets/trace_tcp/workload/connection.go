@@ -60,7 +60,7 @@ func (n network) bound(flags int) (int, workload.Endpoint) {
 	return fd, local(fd)
 }
 
-// closedPort returns an address at which nobody listens.
+// closedPort returns an address without a listener.
 func (n network) closedPort() unix.Sockaddr {
 	fd, src := n.bound(0)
 	closeFD(fd)
@@ -100,7 +100,7 @@ func (n network) withListener(backlog int, do func(*listener)) {
 	closeFD(fd)
 }
 
-// connection is one with both of its ends in this process.
+// connection is a connection with both ends in this process.
 type connection struct {
 	client, server     int
 	clientEnd, peerEnd workload.Endpoint // the peer's as the client sees it, and the other way around
@@ -140,7 +140,7 @@ func (t *thread) closeClient(c *connection) {
 	closeFD(c.client)
 }
 
-// closeServer closes the other one.
+// closeServer closes the server's end.
 func (t *thread) closeServer(c *connection) {
 	t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
 	closeFD(c.server)

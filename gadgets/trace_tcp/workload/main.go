@@ -1,11 +1,11 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Command workload makes and ends TCP connections in all the ways that trace_tcp has to tell apart.
+// Command workload makes and ends TCP connections in all the ways that trace_tcp distinguishes.
 //
 //	workload DIR
 //
-// All is between addresses of this machine. DIR is a folder in which there is nothing.
+// All connections are between addresses of this machine. DIR is an empty folder.
 package main
 
 import (
@@ -25,9 +25,9 @@ func run(dir string) error {
 	return workload.Cause(nil, workload.InTurn(
 		workload.AtOnce(
 			workload.InTurn(tasks()...),
-			onThread("tcp-timeout", unanswered), // it takes seconds until nobody has answered
+			onThread("tcp-timeout", unanswered), // the timeout takes seconds
 		),
-		onThread("tcp-no-fd", withoutDescriptors), // with nobody else
+		onThread("tcp-no-fd", withoutDescriptors), // alone: see there
 	))
 }
 
@@ -61,7 +61,7 @@ func tasks() []workload.Task[Event] {
 	)
 }
 
-// Event is what trace_tcp has to say, as far as it can be known beforehand.
+// Event is an event of trace_tcp, with the fields that are known in advance.
 type Event struct {
 	Proc    workload.Proc     `json:"proc"`
 	NetnsID uint64            `json:"netns_id"`
@@ -73,7 +73,7 @@ type Event struct {
 	AcceptFD int `json:"accept_fd"`
 }
 
-// thread is one that has connections.
+// thread is a thread that has connections.
 type thread struct {
 	*workload.Thread[Event]
 	netnsID uint64

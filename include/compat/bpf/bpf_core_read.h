@@ -3,8 +3,8 @@
 #define __GADGET_COMPAT_BPF_CORE_READ_H
 
 /*
- * What libbpf's <bpf/bpf_core_read.h> has gained after version 1.1, where the
- * system's has not.
+ * Additions of libbpf's <bpf/bpf_core_read.h> since version 1.1, where the
+ * system's header lacks them.
  */
 
 #include <bpf/bpf_helpers.h>

@@ -3,8 +3,8 @@
 #define __GADGET_COMPAT_BPF_HELPERS_H
 
 /*
- * What libbpf's <bpf/bpf_helpers.h> has gained after version 1.1, where the system's
- * has not.  The number behind each is that of libbpf's version which brought it.
+ * Additions of libbpf's <bpf/bpf_helpers.h> since version 1.1, where the system's
+ * header lacks them.  The number after each is the version of libbpf that added it.
  */
 
 #include_next <bpf/bpf_helpers.h>
@@ -33,7 +33,7 @@
 #define __uptr __attribute__((btf_type_tag("uptr")))
 #endif
 
-/* What the verifier may take for granted of a global function's arguments. */
+/* What the verifier may assume about a global function's arguments. */
 #ifndef __arg_ctx /* 1.4 */
 #define __arg_ctx __attribute__((btf_decl_tag("arg:ctx")))
 #endif
@@ -76,7 +76,7 @@
 	})
 #endif
 
-/* What the loops below work with; a gadget that brings an older vmlinux.h has none. */
+/* For the loops below; a gadget with its own, older vmlinux.h lacks it. */
 struct bpf_iter_num;
 
 /*
@@ -91,8 +91,8 @@ extern int *bpf_iter_num_next(struct bpf_iter_num *it) __weak __ksym;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
 
 /*
- * Declares the iterator of a loop, which ends with the loop however that is left.  BTF
- * has the function that ends it only if somebody mentions it.
+ * Declares the iterator of a loop, which ends with the loop however the loop is left.  BTF
+ * has the function that ends it only if the code mentions the function.
  */
 #define __gadget_iter(type, args...)                                 \
 	struct bpf_iter_##type __gadget_it __attribute__((           \
@@ -104,8 +104,8 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
 		})
 
 /*
- * bpf_for: runs what follows with @i from @start up to but not @end, neither of which
- * may change meanwhile.  The verifier is told the bounds of @i.
+ * bpf_for: runs the following statement with @i from @start to @end - 1.  @start and
+ * @end must not change meanwhile.  The verifier knows the bounds of @i.
  */
 #define bpf_for(i, start, end)                                          \
 	for (__gadget_iter(num, (start), (end)); ({                     \
@@ -114,17 +114,17 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __weak __ksym;
 				    (i) >= (start) && (i) < (end));     \
 	     });)
 
-/* bpf_repeat: runs what follows @n times. */
+/* bpf_repeat: runs the following statement @n times. */
 #define bpf_repeat(n) \
 	for (__gadget_iter(num, 0, (n)); bpf_iter_num_next(&__gadget_it);)
 
 /*
- * bpf_for_each: runs what follows for each of what the kernel's iterator @type finds.
+ * bpf_for_each: runs the following statement for each object of the kernel's iterator @type.
  * @type: vmlinux.h or the gadget itself has to declare struct bpf_iter_@type and the
  *        functions of that name that end in _new, _next and _destroy, __ksym __weak;
- *        but for num
- * @cur:  a pointer, set to one after the other
- * @...:  what the function for a new iterator takes
+ *        except for num
+ * @cur:  a pointer, set to each object in turn
+ * @...:  the arguments of the function for a new iterator
  */
 #define bpf_for_each(type, cur, args...)  \
 	for (__gadget_iter(type, ##args); \

@@ -3,8 +3,8 @@
 #define __GADGET_COMPAT_BPF_TRACING_H
 
 /*
- * What libbpf's <bpf/bpf_tracing.h> has gained after version 1.1, where the system's
- * has not: the arguments after the fifth, and names for uprobes.  All is of 1.2.
+ * Additions of libbpf's <bpf/bpf_tracing.h> since version 1.1, where the system's
+ * header lacks them: the arguments after the fifth, and names for uprobes.  All are of 1.2.
  */
 
 #include <bpf/bpf_helpers.h>
@@ -103,8 +103,8 @@
 #endif
 
 /*
- * 1.1 takes the register that has the address to return to for one that points to it,
- * which on arm64 is wrong.
+ * Version 1.1 treats the register that holds the return address as a pointer to that
+ * address, which is wrong on arm64.
  */
 #if defined(bpf_target_arm64)
 #undef BPF_KPROBE_READ_RET_IP

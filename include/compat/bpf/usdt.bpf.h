@@ -3,8 +3,8 @@
 #define __GADGET_COMPAT_USDT_BPF_H
 
 /*
- * libbpf's <bpf/usdt.bpf.h> with all of our <bpf/bpf_tracing.h>, and what it has
- * gained after version 1.1, where the system's has not.
+ * libbpf's <bpf/usdt.bpf.h> with gizmo's <bpf/bpf_tracing.h>, and its additions
+ * since version 1.1, where the system's header lacks them.
  */
 
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* What compat/bpf adds to libbpf's headers, at work. */
+/* Uses the additions of compat/bpf to libbpf's headers. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -29,7 +29,7 @@ int BPF_UPROBE(on_syscall, long nr, long a, long b, long c, long d, long e)
 	return 0;
 }
 
-/* And what it returns. */
+/* Its result. */
 SEC("uretprobe/libc:syscall")
 int BPF_URETPROBE(after_syscall, long ret)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* filesystem.h: what it says about the file descriptor args[0] of whoever runs it. */
+/* filesystem.h: its results for the file descriptor args[0] of the calling process. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -16,7 +16,7 @@ struct {
 	__type(value, struct text);
 } path SEC(".maps");
 
-/* 0xff is in no path: what isn't written shows. */
+/* 0xff is in no path, so bytes that are not written show. */
 static __always_inline char *poisoned(void)
 {
 	__u32 zero = 0;
@@ -28,7 +28,7 @@ static __always_inline char *poisoned(void)
 	return text->text;
 }
 
-/* Returns the length with the terminating zero, or what went wrong. */
+/* Returns the length with the terminating zero, or the error. */
 static __always_inline int show(const char *str)
 {
 	char *to = poisoned();

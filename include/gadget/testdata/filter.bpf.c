@@ -4,7 +4,7 @@
 #include <bpf/bpf_helpers.h>
 #include <gadget/filter.h>
 
-/* What sockets-map.h has, as far as filters look. */
+/* The struct of sockets-map.h, with the members that filters use. */
 struct gadget_socket_value {
 	__u64 mntns;
 	__u64 pid_tgid;
@@ -69,7 +69,7 @@ int process(struct bpf_raw_tracepoint_args *ctx)
 		.pid = ctx->args[1],
 		.tid = ctx->args[2],
 		.creds = {ctx->args[3], ctx->args[4]},
-		/* What is not to be looked at. */
+		/* Members that filters must not use. */
 		.parent = {.comm = "worker", .pid = 100, .tid = 101},
 	};
 

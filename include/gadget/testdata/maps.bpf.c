@@ -10,7 +10,7 @@ struct {
 	__type(value, __u64);
 } counts SEC(".maps");
 
-/* Adds one to counts[args[0]], which begins as args[1].  1: no room. */
+/* Adds one to counts[args[0]], which is args[1] if it is new.  1: no room. */
 SEC("raw_tp/count")
 int count(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* common.h and mntns.h: what they say about the process that runs the program. */
+/* common.h and mntns.h: their results for the process that runs the program. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/common.h>
@@ -41,7 +41,7 @@ int populate(void *ctx)
 	return 0;
 }
 
-/* What populate does on kernels before 5.11. */
+/* The path of populate on kernels before 5.11. */
 SEC("raw_tp/populate_old")
 int populate_old(void *ctx)
 {

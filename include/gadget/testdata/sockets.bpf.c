@@ -67,7 +67,7 @@ int out(struct __sk_buff *skb)
 	return show(gadget_socket_lookup_with_direction(skb, false));
 }
 
-/* Counts for whom packets are: nobody, or somebody, by the direction. */
+/* Counts packets without and with an owner, by the direction. */
 __u64 packets[2][2];
 
 SEC("socket1")

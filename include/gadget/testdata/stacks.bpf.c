@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* kernel_stack_map.h and user_stack_map.h: the stacks of whoever runs a program. */
+/* kernel_stack_map.h and user_stack_map.h: the stacks of the process that runs a program. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/kernel_stack_map.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* syscalls.bpf.h and constants.h: what is known of the calls of one thread. */
+/* The results of syscalls.bpf.h and constants.h for the calls of one thread. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Gendocs writes the page about gadget.yaml: what people wrote in page.md, with lists of the keys,
-// annotations and templates from the tables that the code works with.
+// Gendocs writes the page about gadget.yaml: the text of page.md, with lists of the keys,
+// annotations and templates from the tables of the code.
 package main
 
 import (
@@ -92,10 +92,10 @@ func templates() string {
 	return table(rows)
 }
 
-// setting is an annotation that a template stands for.
+// setting is an annotation that a template sets.
 type setting struct{ key, value string }
 
-// settings tells which annotations would give a.
+// settings returns the annotations that result in a.
 func settings(a *event.Annotations) []setting {
 	var list []setting
 	add := func(set bool, key, value string) {

@@ -60,8 +60,8 @@ func TestPageHasEverything(t *testing.T) {
 	}
 }
 
-// TestSettings makes sure that the page tells all that templates set: the annotations that it names
-// for a template give the same.
+// TestSettings makes sure that the page lists everything that templates set: the annotations that it names
+// for a template have the same effect.
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	for _, template := range annotation.Templates() {

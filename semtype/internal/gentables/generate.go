@@ -13,9 +13,9 @@ import (
 	"strings"
 )
 
-// arch is an architecture in Go's spelling, and its twin with 32 bits. The twin tells the kernel's
-// O_LARGEFILE, which C libraries for 64 bits define as 0 since they never need to set it. The
-// kernel sets it by itself there.
+// arch is an architecture in Go's spelling, and its 32-bit twin. The twin has the kernel's value of
+// O_LARGEFILE, which C libraries for 64 bits define as 0, because there the
+// kernel sets the flag itself.
 type arch struct{ name, twin string }
 
 func arches() []arch {
@@ -81,7 +81,7 @@ func (g *generator) commonNames(variable, source string) {
 	g.names(variable, first)
 }
 
-// protocols writes the IP protocols without their prefix. 0 has two meanings and stands for none.
+// protocols writes the IP protocols without their prefix. 0 has two meanings and gets no name.
 func (g *generator) protocols() {
 	const prefix = "IPPROTO_"
 	var named []constant
@@ -102,7 +102,7 @@ func (g *generator) syscalls(a arch) {
 	g.names("syscalls"+strings.ToUpper(a.name), calls)
 }
 
-// names writes an array of names by number. Two names for one number are a mistake to look at.
+// names writes an array of names by number. Two names for one number are an error.
 func (g *generator) names(variable string, list []constant) {
 	list = slices.Clone(list)
 	slices.SortStableFunc(list, func(a, b constant) int { return cmp.Compare(a.value, b.value) })

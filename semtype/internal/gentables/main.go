@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command gentables writes the tables of names that package semtype needs (errors, signals, system
-// calls, flags of open, IP protocols). They come out of the source of golang.org/x/sys/unix for
-// every architecture, since that package itself shows only the one it is compiled for.
+// calls, flags of open, IP protocols). It reads them from the source of golang.org/x/sys/unix for
+// every architecture, because the package itself has only the tables of the architecture it is compiled for.
 package main
 
 import (

@@ -5,12 +5,12 @@
  *	prctl(magic, record, length, which)
  *
  * which fails, sends length bytes at record to the data source all, or to tail
- * if which is not 0.  So the tests know each byte of what they read.
+ * if which is not 0.  So the tests know each byte that they read.
  */
 
 /*
- * The kernel's definition of an enum is preferred over the object's: this one has
- * another here than in vmlinux.h, where it goes by another name meanwhile.
+ * gizmo prefers the kernel's definition of an enum over the object's: this enum has
+ * another definition here than in vmlinux.h, whose enum gets another name.
  */
 #define pid_type __vmlinux_pid_type
 #include <vmlinux.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /* Copyright The gizmo Authors */
 
-/* The program of the gadgets that come without one: nothing is wrong with it. */
+/* A correct program, for the gadgets in this folder that have no program of their own. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/buffer.h>

@@ -39,8 +39,8 @@ func main() {
 	time.Sleep(time.Hour) // the kernel panics if its first process ends
 }
 
-// runAndReap runs the programs in a process of its own. The first process of a machine inherits
-// those whose parents have ended, and has to take note of their ends: tests look for processes that
+// runAndReap runs the programs in a separate process. The first process of a machine inherits
+// processes whose parents have ended, and has to reap them: tests look for processes that
 // a program has left behind.
 func runAndReap() error {
 	child, err := os.StartProcess("/proc/self/exe", []string{"guest", runner}, &os.ProcAttr{

@@ -18,7 +18,7 @@ import (
 const (
 	modulesDir = "/modules" // to be loaded, in the order of their names
 	lowerDir   = "/lower"   // the host's root
-	layerDir   = "/layer"   // what is written above it, in memory
+	layerDir   = "/layer"   // the layer above it, in memory, which takes all writes
 	newRoot    = "/new"     // both together
 )
 
@@ -50,7 +50,7 @@ func mountAll(list []mountpoint) error {
 	return nil
 }
 
-// first is what is needed to get at the host's files.
+// first are the mounts that are needed to access the host's files.
 var first = []mountpoint{
 	{kind: "proc", source: "proc", dir: "/proc"},
 	{kind: "sysfs", source: "sysfs", dir: "/sys"},
@@ -63,7 +63,7 @@ var root = []mountpoint{
 	{kind: "tmpfs", source: "tmpfs", dir: layerDir, options: "size=75%"},
 }
 
-// system is what a system of today has mounted.
+// system are the usual mounts of a system.
 var system = []mountpoint{
 	{kind: "devpts", source: "devpts", dir: "/dev/pts"},
 	{kind: "tmpfs", source: "tmpfs", dir: "/dev/shm"},
@@ -79,7 +79,7 @@ var system = []mountpoint{
 	{kind: "cgroup2", source: "cgroup2", dir: "/sys/fs/cgroup"},
 }
 
-// prepare makes the machine one in which programs can run as on the host.
+// prepare sets the machine up so that programs can run as on the host.
 func prepare() error {
 	if err := mountAll(first); err != nil {
 		return err
@@ -180,10 +180,10 @@ func readOrder() (*order.Order, error) {
 	return o, json.Unmarshal(text, o)
 }
 
-// ordered is what only the host knows.
+// ordered returns the mounts that the order asks for.
 func ordered(o *order.Order) []mountpoint {
 	var list []mountpoint
-	// Where the kernel looks for modules when it is asked for more.
+	// Where the kernel looks for modules that it loads on demand.
 	if to := "/lib/modules/" + filepath.Base(o.Modules); o.Modules != "" && o.Modules != to {
 		list = append(list, mountpoint{source: o.Modules, dir: to, flags: unix.MS_BIND})
 	}

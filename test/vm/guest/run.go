@@ -70,7 +70,7 @@ func run(p order.Program, env []string, out *os.File) bool {
 		io.Copy(out, pipe)
 	}()
 	state, err := cmd.Process.Wait()
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whoever else may hold the pipe
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // other processes may hold the pipe
 	select {
 	case <-copied:
 	case <-time.After(5 * time.Second):

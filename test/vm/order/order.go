@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package order is what the host tells the virtual machines to do, and where they find what they
+// Package order defines what the host tells the virtual machines to do, and the places of the files that they
 // share with it and with each other.
 package order
 
@@ -37,20 +37,20 @@ const (
 // Files in the folder Answer.
 const (
 	File   = "order.json"
-	Output = "output" // what the programs write
+	Output = "output" // the output of the programs
 	Result = "result" // Passed or Failed, once all have ended
 )
 
 // Started is the first line of the file Output.
 const Started = "# the virtual machine has started"
 
-// What the file Result holds.
+// The contents of the file Result.
 const (
 	Passed = "passed"
 	Failed = "failed"
 )
 
-// Order is all that a guest is told. Several guests may have the same one: each takes the next program
+// Order is everything that the host tells a guest. Several guests may have the same order: each takes the next program
 // that no other has taken, as long as there are any.
 type Order struct {
 	// Modules is the folder of the kernel's modules. Empty means that it needs none.
@@ -65,7 +65,7 @@ type Order struct {
 
 // Program is a program to run, as root.
 type Program struct {
-	// Name is what it is called in the output.
+	// Name is its name in the output.
 	Name string
 	Dir  string
 	Argv []string

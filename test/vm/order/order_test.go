@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// Each program is taken once, whoever asks.
+// Each program is taken once, whichever machine takes it.
 func TestTake(t *testing.T) {
 	t.Parallel()
 	queue := t.TempDir()

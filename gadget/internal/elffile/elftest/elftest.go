@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package elftest makes ELF files for tests: small ones, and such as no linker would make.
+// Package elftest makes ELF files for tests: small ones, and ones that no linker would make.
 package elftest
 
 import (
@@ -40,12 +40,12 @@ func Code(n uint64) elf.Prog64 {
 	return elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: Base, Filesz: n, Memsz: n}
 }
 
-// Data is a writable segment of n bytes at off, as far behind Base.
+// Data is a writable segment of n bytes at offset off in the file and at Base+off in memory.
 func Data(off, n uint64) elf.Prog64 {
 	return elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_W), Off: off, Vaddr: Base + off, Filesz: n, Memsz: n}
 }
 
-// Names makes a table of strings, and tells where each is.
+// Names makes a table of strings, and returns the offset of each.
 func Names(names ...string) ([]byte, map[string]uint32) {
 	table, at := []byte{0}, make(map[string]uint32)
 	for _, n := range names {
@@ -97,7 +97,7 @@ func (f *File) Bytes() []byte {
 	return out
 }
 
-// header is the file's header; the sections' headers are behind the body.
+// header is the file's header; the sections' headers follow the body.
 func (f *File) header(body uint64, sections int) *elf.Header64 {
 	h := &elf.Header64{
 		Type: uint16(f.Type), Machine: uint16(elf.EM_X86_64), Version: 1, Entry: f.Entry,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 /*
- * Gadgets about graphics processors: the bridge's devices in an iterator of a map, who
- * holds memory of them when it is taken off the CPU, and the maps of a profiler outside.
+ * Gadgets about graphics processors: the bridge's devices in an iterator of a map, processes
+ * that hold memory of them when they leave the CPU, and the maps of an external profiler.
  */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* What packets, sockets and cgroups offer, with the kernel's types. */
+/* Programs for packets, sockets and cgroups, with the kernel's types. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* Functions of processes, and what libbpf has for them since version 1.1. */
+/* Functions of processes, and libbpf's additions for them since version 1.1. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* What the kernel has renamed, by flavours and by core_fixes. */
+/* Members that the kernel has renamed, by flavours and by core_fixes. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

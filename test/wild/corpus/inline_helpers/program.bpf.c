@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* Loops, atomics, printing: what authors copy from one gadget to the next. */
+/* Loops, atomics, printing: code that authors copy from one gadget to the next. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

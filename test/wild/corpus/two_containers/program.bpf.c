@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* The victim and who killed it: two mount namespaces in one event; a yaml about another source. */
+/* The victim and its killer: two mount namespaces in one event; a gadget.yaml about another source. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/buffer.h>

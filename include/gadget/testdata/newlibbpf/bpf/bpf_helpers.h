@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
-/* The system's, and what newer ones have, in ways that can be told from ours. */
+/* The system's header with the macros of newer versions, which differ from gizmo's. */
 #ifndef __TESTDATA_BPF_HELPERS_H
 #define __TESTDATA_BPF_HELPERS_H
 

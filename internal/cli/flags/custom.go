@@ -1,45 +1,45 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// customFlags are the flags for the custom params of a gadget's metadata.
-type customFlags struct {
+// Custom are the flags for the custom params of a gadget's metadata.
+type Custom struct {
 	params []metadata.CustomFlag
 	texts  []string
 }
 
-// registerCustom adds a flag for each custom param of the image.
-func registerCustom(fs *pflag.FlagSet, img *image.Image) (*customFlags, error) {
-	f := &customFlags{params: img.Metadata.CustomParams()}
+// RegisterCustom adds a flag for each custom param of the image.
+func RegisterCustom(fs *pflag.FlagSet, img *image.Image) (*Custom, error) {
+	f := &Custom{params: img.Metadata.CustomParams()}
 	f.texts = make([]string, len(f.params))
 	for i := range f.params {
 		p := &f.params[i]
-		if fs.Lookup(p.Key) != nil {
-			return nil, fmt.Errorf("the gadget's custom param %q has the name of a flag of gizmo or of another param; give it another key in gadget.yaml", p.Key)
+		if err := checkFlagName(fs, "custom param", p.Key); err != nil {
+			return nil, err
 		}
 		usage := p.Description
 		if len(p.Values) > 0 {
 			usage += " (" + strings.Join(p.Values, ", ") + ")"
 		}
-		fs.StringVar(&f.texts[i], p.Key, p.Default, usage)
+		fs.StringVar(&f.texts[i], p.Key, p.Default, plain.Line(usage))
 	}
 	return f, nil
 }
 
-// apply returns the gadget with its metadata changed by the values.
-func (f *customFlags) apply(g *catalog.Gadget) (*catalog.Gadget, error) {
+// Apply returns the gadget with its metadata changed by the values.
+func (f *Custom) Apply(g *catalog.Gadget) (*catalog.Gadget, error) {
 	if len(f.params) == 0 {
 		return g, nil
 	}

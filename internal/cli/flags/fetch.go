@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
 	"strconv"
@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// fetchFlags are the flags of gadgets with data sources that are read from maps.
-type fetchFlags struct {
+// Fetch are the flags of gadgets with data sources that are read from maps.
+type Fetch struct {
 	fs                *pflag.FlagSet
 	intervals, counts string
 }
@@ -25,9 +25,9 @@ const (
 	flagMapCount    = "map-fetch-count"
 )
 
-// registerFetch adds the flags if the image has such data sources.
-func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
-	f := &fetchFlags{fs: fs}
+// RegisterFetch adds the flags if the image has such data sources.
+func RegisterFetch(fs *pflag.FlagSet, img *image.Image) *Fetch {
+	f := &Fetch{fs: fs}
 	var names, intervals, counts []string
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
@@ -49,8 +49,8 @@ func registerFetch(fs *pflag.FlagSet, img *image.Image) *fetchFlags {
 	return f
 }
 
-// given returns the values that the user set.
-func (f *fetchFlags) given() (interval, count string) {
+// Given returns the values that the user set.
+func (f *Fetch) Given() (interval, count string) {
 	if f.fs.Changed(flagMapInterval) {
 		interval = f.intervals
 	}

@@ -1,14 +1,14 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
 	"strings"
 	"testing"
 )
 
-// What is read before the flags are parsed is what the flags say.
+// Flags that are read before parsing have the same values after parsing.
 func TestFlagsBeforeParsing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -27,7 +27,7 @@ func TestFlagsBeforeParsing(t *testing.T) {
 		{"x --clang", false, ""},
 	} {
 		args := strings.Fields(c.args)
-		if strict, clang := isSet(args, flagStrict), valueOf(args, flagClang); strict != c.strict || clang != c.clang {
+		if strict, clang := IsSet(args, "strict"), ValueOf(args, "clang"); strict != c.strict || clang != c.clang {
 			t.Errorf("%q: got %v, %q", c.args, strict, clang)
 		}
 	}

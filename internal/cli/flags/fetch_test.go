@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package flags
 
 import (
 	"testing"
@@ -51,7 +51,7 @@ func TestFetchFlagsAreForMapsOnly(t *testing.T) {
 	} {
 		img := imageOf(t, c.kinds, c.annotations)
 		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-		registerFetch(fs, img)
+		RegisterFetch(fs, img)
 		for name, want := range map[string]string{flagMapInterval: c.interval, flagMapCount: c.count} {
 			got := ""
 			if flag := fs.Lookup(name); flag != nil {
