@@ -12,15 +12,17 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/container/bundle"
 )
 
-// OCI finds the containers of an OCI runtime that was called without any other, by the files that it keeps. It is a
-// [container.Runtime] without a process that could be asked.
+// OCI finds the containers of an OCI runtime by the files that it keeps: those of runtimes that call it, too, if they have it keep the
+// files in this folder. It is a [container.Runtime] without a process that could be asked.
 type OCI struct {
 	name string
 	root string // the folder of all containers
@@ -62,12 +64,27 @@ func (o *OCI) List(ctx context.Context) (all []container.Identity, err error) {
 	return all, nil
 }
 
-// ociState is what of runc's state and crun's status is of interest.
+// ociState holds the parts of runc's state and crun's status that are needed.
 type ociState struct {
 	Created time.Time `json:"created"`
-	// InitPID is runc's, PID crun's.
+	// InitPID and Config are runc's.
 	InitPID int `json:"init_process_pid"`
-	PID     int `json:"pid"`
+	Config  struct {
+		Labels []string `json:"labels"`
+	} `json:"config"`
+	// PID and Bundle are crun's.
+	PID    int    `json:"pid"`
+	Bundle string `json:"bundle"`
+}
+
+// bundle returns the folder that the container was made of; empty if the state does not say.
+func (s *ociState) bundle() string {
+	for _, label := range s.Config.Labels {
+		if folder, ok := strings.CutPrefix(label, "bundle="); ok {
+			return folder
+		}
+	}
+	return s.Bundle
 }
 
 // maxState bounds a state file: runc's holds the whole configuration, of some 30 KB.
@@ -90,7 +107,10 @@ func (o *OCI) Get(_ context.Context, id string) (found container.Identity, err e
 	if err := json.NewDecoder(io.LimitReader(f, maxState)).Decode(&state); err != nil {
 		return found, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	return container.Identity{Runtime: o.name, ID: id, Name: id, PID: max(state.InitPID, state.PID), StartedAt: state.Created}, nil
+	// A bundle that is gone leaves the container without a name.
+	found, _ = bundle.Identity(o.name, id, state.bundle())
+	found.PID, found.StartedAt = max(state.InitPID, state.PID), state.Created
+	return found, nil
 }
 
 // Watch implements container.Runtime. The kernel tells of changes in the folder.

@@ -6,6 +6,7 @@ package runtimes
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
@@ -29,11 +30,8 @@ func Kinds() []Kind {
 		{"docker", "/run/docker.sock", "docker-socketpath", func(socket string) []container.Runtime {
 			return []container.Runtime{NewDocker(socket)}
 		}},
-		{"containerd", "/run/containerd/containerd.sock", "containerd-socketpath", func(socket string) []container.Runtime {
-			return []container.Runtime{NewContainerd(socket), NewCRI(socket, "containerd")}
-		}},
-		{"cri-o", "/run/crio/crio.sock", "crio-socketpath", func(socket string) []container.Runtime {
-			return []container.Runtime{NewCRI(socket, "cri-o")}
+		{"containerd", "/run/containerd/runc/default", "containerd-root", func(root string) []container.Runtime {
+			return []container.Runtime{NewRunc(root), NewRunc(filepath.Join(filepath.Dir(root), "k8s.io"))}
 		}},
 		{"podman", "/run/podman/podman.sock", "podman-socketpath", func(socket string) []container.Runtime {
 			return []container.Runtime{NewPodman(socket)}

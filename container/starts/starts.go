@@ -26,6 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/container/bundle"
 )
 
 // MostDelay is how long a container is held up at most.
@@ -259,11 +260,10 @@ func (w *Watcher) read(ctx context.Context, fd int32) {
 	if !ok {
 		return
 	}
-	config, err := readConfig(c.bundle)
+	id, err := bundle.Identity(c.runtime, c.id, c.bundle)
 	if err != nil {
 		w.options.Log.Debug("the bundle of a container cannot be read", "id", c.id, "err", err)
 	}
-	id := c.identity(config)
 	id.PID = pid
 	w.options.Created(ctx, id)
 }

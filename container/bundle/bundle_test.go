@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package starts
+package bundle
 
 import (
 	"os"
@@ -11,26 +11,6 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/container"
 )
-
-func TestParseCommand(t *testing.T) {
-	t.Parallel()
-	for line, want := range map[string]command{
-		"runc create --bundle /b --pid-file /p/init.pid abc":                                        {"runc", "abc", "/b", "/p/init.pid"},
-		"/usr/bin/runc --root /r --log /l --log-format json create --bundle=/b --pid-file=/p abc":   {"runc", "abc", "/b", "/p"},
-		"runc --systemd-cgroup create --bundle b --no-pivot --console-socket /c --pid-file p a b c": {"runc", "c", "/work/b", "/work/p"},
-		"crun --cgroup-manager cgroupfs run -b /b -d abc":                                           {"crun", "abc", "/b", ""},
-		"runc run abc": {"runc", "abc", "/work", ""},
-	} {
-		if got, ok := parseCommand(strings.Fields(line), "/work"); !ok || got != want {
-			t.Errorf("%s: %+v, %v; want %+v", line, got, ok, want)
-		}
-	}
-	for _, line := range []string{"", "runc", "runc init", "runc start abc", "runc create", "runc --root create abc", "runc state create", "conmon -c x -u y"} {
-		if got, ok := parseCommand(strings.Fields(line), "/work"); ok {
-			t.Errorf("%s: %+v", line, got)
-		}
-	}
-}
 
 func TestIdentityOfBundles(t *testing.T) {
 	t.Parallel()
@@ -58,9 +38,8 @@ func TestIdentityOfBundles(t *testing.T) {
 		"nerdctl": {"/run/containerd/io.containerd.runtime.v2.task/default/id", map[string]string{"nerdctl/name": "web"}, container.Identity{Runtime: "containerd", Name: "web"}},
 		"runc":    {"/my/bundle", nil, container.Identity{Runtime: "runc", Name: "id"}},
 	} {
-		cmd := command{runtime: "runc", id: "id", bundle: c.bundle}
 		c.want.ID = "id"
-		if got := cmd.identity(config{c.annotations}); !reflect.DeepEqual(got, c.want) {
+		if got := identity("runc", "id", c.bundle, c.annotations); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v\nwant %+v", name, got, c.want)
 		}
 	}

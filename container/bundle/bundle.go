@@ -1,0 +1,94 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bundle reads what the folder that an OCI runtime makes a container of says about it.
+package bundle
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/container"
+)
+
+// maxConfig bounds a bundle's configuration: Docker's have some 10 KB.
+const maxConfig = 4 << 20
+
+// config is what of a bundle's config.json is of interest.
+type config struct {
+	Annotations map[string]string `json:"annotations"`
+}
+
+func readConfig(folder string) (c config, err error) {
+	f, err := os.Open(filepath.Join(folder, "config.json"))
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return c, err
+	}
+	if len(data) > maxConfig {
+		return c, fmt.Errorf("%s: it has more than %d bytes", f.Name(), maxConfig)
+	}
+	return c, json.Unmarshal(data, &c)
+}
+
+// Identity returns what the bundle in a folder says of the container that an OCI runtime made of it. Kubernetes' runtimes note
+// the pod in annotations. If the bundle cannot be read, the error comes with what the folder's path alone says.
+func Identity(ociRuntime, id, folder string) (container.Identity, error) {
+	c, err := readConfig(folder)
+	return identity(ociRuntime, id, folder, c.Annotations), err
+}
+
+func identity(ociRuntime, containerID, folder string, a map[string]string) container.Identity {
+	first := func(keys ...string) string {
+		i := slices.IndexFunc(keys, func(key string) bool { return a[key] != "" })
+		if i < 0 {
+			return ""
+		}
+		return a[keys[i]]
+	}
+	id := container.Identity{
+		Runtime: caller(ociRuntime, folder, a), ID: containerID, Name: containerID,
+		Image: first("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"),
+		Pod: container.Pod{
+			Namespace: first("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),
+			Name:      first("io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"),
+			UID:       first("io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"),
+			Container: first("io.kubernetes.cri.container-name", "io.kubernetes.container.name"),
+			Sandbox:   first("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType") == "sandbox",
+		},
+	}
+	switch {
+	case id.Pod.Sandbox:
+		id.Name, id.Pod.Container = id.Pod.Name, ""
+	case id.Pod.Container != "":
+		id.Name = id.Pod.Container
+	case a["nerdctl/name"] != "":
+		id.Name = a["nerdctl/name"]
+	}
+	return id
+}
+
+// caller returns the name of the runtime that called the OCI runtime, as far as the bundle tells.
+func caller(ociRuntime, folder string, annotations map[string]string) string {
+	_, isCRIO := annotations["io.kubernetes.cri-o.ContainerType"]
+	switch {
+	case isCRIO:
+		return "cri-o"
+	case strings.Contains(folder, "/io.containerd.runtime.v2.task/moby/"):
+		return "docker"
+	case strings.Contains(folder, "/io.containerd.runtime."):
+		return "containerd"
+	case strings.HasSuffix(folder, "/userdata"):
+		return "podman"
+	}
+	return ociRuntime
+}
