@@ -42,6 +42,7 @@ func TestClockSteps(t *testing.T) {
 				t.Fatalf("the helper opened %d files:\n%s", len(opens), s.out.String())
 			}
 			checkDates(t, g.out.String(), opens)
+			giveToNobody(t, recording)
 			r := run(t, setup{user: nobody}, "replay", recording, "-o", "json")
 			r.wantExit(t, 0)
 			wantSame(t, "the replay", r.out.String(), g.out.String())
