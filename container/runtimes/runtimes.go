@@ -30,11 +30,11 @@ func Kinds() []Kind {
 		{"docker", "/run/docker.sock", "docker-socketpath", func(socket string) []container.Runtime {
 			return []container.Runtime{NewDocker(socket)}
 		}},
-		{"containerd", "/run/containerd/runc/default", "containerd-root", func(root string) []container.Runtime {
-			return []container.Runtime{NewRunc(root), NewRunc(filepath.Join(filepath.Dir(root), "k8s.io"))}
-		}},
 		{"podman", "/run/podman/podman.sock", "podman-socketpath", func(socket string) []container.Runtime {
 			return []container.Runtime{NewPodman(socket)}
+		}},
+		{"containerd", "/run/containerd/runc/default", "containerd-root", func(root string) []container.Runtime {
+			return []container.Runtime{NewRunc(root), NewRunc(filepath.Join(filepath.Dir(root), "k8s.io"))}
 		}},
 		{"runc", "/run/runc", "runc-root", func(root string) []container.Runtime {
 			return []container.Runtime{NewRunc(root)}
