@@ -209,7 +209,7 @@ func (j *job) explain(ctx context.Context, inc, object string, w *work, why erro
 	return why
 }
 
-// command makes the compiler's command line but for its outputs. dir is the gadget's folder as
+// command makes the compiler's command line without its outputs. dir is the gadget's folder as
 // the compiler gets it.
 func (j *job) command(ctx context.Context, inc string) (cmd *exec.Cmd, dir string) {
 	dir = j.gadget.dir

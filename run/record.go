@@ -196,7 +196,7 @@ func (r *recording) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, erro
 // recordFile is the file of a recording. Rows that it took completely are delivered.
 type recordFile struct{ r *recording }
 
-// Write implements io.Writer. It is called with r.mu held, but for the header.
+// Write implements io.Writer. It is called with r.mu held, except for the header.
 func (f recordFile) Write(p []byte) (int, error) {
 	n, err := f.r.out.Write(p)
 	if err == nil {

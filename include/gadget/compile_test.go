@@ -125,9 +125,9 @@ func TestHeadersCompile(t *testing.T) {
 	}
 }
 
-// The test programs are gadgets, too: they compile with every compiler. Those in the folder wild do
-// nothing but to use, all together, everything that the headers offer, in the ways in which authors
-// elsewhere do.
+// The test programs are gadgets, too: they compile with every compiler. Those in the folder wild only
+// use, together, everything that the headers offer, in the ways of authors of other
+// gadgets.
 func TestProgramsCompile(t *testing.T) {
 	programs := append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/wild/*.bpf.c")...)
 	for _, cc := range compilers(t) {
