@@ -103,7 +103,7 @@ func (c cache) load(kind, key string) ([]byte, bool) {
 	return data, true
 }
 
-// save remembers data under the key. It fails silently but for the log: a cache is no duty.
+// save remembers data under the key. A failure only goes to the log, because a build does not need the cache.
 func (c cache) save(kind, key string, data []byte, keep int) {
 	if c.folder == nil {
 		return

@@ -73,7 +73,7 @@ func TestDefaultFolder(t *testing.T) {
 			t.Errorf("%s: %s; want %s", what, folder.Path, want)
 		}
 	}
-	private := "" // of users other than root, nothing but a home is known that is surely theirs
+	private := "" // for users other than root, only the home is surely private
 	if os.Geteuid() == 0 {
 		private = system
 	}

@@ -142,7 +142,7 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 // memory is for how long texts are remembered, because they may depend on facts that rarely change.
 const memory = time.Second
 
-// forgetInTime makes all memos write their texts anew at intervals.
+// forgetInTime makes all memos format their texts again at intervals.
 func (e *jsonEncoder) forgetInTime() {
 	if len(e.memos) == 0 {
 		return

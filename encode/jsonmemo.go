@@ -85,7 +85,7 @@ func joined(reads []event.Span) []event.Span {
 	return out
 }
 
-// forget makes all texts be written anew.
+// forget discards all remembered texts.
 func (m *jsonMemo) forget() {
 	m.epoch++
 	m.enc.forget()

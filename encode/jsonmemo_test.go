@@ -52,7 +52,7 @@ func tagged(factor *uint64) *event.Schema {
 	return s
 }
 
-// records returns rows whose bytes, but for the time, are taken from a few values.
+// records returns rows whose bytes, except those of the time, have only a few values.
 func records(s *event.Schema, n int, values int) *event.Batch {
 	r := rand.New(rand.NewPCG(1, uint64(values)))
 	b := &event.Batch{Schema: s}
@@ -79,7 +79,7 @@ func bindTagged(t *testing.T, s *event.Schema) *jsonEncoder {
 	return enc.(*jsonEncoder)
 }
 
-// Remembered text is the same as text that is written anew.
+// Remembered text is the same as newly formatted text.
 func TestMemoChangesNothing(t *testing.T) {
 	t.Parallel()
 	factor := uint64(3)
@@ -100,7 +100,7 @@ func TestMemoChangesNothing(t *testing.T) {
 	}
 }
 
-// A text may depend on facts that change rarely; so the encoder writes it anew after a while, even within a memo that
+// A text may depend on facts that change rarely; so the encoder formats it again after a while, even within a memo that
 // is a part of another.
 func TestMemoForgets(t *testing.T) {
 	t.Parallel()

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/text/width"
 )
 
-// texts returns texts of all lengths up to 40, most of them plain but for a byte or two.
+// texts returns texts of all lengths up to 40, most of them plain except for a byte or two.
 func texts() [][]byte {
 	r := rand.New(rand.NewPCG(2, 2))
 	var out [][]byte

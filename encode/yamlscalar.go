@@ -20,7 +20,7 @@ func quoteYAML(dst []byte, start int) []byte {
 	return dst[:start+copy(dst[start:], dst[end:])]
 }
 
-// isPlainYAML reports whether a reader of YAML, be it of version 1.1 or 1.2, takes the bare text p
+// isPlainYAML reports whether a reader of YAML, of version 1.1 or 1.2, takes the bare text p
 // in block style for the string p.
 func isPlainYAML(p []byte) bool {
 	return len(p) > 0 && startsPlain(p) && staysPlain(p) && !isOtherYAML(p)

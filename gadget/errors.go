@@ -23,7 +23,7 @@ import (
 // reads but cannot run.
 var ErrNotYetSupported = hook.ErrNotYetSupported
 
-// ErrPrivileges is wrapped by errors for want of privileges.
+// ErrPrivileges is wrapped by errors about missing privileges.
 var ErrPrivileges = kernel.ErrPrivileges
 
 // ErrNoInterface is wrapped by the error about a program for which no network interface was named.

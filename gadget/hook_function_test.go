@@ -212,8 +212,8 @@ func badFunctions(t *testing.T, has offer) map[string][]string {
 	return bad
 }
 
-// The whole way of a refusal, be it on loading or on attaching: a hint, the kernel's error, and nothing
-// left.
+// Refusals on loading and on attaching: the error has a hint and the kernel's error, and nothing
+// stays behind.
 func TestRefusals(t *testing.T) {
 	has := offers(t)
 	kprobe := refusal(t, parseWith(t, "functions", only("on_kprobe", "vfs_raed", functionPrograms...)), LoadOptions{})

@@ -53,7 +53,7 @@ func printPrograms(t *testing.T, g *running) {
 	}
 }
 
-// Whatever a gadget hangs on, nothing is left when gizmo is killed.
+// When gizmo is killed, nothing stays behind, whatever the gadget is attached to.
 func TestKillLeavesNothing(t *testing.T) {
 	has := offers(t)
 	env := holdEnv + "=yes"

@@ -233,7 +233,7 @@ func (r *recording) recordSteps() {
 // recordFile is the file of a recording. What it took whole is delivered.
 type recordFile struct{ r *recording }
 
-// Write implements io.Writer. It is called with r.mu held, but for the header.
+// Write implements io.Writer. It is called with r.mu held, except for the header.
 func (f recordFile) Write(p []byte) (int, error) {
 	n, err := f.r.out.Write(p)
 	if err == nil {

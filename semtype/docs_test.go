@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-var update = flag.Bool("update", false, "write the page of types anew")
+var update = flag.Bool("update", false, "rewrite the page of types")
 
 const typesPage = "../docs/types.md"
 

@@ -16,7 +16,7 @@ func l3EndpointType() Type {
 		Doc:   "An IP address. `version` is 4 or 6; with any other there is no address.",
 		Adds: "`addr`, the address as text. `addr_raw` is left out of json. Columns show the struct " +
 			"as one column with the address; its members are hidden.",
-		Template: "l4endpoint", // for the widths: an address is as wide as an endpoint but for the port
+		Template: "l4endpoint", // for the widths: an address is as wide as an endpoint without its port
 		Extend:   extendL3,
 	}
 }

@@ -77,7 +77,7 @@ func makeLink(t *testing.T, dir string) string {
 	return path
 }
 
-// needs skips a test for want of something, but not where everything has to be there.
+// needs skips a test if something is missing, but not where everything must be available.
 func needs(t *testing.T, what string, err error) {
 	t.Helper()
 	kerneltest.Missing(t, "%s is missing: %v", what, err)

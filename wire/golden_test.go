@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-var update = flag.Bool("update", false, "write the golden recording of the present version anew")
+var update = flag.Bool("update", false, "rewrite the golden recording of the current version")
 
 // The example in version 1 stays readable.
 func TestVersion1StaysReadable(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 )
 
 // Recordings of version 1 give the same texts as when version 1 was the newest: the golden texts were made then.
-// Neither they nor the recordings are ever made anew.
+// Neither they nor the recordings are ever rewritten.
 func TestVersion1Recordings(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"v1-sources", "v1-clock"} {

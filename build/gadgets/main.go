@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// run is main but for the process around it. Compilers' messages and progress go to log.
+// run is main without what concerns the process. Compilers' messages and progress go to log.
 func run(ctx context.Context, args []string, log io.Writer) error {
 	fs := flag.NewFlagSet("gadgets", flag.ContinueOnError)
 	fs.SetOutput(log)

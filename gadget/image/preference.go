@@ -23,7 +23,7 @@ func (img *Image) addPreference(first, second string) error {
 	return nil
 }
 
-// standsInFor reports whether a program may run in place of another, or is it. It passes over those
+// standsInFor reports whether a program is another or may run in its place. It skips the programs
 // that it has seen.
 func (img *Image) standsInFor(name, other string, seen map[string]bool) bool {
 	if name == other {

@@ -86,8 +86,8 @@ struct event_room {
 };
 
 /*
- * A program that hangs on a function can be preempted, and then another may run on
- * the same CPU, but not the same once more.  So each has a room of its own.
+ * A program on a function can be preempted, and then another program may run on
+ * the same CPU, but not the same one again.  So each program has its own room.
  */
 enum room {
 	ROOM_SUCCESS,

@@ -62,9 +62,9 @@ GADGET_TRACER_MAP(events, 1024 * 1024);
 GADGET_TRACER(open, events, event);
 
 /*
- * Where events are put together: too large for the stack.  A program that hangs on
- * a function can be preempted, and then another may run on the same CPU, but not
- * the same once more.  So each has a room of its own.
+ * Memory for building events, which are too large for the stack.  A program on
+ * a function can be preempted, and then another program may run on the same CPU, but
+ * not the same one again.  So each program has its own room.
  */
 enum room {
 	ROOM_OPEN,

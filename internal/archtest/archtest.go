@@ -27,7 +27,7 @@ type Rules struct {
 	Floors map[string]int
 	// Families are packages whose children are apart from each other.
 	Families []string
-	// StandardOnly are packages that import nothing but the standard library.
+	// StandardOnly are packages that import only the standard library.
 	StandardOnly []string
 	// Sideways lists the allowed imports on one floor: the importer and the packages that it imports.
 	Sideways map[string][]string

@@ -28,7 +28,7 @@ type Source struct {
 	lines map[string]int
 }
 
-// ReadSource parses the Go files in a folder. Folders that the go command passes over are left out.
+// ReadSource parses the Go files in a folder. It skips the folders that the go command skips.
 func ReadSource(root fs.FS) (*Source, error) {
 	s := &Source{fset: token.NewFileSet(), files: make(map[string]*ast.File), lines: make(map[string]int)}
 	return s, fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {

@@ -19,7 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // result is the exit code and the output of the program.
 type result struct {

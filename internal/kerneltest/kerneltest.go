@@ -32,8 +32,8 @@ func RequireProgram(t testing.TB, names ...string) string {
 	return ""
 }
 
-// Missing ends the test for want of something that the machine lacks: as failed in CI, which has to
-// have it, else as skipped.
+// Missing ends the test because the machine lacks something: as failed in CI, which must
+// have it, otherwise as skipped.
 func Missing(t testing.TB, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

@@ -48,7 +48,7 @@ func clean(s, keep string) string {
 	return string(appendClean(make([]byte, 0, len(s)+16), s, keep))
 }
 
-// appendClean appends s to b, cleaned but for the characters to keep.
+// appendClean appends s to b, cleaned except for the characters to keep.
 func appendClean(b []byte, s, keep string) []byte {
 	for {
 		n := nextUnsafe(s, keep)

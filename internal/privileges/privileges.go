@@ -82,7 +82,7 @@ func NoNewPrivileges() error {
 func Try(do func(), keep ...Cap) (err error) {
 	runtime.LockOSThread()
 	defer func() {
-		if err == nil { // else the thread may be unlike the others: it is used for nothing but this goroutine
+		if err == nil { // otherwise the thread may differ from the others, so no other goroutine may use it
 			runtime.UnlockOSThread()
 		}
 	}()

@@ -19,7 +19,7 @@ type Script struct {
 	Batches     []Batch
 	// Live makes the source wait for the end of the context after the last batch, as a gadget's source does.
 	Live bool
-	// Loop makes the source begin anew after the last batch, until the context is done.
+	// Loop makes the source start again after the last batch, until the context is done.
 	Loop bool
 	// Err is the error at the end; nil means io.EOF.
 	Err error

@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/stage/filter"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestErrors compares the messages for wrong filters with the golden files, in which a line with a
 // filter is followed by an indented one with its message.

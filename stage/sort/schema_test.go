@@ -135,7 +135,7 @@ func samples() []sample {
 			return strconv.FormatInt(v, 10)
 		}, func(a, b int64) int { return cmp.Compare(max(a, -1), max(b, -1)) }),
 	}
-	// A struct that has a text is sorted by it, a field of the record by its bytes all the same.
+	// A struct that has a text is sorted by the text, but a field of the record by its bytes.
 	hexText := func(dst []byte, b *event.Batch, row int) []byte { return hex.AppendEncode(dst, b.Rows[row][32:40]) }
 	node := event.Field{Name: "node", Kind: event.Struct, Off: 32, Size: 8, Text: hexText}
 	out = append(out, sample{node, func(a, b []byte) int { return bytes.Compare(a[32:40], b[32:40]) }})

@@ -10,8 +10,8 @@
 // and that nothing changes unnoticed.
 //
 //	go test ./test/conformance            all; those of the kernel need root
-//	go test ./test/conformance -update    write the golden files anew
-//	go test ./test/conformance -record    make the recording and the golden files anew; needs root
+//	go test ./test/conformance -update    rewrite the golden files
+//	go test ./test/conformance -record    remake the recording and the golden files; needs root
 //
 // A new kind of field, or a new enriched type, gets a member at the end of struct event in
 // gadget/program.bpf.c, the same one in record, and a line in the function wanted.

@@ -28,8 +28,8 @@ import (
 )
 
 var (
-	update        = flag.Bool("update", false, "write the golden files anew")
-	makeRecording = flag.Bool("record", false, "make the recording and the golden files anew")
+	update        = flag.Bool("update", false, "rewrite the golden files")
+	makeRecording = flag.Bool("record", false, "remake the recording and the golden files")
 )
 
 // buildOnce compiles the gadget for all tests.

@@ -109,7 +109,7 @@ func TestReplayOfTrailingData(t *testing.T) {
 	k.wantGolden(t)
 }
 
-// The object has the schema that was recorded, but for the enum that the kernel knows better.
+// The object has the recorded schema, except for the enum, which comes from the kernel's types.
 func TestObjectHasTheRecordedSchema(t *testing.T) {
 	t.Parallel()
 	img := buildImage(t)

@@ -285,7 +285,7 @@ func TestSmallestCapabilities(t *testing.T) {
 	}
 }
 
-// isRefused reports whether the gadget does not start with the capabilities, for want of others.
+// isRefused reports whether the gadget does not start with the capabilities, because others are missing.
 func isRefused(t *testing.T, w *workload, caps []string) bool {
 	t.Helper()
 	g := run(t, asUser(t, caps), append([]string{"run", w.gadget, "--host", "-o", "none", "--timeout", "1ms"}, w.Args...)...)

@@ -10,8 +10,8 @@
 // kernel on another kernel, with programs that it has built.
 //
 //	go test ./test/e2e                    all
-//	go test ./test/e2e -update            write the golden files anew
-//	go test ./test/e2e -record            make the recordings and their golden files anew; needs root
+//	go test ./test/e2e -update            rewrite the golden files
+//	go test ./test/e2e -record            remake the recordings and their golden files; needs root
 //	go test ./test/e2e -programs FOLDER   use the program and the workloads there
 //
 // # Workloads

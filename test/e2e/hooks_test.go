@@ -24,8 +24,8 @@ type gadgetHooks struct {
 	standIns map[string][]string
 }
 
-// missing returns the hooks for want of which the gadget cannot run on a kernel: those that it lacks
-// itself, and that no other program can make up for.
+// missing returns the hooks that keep a gadget from running on a kernel: those that the kernel lacks,
+// and that the hook of no other program can replace.
 func (g *gadgetHooks) missing(offers func(hook) bool) []hook {
 	var list []hook
 	for _, h := range g.hooks {

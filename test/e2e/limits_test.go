@@ -66,7 +66,7 @@ func (g *memoryGroup) start(t *testing.T, args ...string) *process {
 	return startProgram(t, setup{}, append([]string{"sh", "-c", `echo 0 >"$0/cgroup.procs" && exec "$@"`, g.dir, gizmoPath}, args...))
 }
 
-// wantNoKill checks that the kernel has ended no process for want of memory.
+// wantNoKill checks that the kernel has killed no process for lack of memory.
 func (g *memoryGroup) wantNoKill(t *testing.T) {
 	t.Helper()
 	file := "memory.oom_control"

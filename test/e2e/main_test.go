@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	update   = flag.Bool("update", false, "write the golden files anew")
+	update   = flag.Bool("update", false, "rewrite the golden files")
 	programs = flag.String("programs", "", "take the program and the workloads from this `folder` instead of building them")
 )
 

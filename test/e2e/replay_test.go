@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-var record = flag.Bool("record", false, "make the recordings in testdata anew, and then the golden files")
+var record = flag.Bool("record", false, "remake the recordings in testdata, and then the golden files")
 
 // recordings is the folder with one recording of each gadget's workload.
 const recordings = "testdata/recordings"

@@ -102,7 +102,7 @@ func (c *coverage) print(out io.Writer, gadgets []string) {
 			case live:
 				fmt.Fprint(w, "\t"+kinds)
 			case refused:
-				fmt.Fprint(w, "\trefused, for want of "+kinds)
+				fmt.Fprint(w, "\trefused, without "+kinds)
 			default:
 				fmt.Fprint(w, "\tFAILED")
 			}

@@ -52,7 +52,7 @@ func TestCoverage(t *testing.T) {
 	}
 	var out strings.Builder
 	c.print(&out, []string{"a", "b", "d"})
-	for _, want := range []string{"tp_btf, raw_tp", "refused, for want of kprobe", "FAILED"} {
+	for _, want := range []string{"tp_btf, raw_tp", "refused, without kprobe", "FAILED"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the table lacks %q:\n%s", want, &out)
 		}

@@ -46,7 +46,7 @@ func findKernel(ctx context.Context, name string) (*kernel, error) {
 }
 
 // newestIn returns the newest kernel below a root folder that comes with modules, nil if there is
-// none. Files that cannot be read are passed over.
+// none. It skips files that cannot be read.
 func newestIn(root string) *kernel {
 	images, _ := filepath.Glob(filepath.Join(root, "boot/vmlinuz-*"))
 	slices.SortFunc(images, compareVersions)

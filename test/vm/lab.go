@@ -117,7 +117,7 @@ func (l *lab) testHere(ctx context.Context, c *coverage) error {
 		if os.Getenv("CI") == "true" {
 			return errors.New("root is needed to test the gadgets on this machine's kernel, too")
 		}
-		fmt.Fprintf(l.out, "gadgets are not tested on this machine's kernel, %s, for want of root\n", version)
+		fmt.Fprintf(l.out, "gadgets are not tested on this machine's kernel, %s: that needs root\n", version)
 		return nil
 	}
 	e2e := gadgetSuite()

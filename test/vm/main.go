@@ -58,7 +58,7 @@ func parseOptions(args []string) (*options, error) {
 	fs := flag.NewFlagSet("vm", flag.ContinueOnError)
 	fs.StringVar(&o.run, "run", "", "run only the tests that match this `regexp`, and do not ask whether all gadgets were tested")
 	fs.StringVar(&o.command, "exec", "", "run this shell `command` instead of tests")
-	fs.BoolVar(&o.record, "record", false, "make the gadgets' recordings and golden files anew, or those that -run selects: TestReplayOfRecordings/NAME")
+	fs.BoolVar(&o.record, "record", false, "remake the gadgets' recordings and golden files, or those that -run selects: TestReplayOfRecordings/NAME")
 	fs.StringVar(&o.page, "hooks", "", "write the page about the gadgets' hooks to this `file`")
 	fs.BoolVar(&o.verbose, "v", false, "also print when each test starts, and the kernel's messages")
 	fs.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long a virtual machine may run")

@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wild holds sources as others write gadgets: a folder of corpus for each way in which a source
-// can differ from gizmo's own, be it a macro, an old spelling, a kind of map or a careless gadget.yaml.
+// Package wild has gadgets as other authors write them: a folder of corpus for each way in which a source
+// can differ from gizmo's own: a macro, an old spelling, a kind of map, a careless gadget.yaml.
 // They were written for this corpus before any of them was built. Some were then changed where no loader could have taken them
 // (a hook that kernels do not have, a program that the verifier never accepts), and one for the verifier of Linux 6.1.
 //

@@ -19,7 +19,7 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "write the golden files anew")
+	update = flag.Bool("update", false, "rewrite the golden files")
 	keep   = flag.String("objects", "", "compile the corpus into this `folder`, and use those that are there")
 )
 

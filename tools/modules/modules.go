@@ -24,7 +24,7 @@ type Module struct {
 }
 
 // Compiled returns the modules that the packages in a folder, their tests and the folder's tools are
-// compiled from, but for those that are main, sorted by path.
+// compiled from, except main modules, sorted by path.
 func Compiled(dir string) ([]Module, error) {
 	patterns := []string{"./..."}
 	tools, err := goList[struct{ ImportPath string }](dir, "tool") // warns if there are none

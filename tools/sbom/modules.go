@@ -41,7 +41,7 @@ func (in *input) list(info *buildinfo.BuildInfo) ([]module, error) {
 			used = d.Replace
 		}
 		if m.Version != used.Version {
-			return nil, fmt.Errorf("the binary has %s %s, but go.mod names %q: build it anew", d.Path, used.Version, m.Version)
+			return nil, fmt.Errorf("the binary has %s %s, but go.mod names %q: build it again", d.Path, used.Version, m.Version)
 		}
 		list = append(list, module{used.Path, used.Version, used.Sum, m.Dir})
 	}

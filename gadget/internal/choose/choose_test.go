@@ -115,7 +115,7 @@ func TestRefuse(t *testing.T) {
 		{"a>b b>c", "a b", "c d", ""},
 		{"a>c b>c", "b", "c d", ""}, // one of them alone would not do
 		{"a>e", "a", "a b c d", "a"},
-		{"a>b", "d", "a c d", "d"}, // may be left out, but only for want of its hook
+		{"a>b", "d", "a c d", "d"}, // optional, but it may be missing only if its hook is
 		{"", "a b", "a b c d", "a b"},
 	} {
 		img := imageOf(c.prefer, programs...)

@@ -31,7 +31,7 @@ func lsmHook() *hook {
 		},
 		missing: missingLSM,
 		explain: explainLSM,
-		// A kernel that does not ask the programs takes them all the same.
+		// A kernel accepts LSM programs even if it never runs them.
 		prepare: func(p *image.Program, _ *ebpf.ProgramSpec) error { return inactiveLSM(p) },
 		attach: func(_ *Loaded, _ *image.Program, prog *ebpf.Program) (io.Closer, error) {
 			return link.AttachLSM(link.LSMOptions{Program: prog})

@@ -219,8 +219,8 @@ func parseSample(text string) (sample uint64, err error) {
 // perfEvents are open perf events, one for each CPU. Closing them ends them.
 type perfEvents []int
 
-// openSampling opens the events of a program on all CPUs that are online. Those that go offline
-// meanwhile are passed over, those that come later have none.
+// openSampling opens the events of a program on all CPUs that are online. It skips CPUs that
+// go offline meanwhile; CPUs that come online later have no events.
 func openSampling(p *image.Program) (perfEvents, error) {
 	s, err := samplingOf(p)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrPrivileges is wrapped by errors for want of privileges.
+// ErrPrivileges is wrapped by errors about missing privileges.
 var ErrPrivileges = errors.New("missing privileges")
 
 // CheckPrivileges fails early, and in plain words, where loading could only fail.

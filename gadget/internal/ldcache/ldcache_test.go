@@ -130,7 +130,7 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// Entries that point out of the file, or to texts without an end, are passed over.
+// The reader skips entries that point out of the file, or to texts without an end.
 func TestWildEntries(t *testing.T) {
 	t.Parallel()
 	data := newFormat(sample)

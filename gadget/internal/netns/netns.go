@@ -76,8 +76,8 @@ func (n *Namespace) enter(f func() error) (home bool, err error) {
 
 func setns(f *os.File) error { return unix.Setns(int(f.Fd()), unix.CLONE_NEWNET) }
 
-// Running returns a path for each network namespace that a process is in. Processes that end
-// meanwhile, or that may not be looked at, are passed over.
+// Running returns a path for each network namespace that a process is in. It skips processes
+// that end meanwhile, or that this process may not inspect.
 func Running() ([]string, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {

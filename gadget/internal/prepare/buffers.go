@@ -105,8 +105,8 @@ func smallestRing(spec *ebpf.CollectionSpec) uint32 {
 func WakeBytes(buffer uint32) uint64 { return uint64(wakeupBytes(buffer)) }
 
 // wakeupBytes is the amount of unread data for which the reader of a buffer is woken: often enough
-// that it starts long before the buffer is full, and seldom enough that waking costs nothing
-// beside the events. A power of two.
+// that it starts long before the buffer is full, and rarely enough that waking costs nothing
+// compared to the events. A power of two.
 func wakeupBytes(buffer uint32) uint32 {
 	return max(min(buffer/16, 256<<10), 1<<10)
 }

@@ -35,7 +35,7 @@
 
 #endif /* !__PT_PARM6_REG */
 
-/* Of the function that a program hangs on. */
+/* Arguments of the function that a program is attached to. */
 #ifndef PT_REGS_PARM6
 #define PT_REGS_PARM6(x)      (__PT_REGS_CAST(x)->__PT_PARM6_REG)
 #define PT_REGS_PARM6_CORE(x) BPF_CORE_READ(__PT_REGS_CAST(x), __PT_PARM6_REG)
@@ -49,7 +49,7 @@
 #define PT_REGS_PARM8_CORE(x) BPF_CORE_READ(__PT_REGS_CAST(x), __PT_PARM8_REG)
 #endif
 
-/* Of a system call. */
+/* Arguments of a system call. */
 #ifndef PT_REGS_PARM6_SYSCALL
 #define PT_REGS_PARM6_SYSCALL(x)      PT_REGS_PARM6(x)
 #define PT_REGS_PARM6_CORE_SYSCALL(x) PT_REGS_PARM6_CORE(x)

@@ -6,7 +6,7 @@
 #include <gadget/types.h>
 #include <gadget/buffer.h>
 
-/* Reached by nothing but a local pointer: the marker has to keep it in BTF. */
+/* Only a local pointer refers to it: the marker has to keep it in BTF. */
 struct event {
 	struct gadget_l3endpoint_t l3;
 	struct gadget_l4endpoint_t l4;
