@@ -11,14 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
-	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
-	containers "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
 // addUsualCommands adds the library's help and completion, but makes unknown names of commands
@@ -53,9 +50,7 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
-		// Of containers only the fields are of interest.
-		names := containers.New(containers.Options{Set: container.NewSet(""), Kubernetes: container.OnKubernetes()})
-		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, []pipeline.Stage{names}); err != nil {
+		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.page, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
@@ -38,7 +37,6 @@ type runFlags struct {
 	strict     bool
 	keepCaps   bool
 	buffers    flags.Buffers
-	containers containerFlags
 	fetch      *flags.Fetch // of the gadget
 }
 
@@ -50,8 +48,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
 	fs.String(flagClang, "", clangUsage)
-	fs.BoolVar(&f.host, "host", false, "also show events outside containers: those of the whole machine")
-	f.containers.register(fs)
+	fs.BoolVar(&f.host, "host", false, "also show events outside containers; this version does not recognize containers, so it always shows all events")
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
@@ -217,12 +214,6 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	options := a.runOptions(c)
-	containers, err := a.lookForContainers(&f.containers, f.host)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, containers.close()) }()
-	options.Containers = containers.options
 	memory := startMemory()
 	defer memory.end()
 	drop := func() {} // set once the gadget is loaded
@@ -242,14 +233,10 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			needs := seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles(), Containers: true}
-			// To read the namespaces of containers that start later.
-			keep = append(keep, unix.CAP_SYS_PTRACE)
+			needs := seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles()}
 			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}
-	containers.wait()
-	a.sayWhoIsThere(containers)
 	a.work.Store(&atWork{"run " + c.name, r})
 	return a.runLoaded(ctx, r, c.found.Image, f)
 }

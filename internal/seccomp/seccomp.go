@@ -23,8 +23,6 @@ type Needs struct {
 	Maps bool
 	// WriteFiles: it opens files for writing that are there.
 	WriteFiles bool
-	// Containers: it asks container runtimes at their sockets, and has the kernel hold up containers that start.
-	Containers bool
 }
 
 // Restrict forbids all else to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. What is

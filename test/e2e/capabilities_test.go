@@ -27,18 +27,10 @@ var noCapabilities = map[string]string{
 
 const none = "0000000000000000"
 
-// runCapabilities is the status of a run, which reads the namespaces of containers that start later.
-var runCapabilities = map[string]string{
-	"CapInh": none, "CapPrm": ptrace, "CapEff": ptrace, "CapBnd": ptrace, "CapAmb": none, "NoNewPrivs": "1",
-}
-
-// ptrace is CAP_SYS_PTRACE alone.
-const ptrace = "0000000000080000"
-
-// droppedAll is what it says of one that has no more capabilities than these, and not all system calls.
-func droppedAll(t *testing.T, capabilities map[string]string) map[string]string {
+// droppedAll is what it says of one that has neither capabilities nor all system calls.
+func droppedAll(t *testing.T) map[string]string {
 	t.Helper()
-	want := maps.Clone(capabilities)
+	want := maps.Clone(noCapabilities)
 	want["Seccomp"], want[filterCount] = "2", strconv.Itoa(ownFilters(t)+1)
 	return want
 }
@@ -82,29 +74,29 @@ func threadsWant(pid int, want map[string]string) string {
 	return ""
 }
 
-// waitDropped waits until the program has dropped its privileges but for these capabilities, which it does once it is attached.
-func (p *process) waitDropped(t *testing.T, capabilities map[string]string) {
+// waitDropped waits until the program has dropped its privileges, which it does once it is attached.
+func (p *process) waitDropped(t *testing.T) {
 	t.Helper()
-	want := droppedAll(t, capabilities)
+	want := droppedAll(t)
 	eventually(t, "the privileges are dropped", func() bool { return threadsWant(p.cmd.Process.Pid, want) == "" })
 }
 
 // wantDropped checks the threads that there are by now, too.
 func (p *process) wantDropped(t *testing.T) {
 	t.Helper()
-	if other := threadsWant(p.cmd.Process.Pid, droppedAll(t, runCapabilities)); other != "" {
+	if other := threadsWant(p.cmd.Process.Pid, droppedAll(t)); other != "" {
 		t.Error(other)
 	}
 }
 
-// A run goes on with no capability but CAP_SYS_PTRACE, and ends in good order. docs/security.md says so.
+// A run goes on without any capability, and ends in good order. docs/security.md says so.
 func TestCapabilitiesOfARun(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	o := startOpener(t)
 	file := filepath.Join(t.TempDir(), "recording")
 	g := start(t, setup{}, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "--stats", "--record", file)
 	held := g.waitAttached(t)
-	g.waitDropped(t, runCapabilities)
+	g.waitDropped(t)
 	o.open(t, 1000, "/proc/version")
 	eventually(t, "events come out", func() bool { return strings.Count(g.out.String(), "\n") >= 1000 })
 	g.wantDropped(t)
@@ -173,7 +165,7 @@ func TestCapabilitiesOfOtherSources(t *testing.T) {
 	cache := setup{env: []string{"XDG_CACHE_HOME=" + t.TempDir()}}
 	g := start(t, cache, "run", dir, "--host", "-o", "json", "--opener", o.pid(), "--map-fetch-interval", "50ms")
 	held := g.waitAttached(t)
-	g.waitDropped(t, runCapabilities)
+	g.waitDropped(t)
 	const opened = 100
 	o.open(t, opened, "/proc/version")
 	eventually(t, "the counts come out", func() bool { return strings.Contains(g.out.String(), `"calls":`) })
@@ -217,7 +209,7 @@ func TestCapabilitiesOfAReplay(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	g := start(t, setup{in: r}, "replay", "-", "-o", "json")
-	g.waitDropped(t, noCapabilities)
+	g.waitDropped(t)
 	if _, err := w.Write(recording); err != nil {
 		t.Fatal(err)
 	}

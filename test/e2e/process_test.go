@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,9 +35,7 @@ type setup struct {
 	// env is added to the environment.
 	env []string
 	dir string
-	// containers leaves out --host.
-	containers bool
-	in         io.Reader
+	in  io.Reader
 	// out takes the place of the buffer that keeps the output.
 	out *os.File
 }
@@ -56,19 +53,10 @@ type process struct {
 func start(t testing.TB, s setup, args ...string) *process {
 	t.Helper()
 	program := cmp.Or(s.gizmo, gizmoPath)
-	args = s.withHost(args)
 	if s.helper != "" {
 		return startProgram(t, withHelper(s), append([]string{os.Args[0], program}, args...))
 	}
 	return startProgram(t, s, append([]string{program}, args...))
-}
-
-// withHost adds --host to the arguments of a run, since the tests are no containers.
-func (s *setup) withHost(args []string) []string {
-	if len(args) < 2 || args[0] != "run" || strings.HasPrefix(args[1], "-") || s.containers || slices.Contains(args, "--host") {
-		return args
-	}
-	return append(slices.Clone(args), "--host")
 }
 
 func withHelper(s setup) setup {
