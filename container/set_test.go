@@ -272,8 +272,6 @@ func TestFindWhileContainersComeAndGo(t *testing.T) {
 		}
 		if i%100 == 0 {
 			f.clock += int64(Grace)
-			f.mu.Lock()
-			f.mu.Unlock()
 			f.forget()
 		}
 	}
