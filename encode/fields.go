@@ -87,9 +87,13 @@ func isColumn(s *event.Schema, i int) bool {
 	return f.HasValue() || replaced
 }
 
-// isStoodFor reports whether a struct around f has a text that stands for its members.
+// isStoodFor reports whether another field stands in for a struct around f. Where a struct has a text of its own, its type
+// has hidden the members, and who wants one beside it says so.
 func isStoodFor(s *event.Schema, f *event.Field) bool {
-	return anyAround(s, f, func(i int) bool { return isColumn(s, i) })
+	return anyAround(s, f, func(i int) bool {
+		_, replaced := standIn(s, i)
+		return replaced
+	})
 }
 
 // skipsJSON reports whether f, or a struct around it, is left out of nested formats.
