@@ -164,7 +164,7 @@ func TestModuleFunctionHooks(t *testing.T) {
 // What is wrong with a function is told, and what is near it.
 func TestFunctionsThatCannotBeHooked(t *testing.T) {
 	has := offers(t)
-	k, err := kernel.New()
+	k, err := kernel.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
