@@ -130,7 +130,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	cmd.Args = append(cmd.Args, "-MD", "-MT", "object", "-MF", deps)
 	warnings, err := j.makeObject(ctx, cmd, inc, object, w)
 	if err != nil {
-		return nil, err
+		return nil, j.blameHiders(err, inc)
 	}
 	e := &entry{Warnings: warnings}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
