@@ -81,9 +81,21 @@ func findTools(ctx context.Context, name string, c cache) (*tools, error) {
 func namedClang(ctx context.Context, name string, c cache) (Clang, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return Clang{}, fmt.Errorf("cannot use the compiler that was asked for: %w", err)
+		return Clang{}, fmt.Errorf("cannot use the compiler that was asked for: %w; %s", err, instead(ctx, c))
 	}
 	return probe(ctx, path, c)
+}
+
+// instead says what to do without the compiler that the user wants.
+func instead(ctx context.Context, c cache) string {
+	var names []string
+	for _, cc := range allClangs(ctx, c) {
+		names = append(names, cc.Name())
+	}
+	if len(names) == 0 {
+		return "there is no other either: " + installClang
+	}
+	return "there are " + strings.Join(names, ", ")
 }
 
 var versionedClang = regexp.MustCompile(`^clang(-[0-9]+)?$`)

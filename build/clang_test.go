@@ -39,6 +39,8 @@ func TestFindTools(t *testing.T) {
 		{name: "none", want: "!apt-get install clang"},
 		{name: "environment", have: map[string]string{"clang": "19.0.0", "clang-14": "14.0.0"}, clang: "clang-14", want: "clang-14"},
 		{name: "environment wrong", have: map[string]string{"clang": "19.0.0"}, clang: "clang-99", want: "!clang-99"},
+		{name: "environment wrong, others there", have: map[string]string{"clang-19": "19.0.0", "clang-14": "14.0.6"}, clang: "clang-16", want: "!not found in $PATH; there are clang-19, clang-14"},
+		{name: "option wrong, nothing there", option: "clang-16", want: "!not found in $PATH; there is no other either: install it (Debian"},
 		{name: "option before environment", have: map[string]string{"clang": "19.0.0", "clang-14": "14.0.0"}, clang: "clang", option: "clang-14", want: "clang-14"},
 		{name: "wanted one too old", have: map[string]string{"clang": "19.0.0", "clang-13": "13.0.0"}, option: "clang-13", want: "!too old"},
 	}

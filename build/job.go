@@ -129,7 +129,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	object, deps := w.path("program.o"), w.path("deps")
 	warnings, err := j.makeBeside(ctx, inc, object, deps, w)
 	if err != nil {
-		return nil, err
+		return nil, j.blameHiders(err, inc)
 	}
 	e := &entry{Warnings: warnings}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)

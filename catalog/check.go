@@ -4,6 +4,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -44,7 +45,7 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
 		if err := semtype.Apply(s, semtype.Types(), &env, d.Annotations); err != nil {
-			return known, err
+			return known, locate(img, s.Name, err)
 		}
 		for _, f := range s.Fields {
 			known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
@@ -57,4 +58,13 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 		known.Programs = append(known.Programs, p.Keys()...)
 	}
 	return known, nil
+}
+
+// locate adds to an error about the fields of a data source the place in gadget.yaml that it is about.
+func locate(img *image.Image, source string, err error) error {
+	path := []string{"datasources", source}
+	if about := (*semtype.FieldError)(nil); errors.As(err, &about) {
+		path = append(path, "fields", about.Field)
+	}
+	return fmt.Errorf("gadget %s: %w", img.Metadata.Name, img.Metadata.Locate(fmt.Errorf("data source %q: %w", source, err), path...))
 }

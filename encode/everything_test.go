@@ -36,7 +36,7 @@ func everything(single bool, text *[]byte) *event.Schema {
 	b.field("skipped", event.Uint, 4, 0).Ann.SkipJSON = true
 	addBitFields(b)
 	b.node("node").Text = textOf(text)
-	b.field("node.member", event.Uint, 2, 0)
+	b.field("node.member", event.Uint, 2, 0).Ann.Columns.Hidden = true
 	b.field("node.__private.member", event.Uint, 2, 0)
 	b.node("empty")
 	addRest(b)

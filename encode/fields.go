@@ -87,9 +87,13 @@ func isColumn(s *event.Schema, i int) bool {
 	return f.HasValue() || replaced
 }
 
-// isStoodFor reports whether a struct around f has a text that replaces its members.
+// isStoodFor reports whether another field replaces a struct around f. If a struct has a text of its own, its type has hidden the
+// members, and an annotation shows one again.
 func isStoodFor(s *event.Schema, f *event.Field) bool {
-	return anyAround(s, f, func(i int) bool { return isColumn(s, i) })
+	return anyAround(s, f, func(i int) bool {
+		_, replaced := standIn(s, i)
+		return replaced
+	})
 }
 
 // skipsJSON reports whether f, or a struct around it, is left out of nested formats.

@@ -24,14 +24,14 @@ func conn() *event.Schema {
 	b.field("proc.__pad", event.Uint, 4, 0)
 	b.node("src").Text = text
 	b.node("src.addr_raw").Ann.SkipJSON = true
-	b.field("src.addr_raw.v6", event.Bytes, 16, 0)
-	b.field("src.port", event.Uint, 2, 0)
+	b.field("src.addr_raw.v6", event.Bytes, 16, 0).Ann.Columns.Hidden = true
+	b.field("src.port", event.Uint, 2, 0).Ann.Columns.Hidden = true
 	b.field("error_raw", event.Uint, 4, 0).Ann.Columns.Hidden = true
 	b.field("sig", event.Uint, 4, 0).Ann.Target = "signal"
 	b.field("last", event.Uint, 4, 0)
 	b.field("__pad", event.Uint, 4, 0)
 	b.added("timestamp", event.String, text).Ann.Columns.Hidden = true
-	b.added("src.addr", event.String, text)
+	b.added("src.addr", event.String, text).Ann.Columns.Hidden = true
 	b.added("error", event.String, text)
 	b.added("signal", event.String, text)
 	b.added("proc.user", event.String, text)
@@ -68,6 +68,24 @@ func TestDefaultFields(t *testing.T) {
 		if got := names(s, encode.DefaultFields(s, lookup(t, format))); got != want {
 			t.Errorf("%s:\ngot  %s\nwant %s", format, got, want)
 		}
+	}
+}
+
+// A struct with a text has its members hidden by its type, and whoever wants one beside it shows it. If another field stands in
+// for the struct, it does for all of it.
+func TestMembersAreShownOnDemand(t *testing.T) {
+	t.Parallel()
+	s := conn()
+	port, _ := s.Lookup("src.port")
+	s.Fields[port].Ann.Columns.Hidden = false
+	columns := lookup(t, "columns")
+	if got, want := names(s, encode.DefaultFields(s, columns)), "runtime.containerName proc.comm proc.pid proc.user src src.port error sig signal last"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	src, _ := s.Lookup("src")
+	s.Fields[src].Ann.Columns.Replace = "last"
+	if got, want := names(s, encode.DefaultFields(s, columns)), "runtime.containerName proc.comm proc.pid proc.user src error sig signal last"; got != want {
+		t.Errorf("with a stand-in: got %s\nwant %s", got, want)
 	}
 }
 

@@ -37,7 +37,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err := prepareProcess(); err != nil {
 		return nil, err
 	}
-	k, err := kernel.New()
+	k, err := kernel.New(o.Types)
 	if err != nil {
 		return nil, err
 	}

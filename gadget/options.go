@@ -46,6 +46,8 @@ type LoadOptions struct {
 	// caller's: closing the gadget does not close them. Buffers, and the maps for variables, cannot be
 	// shared.
 	Maps map[string]*ebpf.Map
+	// Types keeps the kernel's types, some 20 MiB, from one load to the next, each of which reads them otherwise. Nil: none is kept.
+	Types *btf.Cache
 	// ExtraTypes are types, of modules say, that programs may refer to beside those of the kernel itself.
 	ExtraTypes []*btf.Spec
 	// ManualAttach names the programs that Gadget.Attach leaves to Gadget.AttachTo.

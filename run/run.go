@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cilium/ebpf/btf"
+
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/host"
@@ -49,9 +51,13 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
 		return err
 	}
+	var types *btf.Cache // for one gadget, the memory is given back before the buffers take theirs
+	if len(p.gadgets) > 1 {
+		types = btf.NewCache()
+	}
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		options, err := p.loadOptions(g)
+		options, err := p.loadOptions(g, types)
 		if err != nil {
 			return inGadget(g.name, err)
 		}
@@ -84,8 +90,9 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 }
 
 // loadOptions returns the choices for loading a gadget as this machine makes them.
-func (p *Plan) loadOptions(g *plannedGadget) (*gadget.LoadOptions, error) {
+func (p *Plan) loadOptions(g *plannedGadget, types *btf.Cache) (*gadget.LoadOptions, error) {
 	options := g.load
+	options.Types = cmp.Or(options.Types, types)
 	var err error
 	options.Params, err = p.kernelNumbers(options.Params)
 	return &options, err
@@ -94,9 +101,10 @@ func (p *Plan) loadOptions(g *plannedGadget) (*gadget.LoadOptions, error) {
 // Try finds out whether the kernel takes the gadgets: they are loaded and taken out again, one by one. No outputs are opened,
 // and nothing is pinned.
 func (p *Plan) Try() error {
+	types := btf.NewCache()
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		options, err := p.loadOptions(g)
+		options, err := p.loadOptions(g, types)
 		if err == nil {
 			err = gadget.Try(g.image, options)
 		}

@@ -117,20 +117,52 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 		}
 	}
 	f := &s.Fields[i] // only now: Extend may have moved the fields
-	if f.Ann.Target != "" && len(s.Fields) == before {
-		return targetError(s, f)
+	if len(s.Fields) == before {
+		if f.Ann.Target != "" {
+			return targetError(s, f)
+		}
+		if other := takenBy(s, f); other != nil {
+			return &FieldError{other.Name, fmt.Errorf("its text cannot become the field %q, which is that of the field %q; give the target another name",
+				sibling(other, other.Ann.Target), f.Name)}
+		}
 	}
 	// Once more, so that annotations of the author or the user override defaults of the type.
 	return ann.Annotate(f, t.Template)
 }
 
+// takenBy returns the field whose target is the name of the field that would be added for f; nil if there is none.
+func takenBy(s *event.Schema, f *event.Field) *event.Field {
+	name, ok := target(f)
+	if !ok {
+		return nil
+	}
+	for i := range s.Fields {
+		if g := &s.Fields[i]; !g.Added && g.Ann.Target != "" && g != f && sibling(g, g.Ann.Target) == name {
+			return g
+		}
+	}
+	return nil
+}
+
+// FieldError says what is wrong with the annotations of a field.
+type FieldError struct {
+	Field string
+	Err   error
+}
+
+// Error names the field first.
+func (e *FieldError) Error() string { return fmt.Sprintf("field %q: %v", e.Field, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *FieldError) Unwrap() error { return e.Err }
+
 // targetError is the error about a field whose annotations name an added field that its type cannot add.
 func targetError(s *event.Schema, f *event.Field) error {
 	name, _ := target(f)
 	if _, taken := s.Lookup(name); taken {
-		return fmt.Errorf("field %q: its text cannot become the field %q, which is there already; give the target another name", f.Name, name)
+		return &FieldError{f.Name, fmt.Errorf("its text cannot become the field %q, which is there already; give the target another name", name)}
 	}
-	return fmt.Errorf("field %q: its type adds no field, so none can be named %q", f.Name, name)
+	return &FieldError{f.Name, fmt.Errorf("its type adds no field, so none can be named %q", name)}
 }
 
 // typeOf returns the row of the outermost of the field's types that has a row, or the row of enums, or

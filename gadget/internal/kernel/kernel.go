@@ -30,9 +30,11 @@ type Kernel struct {
 	Cache *btf.Cache
 }
 
-// New reads the kernel's types.
-func New() (*Kernel, error) {
-	cache := btf.NewCache()
+// New reads the kernel's types, unless the cache has them. It may be nil.
+func New(cache *btf.Cache) (*Kernel, error) {
+	if cache == nil {
+		cache = btf.NewCache()
+	}
 	types, err := cache.Kernel()
 	if err != nil {
 		return nil, explainBTF(err)
