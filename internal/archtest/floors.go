@@ -24,8 +24,8 @@ func Gizmo() *Rules {
 			"gadget":                  3,
 			"gadget/internal/fixture": 3, // for its tests
 			"oci":                     3,
-			"container":               3,
-			"build":                   3,
+
+			"build": 3,
 
 			"encode":    2,
 			"stage":     2,
@@ -37,6 +37,7 @@ func Gizmo() *Rules {
 			"host":       1,
 			"semtype":    1,
 			"pipeline":   1,
+			"container":  1,
 			"annotation": 1,
 
 			"pipeline/pipelinetest": 1, // for the tests of all packages from here up
