@@ -103,7 +103,7 @@ help: ## list what make can do
 AGAIN := $(if $(CI),-count=1)
 
 # The packages in which goroutines meet.
-RACE := ./pipeline/... ./stage/sort/... ./sink/... ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
+RACE := ./pipeline/... ./container/... ./stage/sort/... ./sink/... ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
 
 # What "go list" says of a module that is not as it should be.
 OUTDATED := {{if not .Main}}{{with .Retracted}}{{$$.Path}} {{$$.Version}} was withdrawn: {{.}}{{"\n"}}{{end -}}
@@ -134,7 +134,7 @@ vet:
 setup-build:
 	@scripts/setup.sh go build
 setup-test:
-	@scripts/setup.sh go build test
+	@scripts/setup.sh go build test neighbours
 setup-vm:
 	@scripts/setup.sh go build vm
 setup-lint:
