@@ -134,7 +134,7 @@ vet:
 setup-build:
 	@scripts/setup.sh go build
 setup-test:
-	@scripts/setup.sh go build test
+	@scripts/setup.sh go build test neighbours
 setup-vm:
 	@scripts/setup.sh go build vm
 setup-lint:

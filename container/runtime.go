@@ -10,7 +10,8 @@ import (
 
 // Runtime is a container runtime that can be asked. Package containertest has the tests that all of them pass. The methods
 // may be called by several goroutines at once. They return soon after ctx is done, whatever the runtime does, and
-// bound what they read: an answer of many megabytes is an error.
+// bound what they read: an answer of many megabytes is an error. Of names and the values of labels they keep 4 KiB, of the
+// labels of a container 64 KiB in all.
 type Runtime interface {
 	// Name is the name of the runtime as users know it, for messages and --runtimes.
 	Name() string

@@ -11,7 +11,8 @@
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
 #   release the one version of clang that releases are built with
-#   test    clang 14, 16 and 19; gcc and the C library, for the race detector; runc and busybox
+#   test    clang 14, 16 and 19; gcc and the C library, for the race detector
+#   neighbours  container runtimes and what they need, for test/neighbours
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
 #   bench   the programs that gizmo is measured beside, gcc
@@ -95,6 +96,26 @@ need_test() {
 	[ -x /bin/busybox ] || need busybox-static "what runs in them"
 }
 
+# On a machine with systemd the packages start their daemons. The tests use daemons of their own.
+need_neighbours() {
+	{ have dockerd && have docker; } || need docker.io "is a neighbour in tests"
+	have containerd || need containerd "is a neighbour in tests"
+	have podman || need podman "is a neighbour in tests"
+	have conmon || need conmon "runs containers for podman"
+	have runc || need runc "runs containers"
+	have crun || need crun "runs containers"
+	[ -x /usr/lib/podman/netavark ] || [ -x /usr/libexec/podman/netavark ] || need netavark "networks for podman"
+	[ -d /usr/lib/cni ] || [ -d /opt/cni/bin ] || need containernetworking-plugins "networks for containerd"
+	have ip || [ -x /sbin/ip ] || need iproute2 "networks of containers"
+	have iptables || [ -x /usr/sbin/iptables ] || need iptables "networks of containers"
+	busybox_is_static || need busybox-static "images of containers"
+}
+
+# A program that needs a loader names it near its beginning.
+busybox_is_static() {
+	[ -x /bin/busybox ] && ! head -c 4096 /bin/busybox | grep -qa ld-linux
+}
+
 need_vm() {
 	have qemu-system-x86_64 || need qemu-system-x86 "runs another kernel"
 	have depmod || [ -x /usr/sbin/depmod ] || need kmod "packs its modules"
@@ -158,9 +179,9 @@ mounts() {
 
 for what in "$@"; do
 	case $what in
-	go | build | release | test | vm | lint | bench) "need_$what" ;;
+	go | build | release | test | neighbours | vm | lint | bench) "need_$what" ;;
 	mounts) ;;
-	*) fail "nothing is known about $what: use go, build, release, test, vm, lint, bench, mounts" ;;
+	*) fail "nothing is known about $what: use go, build, release, test, neighbours, vm, lint, bench, mounts" ;;
 	esac
 done
 install_missing

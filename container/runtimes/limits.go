@@ -40,16 +40,18 @@ func inParallel(n int, do func(int)) {
 	group.Wait()
 }
 
-// clip returns s, cut to maxText bytes and without bytes that are not UTF-8.
+// clip returns s without bytes that are not UTF-8, cut to maxText bytes.
 func clip(s string) string {
-	if len(s) > maxText {
-		end := maxText
-		for end > maxText-utf8.UTFMax && !utf8.RuneStart(s[end]) {
-			end--
-		}
-		s = strings.Clone(s[:end]) // so that the rest is not kept
+	s = s[:min(len(s), maxText+utf8.UTFMax)]
+	s = strings.ToValidUTF8(s, "\uFFFD") // which may be longer
+	if len(s) <= maxText {
+		return s
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	end := maxText
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return strings.Clone(s[:end]) // so that the rest is not kept
 }
 
 // labels collects labels within bounds. A label whose key is longer than maxText is left out, as are those that follow when
@@ -60,7 +62,7 @@ type labels struct {
 }
 
 func (l *labels) add(key, value string) {
-	value = clip(value)
+	key, value = strings.ToValidUTF8(key, "\uFFFD"), clip(value)
 	if len(key) > maxText || l.size+len(key)+len(value) > maxLabels {
 		return
 	}
@@ -68,5 +70,5 @@ func (l *labels) add(key, value string) {
 		l.of = make(map[string]string)
 	}
 	l.size += len(key) + len(value)
-	l.of[strings.ToValidUTF8(key, "\uFFFD")] = value
+	l.of[key] = value
 }

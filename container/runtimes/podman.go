@@ -188,14 +188,14 @@ func configDigest(image string) string {
 }
 
 // noted returns what podman noted when it created a container that does not run; an empty identity if that was long ago, or
-// if the container runs.
+// if the container runs or was removed.
 func (p *Podman) noted(ctx context.Context, id string) (noted container.Identity, err error) {
 	query := url.Values{
 		"stream":  {"false"},
 		"since":   {podmanTime(time.Now().Add(-podmanRecent))},
-		"filters": {filters("type", "container", "container", id, "event", "create", "event", "start", "event", "died")},
+		"filters": {filters("type", "container", "container", id, "event", "create", "event", "start", "event", "died", "event", "remove")},
 	}
-	runs := false
+	last := ""
 	err = p.client.ask(ctx, podmanAPI+"/events", query, maxListing, func(answer *answerReader) error {
 		for {
 			var e struct {
@@ -213,13 +213,13 @@ func (p *Podman) noted(ctx context.Context, id string) (noted container.Identity
 			if e.Actor.ID != id {
 				continue
 			}
-			runs = e.Action == "start"
+			last = e.Action
 			if e.Action == "create" {
 				noted = createdIdentity(id, e.Actor.Attributes)
 			}
 		}
 	})
-	if runs {
+	if last == "start" || last == "remove" {
 		return container.Identity{}, err
 	}
 	return noted, err

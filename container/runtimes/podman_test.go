@@ -143,6 +143,7 @@ func TestPodmanGetLate(t *testing.T) {
 		{"running", event("create") + event("start"), false},
 		{"ended", event("create") + event("start") + event("died"), true},
 		{"restarted", event("create") + event("start") + event("died") + event("start"), false},
+		{"removed", event("create") + event("start") + event("died") + event("remove"), false},
 		{"old and ended", event("start") + event("died"), false},
 		{"no events", "{", false},
 	} {

@@ -97,6 +97,21 @@ func TestSetupInstalls(t *testing.T) {
 	}
 }
 
+// What is there by itself is left as it is: packages of Docker's own exclude those of the distribution.
+func TestSetupNeighbours(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "apt-cache", "dockerd", "docker", "containerd", "conmon", "runc")
+	m.add(t, "apt-get", "")
+	m.add(t, "sudo", `exec "$@"`)
+	said, err := m.setup(t, "neighbours")
+	if err != nil || !strings.Contains(said, "podman (is a neighbour in tests), crun (runs containers)") {
+		t.Errorf("said %q, %v", said, err)
+	}
+	if got := m.started(t); strings.Contains(got, "docker.io") || strings.Contains(got, " containerd") || !strings.Contains(got, " podman crun") {
+		t.Errorf("started %q", got)
+	}
+}
+
 // Two parts of the project may need the same package.
 func TestSetupInstallsOnce(t *testing.T) {
 	t.Parallel()
