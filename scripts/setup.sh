@@ -92,8 +92,6 @@ need_test() {
 	done
 	have gcc || need gcc "for the race detector"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
-	have runc || need runc "starts containers in tests"
-	[ -x /bin/busybox ] || need busybox-static "what runs in them"
 }
 
 # On a machine with systemd the packages start their daemons. The tests use daemons of their own.

@@ -7,58 +7,8 @@ package archtest
 // nearest package above it, and is a part of that.
 func Gizmo() *Rules {
 	return &Rules{
-		Module: "github.com/gizmo-ebpf/gizmo",
-		Floors: map[string]int{
-			// Beside the house: these may import anything, and nothing imports them.
-			"test":           6,
-			"bench":          6,
-			"gadgets":        6, // their workloads
-			"include/gadget": 6, // tests of the C headers
-
-			"cmd/gizmo": 5,
-
-			"internal/cli": 4,
-
-			"run":                     3,
-			"catalog":                 3,
-			"gadget":                  3,
-			"gadget/internal/fixture": 3, // for its tests
-			"oci":                     3,
-
-			"build": 3,
-
-			"encode":    2,
-			"stage":     2,
-			"sink":      2,
-			"wire":      2,
-			"btfschema": 2,
-			"metadata":  2,
-
-			"host":       1,
-			"semtype":    1,
-			"pipeline":   1,
-			"container":  1,
-			"annotation": 1,
-
-			"pipeline/pipelinetest": 1, // for the tests of all packages from here up
-
-			"event":               0,
-			"include":             0,
-			"internal/nearest":    0,
-			"internal/kerneltest": 0,
-			"internal/archtest":   0,
-			"internal/cpus":       0,
-			"internal/digits":     0,
-			"internal/int80":      0,
-			"internal/plain":      0,
-			"internal/safefile":   0,
-			"internal/memory":     0,
-			"internal/outlet":     0,
-			"internal/stdstreams": 0,
-			"internal/privileges": 0,
-
-			"gadgets/internal/workload": 1, // for the workloads of all gadgets
-		},
+		Module:       "github.com/gizmo-ebpf/gizmo",
+		Floors:       floors(),
 		Families:     []string{"stage", "sink", "gadgets"},
 		StandardOnly: []string{"event", "clock", "include", "internal/nearest", "internal/archtest", "internal/cpus", "internal/digits", "internal/plain"},
 		Sideways:     sideways(),
