@@ -36,7 +36,7 @@ type opener struct {
 func startOpener(t *testing.T, flags uintptr) *opener {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", `while read -r file; do true < "$file"; echo; done 2>/dev/null`)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
