@@ -322,7 +322,7 @@ func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	select {
 	case <-g.ended:
 		t.Fatalf("it ended although its output was not read: %v", g.cmd.ProcessState)
-	case <-time.After(300 * time.Millisecond):
+	case <-time.After(time.Second):
 	}
 	again := time.Now()
 	g.signal(t, syscall.SIGINT)
