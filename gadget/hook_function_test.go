@@ -205,7 +205,7 @@ func badFunctions(t *testing.T, has offer) map[string][]string {
 	bad["fentry/asm_exc_page_fault"] = []string{"the kernel has no type of the function asm_exc_page_fault"}
 	if has.trampolines {
 		bad["fentry/"+madeBase()] = []string{"the compiler replaced it with ", "only a kprobe can hook that"}
-		bad["fentry.s/vfs_read"] = []string{"programs that sleep cannot be called from vfs_read: use the section fentry"}
+		bad["fentry.s/vfs_read"] = []string{"the kernel does not let sleepable programs be attached to vfs_read: use the section fentry"}
 	} else {
 		bad["fentry/vfs_read"] = []string{"this kernel forbids fentry programs"}
 	}
