@@ -94,10 +94,12 @@ func (c *child) rows(self workload.Proc) (rows []workload.Proc) {
 	return rows
 }
 
+// Only a goroutine that is bound to its thread before main begins is sure to be on the first thread.
+func init() { runtime.LockOSThread() }
+
 // runChild runs in a started process: it takes its role, reports the ids of its threads
 // that have the name, and waits for the end of its input.
 func runChild(string) error {
-	runtime.LockOSThread()
 	if unix.Gettid() != os.Getpid() {
 		return errors.New("main does not run on the first thread")
 	}
