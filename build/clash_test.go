@@ -72,7 +72,7 @@ func TestClashWithKernel(t *testing.T) {
 	t.Parallel()
 	b := newClash(t, clashing)
 	r := b.build()
-	want := b.gadget + "/program.bpf.c: warning: <vmlinux.h> also defines once, request, SHARED, none; this gadget's own definitions count\n"
+	want := b.gadget + "/program.bpf.c: warning: <vmlinux.h> also defines once, request, SHARED, none; gizmo uses the gadget's own definitions\n"
 	if r.Warnings != want {
 		t.Errorf("got  %swant %s", r.Warnings, want)
 	}
