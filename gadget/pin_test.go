@@ -170,7 +170,7 @@ func TestPinnedMapWithoutFileSystem(t *testing.T) {
 			return
 		}
 		mustSay(t, refusal(t, parse(t, "pinned"), LoadOptions{}),
-			`map "also_kept": it is to be pinned, but there is no bpf file system: mount -t bpf bpf /sys/fs/bpf`)
+			`map "also_kept": it must be pinned, but there is no bpf file system: mount -t bpf bpf /sys/fs/bpf`)
 	})
 }
 

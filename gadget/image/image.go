@@ -29,8 +29,8 @@ type Image struct {
 	DataSources []DataSource
 	Params      []Param
 	Programs    []Program
-	// Compiler is the compiler that made the object, in its own words, which are safe to show: "Debian clang version
-	// 14.0.6". It is empty if the object does not say.
+	// Compiler is the compiler that made the object, as it describes itself, in characters that are safe to show: "Debian clang version
+	// 14.0.6". It is empty if the object does not name it.
 	Compiler string
 
 	spec    *ebpf.CollectionSpec
