@@ -137,7 +137,7 @@ func Clangs(ctx context.Context, o *Options) []Clang {
 	return slices.DeleteFunc(allClangs(ctx, store), func(c Clang) bool { return c.Major < minClang })
 }
 
-// clangsIn returns the compilers in a folder, the one without a version in its name first.
+// clangsIn returns the compilers in a folder, with the name clang first.
 func clangsIn(dir string) []string {
 	f, err := os.Open(dir)
 	if err != nil {

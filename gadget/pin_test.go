@@ -174,7 +174,7 @@ func TestPinnedMapWithoutFileSystem(t *testing.T) {
 	})
 }
 
-// What is only tried is not pinned, and what was pinned stays.
+// Try pins no maps, and keeps existing pins.
 func TestTryPinsNothing(t *testing.T) {
 	withPins(t, func() {
 		img := parse(t, "pinned")

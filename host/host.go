@@ -30,7 +30,7 @@ type Host struct {
 	watch    *clockWatch // while there are watchers; nil if the kernel cannot report steps
 }
 
-// New looks at this machine.
+// New returns the Host of this machine.
 func New() *Host {
 	shift := namespaceShift() // read once, because opening files causes events
 	h := newHost(func() reading { return readClocks(shift) }, goClock{time.Now()}.wallLead, tickLength())

@@ -37,7 +37,7 @@ func writeSteps(t testing.TB) []byte {
 	return out
 }
 
-// wantSteps reads what writeSteps wrote. Batches from before a step may come after it, so a reader knows all steps up to the
+// wantSteps reads the recording of writeSteps. Batches from before a step may come after it, so a reader knows all steps up to the
 // batch.
 func wantSteps(t *testing.T, recording []byte) {
 	t.Helper()

@@ -189,7 +189,7 @@ func (w *Writer) appendClock(offset int64) {
 	w.finish(start)
 }
 
-// Flush writes out everything that was recorded so far.
+// Flush writes everything that was recorded so far.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

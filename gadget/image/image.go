@@ -88,7 +88,7 @@ func (img *Image) WithMetadata(meta *metadata.Metadata) (*Image, error) {
 	return analyse(&Image{Metadata: meta, Compiler: img.Compiler, spec: img.spec, markers: img.markers})
 }
 
-// analyse puts together what object and metadata say. It only reads the spec.
+// analyse combines the contents of object and metadata. It only reads the spec.
 func analyse(img *Image) (*Image, error) {
 	img.Programs = programsOf(img.spec, img.Metadata)
 	for _, m := range img.markers {
