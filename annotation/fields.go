@@ -34,8 +34,8 @@ var fieldKeys = sync.OnceValue(func() []Key[ann] {
 	return slices.Concat(generalKeys(), columnKeys(), metricKeys(), formatterKeys())
 })
 
-// generalKeys starts with the template: rows are applied in order, and what is said one by one
-// prevails over what the template sets.
+// generalKeys starts with the template: rows are applied in order, and single annotations
+// override what the template sets.
 func generalKeys() []Key[ann] {
 	return []Key[ann]{
 		{Name: templateKey, Doc: "Sets several annotations at once, for a common kind of field; annotations given beside it take precedence.",

@@ -10,8 +10,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// AddTrailing gives the schema the field for what records have beyond their struct, if the annotations name one. A field
-// for that which is there already gets the name and the length that they say.
+// AddTrailing adds the field for trailing data, the bytes of a record after its struct, if the annotations name one. If the
+// schema already has such a field, the annotations set its name and length.
 func (s *Source) AddTrailing(schema *event.Schema) error {
 	if s.RestName == "" {
 		return nil

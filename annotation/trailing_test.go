@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// withTrailing returns a schema with an integer, a member of it, and the fields given behind them.
+// withTrailing returns a schema with an integer, a member of it, and then the given fields.
 func withTrailing(fields ...event.Field) *event.Schema {
 	s := &event.Schema{Name: "packets", Single: true, Size: 12}
 	s.Fields = append([]event.Field{
@@ -32,7 +32,7 @@ func TestAddTrailing(t *testing.T) {
 	for _, c := range []struct {
 		s         *event.Schema
 		name, len string
-		want      []event.Field // behind the first three
+		want      []event.Field // after the first three
 	}{
 		{withTrailing(), "", "", nil},
 		{withTrailing(), "", "len", nil},

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// What a build takes beside the compiler when nothing is remembered. A test allows three times as long, since its machine is not
+// The time that a build takes besides the compiler, without a cache. A test allows three times as long, because its machine is not
 // idle.
 const (
 	buildBudget = 400 * time.Millisecond
 	buildSlack  = 3
 )
 
-// timedClang makes a compiler that notes how long the real one takes, in nanoseconds.
+// timedClang makes a compiler that records how long the real one takes, in nanoseconds.
 func timedClang(t *testing.T, notes string) string {
 	t.Helper()
 	real, err := realTools()

@@ -36,13 +36,13 @@ type tools struct {
 // Clang is a compiler for gadgets.
 type Clang struct {
 	Path string
-	// Version is what it says of itself, in one line: "Debian clang version 19.1.7 (3~deb12u1)".
+	// Version is its own description in one line: "Debian clang version 19.1.7 (3~deb12u1)".
 	Version string
 	// Major is the first number of its version.
 	Major int
 }
 
-// Name is what a user has to type to have this compiler: its name if that leads to it, otherwise its path.
+// Name is what a user has to type to choose this compiler: its name if PATH finds it by that name, otherwise its path.
 func (c Clang) Name() string {
 	name := filepath.Base(c.Path)
 	if path, err := exec.LookPath(name); err == nil && path == c.Path {
@@ -81,12 +81,12 @@ func findTools(ctx context.Context, name string, c cache) (*tools, error) {
 func namedClang(ctx context.Context, name string, c cache) (Clang, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return Clang{}, fmt.Errorf("cannot use the compiler that was asked for: %w; %s", err, instead(ctx, c))
+		return Clang{}, fmt.Errorf("cannot use the chosen compiler: %w; %s", err, instead(ctx, c))
 	}
 	return probe(ctx, path, c)
 }
 
-// instead says what to do without the compiler that the user wants.
+// instead returns advice for a user whose chosen compiler is missing.
 func instead(ctx context.Context, c cache) string {
 	var names []string
 	for _, cc := range allClangs(ctx, c) {
@@ -100,8 +100,8 @@ func instead(ctx context.Context, c cache) string {
 
 var versionedClang = regexp.MustCompile(`^clang(-[0-9]+)?$`)
 
-// newestClang looks for clang and clang-N in PATH. Those whose version cannot be told are passed
-// over.
+// newestClang looks for clang and clang-N in PATH. It skips compilers with an unknown
+// version.
 func newestClang(ctx context.Context, c cache) (Clang, error) {
 	if all := allClangs(ctx, c); len(all) > 0 {
 		return all[0], nil
@@ -137,7 +137,7 @@ func Clangs(ctx context.Context, o *Options) []Clang {
 	return slices.DeleteFunc(allClangs(ctx, store), func(c Clang) bool { return c.Major < minClang })
 }
 
-// clangsIn returns the compilers in a folder, the one without a version in its name first.
+// clangsIn returns the compilers in a folder, with the name clang first.
 func clangsIn(dir string) []string {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -160,8 +160,8 @@ func clangsIn(dir string) []string {
 
 var clangVersion = regexp.MustCompile(`clang version ([0-9]+)\.`)
 
-// probe finds out the version of a compiler. The answer is remembered for as long as the file
-// stays the same, since starting clang takes longer than all the rest of a cached build.
+// probe finds out the version of a compiler. The cache keeps the answer as long as the file
+// stays the same, because starting clang takes longer than all the rest of a cached build.
 func probe(ctx context.Context, path string, c cache) (Clang, error) {
 	id, err := identity(path)
 	if err != nil {

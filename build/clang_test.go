@@ -67,7 +67,7 @@ func TestFindTools(t *testing.T) {
 	}
 }
 
-// Of each version there is one, and those that are too old are none.
+// Clangs returns one compiler of each version, and none that is too old.
 func TestClangs(t *testing.T) {
 	first, second := t.TempDir(), t.TempDir()
 	fakeClang(t, first, "clang-14", "14.0.6")

@@ -15,16 +15,16 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// maxClashes is how often the names of a gadget are looked for that clash with the kernel's: the compiler stops at 20
+// maxClashes is how often gizmo compiles a gadget again to find names that clash with the kernel's: the compiler stops at 20
 // errors.
 const maxClashes = 5
 
 // clashes are the names that both the gadget and <vmlinux.h> define. The author had the types of another kernel, which
-// lacks them. The gadget keeps its own: those of the kernel get a suffix, which CO-RE takes for the flavour of a type, so
-// what the gadget reads of the kernel stays right.
+// lacks them. The gadget keeps its own definitions: the names of the kernel get a suffix, which is the flavour of a type for CO-RE, so
+// the gadget still reads the kernel's data correctly.
 type clashes struct {
 	names []string
-	// file renames what the kernel has, and is included ahead of the gadget's source. It lies in folder.
+	// file renames the kernel's definitions, and is included before the gadget's source. It is in folder.
 	file, folder string
 }
 
@@ -56,7 +56,7 @@ var (
 	clashNote  = regexp.MustCompile(`\bvmlinux\.h:\d+:\d+: note: previous (?:definition|declaration|use) is here`)
 )
 
-// learn finds clashes in what the compiler says of a source, and reports whether there are any new ones.
+// learn finds clashes in the compiler's errors, and reports whether there are any new ones.
 func (c *clashes) learn(err error) bool {
 	var failed *CompileError
 	if !errors.As(err, &failed) {
@@ -91,7 +91,7 @@ func (c *clashes) write(w *work) error {
 	return os.WriteFile(c.file, []byte(b.String()), 0o600)
 }
 
-// args are those of the compiler.
+// args returns the arguments of the compiler.
 func (c *clashes) args() []string {
 	if c.file == "" {
 		return nil
@@ -99,16 +99,16 @@ func (c *clashes) args() []string {
 	return append(prefixMap(c.folder, "/gizmo/work/"), "-include", c.file)
 }
 
-// without leaves the file out of a list: it follows from the others.
+// without returns a list of files without this one, which follows from the others.
 func (c *clashes) without(files []string) []string {
 	return slices.DeleteFunc(files, func(f string) bool { return f == c.file })
 }
 
-// warning tells of the names.
+// warning returns the warning about the names.
 func (c *clashes) warning(source string) string {
 	if len(c.names) == 0 {
 		return ""
 	}
-	return plain.Text(fmt.Sprintf("%s: warning: <vmlinux.h> also defines %s; this gadget's own definitions count",
+	return plain.Text(fmt.Sprintf("%s: warning: <vmlinux.h> also defines %s; gizmo uses the gadget's own definitions",
 		source, strings.Join(c.names, ", "))) + "\n"
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/cilium/ebpf/btf"
 )
 
-// clashing defines what the types of kernelOfAnother have, in all the ways in which C finds fault with that.
+// clashing defines names that the types of kernelOfAnother have, with each kind of error that C reports about that.
 const clashing = `#include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 
@@ -67,12 +67,12 @@ func newClash(t *testing.T, program string) *bench {
 	return b
 }
 
-// A gadget whose author had the types of another kernel may define what ours have.
+// A gadget whose author had the types of another kernel may define names that gizmo's types have.
 func TestClashWithKernel(t *testing.T) {
 	t.Parallel()
 	b := newClash(t, clashing)
 	r := b.build()
-	want := b.gadget + "/program.bpf.c: warning: <vmlinux.h> also defines once, request, SHARED, none; this gadget's own definitions count\n"
+	want := b.gadget + "/program.bpf.c: warning: <vmlinux.h> also defines once, request, SHARED, none; gizmo uses the gadget's own definitions\n"
 	if r.Warnings != want {
 		t.Errorf("got  %swant %s", r.Warnings, want)
 	}
@@ -103,7 +103,7 @@ func TestClashWithKernel(t *testing.T) {
 	}
 }
 
-// What is wrong besides is said; so is what the names have to do with it.
+// The error shows the other faults, and also the warning about the names.
 func TestClashAndError(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ add, says string }{

@@ -13,8 +13,8 @@ import (
 // maxHiders is how many headers an error names.
 const maxHiders = 5
 
-// blameHiders adds to the compiler's complaint which headers of the gadget's folder were read in place of others of the same
-// name: these may lack what the others rely on.
+// blameHiders adds to the compiler's error the headers of the gadget's folder that the compiler read in place of others of the same
+// name: they may lack definitions that other headers need.
 func (j *job) blameHiders(err error, inc string) error {
 	var rejected *CompileError
 	if !errors.As(err, &rejected) || rejected.Hint != "" {
@@ -32,7 +32,7 @@ func (j *job) blameHiders(err error, inc string) error {
 	return err
 }
 
-// hiders lists the headers of the gadget's folder that have the names of others, which would be read without them.
+// hiders lists the headers of the gadget's folder that hide others of the same name.
 func (j *job) hiders(inc string) (names []string) {
 	roots := append(searched(inc, j.arch), "/usr/local/include", "/usr/include")
 	for _, folder := range []string{"", "bpf", "gadget"} {

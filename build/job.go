@@ -217,7 +217,7 @@ func (j *job) compiledDir() string {
 	return j.gadget.dir
 }
 
-// command makes the compiler's command line but for its outputs.
+// command makes the compiler's command line without its outputs.
 func (j *job) command(ctx context.Context, inc string) *exec.Cmd {
 	dir := j.compiledDir()
 	args := j.flags()

@@ -10,7 +10,7 @@ var (
 	memberProto    = regexp.MustCompile(`(\.|->)\s*proto\b`)
 )
 
-// spelling returns the flags for what the headers offer under two names, of which the object can have one. A source that
+// spelling returns the flags that choose between two names for one member of the headers. A source that
 // calls the protocol of an endpoint proto_raw, and never proto, was written for a loader that adds a field proto with the
 // protocol's name.
 func spelling(program []byte) []string {

@@ -9,7 +9,7 @@ import (
 )
 
 // parseBudget is how long the analysis of a large object may take: one with a program for each of 147 hooks, as gadgets
-// for security modules have, or more. It is that of the fastest of several, since tests run beside others.
+// for security modules have, or more. The fastest of several tries counts, because other tests run at the same time.
 const (
 	parseBudget   = 100 * time.Millisecond
 	parsePrograms = 147

@@ -52,9 +52,9 @@ func (g *Gadget) with(img *image.Image) *Gadget {
 	return &other
 }
 
-// Find returns the gadget that name stands for: a built-in gadget, the path of a folder with a
-// program.bpf.c, or that of an object with the gadget.yaml beside it. A name with a slash is a path, and so is one
-// that is no built-in gadget but exists. ErrUnknown is wrapped if it is nothing of all that.
+// Find returns the gadget that name refers to: a built-in gadget, the path of a folder with a
+// program.bpf.c, or that of an object with the gadget.yaml beside it. A name with a slash is a path, and so is the name of an
+// existing file that is no built-in gadget. The error wraps ErrUnknown if there is no such gadget.
 func (c *Catalog) Find(ctx context.Context, name string) (*Gadget, error) {
 	if !strings.ContainsRune(name, filepath.Separator) {
 		img, err := Builtin(name)

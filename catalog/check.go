@@ -60,7 +60,7 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 	return known, nil
 }
 
-// locate adds to an error about the fields of a data source the place in gadget.yaml that it is about.
+// locate adds the place in gadget.yaml to an error about the fields of a data source.
 func locate(img *image.Image, source string, err error) error {
 	path := []string{"datasources", source}
 	if about := (*semtype.FieldError)(nil); errors.As(err, &about) {

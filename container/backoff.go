@@ -12,14 +12,14 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// How long to wait before a runtime is asked again whose socket is there and does not answer. The first pause is short,
-// each one after it twice as long.
+// How long to wait before asking a runtime again that has a socket but does not answer. The first pause is short,
+// each later one twice as long.
 const (
 	shortestPause = 100 * time.Millisecond
 	longestPause  = 30 * time.Second
 )
 
-// backoff waits for a runtime to come back. While its socket is not there nothing runs: the kernel tells when that
+// backoff waits for a runtime to come back. While its socket is missing it uses no CPU: the kernel reports when that
 // changes.
 type backoff struct {
 	socket string
@@ -28,10 +28,10 @@ type backoff struct {
 
 func newBackoff(socket string) *backoff { return &backoff{socket: socket, pause: shortestPause} }
 
-// reset begins with short pauses again.
+// reset returns to short pauses.
 func (b *backoff) reset() { b.pause = shortestPause }
 
-// wait returns when it is worth the while to ask again; false: ctx is done.
+// wait returns when it makes sense to ask again; false: ctx is done.
 func (b *backoff) wait(ctx context.Context) bool {
 	if _, err := os.Stat(b.socket); err != nil {
 		if waited, err := b.waitForSocket(ctx); err == nil {
@@ -50,7 +50,7 @@ func (b *backoff) wait(ctx context.Context) bool {
 	}
 }
 
-// waitForSocket waits until the socket is there; false: ctx is done.
+// waitForSocket waits until the socket exists; false: ctx is done.
 func (b *backoff) waitForSocket(ctx context.Context) (bool, error) {
 	for {
 		folder := existing(filepath.Dir(b.socket))
@@ -78,7 +78,7 @@ func existing(path string) string {
 	return path
 }
 
-// watchFolder returns true when a change in a folder makes happened true; false: ctx is done.
+// watchFolder returns true when happened returns true after a change in a folder; false: ctx is done.
 func watchFolder(ctx context.Context, folder string, happened func() bool) (bool, error) {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {

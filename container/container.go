@@ -10,32 +10,32 @@ import (
 	"time"
 )
 
-// Identity is what a runtime says of a container. What the runtime does not say is empty.
+// Identity is what a runtime knows about a container. Unknown values are empty.
 type Identity struct {
 	// Runtime is the name of the runtime: "docker", "containerd", "cri-o", "podman"; "runc" or "crun" for a container
 	// that no other runtime knows.
 	Runtime string
-	// ID is the container's id in full, which no other container of the machine has.
+	// ID is the full id of the container, which is unique on the machine.
 	ID   string
 	Name string
 	// Image is the name of the image as the runtime shows it, ImageDigest its digest: "sha256:" and hex digits.
 	Image, ImageDigest string
 	// PID is the id of the container's first process in the pid namespace of gizmo; 0 if the container does not run.
 	PID int
-	// StartedAt is when the container started; the zero time if it has not, or the runtime does not know.
+	// StartedAt is the time of the container's start; the zero time if it has not started, or the runtime does not know.
 	StartedAt time.Time
-	// Labels are the container's own.
+	// Labels are the labels of the container.
 	Labels map[string]string
 	// Pod is the Kubernetes pod of the container; its zero value means that there is none.
 	Pod Pod
 }
 
-// Pod is what the labels or annotations of a container say of its Kubernetes pod.
+// Pod describes the Kubernetes pod of a container, from the container's labels or annotations.
 type Pod struct {
 	Namespace, Name, UID string
 	// Container is the name of the container within its pod; empty for a sandbox.
 	Container string
-	// Labels are the pod's own, without those that the kubelet adds for runtimes.
+	// Labels are the labels of the pod, without those that the kubelet adds for runtimes.
 	Labels map[string]string
 	// Sandbox says that the container holds the pod's namespaces and runs nothing else ("pause").
 	Sandbox bool
@@ -44,7 +44,7 @@ type Pod struct {
 // InPod reports whether the container belongs to a Kubernetes pod.
 func (i *Identity) InPod() bool { return i.Pod.Name != "" }
 
-// completedBy fills what i lacks with what another source says of the same container.
+// completedBy fills the empty values of i from another source's identity of the same container.
 func (i *Identity) completedBy(o *Identity) {
 	i.Name, i.Image = cmp.Or(i.Name, o.Name), cmp.Or(i.Image, o.Image)
 	i.ImageDigest, i.PID = cmp.Or(i.ImageDigest, o.ImageDigest), cmp.Or(i.PID, o.PID)
@@ -69,20 +69,20 @@ func (i *Identity) equal(o *Identity) bool {
 		i.Pod.Container == o.Pod.Container && i.Pod.Sandbox == o.Pod.Sandbox && maps.Equal(i.Pod.Labels, o.Pod.Labels)
 }
 
-// Container is a container with what the kernel says of its first process. A Container that a [Set] hands out is never
-// changed.
+// Container is a container together with what the kernel knows about its first process. A Container that a [Set] returns never
+// changes.
 type Container struct {
 	Identity
-	// MountNS and NetNS are the inode numbers of the namespaces of the first process; 0 if it had none.
+	// MountNS and NetNS are the inode numbers of the first process's namespaces; 0 if it had none.
 	MountNS, NetNS uint64
 	// HostNetwork says that the container has the network namespace of the host.
 	HostNetwork bool
-	// Cgroup is the path of the first process in the unified hierarchy, or in the one of the memory controller:
+	// Cgroup is the path of the first process in the unified hierarchy, or in that of the memory controller:
 	// "/docker/ID".
 	Cgroup string
 	// Node is the name of the Kubernetes node that the container's pod runs on; empty outside of pods.
 	Node string
-	// Began is when the first process started, in nanoseconds since boot, rounded down to the kernel's clock ticks.
+	// Began is the start of the first process, in nanoseconds since boot, rounded down to the kernel's clock ticks.
 	Began int64
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Field is a field that a container gives to events: its text, its number or its truth.
+// Field is a field that containers add to events: a text, a number or a bool.
 type Field struct {
 	// Name is the full name: "runtime.containerName".
 	Name string
@@ -22,13 +22,13 @@ type Field struct {
 	Kind event.Kind
 	// Template names the annotation template of the field.
 	Template string
-	// Shown says where the field is a visible column by default.
+	// Shown says in which environments the field is a visible column by default.
 	Shown Environment
 	text  func(c *Container) string
 	bits  func(c *Container) uint64
 }
 
-// Environment says in which environments something holds.
+// Environment is a set of environments.
 type Environment uint8
 
 // The environments. Nowhere is the zero value.
@@ -41,7 +41,7 @@ const (
 // fieldCount is the number of fields that containers have.
 const fieldCount = 15
 
-// Fields returns the fields that containers have, in the order in which they stand in events.
+// Fields returns the fields that containers have, in the order in which events have them.
 func Fields() [fieldCount]Field {
 	return [fieldCount]Field{
 		{Name: "runtime.runtimeName", Kind: event.String, Doc: "Name of the container runtime", text: func(c *Container) string { return c.Runtime }},
@@ -96,7 +96,7 @@ func joinLabels(labels map[string]string) string {
 	return strings.Join(parts, ",")
 }
 
-// owner says what the pod's labels tell about what made it. Without an API server that is a guess for Deployments, whose
+// owner returns the owner of the pod by the pod's labels. Without an API server that is a guess for Deployments, whose
 // pods are called NAME-HASH-SUFFIX, and exact for StatefulSets, DaemonSets and Jobs.
 func (p *Pod) owner() (kind, name string) {
 	if job := p.Labels["batch.kubernetes.io/job-name"]; job != "" {

@@ -15,13 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Keeper keeps a set current: it asks runtimes for their containers, is told of starts and ends, and connects again when
+// Keeper keeps a set current: it asks runtimes for their containers, watches their starts and ends, and connects again after
 // a runtime has been away.
 type Keeper struct {
 	set      *Set
 	runtimes []Runtime
 	log      *slog.Logger
-	ends     *ends // nil: the kernel cannot tell of the end of processes
+	ends     *ends // nil: the kernel cannot report the end of processes
 	forget   func()
 
 	cancel  context.CancelFunc
@@ -31,7 +31,7 @@ type Keeper struct {
 	connected []string // the runtimes that have answered, by name
 }
 
-// NewKeeper returns a keeper for a set. The runtimes become the keeper's, which closes them.
+// NewKeeper returns a keeper for a set. The keeper owns the runtimes and closes them.
 func NewKeeper(set *Set, log *slog.Logger, runtimes ...Runtime) (*Keeper, error) {
 	k := &Keeper{set: set, runtimes: runtimes, log: log, cancel: func() {}}
 	var err error
@@ -45,8 +45,8 @@ func NewKeeper(set *Set, log *slog.Logger, runtimes ...Runtime) (*Keeper, error)
 // Patience is how long Start waits for runtimes to answer.
 const Patience = 500 * time.Millisecond
 
-// Start asks all runtimes at once, and returns when each has answered or failed, or after Patience. Those that come
-// later are asked then, until Close.
+// Start asks all runtimes at once, and returns when each has answered or failed, or after Patience. Until Close, the keeper
+// continues to ask runtimes that have not answered.
 func (k *Keeper) Start() {
 	var ctx context.Context
 	ctx, k.cancel = context.WithCancel(context.Background())
@@ -67,7 +67,7 @@ func (k *Keeper) Start() {
 	}
 }
 
-// Connected returns the names of the runtimes that have answered since Start, in no order.
+// Connected returns the names of the runtimes that have answered since Start, in no particular order.
 func (k *Keeper) Connected() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,7 +103,7 @@ func (k *Keeper) follow(ctx context.Context, rt Runtime, connected func()) error
 	defer listing.Wait()
 	var listErr error
 	ready := func() {
-		// Watch goes on meanwhile, so that no change is missed.
+		// Watch runs at the same time, so that no change is missed.
 		listing.Go(func() {
 			if listErr = k.list(ctx, rt); listErr != nil {
 				cancel()
@@ -127,7 +127,7 @@ func (k *Keeper) note(rt Runtime) {
 	}
 }
 
-// list puts all containers of a runtime into the set, and takes out those that have ended while it was away.
+// list puts all containers of a runtime into the set, and removes those that ended while the runtime was away.
 func (k *Keeper) list(ctx context.Context, rt Runtime) error {
 	all, err := rt.List(ctx)
 	if err != nil {
@@ -142,7 +142,7 @@ func (k *Keeper) list(ctx context.Context, rt Runtime) error {
 	return nil
 }
 
-// change takes notice of a container that a runtime tells about.
+// change handles a change that a runtime reports.
 func (k *Keeper) change(ctx context.Context, rt Runtime, c Change) {
 	if c.Ended {
 		k.set.endIfGone(c.ID)
@@ -153,13 +153,13 @@ func (k *Keeper) change(ctx context.Context, rt Runtime, c Change) {
 		err = k.set.Put(rt.Rank(), id)
 	}
 	if err != nil && ctx.Err() == nil {
-		k.log.Debug("a container that has started cannot be looked at", "runtime", rt.Name(), "id", c.ID, "err", err)
+		k.log.Debug("a container that has started cannot be inspected", "runtime", rt.Name(), "id", c.ID, "err", err)
 	}
 }
 
-// Created takes notice of a container that exists and has not run anything yet. It asks the runtimes what they know of it,
-// and returns when subscribers of the set know it, at the latest when ctx is done. id must have the container's id and the
-// number of its first process.
+// Created adds a container that exists and has not run anything yet. It asks the runtimes what they know about it,
+// and returns when the subscribers of the set know it, at the latest when ctx is done. id must have the container's id and the
+// id of its first process.
 func (k *Keeper) Created(ctx context.Context, id Identity) error {
 	if err := k.set.Put(RankBundle, id); err != nil {
 		return fmt.Errorf("container %s: %w", id.ID, err)
@@ -169,7 +169,7 @@ func (k *Keeper) Created(ctx context.Context, id Identity) error {
 		asking.Go(func() {
 			known, err := rt.Get(ctx, id.ID)
 			if err != nil {
-				return // it is another's, or the runtime is away
+				return // the container belongs to another runtime, or this one is away
 			}
 			known.PID = id.PID
 			_ = k.set.Put(rt.Rank(), known) // it can only have ended
@@ -191,7 +191,7 @@ func (k *Keeper) Close() error {
 	return errors.Join(errs...)
 }
 
-// endIfGone ends a container whose first process is gone. Runtimes also tell of processes that have ended beside it.
+// endIfGone ends a container whose first process is gone. Runtimes also report the end of the container's other processes.
 func (s *Set) endIfGone(id string) {
 	s.mu.Lock()
 	m := s.live[id]
@@ -204,7 +204,7 @@ func (s *Set) endIfGone(id string) {
 	}
 }
 
-// endOf ends a container, unless another one has its id by now.
+// endOf ends a container, unless another container has its id by now.
 func (s *Set) endOf(c *Container) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,7 +213,7 @@ func (s *Set) endOf(c *Container) {
 	}
 }
 
-// ends tells when the first processes of containers end. The kernel wakes it; it never looks by itself.
+// ends reports when the first processes of containers end. The kernel wakes it; it never polls.
 type ends struct {
 	ended func(*Container)
 	epoll int
@@ -247,12 +247,12 @@ func (e *ends) add(fd int) error {
 	return unix.EpollCtl(e.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-// note watches each container that is new.
+// note starts to watch each new container.
 func (e *ends) note(n Notice) {
 	if n.Ended || n.Was != nil && n.Was.Began == n.Began {
 		return
 	}
-	fd, err := unix.PidfdOpen(n.PID, 0) // since Linux 5.3; otherwise the runtimes tell
+	fd, err := unix.PidfdOpen(n.PID, 0) // since Linux 5.3; otherwise the runtimes report the end
 	if err != nil {
 		return
 	}

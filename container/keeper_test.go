@@ -87,7 +87,7 @@ func (f *fakeRuntime) Watch(ctx context.Context, ready func(), changed func(Chan
 	}
 }
 
-// put adds a container and, if it is told of, says that it has started.
+// put adds a container and, if told is set, reports that it has started.
 func (f *fakeRuntime) put(id Identity, told bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -180,11 +180,11 @@ func TestKeeperFollowsRuntimes(t *testing.T) {
 	}
 	two.put(Identity{ID: "b", Name: "second", PID: second.Process.Pid}, true)
 	eventually(t, set, "first second")
-	_ = second.Process.Kill() // the kernel tells
+	_ = second.Process.Kill() // the kernel reports it
 	eventually(t, set, "first")
 }
 
-// While the keeper had no connection containers have come and gone.
+// Containers start and end while the keeper has no connection.
 func TestKeeperConnectsAgain(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, "one")
@@ -196,7 +196,7 @@ func TestKeeperConnectsAgain(t *testing.T) {
 	eventually(t, set, "first second")
 }
 
-// A runtime that is not there costs nothing, and is asked as soon as its socket appears, whichever folders are missing.
+// A missing runtime costs nothing, and the keeper asks it as soon as its socket appears, whichever folders are missing.
 func TestKeeperWaitsForSockets(t *testing.T) {
 	t.Parallel()
 	f := &fakeRuntime{name: "late", socket: filepath.Join(t.TempDir(), "run", "late", "late.sock")}

@@ -10,16 +10,16 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// owners finds who owns a namespace by its inode number. Finding takes no lock; one goroutine at a time may change it.
+// owners finds the owner of a namespace by its inode number. Finding takes no lock; one goroutine at a time may change it.
 //
-// The kernel gives the number of a namespace that is gone to another one, so a number may have several owners, one
+// The kernel reuses the number of a namespace that is gone, so a number may have several owners, one
 // after the other.
 type owners struct {
 	table atomic.Pointer[ownerTable] // nil: there are none
 	used  int                        // slots that have a key
 }
 
-// ownerTable is a hash table with open addressing. A slot keeps its key until the table is made anew.
+// ownerTable is a hash table with open addressing. A slot keeps its key until the table is rebuilt.
 type ownerTable struct {
 	shift uint
 	slots []ownerSlot
@@ -30,16 +30,16 @@ type ownerSlot struct {
 	last atomic.Pointer[owner] // the newest owner
 }
 
-// owner is never changed but for its end.
+// owner never changes, except for its end.
 type owner struct {
 	handle event.Handle
 	id     string       // of the container
 	from   int64        // when it began to own the number, in nanoseconds since boot
-	to     atomic.Int64 // when it ended; 0: it has not
+	to     atomic.Int64 // when it stopped owning it; 0: it still does
 	older  *owner
 }
 
-// find returns the handle of who owned the number at a time since boot in nanoseconds; 0: nobody is known to. A time
+// find returns the handle of the number's owner at a time since boot in nanoseconds; 0: none is known. A time
 // of 0 means the newest owner.
 func (o *owners) find(key uint64, at int64) event.Handle {
 	t := o.table.Load()
@@ -66,9 +66,9 @@ func (o *owners) find(key uint64, at int64) event.Handle {
 	return 0
 }
 
-// slot returns the slot of key, or the empty one that it would get.
+// slot returns the slot of key, or the empty slot for it.
 func (t *ownerTable) slot(key uint64) *ownerSlot {
-	const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio spreads numbers that lie close together
+	const golden = 0x9e3779b97f4a7c15 // 2^64 divided by the golden ratio spreads numbers that are close together
 	mask := len(t.slots) - 1
 	for i := int(key * golden >> t.shift); ; i = (i + 1) & mask {
 		if k := t.slots[i].key.Load(); k == key || k == 0 {
@@ -105,7 +105,7 @@ func (o *owners) set(key uint64, last *owner) {
 	slot.key.Store(key)
 }
 
-// rebuild makes a table with room, without the keys that nobody owns any more.
+// rebuild makes a table with room, without the keys that have no owner any more.
 func (o *owners) rebuild(old *ownerTable) *ownerTable {
 	live := 0
 	if old != nil {

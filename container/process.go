@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// process is what the kernel says of a process.
+// process is what the kernel knows about a process.
 type process struct {
 	mountNS, netNS uint64
 	cgroup         string
 	began          int64 // nanoseconds since boot
 }
 
-// readProcessOf reads what the kernel says of a process; nothing for the number 0.
+// readProcessOf reads what the kernel knows about a process; nothing for the id 0.
 func readProcessOf(pid int) (process, error) {
 	if pid == 0 {
 		return process{}, nil
@@ -26,10 +26,10 @@ func readProcessOf(pid int) (process, error) {
 	return readProcess(strconv.Itoa(pid))
 }
 
-// readProcess reads what the kernel says of the process with this folder in /proc.
+// readProcess reads what the kernel knows about the process with this folder in /proc.
 func readProcess(name string) (p process, err error) {
 	dir := "/proc/" + name
-	// When it began comes first and last: a number that was given to another process in between is noticed.
+	// The start is read first and last, which shows whether another process got the same id in between.
 	if p.began, err = readBegan(dir); err != nil {
 		return p, err
 	}
@@ -84,8 +84,8 @@ func readBegan(dir string) (int64, error) {
 	return ticks * (1e9 / clockTicks), nil
 }
 
-// readCgroup returns the path of a process's control group: in the hierarchy of the memory controller where there are
-// several, since there the unified one may have the process in its root.
+// readCgroup returns the path of a process's control group: in the hierarchy of the memory controller if there are
+// several, because then the process may be in the root of the unified one.
 func readCgroup(dir string) (string, error) {
 	data, err := os.ReadFile(dir + "/cgroup") // a line for each of at most some 15 hierarchies
 	if err != nil {

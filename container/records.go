@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// records are what handles stand for. Reading takes no lock; one goroutine at a time may add and release.
+// records has the containers by their handles. Reading takes no lock; one goroutine at a time may add and release.
 type records struct {
 	chunks atomic.Pointer[[]*chunk]
 	count  int
@@ -35,7 +35,7 @@ func (r *records) add(c *Container) event.Handle {
 	return event.Handle(r.count)
 }
 
-// at returns what a handle stands for; nil: nothing, or it was released.
+// at returns the record of a handle; nil: there is none, or it was released.
 func (r *records) at(h event.Handle) *record {
 	chunks := r.chunks.Load()
 	if chunks == nil || int(h)/chunkSize >= len(*chunks) {
@@ -44,7 +44,7 @@ func (r *records) at(h event.Handle) *record {
 	return (*chunks)[h/chunkSize][h%chunkSize].Load()
 }
 
-// release forgets what a handle stands for, for the sake of memory. No event may have it any more.
+// release forgets the record of a handle, to free memory. No event may have the handle any more.
 func (r *records) release(h event.Handle) {
 	if chunks := r.chunks.Load(); chunks != nil && int(h)/chunkSize < len(*chunks) {
 		(*chunks)[h/chunkSize][h%chunkSize].Store(nil)

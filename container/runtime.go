@@ -8,38 +8,38 @@ import (
 	"errors"
 )
 
-// Runtime is a container runtime that can be asked. Package containertest has the tests that all of them pass. The methods
-// may be called by several goroutines at once. They return soon after ctx is done, whatever the runtime does, and
-// bound what they read: an answer of many megabytes is an error. Of names and the values of labels they keep 4 KiB, of the
-// labels of a container 64 KiB in all.
+// Runtime is the client of a container runtime. Package containertest has the tests that every client passes. Several goroutines
+// may call the methods at once. They return soon after ctx is done, whatever the runtime does, and
+// bound what they read: an answer of many megabytes is an error. They keep 4 KiB of each name and label value, and 64 KiB
+// of all labels of a container.
 type Runtime interface {
 	// Name is the name of the runtime as users know it, for messages and --runtimes.
 	Name() string
-	// Rank says how much the runtime knows of a container, for those that several list: see the constants.
+	// Rank says how much the runtime knows about a container, for containers that several runtimes list: see the constants.
 	Rank() int
-	// Socket is the path of the socket that the runtime is asked at.
+	// Socket is the path of the runtime's socket.
 	Socket() string
-	// List returns the containers that run, those that are paused included. Containers that end while it looks are left
-	// out.
+	// List returns the running containers, including paused ones. It skips containers that end
+	// meanwhile.
 	List(ctx context.Context) ([]Identity, error)
 	// Get returns a container that has been created, whether or not it runs yet. It returns an error that wraps
 	// ErrUnknown if the runtime has no such container.
 	Get(ctx context.Context, id string) (Identity, error)
 	// Watch calls changed for each container that starts or ends, until ctx is done or the connection is lost, and
-	// returns why. It calls ready once: from then on no change is missed.
+	// returns the reason. It calls ready once: after that it misses no change.
 	Watch(ctx context.Context, ready func(), changed func(Change)) error
-	// Close releases what the client holds. No other method may be running.
+	// Close releases the client's resources. No other method may be running.
 	Close() error
 }
 
-// The ranks of sources, from the one that knows the least. Of a container that several list the highest prevails, and the
-// others complete what it leaves empty.
+// The ranks of sources, from the one that knows the least. If several sources list a container, the highest rank overrides the
+// others, which fill in what it leaves empty.
 const (
-	// RankBundle is for what the files of an OCI runtime say, runc's for example.
+	// RankBundle is for the files of an OCI runtime such as runc.
 	RankBundle = 1 + iota
-	// RankLow is for runtimes that others stand on: containerd, whose containers may be those of Docker or of Kubernetes.
+	// RankLow is for runtimes that other runtimes use: containerd, whose containers may be those of Docker or of Kubernetes.
 	RankLow
-	// RankHigh is for runtimes that users talk to: Docker, podman, the Container Runtime Interface.
+	// RankHigh is for runtimes that users use directly: Docker, podman, the Container Runtime Interface.
 	RankHigh
 )
 
@@ -50,5 +50,5 @@ type Change struct {
 	Ended bool
 }
 
-// ErrUnknown says that a runtime has no container of that id.
+// ErrUnknown says that a runtime has no container with that id.
 var ErrUnknown = errors.New("no such container")

@@ -11,19 +11,19 @@ import (
 
 // Criterion is one kind of filter for containers.
 type Criterion struct {
-	// Name is that of its flag: "k8s-namespace".
+	// Name is the name of its flag: "k8s-namespace".
 	Name string
-	// Doc says what is compared.
+	// Doc says what it compares.
 	Doc string
 	// Example is a value, for documentation.
 	Example string
 	// matches reports whether a container has a value.
 	matches func(c *Container, value string) bool
-	// parse, if set, checks a value and makes matches of it.
+	// parse, if set, checks a value and returns the function that matches it.
 	parse func(value string) (func(c *Container) bool, error)
 }
 
-// Criteria returns the filters that there are.
+// Criteria returns all criteria.
 func Criteria() []Criterion {
 	return []Criterion{
 		{Name: "containername", Doc: "name of the container, in its pod or as its runtime knows it", Example: "web,db",
@@ -44,7 +44,7 @@ func Criteria() []Criterion {
 	}
 }
 
-// hasID takes an id as runtimes print it, too.
+// hasID also accepts a shortened id, as runtimes print it.
 func hasID(c *Container, id string) bool {
 	const shortest = 12
 	return c.ID == id || len(id) >= shortest && strings.HasPrefix(c.ID, id)
@@ -69,13 +69,13 @@ func parseLabel(text string) (func(c *Container) bool, error) {
 	}, nil
 }
 
-// Selector says which containers a user asked for: those for which all of its conditions hold. Its zero value, and nil, select
-// all.
+// Selector selects the containers that meet all of its conditions. Its zero value, and nil, select
+// all containers.
 type Selector struct{ conditions []func(c *Container) bool }
 
-// NewSelector makes a selector of texts by the names of criteria. A text is a list of values with commas between them: a
-// container has to have one of them, and none of those with a ! in front. Of k8s-selector all must hold. An empty text
-// says nothing.
+// NewSelector makes a selector from texts by the names of criteria. A text is a list of values with commas between them: a
+// container must have one of the values, and none of the values with a ! in front. For k8s-selector, all values must match. An empty text
+// sets no condition.
 func NewSelector(texts map[string]string) (*Selector, error) {
 	s := &Selector{}
 	for _, kind := range Criteria() {
@@ -95,8 +95,8 @@ func NewSelector(texts map[string]string) (*Selector, error) {
 // IsAll reports whether all containers are selected.
 func (s *Selector) IsAll() bool { return s == nil || len(s.conditions) == 0 }
 
-// Matches reports whether a container is selected. A pod's sandbox, and what several containers have in common, are
-// compared like any other.
+// Matches reports whether a container is selected. It treats a pod's sandbox, and the common part of several containers,
+// like any other container.
 func (s *Selector) Matches(c *Container) bool {
 	if s == nil {
 		return true
@@ -131,7 +131,7 @@ func (k *Criterion) condition(values []string) (func(c *Container) bool, error) 
 	}, nil
 }
 
-// allOf makes a condition of several, each of which has to hold.
+// allOf makes a condition that holds if all of the values match.
 func (k *Criterion) allOf(values []string) (func(c *Container) bool, error) {
 	all := &Selector{}
 	for _, v := range values {

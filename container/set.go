@@ -14,12 +14,12 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// Grace is how long a container that has ended is still found by events from before its end, and how long a handle stands
-// for something after it was given out for the last time.
+// Grace is how long events from before its end still find a container that has ended, and how long a handle stays valid
+// after it was returned for the last time.
 const Grace = 10 * time.Minute
 
-// Set is the containers of this machine that are known. Runs of one process share it. Its zero value is not
-// usable: see NewSet. All methods may be called by several goroutines at once.
+// Set has the known containers of this machine. The runs of one process share it. Its zero value is not
+// usable: see NewSet. Several goroutines may call all methods at once.
 type Set struct {
 	mounts, nets owners
 	known        records
@@ -36,21 +36,21 @@ type Set struct {
 	sweep       *time.Timer // nil: nothing waits for its grace to be over
 }
 
-// past is something that was current until some time: a container that lived, or a handle that was given out.
+// past is something that was current until some time: a container that has ended, or a handle that was returned.
 type past struct {
 	until          int64
 	handle         event.Handle
 	mountNS, netNS uint64 // of a container that has ended
 }
 
-// member is a container of the set. What is known of it is replaced, never changed.
+// member is a container of the set. Its Container is replaced, never changed.
 type member struct {
 	*Container
 	handle  event.Handle
-	sources []source // what each source says, the best one first
+	sources []source // the knowledge of each source, the best one first
 }
 
-// source is what one source says of a container.
+// source is what one source knows about a container.
 type source struct {
 	rank int
 	Identity
@@ -58,27 +58,27 @@ type source struct {
 
 type subscriber struct{ tell func(Notice) }
 
-// Notice tells a subscriber of a set about a container.
+// Notice tells a subscriber of a set about a change of a container.
 type Notice struct {
 	*Container
 	Handle event.Handle
-	// Was is what was known of the container before; nil if it is new.
+	// Was is the container as the set knew it before; nil if it is new.
 	Was *Container
 	// Ended says that the container has ended. It comes once for each container.
 	Ended bool
 }
 
-// NewSet returns an empty set. The namespaces of the calling process count as those of the host. node is the name of the
-// Kubernetes node, if it is one.
+// NewSet returns an empty set. It takes the namespaces of the calling process for those of the host. node is the name of the
+// Kubernetes node, if the machine is one.
 func NewSet(node string) *Set {
-	host, _ := readProcess("self") // without /proc no container is ever found either
+	host, _ := readProcess("self") // without /proc it finds no container either
 	return &Set{
 		hostMount: host.mountNS, hostNet: host.netNS, node: node, now: bootTime,
 		live: make(map[string]*member), inNet: make(map[uint64][]*member),
 	}
 }
 
-// bootTime returns the time since boot as BPF programs read it, but for the shift of a time namespace.
+// bootTime returns the time since boot as BPF programs read it, except for the shift of a time namespace.
 func bootTime() int64 {
 	var ts unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts)
@@ -86,14 +86,14 @@ func bootTime() int64 {
 }
 
 // Find returns the handle of the container that had the mount namespace with this inode number at a time since boot in
-// nanoseconds; 0 if none is known to. The time 0 means the latest one. Find takes no lock and allocates nothing.
+// nanoseconds; 0 if it knows none. The time 0 means the latest container. Find takes no lock and allocates nothing.
 func (s *Set) Find(mountNS uint64, at int64) event.Handle { return s.mounts.find(mountNS, at) }
 
-// FindNet is Find for a network namespace. Where several containers share it the handle stands for what they have in
+// FindNet is Find for a network namespace. If several containers share it, the handle is that of what they have in
 // common: the pod.
 func (s *Set) FindNet(netNS uint64, at int64) event.Handle { return s.nets.find(netNS, at) }
 
-// At returns the container that a handle stands for; nil for none, or if it ended long ago.
+// At returns the container of a handle; nil if there is none, or if it ended long ago.
 func (s *Set) At(h event.Handle) *Container {
 	if r := s.known.at(h); r != nil {
 		return r.Container
@@ -101,7 +101,7 @@ func (s *Set) At(h event.Handle) *Container {
 	return nil
 }
 
-// All returns the containers that live, ordered by runtime, name and id.
+// All returns the living containers, ordered by runtime, name and id.
 func (s *Set) All() []*Container {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,8 +113,8 @@ func (s *Set) All() []*Container {
 	return all
 }
 
-// Subscribe calls tell for each container that lives, then for each that starts, changes or ends, until the returned
-// function is called. Calls come one after the other; tell must not call the set's methods but Find, FindNet and At.
+// Subscribe calls tell for each living container, then for each container that starts, changes or ends, until the caller calls the
+// returned function. Calls come one after the other; tell may call only the methods Find, FindNet and At of the set.
 func (s *Set) Subscribe(tell func(Notice)) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,9 +130,9 @@ func (s *Set) Subscribe(tell func(Notice)) (stop func()) {
 	}
 }
 
-// Put adds a container, or completes what is known of it, and returns when all subscribers know. Several sources may
-// know the same container: what the one with the highest rank says prevails. Its PID must be that of its first process,
-// or 0 for a container that is known already. Put returns an error if that process is gone.
+// Put adds a container, or completes a known one, and returns when all subscribers know. Several sources may
+// know the same container: the one with the highest rank overrides the others. The PID must be that of the first process,
+// or 0 for a container that the set knows already. Put returns an error if that process is gone.
 func (s *Set) Put(rank int, id Identity) error {
 	proc, err := readProcessOf(id.PID)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Set) Put(rank int, id Identity) error {
 	defer s.mu.Unlock()
 	m := s.live[id.ID]
 	if m != nil && proc.began != 0 && m.Began != proc.began {
-		s.end(m) // and was started again
+		s.end(m) // the container was started again
 		m = nil
 	}
 	if m == nil {
@@ -157,14 +157,14 @@ func (s *Set) Put(rank int, id Identity) error {
 	return nil
 }
 
-// learn notes what a source says and keeps the sources in order.
+// learn stores the knowledge of a source and keeps the sources in order.
 func (m *member) learn(rank int, id Identity) {
 	m.sources = slices.DeleteFunc(m.sources, func(o source) bool { return o.rank == rank })
 	m.sources = append(m.sources, source{rank, id})
 	slices.SortFunc(m.sources, func(a, b source) int { return cmp.Compare(b.rank, a.rank) })
 }
 
-// publish makes what is known of a member visible.
+// publish makes the knowledge about a member visible.
 func (s *Set) publish(m *member, proc process) {
 	c := &Container{Identity: m.sources[0].Identity}
 	for i := range m.sources[1:] {
@@ -206,7 +206,7 @@ func (s *Set) own(m *member, was *Container) {
 	s.ownNet(m.NetNS)
 }
 
-// ownNet decides whose a network namespace is.
+// ownNet decides which container owns a network namespace.
 func (s *Set) ownNet(netNS uint64) {
 	members := s.inNet[netNS]
 	chain := s.nets.chain(netNS)
@@ -231,8 +231,8 @@ func (s *Set) ownNet(netNS uint64) {
 	s.nets.set(netNS, link(append([]*owner{{handle: s.common(members), from: from}}, chain...)))
 }
 
-// common returns the handle for what containers of one network namespace have in common. Sandboxes do nothing in it, so
-// with one other container it is that one.
+// common returns the handle for what the containers of one network namespace have in common. Sandboxes do nothing in it, so
+// if there is one other container, the handle is that container's.
 func (s *Set) common(members []*member) event.Handle {
 	var real []*member
 	for _, m := range members {
@@ -260,7 +260,7 @@ func (s *Set) common(members []*member) event.Handle {
 	return s.known.add(c)
 }
 
-// End says that a container has ended. It is still found by events from before.
+// End says that a container has ended. Events from before its end still find it.
 func (s *Set) End(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -285,7 +285,7 @@ func (s *Set) end(m *member) {
 	s.tell(Notice{Container: m.Container, Handle: m.handle, Was: m.Container, Ended: true})
 }
 
-// retire notes what is not current any more, to be forgotten when its grace is over.
+// retire stores something that is not current any more, so that the set forgets it after its grace.
 func (s *Set) retire(p past) {
 	if p.handle == 0 {
 		return
@@ -297,7 +297,7 @@ func (s *Set) retire(p past) {
 	}
 }
 
-// forget drops what has had its grace.
+// forget drops everything whose grace is over.
 func (s *Set) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -315,7 +315,7 @@ func (s *Set) forget() {
 	}
 }
 
-// disown takes owners out of a chain that ended before a time.
+// disown removes from a chain the owners that ended before a time.
 func (s *Set) disown(o *owners, ns uint64, before int64) {
 	chain := o.chain(ns)
 	kept := slices.DeleteFunc(slices.Clone(chain), func(own *owner) bool {
@@ -333,7 +333,7 @@ func (s *Set) tell(n Notice) {
 	}
 }
 
-// Close ends what the set does by itself. It can still be asked.
+// Close stops the timer of the set. The set can still be read.
 func (s *Set) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -127,7 +127,7 @@ func TestGrace(t *testing.T) {
 	}
 }
 
-// What several sources say of one container is one container.
+// A container that several sources know is one container.
 func TestSourcesAreMerged(t *testing.T) {
 	t.Parallel()
 	f := newFakeSet(t)
@@ -174,7 +174,7 @@ func TestSharedNetwork(t *testing.T) {
 	}
 }
 
-// The host's namespaces are no container's, whoever runs in them.
+// The host's namespaces belong to no container, whatever runs in them.
 func TestHostNamespaces(t *testing.T) {
 	t.Parallel()
 	f := newFakeSet(t)
@@ -199,7 +199,7 @@ func TestSubscribers(t *testing.T) {
 		}
 		told = append(told, fmt.Sprint(n.Name, " ", was, " ", n.Ended))
 		if !n.Ended && f.Find(n.MountNS, 0) != n.Handle {
-			t.Errorf("%s is told of before events find it", n.Name)
+			t.Errorf("%s is reported before events find it", n.Name)
 		}
 	})
 	f.start(RankLow, Identity{ID: "b", Name: "two"}, 11, 21)

@@ -9,7 +9,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// record is what a handle stands for, with the texts that were made of it.
+// record is the container of a handle, with its formatted texts.
 type record struct {
 	*Container
 	texts [fieldCount]atomic.Pointer[[]byte]
@@ -23,7 +23,7 @@ type table struct {
 }
 
 // Table returns a table of the values of the field with this index in Fields, by the handles of the set. Each text is
-// made once for a container.
+// formatted once for a container.
 func (s *Set) Table(index int) event.Table { return &table{s, index, Fields()[index]} }
 
 // Bytes implements event.Table.

@@ -87,8 +87,8 @@ func isColumn(s *event.Schema, i int) bool {
 	return f.HasValue() || replaced
 }
 
-// isStoodFor reports whether another field replaces a struct around f. If a struct has a text of its own, its type has hidden the
-// members, and an annotation shows one again.
+// isStoodFor reports whether another field replaces a struct around f. If a struct has its own text, its type has hidden the
+// members, and an annotation can show one again.
 func isStoodFor(s *event.Schema, f *event.Field) bool {
 	return anyAround(s, f, func(i int) bool {
 		_, replaced := standIn(s, i)

@@ -71,8 +71,8 @@ func TestDefaultFields(t *testing.T) {
 	}
 }
 
-// A struct with a text has its members hidden by its type, and whoever wants one beside it shows it. If another field stands in
-// for the struct, it does for all of it.
+// The type of a struct with a text hides the members, and an annotation can show one of them. If another field replaces
+// the struct, it also replaces all members.
 func TestMembersAreShownOnDemand(t *testing.T) {
 	t.Parallel()
 	s := conn()

@@ -5,15 +5,15 @@ package encode
 
 import "github.com/gizmo-ebpf/gizmo/event"
 
-// columnMemo writes values that all follow from one column's handle, and keeps what it wrote: what a handle stands for
-// never changes.
+// columnMemo writes the values that follow from one column's handle, and keeps their text: the values of a handle
+// never change.
 type columnMemo struct {
 	column event.Column
 	enc    *jsonEncoder
 	slots  [1 << memoBits]columnSlot
 }
 
-// columnSlot is the text of the handle that it had last.
+// columnSlot has the text of the last handle in this slot.
 type columnSlot struct {
 	handle event.Handle
 	known  bool
@@ -54,7 +54,7 @@ func (v *value) columnOf() (c event.Column, ok bool) {
 	return c, false
 }
 
-// columnStep is the step that stands for steps that follow from one column.
+// columnStep returns the step that replaces steps that follow from one column.
 func columnStep(p *plan, steps []step, column event.Column) step {
 	sub, prefix := planOf(p, steps)
 	return step{prefix: prefix, value: value{op: opColumnMemo, columns: &columnMemo{column: column, enc: newJSONEncoder(sub)}}}

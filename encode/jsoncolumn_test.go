@@ -29,7 +29,7 @@ func containersSchema(handles int) (*event.Schema, []event.Column) {
 	return s, []event.Column{first, second}
 }
 
-// The text of a handle is remembered, and never shown for another one, also where two share a slot.
+// The memo remembers the text of a handle, and never shows it for another handle, even if two share a slot.
 func TestColumnsAreRemembered(t *testing.T) {
 	t.Parallel()
 	s, columns := containersSchema(200)

@@ -213,7 +213,7 @@ func (v *value) spans() []event.Span {
 
 // rememberRuns replaces adjacent values that depend on few bytes by memos, if texts of fields
 // are among them: writing these takes the time.
-// Adjacent values of one column are replaced by a memo of its handles.
+// A memo of the handles replaces adjacent values of one column.
 func rememberRuns(p *plan) {
 	var out []step
 	for i := 0; i < len(p.steps); {
@@ -254,7 +254,7 @@ func runStep(p *plan, steps []step) (step, bool) {
 	return step{prefix: prefix, value: v}, ok
 }
 
-// planOf returns some steps of a plan as a plan of its own, without the text before the first, which it returns as well.
+// planOf returns some steps of a plan as a separate plan, without the text before the first, which it also returns.
 func planOf(p *plan, steps []step) (sub *plan, prefix string) {
 	steps = slices.Clone(steps)
 	prefix, steps[0].prefix = steps[0].prefix, ""

@@ -38,7 +38,7 @@ const (
 	opColumnBytes  // of a column's table
 	opColumnNumber // of a column's table; or a boolean
 	opMemo         // of json: values that may be the same as before
-	opColumnMemo   // of json: values that follow from one column
+	opColumnMemo   // json only: values that follow from one column
 )
 
 // isScalar reports whether the value is a number or boolean that the record itself holds.

@@ -149,14 +149,14 @@ func (g *Gadget) DetachFrom(program, target string) error {
 	return nil
 }
 
-// DetachWritesFiles reports whether a file may have to be opened for writing to detach the gadget, which is so for probes: on some
-// kernels they are removed by writing to tracefs. A process that gives up the right to do so needs to know.
+// DetachWritesFiles reports whether detaching the gadget may have to open a file for writing. That is so for probes: on some
+// kernels gizmo removes them by writing to tracefs. A process needs to know before it gives up the right to do that.
 func (g *Gadget) DetachWritesFiles() bool {
 	return slices.ContainsFunc(g.programs, hook.DetachWritesFiles)
 }
 
-// settled returns what is at a target; nil if nothing is. It waits for a program that is being taken away,
-// and gives up the lock, which the caller holds, meanwhile.
+// settled returns what is attached to a target; nil if nothing is. It waits for a program that is being detached,
+// and meanwhile releases the lock, which the caller holds.
 func (g *Gadget) settled(at attachment) *attached {
 	for {
 		a := g.attached[at]
@@ -206,8 +206,8 @@ func (g *Gadget) Detach() error {
 	return errors.Join(errs...)
 }
 
-// missingFiles are the programs that were not attached because the files are not there to which they are
-// to be attached, or lack the function. A gadget may name several libraries of which a machine has one.
+// missingFiles are the programs that were not attached because their files do not exist
+// or lack the function. A gadget may name several libraries although a machine has only one of them.
 type missingFiles struct {
 	programs []string
 	errs     []error
@@ -225,7 +225,7 @@ func (m *missingFiles) note(p *image.Program, err error) bool {
 	return false
 }
 
-// report fails if no program of the gadget has a hook, and else says which have none.
+// report fails if no program of the gadget has a hook. Otherwise it logs the programs that have none.
 func (m *missingFiles) report(log *slog.Logger) error {
 	var errs []error
 	for i, err := range m.errs {

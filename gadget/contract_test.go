@@ -36,7 +36,7 @@ func TestSourceContract(t *testing.T) {
 	}
 }
 
-// once has one array made, as soon as the source is read or the run ends.
+// once makes the source deliver one array, as soon as it is read or the run ends.
 var once = image.Fetch{Interval: time.Millisecond, Count: 1, Flush: true}
 
 // The sources of arrays keep it, too.

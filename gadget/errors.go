@@ -40,8 +40,8 @@ type VerifierError struct {
 	Reason string
 	// Log is all that the verifier wrote.
 	Log []string
-	// Absent: the program asks for what this kernel does not have, a type or a function. Otherwise the verifier could not
-	// follow what the compiler made of the source, and may follow what another compiler makes of it.
+	// Absent: the program needs something that this kernel does not have, a type or a function. Otherwise the verifier could not
+	// follow the compiler's code, and may follow the code of another compiler.
 	Absent bool
 
 	cause error
@@ -85,7 +85,7 @@ func explainLoad(p *image.Program, err error) error {
 	return cmp.Or(explainErrno("program "+p.Name+": the kernel refuses to load it", kindOf(p), inner), fmt.Errorf("load the gadget: %w", err))
 }
 
-// absentFunction matches what the verifier says of functions that the kernel does not have, or not for programs of that kind.
+// absentFunction matches the verifier's messages about functions that the kernel does not have, or not for programs of that kind.
 var absentFunction = regexp.MustCompile(`^(unknown func |invalid func |program of this type cannot use helper |calling kernel function .* is not allowed)`)
 
 // rejection is the error for a complaint of the verifier.

@@ -96,7 +96,7 @@ func TestExplainLoad(t *testing.T) {
 	}
 }
 
-// What the kernel lacks is told from what the verifier cannot follow.
+// The error distinguishes what the kernel lacks from what the verifier cannot follow.
 func TestAbsent(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[string]bool{

@@ -13,11 +13,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 )
 
-// errIdle is why a program is not loaded that would do nothing.
+// errIdle is the reason for not loading a program that would do nothing.
 var errIdle = errors.New("the params leave it nothing to do")
 
-// findIdle returns the programs that would do nothing, by their names, with the keys of the params that this depends on. A program
-// for which a param is off needs neither a hook that the kernel may lack nor the verifier's time.
+// findIdle returns the programs that would do nothing, by their names, with the keys of the params that decide it. A program
+// that a param switches off does not need a hook, which the kernel may lack, nor the verifier's time.
 func (g *Gadget) findIdle(o *LoadOptions) (map[string][]string, error) {
 	spec, err := g.image.Spec(o.Params, o.Constants)
 	if err != nil {
@@ -38,7 +38,7 @@ func (g *Gadget) findIdle(o *LoadOptions) (map[string][]string, error) {
 	return found, nil
 }
 
-// keysOf returns the keys of those of the variables that are params.
+// keysOf returns the keys of the variables that are params.
 func (g *Gadget) keysOf(variables []string) (keys []string) {
 	for i := range g.image.Params {
 		if p := &g.image.Params[i]; slices.Contains(variables, p.Var) {
@@ -48,7 +48,7 @@ func (g *Gadget) keysOf(variables []string) (keys []string) {
 	return keys
 }
 
-// leaveOut takes programs that would do nothing from those that are chosen. It fails if that leaves none.
+// leaveOut removes programs that would do nothing from the chosen ones. It fails if that leaves none.
 func (g *Gadget) leaveOut(idle map[string][]string) error {
 	left := 0
 	var keys []string

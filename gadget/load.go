@@ -65,7 +65,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	return g, nil
 }
 
-// Try finds out whether the kernel takes an image: it loads it, pins nothing, and takes it out again.
+// Try finds out whether the kernel accepts an image: it loads it without pinning anything, and unloads it again.
 func Try(img *image.Image, o *LoadOptions) error {
 	o = o.withDefaults()
 	o.trial = true

@@ -132,7 +132,7 @@ func TestAddressParamReachesTheKernel(t *testing.T) {
 	}
 }
 
-// The filters of <gadget/filter.h> work: with one that fits no process nothing comes.
+// The filters of <gadget/filter.h> work: with a filter that matches no process there are no events.
 func TestFilterParams(t *testing.T) {
 	img := parse(t, "tracer")
 	for _, c := range []struct {

@@ -46,7 +46,7 @@ type LoadOptions struct {
 	// caller's: closing the gadget does not close them. Buffers, and the maps for variables, cannot be
 	// shared.
 	Maps map[string]*ebpf.Map
-	// Types keeps the kernel's types, some 20 MiB, from one load to the next, each of which reads them otherwise. Nil: none is kept.
+	// Types keeps the kernel's types, some 20 MiB, from one load to the next, so that not each load reads them. Nil: Load keeps none.
 	Types *btf.Cache
 	// ExtraTypes are types, of modules say, that programs may refer to beside those of the kernel itself.
 	ExtraTypes []*btf.Spec
@@ -81,14 +81,14 @@ type LoadOptions struct {
 	// attach_to. It is an error if there is no such interface, or no such program.
 	Interface string
 	// AfterPrograms is called when the programs are loaded, before the sources are opened. Loading leaves some 8 MiB of garbage, and
-	// the kernel's types besides where they cannot be mapped into memory (before Linux 6.16): the caller may want to give that back
+	// the kernel's types besides where they cannot be mapped into memory (before Linux 6.16): the caller may want to release that
 	// to the system then. Nil: nothing is called.
 	AfterPrograms func()
 	// Logger gets warnings and debug messages; nil means slog.Default().
 	Logger *slog.Logger
 
 	edit  func(*ebpf.CollectionSpec) // changes what is loaded, for tests
-	trial bool                       // what is loaded is not to stay, so nothing is pinned
+	trial bool                       // the gadget is unloaded at once, so nothing is pinned
 }
 
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each

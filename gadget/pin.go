@@ -44,7 +44,7 @@ func openPins(specs map[string]*ebpf.MapSpec) (*pins, error) {
 func (p *pins) open(name string, spec *ebpf.MapSpec) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(pinFolder, &st); err != nil || st.Type != unix.BPF_FS_MAGIC {
-		return errors.Join(fmt.Errorf("it is to be pinned, but there is no bpf file system: mount -t bpf bpf %s", pinFolder), err)
+		return errors.Join(fmt.Errorf("it must be pinned, but there is no bpf file system: mount -t bpf bpf %s", pinFolder), err)
 	}
 	path := filepath.Join(pinFolder, name)
 	m, err := ebpf.LoadPinnedMap(path, nil)

@@ -170,11 +170,11 @@ func TestPinnedMapWithoutFileSystem(t *testing.T) {
 			return
 		}
 		mustSay(t, refusal(t, parse(t, "pinned"), LoadOptions{}),
-			`map "also_kept": it is to be pinned, but there is no bpf file system: mount -t bpf bpf /sys/fs/bpf`)
+			`map "also_kept": it must be pinned, but there is no bpf file system: mount -t bpf bpf /sys/fs/bpf`)
 	})
 }
 
-// What is only tried is not pinned, and what was pinned stays.
+// Try pins no maps, and keeps existing pins.
 func TestTryPinsNothing(t *testing.T) {
 	withPins(t, func() {
 		img := parse(t, "pinned")

@@ -373,7 +373,7 @@ func TestBadIterators(t *testing.T) {
 	for name, want := range map[string]string{
 		"half":  `data source "half": program write_half: it wrote 24 bytes, which is not a whole number of records of 16 bytes`,
 		"again": `data source "again": program ask_again: it asks for the same object again and again`,
-		"large": `data source "large": program write_large: what it writes for one object does not fit into the kernel's buffer of 8 pages: read bpf_iter: argument list too long`,
+		"large": `data source "large": program write_large: its output for one object does not fit into the kernel's buffer of 8 pages: read bpf_iter: argument list too long`,
 	} {
 		var b event.Batch
 		if err := g.sourceOf(t, name).Next(t.Context(), &b); err == nil || err.Error() != want || len(b.Rows) != 0 {

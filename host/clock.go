@@ -13,21 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reading is what the clocks of the kernel said at one moment, in nanoseconds.
+// reading has the values of the kernel's clocks at one moment, in nanoseconds.
 type reading struct {
 	boot   int64 // since boot, as BPF programs read it
 	offset int64 // from that to Unix time
-	// updated is when the kernel last brought its clocks up to date, since boot. It does so at each tick, which counts from the
+	// updated is when the kernel last updated its clocks, since boot. It updates them at each tick, which counts from the
 	// last step of the clock, and at the step itself.
 	updated int64
 }
 
-// clockTolerance is the difference below which two readings say the same: reading two clocks one after the other is not
+// clockTolerance is the difference below which two readings count as equal: reading two clocks one after the other is not
 // exact.
 const clockTolerance = int64(50 * time.Microsecond)
 
-// readClocks reads the clocks. The best of a few readings counts: the one that took the least time. More are made while
-// each is interrupted. shift is that of namespaceShift.
+// readClocks reads the clocks a few times and returns the best reading, which is the fastest. It repeats a reading that
+// was interrupted. shift is that of namespaceShift.
 func readClocks(shift int64) reading {
 	var best reading
 	least := int64(math.MaxInt64)
@@ -60,9 +60,9 @@ func tickLength() int64 {
 	return t.Nano()
 }
 
-// stepMoment returns when the clock was set, in nanoseconds since boot, if it was before this reading and noticed so long before it.
+// stepMoment returns when the clock was set, in nanoseconds since boot, if that was before this reading and the notice came that long before it.
 // Updates of the kernel's clocks are whole ticks behind the step: the step is the last of them that precedes the notice. The
-// notice may seem to be a little too early.
+// notice may appear a little too early.
 func (r *reading) stepMoment(noticed, tick int64) uint64 {
 	latest := r.boot - noticed + tick/4
 	at := r.updated
@@ -80,7 +80,7 @@ func (s goClock) wallLead() int64 {
 	return t.UnixNano() - s.start.UnixNano() - int64(t.Sub(s.start))
 }
 
-// steadyLead is wallLead without interruptions.
+// steadyLead returns wallLead without the error of interruptions.
 func steadyLead(lead func() int64) int64 {
 	best := lead()
 	for range 4 {
@@ -89,7 +89,7 @@ func steadyLead(lead func() int64) int64 {
 	return best
 }
 
-// goClock is the clocks of package time.
+// goClock has the clocks of package time.
 type goClock struct{ start time.Time }
 
 // namespaceShift returns by how much the time namespace of this process shifts its boot clock, in nanoseconds. BPF

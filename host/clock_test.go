@@ -53,7 +53,7 @@ func TestMomentOfAStep(t *testing.T) {
 	}
 }
 
-// An interrupted reading of two clocks is too small, and one is enough that was not interrupted.
+// An interrupted reading of two clocks is too small; a single uninterrupted reading is enough.
 func TestSteadyLead(t *testing.T) {
 	t.Parallel()
 	leads := []int64{-900, -5, -7000, -6, -800}

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package host knows the machine: what turns its boot clock into wall time, and the names of its users and
+// Package host knows the machine: the offset from its boot clock to wall time, and the names of its users and
 // groups. All runs of a process share one [Host].
 package host
 
@@ -22,17 +22,17 @@ type Host struct {
 	tick          int64          // of the kernel's clocks, in nanoseconds
 	read          func() reading // reads them
 	lead          func() int64   // see wallLead
-	// seen is what lead said when the clocks were last read.
+	// seen is the value of lead at the last reading of the clocks.
 	seen atomic.Int64
 
 	mu       sync.Mutex // guards what follows
 	watchers int
-	watch    *clockWatch // while there are watchers; nil if the kernel cannot tell of steps
+	watch    *clockWatch // while there are watchers; nil if the kernel cannot report steps
 }
 
-// New looks at this machine.
+// New returns the Host of this machine.
 func New() *Host {
-	shift := namespaceShift() // asked once, since opening files makes events
+	shift := namespaceShift() // read once, because opening files causes events
 	h := newHost(func() reading { return readClocks(shift) }, goClock{time.Now()}.wallLead, tickLength())
 	h.users, h.groups = userdb.Users(), userdb.Groups()
 	return h
@@ -54,12 +54,12 @@ func (h *Host) Users() *userdb.File { return h.users }
 // Groups returns the names of the machine's groups. They are kept current.
 func (h *Host) Groups() *userdb.File { return h.groups }
 
-// Clock returns what makes Unix times of times since boot, as BPF programs read them. It learns of steps of the clock through
-// Watch and CheckClock.
+// Clock returns the history that converts times since boot, as BPF programs read them, to Unix times. Watch and CheckClock
+// add steps of the clock to it.
 func (h *Host) Clock() *clock.History { return h.clock }
 
-// Watch has the host notice when the clock is set, at once and until the returned function is called. Between two such moments nothing
-// runs. What the clock was set to while nothing watched it, Watch finds out when it is called.
+// Watch makes the host notice when the clock is set, until the caller calls the returned function. In between it uses no
+// CPU. Watch also finds a step from before it was called.
 func (h *Host) Watch() (stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -84,7 +84,7 @@ func (h *Host) unwatch() {
 	}
 }
 
-// noticed is called when the clock may have been set, or the machine was suspended, and the kernel gave notice of it some time ago.
+// noticed is called when the clock may have been set, or the machine was suspended, and the kernel reported it some time ago.
 func (h *Host) noticed(ago time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +93,7 @@ func (h *Host) noticed(ago time.Duration) {
 
 // readAgain reads the clocks, and remembers a step that was noticed some time ago.
 func (h *Host) readAgain(noticed time.Duration) {
-	lead := steadyLead(h.lead) // first: a step that comes in between is then found at the next look
+	lead := steadyLead(h.lead) // first, so that the next check finds a step in between
 	r := h.read()
 	h.take(&r, noticed)
 	h.seen.Store(lead)
@@ -114,8 +114,8 @@ func near(a, b int64) bool {
 	return d > -clockTolerance && d < clockTolerance
 }
 
-// CheckClock sees to it that Clock knows of all steps up to now. Call it for events that were received, before their times are
-// written: a step may come to the notice of Watch later than the events that follow the step arrive. It takes one reading of
+// CheckClock makes sure that Clock has all steps up to now. Call it for received events before their times are
+// written: Watch may notice a step later than the first events after it arrive. It takes one reading of
 // Go's clock, and allocates nothing.
 func (h *Host) CheckClock() {
 	if near(h.lead(), h.seen.Load()) || h.isCurrent() {
@@ -124,16 +124,16 @@ func (h *Host) CheckClock() {
 	h.awaitNotice()
 }
 
-// isCurrent says whether nothing has happened to the clock since it was read.
+// isCurrent reports whether the clock has not changed since the last reading.
 func (h *Host) isCurrent() bool { return near(steadyLead(h.lead), h.seen.Load()) }
 
-// noticeTimeout is how long CheckClock leaves it to the watch to tell when the clock was set.
+// noticeTimeout is how long CheckClock waits for the watch to report when the clock was set.
 const noticeTimeout = 20 * time.Millisecond
 
 // awaitNotice is called when the clock may have been set and Watch has not noticed it. Watch knows the moment best, so it
 // gets some time.
 func (h *Host) awaitNotice() {
-	first := h.read() // the clock may be set once more
+	first := h.read() // the clock may be set again
 	for end := time.Now().Add(noticeTimeout); h.isWatched() && !h.isCurrent() && time.Now().Before(end); {
 		time.Sleep(50 * time.Microsecond)
 	}

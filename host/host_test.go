@@ -111,12 +111,12 @@ func TestStepsOfTheClock(t *testing.T) {
 
 	c.set(2 * time.Millisecond)
 	c.pass(9 * time.Millisecond)
-	h.noticed(0) // the notice came late, and nothing tells how late: it is some ticks, and never before the step
+	h.noticed(0) // the notice came late, by an unknown time: the moment is some ticks late, and never before the step
 	third := step(time.Duration(second.Boot)+29*time.Millisecond, 2*time.Millisecond)
 	wantSteps(t, h, c, first, second, third)
 }
 
-// What reading the clocks one after the other takes is no step. Steps that are as small do not pile up.
+// The time between reading two clocks does not count as a step. Steps that small do not add up.
 func TestTinySteps(t *testing.T) {
 	t.Parallel()
 	h, c := newFake()
@@ -188,7 +188,7 @@ func TestCheckLeavesItToTheWatch(t *testing.T) {
 	}
 }
 
-// A step is not forgotten because another one comes while a check waits for the watch.
+// A step is not lost if another one comes while a check waits for the watch.
 func TestCheckAndTwoSteps(t *testing.T) {
 	t.Parallel()
 	h, c := newFake()

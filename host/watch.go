@@ -15,23 +15,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockWatch waits for the clock to be set, without ever looking at it. It has a thread of its own, which sleeps in the
-// kernel: so the kernel tells when that thread came to run, and how long it had to wait for a processor, however late Go's
-// scheduler lets it go on.
+// clockWatch waits for the clock to be set, without polling it. It has its own thread, which sleeps in the
+// kernel: so the kernel knows when that thread ran, and how long it had to wait for a processor, however late Go's
+// scheduler continues it.
 type clockWatch struct {
 	timer   int
 	closing atomic.Bool
 	ended   chan struct{}
 }
 
-// watchClock calls changed whenever the clock has been set, with how long ago the kernel gave notice of that, until close. It
-// returns nil if the kernel cannot tell. It opens no file later on, since that would be an event.
+// watchClock calls changed whenever the clock has been set, with the time since the kernel reported it, until close. It
+// returns nil if the kernel cannot report it. It opens no file later, because that would cause an event.
 func watchClock(changed func(ago time.Duration)) *clockWatch {
 	timer, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 	if err != nil {
 		return nil
 	}
-	// A timer that never comes to its end, but for a step of the clock.
+	// A timer that never expires; only a step of the clock ends it.
 	never := unix.ItimerSpec{Value: unix.Timespec{Sec: math.MaxInt32}}
 	if err := unix.TimerfdSettime(timer, unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil); err != nil {
 		unix.Close(timer)
@@ -66,7 +66,7 @@ func (w *clockWatch) run(begun chan<- struct{}, changed func(ago time.Duration))
 	}
 }
 
-// beQuick has the kernel run the calling thread before others, if that is allowed (CAP_SYS_NICE): the thread runs for some
+// beQuick makes the kernel run the calling thread before others, if it is allowed to (CAP_SYS_NICE): the thread runs for some
 // microseconds, and only when the clock was set.
 func beQuick() {
 	_ = unix.SchedSetAttr(0, &unix.SchedAttr{
@@ -77,8 +77,8 @@ func beQuick() {
 // longest is how long a wait lasts at most: some 34 years.
 const longest = int64(1 << 30)
 
-// wait waits for the timer, and returns how long ago the kernel woke up the thread. The kernel reports the rest of the time that was
-// to be waited when the thread runs again, before Go's scheduler has a say.
+// wait waits for the timer, and returns how long ago the kernel woke up the thread. When the thread runs again the kernel reports the
+// rest of the timeout, before Go's scheduler can delay the thread.
 func (w *clockWatch) wait(waits *waits) (ago time.Duration, err error) {
 	delay, runs := waits.read()
 	begin := now(unix.CLOCK_MONOTONIC)
@@ -90,13 +90,13 @@ func (w *clockWatch) wait(waits *waits) (ago time.Duration, err error) {
 	ran := begin + longest*1e9 - rest.Nano()
 	ago = time.Duration(now(unix.CLOCK_MONOTONIC) - ran)
 	delayNow, runsNow := waits.read()
-	if runsNow == runs+1 { // else the thread waited for a processor at another time, too
+	if runsNow == runs+1 { // otherwise the thread also waited for a processor at another time
 		ago += delayNow - delay
 	}
 	return ago, nil
 }
 
-// close ends the watch. Its function does not run any more when close returns.
+// close ends the watch. After close the watch does not call its function any more.
 func (w *clockWatch) close() {
 	w.closing.Store(true)
 	atOnce := unix.ItimerSpec{Value: unix.Timespec{Nsec: 1}}
@@ -108,7 +108,7 @@ func (w *clockWatch) close() {
 // waits is the kernel's account of how long a thread waited for a processor: see proc_pid_schedstat(5).
 type waits struct{ fd int }
 
-// openWaits returns the account of the calling thread. Where the kernel has none it reads as 0.
+// openWaits returns the account of the calling thread. If the kernel has none, its values are 0.
 func openWaits() *waits {
 	fd, err := unix.Open("/proc/thread-self/schedstat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -117,7 +117,7 @@ func openWaits() *waits {
 	return &waits{fd}
 }
 
-// read returns how long the thread has waited in all, and how often it was given a processor.
+// read returns how long the thread has waited in all, and how often it got a processor.
 func (s *waits) read() (delay time.Duration, runs int64) {
 	var text [96]byte
 	n, err := unix.Pread(s.fd, text[:], 0)

@@ -21,7 +21,7 @@ func TestWatchEndsWithTheLastWatcher(t *testing.T) {
 		first, second := h.Watch(), h.Watch()
 		watch := h.watch
 		if watch == nil {
-			t.Fatal("the kernel cannot tell of steps")
+			t.Fatal("the kernel cannot report steps of the clock")
 		}
 		first()
 		first() // once more does no harm
@@ -91,7 +91,7 @@ func setClock(t *testing.T, d time.Duration) (begin, end int64) {
 	return begin, now(unix.CLOCK_BOOTTIME)
 }
 
-// setBack returns what takes back all steps of the clock from here on.
+// setBack returns a function that undoes all later steps of the clock.
 func setBack(t *testing.T) func() {
 	before := readClocks(0).offset
 	return func() {
@@ -122,7 +122,7 @@ func TestParseWaits(t *testing.T) {
 	}
 }
 
-// The kernel keeps an account of each thread, and one that it has not reads as 0.
+// The kernel keeps an account of each thread; a missing account reads as 0.
 func TestWaitsOfThisThread(t *testing.T) {
 	t.Parallel()
 	runtime.LockOSThread()

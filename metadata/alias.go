@@ -10,24 +10,24 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxCopied is how many nodes all aliases of a file may stand for together. A real file has a few hundred; one
+// maxCopied is how many nodes all aliases of a file may expand to. A real file has a few hundred; one
 // that multiplies itself would take all memory.
 const maxCopied = 1 << 16
 
-// writeOut puts a copy of its anchor's value in the place of each alias, and the keys of the mappings that it
-// names in the place of each "<<". What was copied has the place of the alias, for messages, and no comments.
+// writeOut replaces each alias by a copy of its anchor's value, and each "<<" by the keys of the mappings that it
+// names. A copy has the position of the alias, for messages, and no comments.
 func writeOut(n *yaml.Node) *Problem {
 	c := copier{open: make(map[*yaml.Node]bool)}
 	return c.visit(n)
 }
 
-// copier copies what aliases stand for.
+// copier copies the values of aliases.
 type copier struct {
 	copied int
 	open   map[*yaml.Node]bool // those whose copy is not complete: an alias to one of them has no end
 }
 
-// visit writes out what lies below a node of the file.
+// visit writes out everything below a node of the file.
 func (c *copier) visit(n *yaml.Node) *Problem {
 	n.Anchor = ""
 	for i, child := range n.Content {
@@ -46,13 +46,13 @@ func (c *copier) visit(n *yaml.Node) *Problem {
 	return merge(n)
 }
 
-// copy returns a copy of a node without aliases, for the alias at a place.
+// copy returns a copy of a node without aliases, with the position of an alias.
 func (c *copier) copy(n, place *yaml.Node) (*yaml.Node, *Problem) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
 	if c.copied++; c.copied > maxCopied {
-		return nil, at(place, fmt.Errorf("the aliases stand for more than %d values", maxCopied))
+		return nil, at(place, fmt.Errorf("the aliases expand to more than %d values", maxCopied))
 	}
 	if c.open[n] {
 		return nil, at(place, errors.New("an alias of a value that it is part of"))
@@ -70,8 +70,8 @@ func (c *copier) copy(n, place *yaml.Node) (*yaml.Node, *Problem) {
 	return out, merge(out)
 }
 
-// merge replaces the keys "<<" of a mapping by those of the mappings that they name. A key that the mapping has
-// itself counts more, and so does one of a mapping that comes earlier.
+// merge replaces the keys "<<" of a mapping by those of the mappings that they name. A key of the mapping itself
+// takes precedence, and so does a key of an earlier mapping.
 func merge(n *yaml.Node) *Problem {
 	if n.Kind != yaml.MappingNode || !hasMerge(n) {
 		return nil
@@ -102,7 +102,7 @@ func merge(n *yaml.Node) *Problem {
 	return nil
 }
 
-// appendNew appends the pairs of a mapping whose keys are not taken.
+// appendNew appends the pairs of a mapping whose keys are new.
 func appendNew(content []*yaml.Node, from *yaml.Node, taken map[string]bool) []*yaml.Node {
 	for i := 0; i+1 < len(from.Content); i += 2 {
 		if key := from.Content[i]; !taken[key.Value] {

@@ -11,7 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// Output modes that are not known are left out, and those of features that are still to come are one line for each feature.
+// Unknown output modes are removed, and for those of future features there is one line for each feature.
 func TestOutputModes(t *testing.T) {
 	t.Parallel()
 	modes := func(supported, first string) string {
@@ -19,7 +19,7 @@ func TestOutputModes(t *testing.T) {
 	}
 	for _, c := range []struct {
 		yaml            string
-		supported, mode string // what is left
+		supported, mode string // the remaining annotations
 		problems        []string
 		pending         []string
 	}{

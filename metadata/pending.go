@@ -125,7 +125,7 @@ func (v *validator) modes(source string, known []string) {
 	}
 }
 
-// fitModes leaves out the output modes that are not known. Without a list, all modes are those of the data source.
+// fitModes removes the unknown output modes. A data source without a list has all modes.
 func fitModes(set annotation.Set, known []string, changed *bool) annotation.Set {
 	out := set
 	for _, key := range modeKeys() {
@@ -148,7 +148,7 @@ func fitModes(set annotation.Set, known []string, changed *bool) annotation.Set 
 	return out
 }
 
-// modes adds the output modes that the annotations of a data source ask for.
+// modes adds the output modes that the annotations of a data source name.
 func (p *pending) modes(source string) {
 	set := p.m.DataSources[source].Source
 	for _, key := range modeKeys() {

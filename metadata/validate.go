@@ -19,7 +19,7 @@ type Known struct {
 	Params []string
 	// Programs are the names of the functions of its BPF programs.
 	Programs []string
-	// OutputModes are those that there are. Nil: any may be named.
+	// OutputModes are the supported ones. Nil: a file may name any.
 	OutputModes []string
 }
 

@@ -13,14 +13,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// clockSource has the host look at its clock for each batch that came, so that all steps of the clock are known that events of the
-// batch may follow: whatever reads their times next, a sort, a recording or a sink, gets the right ones.
+// clockSource makes the host check its clock for each received batch, so that the host knows all steps of the clock before events of the
+// batch: a sort, a recording or a sink that reads their times next gets the right ones.
 type clockSource struct {
 	pipeline.Source
 	check func()
 }
 
-// followClock wraps a source whose events have times. Any other stays as it is.
+// followClock wraps a source whose events have times. It returns any other source unchanged.
 func followClock(src pipeline.Source, h *host.Host) pipeline.Source {
 	if !slices.ContainsFunc(src.Schemas(), semtype.HasTimes) {
 		return src

@@ -48,7 +48,7 @@ func TestFollowClock(t *testing.T) {
 	}
 }
 
-// A recording has all steps of the clock: those from before it began, which an event that is still in a buffer may precede,
+// A recording has all steps of the clock: those from before its start, because an event in a buffer may be older,
 // and each later one before the first batch that may follow it.
 func TestRecordedSteps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "steps")

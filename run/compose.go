@@ -12,8 +12,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// Compose gives s the field for trailing data that its annotations name, the fields their annotations, and adds those of
-// enriched types and stages, in this order.
+// Compose completes s in this order: the field for trailing data that its annotations name, the annotations of the fields, and the fields of
+// enriched types and stages.
 func Compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
 	if err := compose(s, spec, env, stages); err != nil {
 		return fmt.Errorf("data source %q: %w", s.ID(), err)

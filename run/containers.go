@@ -18,19 +18,19 @@ import (
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
-// Containers say which containers' events a run shows, and name them.
+// Containers name the containers of events, and select the containers whose events a run shows.
 type Containers struct {
-	// Set are the containers of the machine. Runs of one process share it. See container.Keeper.
+	// Set has the containers of the machine. Runs of one process share it. See container.Keeper.
 	Set *container.Set
-	// Selector says which containers; nil: all of them.
+	// Selector selects the containers; nil: all of them.
 	Selector *container.Selector
-	// Host lets events through that are of no container.
+	// Host lets events pass that belong to no container.
 	Host bool
 	// Kubernetes makes the names of Kubernetes visible columns, in place of those of the runtime.
 	Kubernetes bool
 }
 
-// stage returns the stage that finds containers; nil: the run knows none.
+// stage returns the stage that finds containers; nil: the run has no containers.
 func (c *Containers) stage() *stage.Stage {
 	if c == nil {
 		return nil
@@ -38,16 +38,16 @@ func (c *Containers) stage() *stage.Stage {
 	return stage.New(stage.Options{Set: c.Set, Selector: c.Selector, Host: c.Host, Kubernetes: c.Kubernetes})
 }
 
-// What <gadget/mntns_filter.h> declares.
+// Names that <gadget/mntns_filter.h> declares.
 const (
 	mountFilterMap      = "gadget_mntns_filter_map"
 	mountFilterConstant = "gadget_filter_by_mntns"
 )
 
-// mountFilterSize is the number of containers that can be selected at once for a gadget's programs.
+// mountFilterSize is the largest number of selected containers that a gadget's programs can filter by.
 const mountFilterSize = 16384
 
-// mountFilter keeps the mount namespaces of the selected containers in a map that gadgets' programs look into.
+// mountFilter keeps the mount namespaces of the selected containers in a map that gadgets' programs read.
 type mountFilter struct {
 	entries  *ebpf.Map
 	selector *container.Selector
@@ -55,13 +55,13 @@ type mountFilter struct {
 	stop     func()
 
 	mu   sync.Mutex
-	full bool // it was told that the map is full
+	full bool // it has warned that the map is full
 	// uses counts the containers of a mount namespace.
 	uses map[uint64]int
 }
 
-// newMountFilter returns a filter in the kernel for the containers; nil if events of no container are to come, since
-// the kernel cannot know the mount namespaces of those.
+// newMountFilter returns a filter in the kernel for the containers; nil if the run also shows events of no container, because
+// the map cannot contain their mount namespaces.
 func newMountFilter(c *Containers, log *slog.Logger) (*mountFilter, error) {
 	if c == nil || c.Host {
 		return nil, nil
@@ -77,7 +77,7 @@ func newMountFilter(c *Containers, log *slog.Logger) (*mountFilter, error) {
 	return f, nil
 }
 
-// apply has a gadget look into the map, if its author has made it able to.
+// apply makes a gadget use the map, if its source supports that.
 func (f *mountFilter) apply(img *image.Image, o *gadget.LoadOptions) {
 	if f == nil {
 		return
@@ -87,7 +87,7 @@ func (f *mountFilter) apply(img *image.Image, o *gadget.LoadOptions) {
 		return
 	}
 	if o.Constants[mountFilterConstant] != nil || o.Maps[mountFilterMap] != nil {
-		return // the caller has its own
+		return // the caller has its own map
 	}
 	o.Constants, o.Maps = maps.Clone(o.Constants), maps.Clone(o.Maps)
 	if o.Constants == nil {
@@ -100,7 +100,7 @@ func (f *mountFilter) apply(img *image.Image, o *gadget.LoadOptions) {
 	o.Maps[mountFilterMap] = f.entries
 }
 
-// note is told of all containers. It has put a new one into the map when it returns.
+// note handles a change of a container. When it returns, a new container is in the map.
 func (f *mountFilter) note(n container.Notice) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -124,7 +124,7 @@ func (f *mountFilter) add(mountNS uint64) {
 	err := f.entries.Put(mountNS, uint32(1))
 	if err != nil && !f.full {
 		f.full = true
-		f.log.Warn("the events of some containers are missing: the map of the selected containers takes no more", "most", mountFilterSize, "err", err)
+		f.log.Warn("the events of some containers are missing, because the map of the selected containers is full", "most", mountFilterSize, "err", err)
 	}
 }
 
@@ -134,11 +134,11 @@ func (f *mountFilter) remove(mountNS uint64) {
 	}
 	delete(f.uses, mountNS)
 	if err := f.entries.Delete(mountNS); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-		f.log.Debug("take a container out of the map of the selected ones", "err", err)
+		f.log.Debug("cannot remove a container from the map of the selected containers", "err", err)
 	}
 }
 
-// close ends the filter. No program may use it any more.
+// close closes the filter. No program may use it any more.
 func (f *mountFilter) close() error {
 	if f == nil {
 		return nil

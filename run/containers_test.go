@@ -25,7 +25,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/sink/structs"
 )
 
-// opener is a process that opens files when it is told to.
+// opener is a process that opens files on command.
 type opener struct {
 	cmd *exec.Cmd
 	in  io.WriteCloser
@@ -85,7 +85,7 @@ func (o *opens) has(text string) bool {
 	return slices.Contains(o.list, text)
 }
 
-// Only the selected containers' events come, those of one that starts later, too; others the kernel does not even write to the
+// Only events of selected containers arrive, including a container that starts later; the kernel does not even write other events to the
 // buffer.
 func TestContainers(t *testing.T) {
 	kerneltest.RequireRoot(t)

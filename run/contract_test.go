@@ -40,7 +40,7 @@ func jsonSink(t testing.TB, w io.Writer, ids []event.SourceID) *textSink {
 	return sink
 }
 
-// textAtOnce returns a sink that writes to memory, and a function that returns what is there.
+// textAtOnce returns a sink that writes to memory, and a function that returns the text so far.
 func textAtOnce(t testing.TB, ids []event.SourceID) (pipeline.Sink, func() []byte) {
 	var out bytes.Buffer
 	return jsonSink(t, &out, ids), out.Bytes

@@ -28,8 +28,8 @@ type Options struct {
 	Gadgets []Gadget
 	// Host holds facts about this machine; several runs can share one. Nil: the run makes its own.
 	Host *host.Host
-	// Containers name the containers that events are of, and select some. Nil: the run knows nothing of containers, and events of
-	// the whole machine come.
+	// Containers name the containers of events, and select some of them. Nil: events have no containers, and the run shows those of
+	// the whole machine.
 	Containers *Containers
 	// Annotate holds annotations that override those of the gadgets: "DATASOURCE:KEY=VALUE" or
 	// "DATASOURCE.FIELD:KEY=VALUE".

@@ -37,7 +37,7 @@ type recording struct {
 	mu     sync.Mutex   // guards what follows
 	w      *wire.Writer // nil until begin
 	clock  *clock.History
-	step   clock.Step // the last that is recorded
+	step   clock.Step // the last one that is recorded
 	ledger pipeline.Ledger
 	// waiting are the rows of each account that the writer has and the file has not.
 	waiting map[*pipeline.Account]uint64
@@ -60,8 +60,8 @@ func recordError(err error) error {
 	return fmt.Errorf("%w: %w", ErrRecord, err)
 }
 
-// recordPerm are the permissions of a new recording. It has what all users of the host did, file names and arguments for
-// example, which they cannot see of each other without it.
+// recordPerm are the permissions of a new recording. It shows what all users of the host did, file names and arguments for
+// example, which users cannot see of each other otherwise.
 const recordPerm = 0o600
 
 // flushInterval limits how much a recording lacks if the program is killed.
@@ -93,12 +93,12 @@ func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recordi
 	}, nil
 }
 
-// warnOfReaders warns of a file that was there before and that all users may read. It keeps its permissions: whoever made it may
-// have wanted them.
+// warnOfReaders warns of an existing file that all users may read. The file keeps its permissions, because its owner may
+// want them.
 func (r *recording) warnOfReaders() {
 	st, err := r.file.Stat()
 	if err == nil && r.file.Regular && st.Mode()&0o004 != 0 {
-		r.log.Warn("all users may read the recording, since its file was there before and keeps its permissions; chmod o-r changes that",
+		r.log.Warn("all users may read the recording, because its file existed and keeps its permissions; chmod o-r changes that",
 			"file", r.file.Name())
 	}
 }
@@ -216,8 +216,8 @@ func (r *recording) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, erro
 	}, nil
 }
 
-// recordSteps records the steps of the clock that are not recorded yet. It is called with r.mu held. Where the writer fails, the
-// error comes again, and is told, at the next batch.
+// recordSteps records the steps of the clock that are not recorded yet. It is called with r.mu held. If the writer fails, its
+// next call returns the error again, and the run reports it then.
 func (r *recording) recordSteps() {
 	if r.clock.Last() == r.step {
 		return
@@ -230,7 +230,7 @@ func (r *recording) recordSteps() {
 	}
 }
 
-// recordFile is the file of a recording. What it took whole is delivered.
+// recordFile is the file of a recording. Frames that it has written completely count as delivered.
 type recordFile struct{ r *recording }
 
 // Write implements io.Writer. It is called with r.mu held, except for the header.

@@ -114,7 +114,7 @@ func TestRecordingReplacesAnOlderOne(t *testing.T) {
 	}
 }
 
-// Users cannot read a new recording of another one. A file that was there keeps its permissions, and a warning says what that means.
+// Users cannot read a new recording of another user. An existing file keeps its permissions, and a warning says what that means.
 func TestRecordingIsForItsOwner(t *testing.T) {
 	for _, c := range []struct {
 		umask     int

@@ -51,7 +51,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
 		return err
 	}
-	var types *btf.Cache // for one gadget, the memory is given back before the buffers take theirs
+	var types *btf.Cache // a run of one gadget releases the types before it allocates the buffers
 	if len(p.gadgets) > 1 {
 		types = btf.NewCache()
 	}
@@ -89,7 +89,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	return err
 }
 
-// loadOptions returns the choices for loading a gadget as this machine makes them.
+// loadOptions returns the options for loading a gadget on this machine.
 func (p *Plan) loadOptions(g *plannedGadget, types *btf.Cache) (*gadget.LoadOptions, error) {
 	options := g.load
 	options.Types = cmp.Or(options.Types, types)
@@ -98,8 +98,8 @@ func (p *Plan) loadOptions(g *plannedGadget, types *btf.Cache) (*gadget.LoadOpti
 	return &options, err
 }
 
-// Try finds out whether the kernel takes the gadgets: they are loaded and taken out again, one by one. No outputs are opened,
-// and nothing is pinned.
+// Try finds out whether the kernel accepts the gadgets: it loads and unloads them one by one. It opens no outputs
+// and pins nothing.
 func (p *Plan) Try() error {
 	types := btf.NewCache()
 	for i := range p.gadgets {
@@ -247,7 +247,7 @@ func (r *Run) endRecording() error {
 // gadgets are attached; events wait meanwhile.
 func (r *Run) begin() error {
 	if r.host != nil {
-		r.unwatch = r.host.Watch() // before events come
+		r.unwatch = r.host.Watch() // before the first event
 	}
 	if r.record != nil {
 		r.record.warnOfReaders() // before attaching: the first message opens the file of the time zone
@@ -283,7 +283,7 @@ func (r *Run) detach() {
 // Ledger returns the account of the run. It may be read while the run goes on.
 func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
 
-// DetachWritesFiles reports whether a file may have to be opened for writing when the run ends, to detach its gadgets.
+// DetachWritesFiles reports whether the end of the run may have to open a file for writing, to detach its gadgets.
 func (r *Run) DetachWritesFiles() bool {
 	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).DetachWritesFiles)
 }

@@ -42,7 +42,7 @@ func newStages(o *Options, record *recording, all []event.SourceID) (*stageList,
 	}
 	list := &stageList{streams: streams}
 	if containers := o.Containers.stage(); containers != nil {
-		list.stages = append(list.stages, containers) // before the recording, which keeps what it finds
+		list.stages = append(list.stages, containers) // before the recording, which keeps its results
 	}
 	if record != nil {
 		list.stages = append(list.stages, record)

@@ -130,7 +130,7 @@ func (e *endpoint) reads() event.Span {
 	return event.Span{Off: from, Size: max(e.at+16, e.version.Off+e.version.Size) - from}
 }
 
-// extendProto adds the protocol's name if the number goes by proto_raw.
+// extendProto adds the protocol's name if the number is called proto_raw.
 func extendProto(s *event.Schema, i int, env *Env) {
 	raw, ok := member(s, i, "proto_raw")
 	if !ok || !isNumber(&s.Fields[raw]) {

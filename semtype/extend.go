@@ -99,7 +99,7 @@ func (e *Env) debug(f *event.Field, why string) {
 	}
 }
 
-// wallClock returns the clock of the environment, which it may lack.
+// wallClock returns the clock of the environment, also if that has none.
 func (e *Env) wallClock() *clock.History {
 	if e.Clock == nil {
 		return clock.New(0)

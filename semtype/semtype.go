@@ -26,7 +26,7 @@ import (
 type Env struct {
 	// Arch is the traced machine's architecture in Go's spelling: "amd64", "arm64".
 	Arch string
-	// Clock makes Unix times of times since boot. It may get further steps while events are written. Nil: both are
+	// Clock converts times since boot to Unix times. It may get further steps while events are written. Nil: both are
 	// the same.
 	Clock *clock.History
 	// Users and Groups name the ids of the traced machine. Nil: ids have no names.
@@ -122,7 +122,7 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 			return targetError(s, f)
 		}
 		if other := takenBy(s, f); other != nil {
-			return &FieldError{other.Name, fmt.Errorf("its text cannot become the field %q, which is that of the field %q; give the target another name",
+			return &FieldError{other.Name, fmt.Errorf("its text cannot become the field %q, which has the text of the field %q; give the target another name",
 				sibling(other, other.Ann.Target), f.Name)}
 		}
 	}
@@ -130,7 +130,7 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 	return ann.Annotate(f, t.Template)
 }
 
-// takenBy returns the field whose target is the name of the field that would be added for f; nil if there is none.
+// takenBy returns the other field with the same target as f; nil if there is none.
 func takenBy(s *event.Schema, f *event.Field) *event.Field {
 	name, ok := target(f)
 	if !ok {
@@ -144,7 +144,7 @@ func takenBy(s *event.Schema, f *event.Field) *event.Field {
 	return nil
 }
 
-// FieldError says what is wrong with the annotations of a field.
+// FieldError is an error in the annotations of a field.
 type FieldError struct {
 	Field string
 	Err   error
@@ -153,14 +153,14 @@ type FieldError struct {
 // Error names the field first.
 func (e *FieldError) Error() string { return fmt.Sprintf("field %q: %v", e.Field, e.Err) }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the error without the field.
 func (e *FieldError) Unwrap() error { return e.Err }
 
 // targetError is the error about a field whose annotations name an added field that its type cannot add.
 func targetError(s *event.Schema, f *event.Field) error {
 	name, _ := target(f)
 	if _, taken := s.Lookup(name); taken {
-		return &FieldError{f.Name, fmt.Errorf("its text cannot become the field %q, which is there already; give the target another name", name)}
+		return &FieldError{f.Name, fmt.Errorf("its text cannot become the field %q, which exists already; give the target another name", name)}
 	}
 	return &FieldError{f.Name, fmt.Errorf("its type adds no field, so none can be named %q", name)}
 }

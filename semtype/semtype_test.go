@@ -98,9 +98,9 @@ func TestApplyRefusesTargets(t *testing.T) {
 		want   string
 	}{
 		{"taken", []event.Field{scalar("error_raw", "gadget_errno", event.Uint, 4), scalar("other", "int", event.Int, 4)},
-			`field "error_raw": its text cannot become the field "other", which is there already; give the target another name`},
+			`field "error_raw": its text cannot become the field "other", which exists already; give the target another name`},
 		{"that of another", []event.Field{scalar("error_raw", "gadget_errno", event.Uint, 4), scalar("other_raw", "gadget_signal", event.Uint, 4)},
-			`field "error_raw": its text cannot become the field "other", which is that of the field "other_raw"; give the target another name`},
+			`field "error_raw": its text cannot become the field "other", which has the text of the field "other_raw"; give the target another name`},
 		{"no such type", []event.Field{scalar("n", "int", event.Int, 4)}, `field "n": its type adds no field, so none can be named "other"`},
 		{"type without text", []event.Field{scalar("pid", "gadget_pid", event.Uint, 4)}, `field "pid": its type adds no field, so none can be named "other"`},
 		{"struct", []event.Field{structure("stack", "gadget_user_stack", -1)}, `field "stack": its type adds no field, so none can be named "other"`},

@@ -31,7 +31,7 @@ func timestampType() Type {
 	}
 }
 
-// HasTimes says whether events of s have times that the clock of an Env dates.
+// HasTimes reports whether events of s have times that the clock of an Env converts.
 func HasTimes(s *event.Schema) bool {
 	return slices.ContainsFunc(s.Fields, func(f event.Field) bool { return slices.Contains(f.Types, timestampName) })
 }
@@ -124,8 +124,8 @@ func appendMoment(layout string) func(dst []byte, unixNano int64) []byte {
 
 func isDefault(layout string) bool { return layout == "" || layout == defaultLayout }
 
-// dateClock writes times in the default layout. Events come many in a second, so it keeps the text of
-// the last one and writes only the nanoseconds anew.
+// dateClock writes times in the default layout. Many events come in one second, so it keeps the text of
+// the last one and writes only the nanoseconds again.
 type dateClock struct {
 	second int64
 	// text is the text of the second, with zeros for the nanoseconds. The nanoseconds are written to the copy, because

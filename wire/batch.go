@@ -49,7 +49,7 @@ func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
 func decodeLosses(c *cursor, b *event.Batch) error {
 	n := c.uvarint()
 	if n > maxLosses {
-		return fmt.Errorf("it has %d losses, and %d is the most", n, maxLosses)
+		return fmt.Errorf("it has %d losses; the limit is %d", n, maxLosses)
 	}
 	for range n {
 		cpu, cause, count := c.uvarint(), c.byte(), c.uvarint()
@@ -75,12 +75,12 @@ func checkLens(c *cursor, size int) (rows, stored int, err error) {
 	for range n {
 		l := c.uvarint()
 		if l > maxRow {
-			return 0, 0, fmt.Errorf("a row of %d bytes, and %d is the most", l, maxRow)
+			return 0, 0, fmt.Errorf("a row of %d bytes; the limit is %d", l, maxRow)
 		}
 		stored += int(l)
 		full += max(int(l), size)
 		if full > maxBatchData {
-			return 0, 0, fmt.Errorf("its rows have more than %d bytes, which is the most", maxBatchData)
+			return 0, 0, fmt.Errorf("its rows have more than %d bytes, the limit", maxBatchData)
 		}
 	}
 	if c.bad || stored > len(c.rest) {

@@ -318,7 +318,7 @@ func TestColumnsThatDoNotFit(t *testing.T) {
 		many.AddColumn(event.Field{Name: fmt.Sprint("c", i), Kind: event.Uint, Parent: event.NoParent, Table: values})
 	}
 	_, err = wire.NewWriter(io.Discard, columnsHeader(many))
-	wantError(t, err, "42 columns, and 32 is the most")
+	wantError(t, err, "42 columns; the limit is 32")
 }
 
 // text has a text of a size for each handle.
@@ -462,7 +462,7 @@ func TestHandleWithTooMuch(t *testing.T) {
 	var out writeBuffer
 	w, err := wire.NewWriter(&out, wire.Header{DataSources: []wire.DataSource{{Schema: s}}})
 	check(t, err)
-	wantError(t, w.Write(handleBatch(s, 1, 3)), "262144 is the most")
+	wantError(t, w.Write(handleBatch(s, 1, 3)), "the limit is 262144")
 	check(t, w.Write(handleBatch(s, 0, 1)))
 	check(t, w.Close())
 	if got, _, err := read(out); err != nil || len(got) != 1 {

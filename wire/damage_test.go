@@ -404,7 +404,7 @@ func TestHeaderTooLargeToWrite(t *testing.T) {
 	h := exampleHeader()
 	h.DataSources[0].Annotations = json.RawMessage(`"` + strings.Repeat("a", 4<<20) + `"`)
 	_, err := wire.NewWriter(io.Discard, h)
-	wantError(t, err, "2097152 is the most")
+	wantError(t, err, "the limit is 2097152")
 	h.DataSources[0].Annotations = json.RawMessage(`{`)
 	_, err = wire.NewWriter(io.Discard, h)
 	wantError(t, err, `data source "open": its annotations are not JSON`)

@@ -139,10 +139,10 @@ func (d *dictionaries) decodeEntry(c *cursor, col *readColumn) error {
 	}
 	d.cost += cost
 	if cost > maxEntry {
-		return fmt.Errorf("the values of a handle count for %d bytes, and %d is the most", cost, maxEntry)
+		return fmt.Errorf("the values of a handle count for %d bytes; the limit is %d", cost, maxEntry)
 	}
 	if d.cost > maxValues {
-		return fmt.Errorf("the values count for more than %d bytes, which is the most without a restart", maxValues)
+		return fmt.Errorf("the values count for more than %d bytes, the limit without a restart", maxValues)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (h *Header) encode() ([]byte, error) {
 	}
 	text, err := encodeJSON(out)
 	if err == nil && len(text) > maxHeader {
-		err = fmt.Errorf("it takes %d bytes, and %d is the most", len(text), maxHeader)
+		err = fmt.Errorf("it takes %d bytes; the limit is %d", len(text), maxHeader)
 	}
 	return text, err
 }

@@ -70,7 +70,7 @@ func checkFact(name string, value []byte) error {
 		return err
 	}
 	if len(value) > maxFact {
-		return fmt.Errorf("%q has %d bytes, and %d is the most", name, len(value), maxFact)
+		return fmt.Errorf("%q has %d bytes; the limit is %d", name, len(value), maxFact)
 	}
 	if !json.Valid(value) {
 		return fmt.Errorf("%q is not JSON", name)

@@ -64,7 +64,7 @@ func TestFactsAreBounded(t *testing.T) {
 		{"a\x1b", "1", "unprintable"},
 		{"a", "", `"a" is not JSON`},
 		{"a", "{", `"a" is not JSON`},
-		{"a", `"` + strings.Repeat("x", 1<<20) + `"`, `"a" has 1048578 bytes, and 1048576 is the most`},
+		{"a", `"` + strings.Repeat("x", 1<<20) + `"`, `"a" has 1048578 bytes; the limit is 1048576`},
 	} {
 		wantError(t, w.SetFact(c.name, json.RawMessage(c.value)), c.want)
 	}

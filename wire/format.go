@@ -61,7 +61,7 @@ const (
 // stepSize is the size of a step's payload.
 const stepSize = 16
 
-// checksumSize is the size of the checksum behind each payload.
+// checksumSize is the size of the checksum after each payload.
 const checksumSize = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -153,5 +153,5 @@ func (d *description) check() error {
 }
 
 func tooMany(n int, what string, most int) error {
-	return fmt.Errorf("%d %s, and %d is the most", n, what, most)
+	return fmt.Errorf("%d %s; the limit is %d", n, what, most)
 }

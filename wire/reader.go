@@ -21,18 +21,18 @@ var _ pipeline.Source = (*Reader)(nil)
 // Reader reads a recording. Only one goroutine at a time may use it.
 type Reader struct {
 	in      input
-	crc     uint32 // of everything so far but the checksums
+	crc     uint32 // of everything so far except the checksums
 	version byte
 	header  *Header
 	schemas []*event.Schema
 	sources []readSource
 	values  dictionaries
 	facts   facts
-	clock   clock.History // read while Next runs, by those who write the times of earlier batches
+	clock   clock.History // sinks that write the times of earlier batches read it while Next runs
 	current *event.Schema // of the batch before
 	rest    rest          // of the present batch
 	padded  []byte        // the rows of the present part that were stored without their zeros
-	err     error         // why nothing more can be read
+	err     error         // after it nothing more can be read
 }
 
 // readSource is the Reader's side of a data source.
@@ -105,8 +105,8 @@ func (r *Reader) readHeader() error {
 // not change it, except for fields that stages add to the schemas.
 func (r *Reader) Header() *Header { return r.header }
 
-// Clock returns what makes Unix times of times since boot. It knows the steps of the clock up to the batch that Next returned
-// last, and goes on to learn while Next runs.
+// Clock returns the history that converts times since boot to Unix times. It has the steps of the clock up to the last batch that Next
+// returned, and gets more while Next runs.
 func (r *Reader) Clock() *clock.History { return &r.clock }
 
 // KeepValues makes the Reader keep all values of columns, however much memory they take. Call it
@@ -193,7 +193,7 @@ func (r *Reader) decodeClock(payload []byte) error {
 	if len(payload) != 8 {
 		return fmt.Errorf("%d bytes instead of 8", len(payload))
 	}
-	// What follows a step says the same to older readers. Alone it does not tell when the clock was set.
+	// After a step this frame says the same for older readers. On its own it does not say when the clock was set.
 	if offset := int64(binary.LittleEndian.Uint64(payload)); offset != r.clock.Last().Offset {
 		r.clock.Reset(offset)
 	}
@@ -206,7 +206,7 @@ func (r *Reader) decodeStep(payload []byte) error {
 	}
 	step := clock.Step{Boot: binary.LittleEndian.Uint64(payload), Offset: int64(binary.LittleEndian.Uint64(payload[8:]))}
 	if last := r.clock.Last(); !r.clock.Add(step) {
-		return fmt.Errorf("it is of %d ns since boot, and the one before of %d", step.Boot, last.Boot)
+		return fmt.Errorf("its time, %d ns since boot, is not after that of the step before, %d", step.Boot, last.Boot)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ func validateSchema(s *event.Schema) error {
 		return err
 	}
 	if s.Size > maxRow {
-		return fmt.Errorf("rows of %d bytes, and %d is the most", s.Size, maxRow)
+		return fmt.Errorf("rows of %d bytes; the limit is %d", s.Size, maxRow)
 	}
 	if len(s.Fields) > maxFields {
 		return tooMany(len(s.Fields), "fields", maxFields)
@@ -151,7 +151,7 @@ func checkName(s string) error {
 // checkText refuses names with characters that could affect a terminal.
 func checkText(s string) error {
 	if len(s) > maxName {
-		return fmt.Errorf("a name of %d bytes, and %d is the most", len(s), maxName)
+		return fmt.Errorf("a name of %d bytes; the limit is %d", len(s), maxName)
 	}
 	if !utf8.ValidString(s) {
 		return fmt.Errorf("the name %q is not UTF-8", s)

@@ -37,7 +37,7 @@ func writeSteps(t testing.TB) []byte {
 	return out
 }
 
-// wantSteps reads what writeSteps wrote. Batches from before a step may come after it, so a reader knows all steps up to the
+// wantSteps reads the recording of writeSteps. Batches from before a step may come after it, so a reader knows all steps up to the
 // batch.
 func wantSteps(t *testing.T, recording []byte) {
 	t.Helper()
@@ -100,9 +100,9 @@ func TestStepsOutOfOrder(t *testing.T) {
 	var out writeBuffer
 	w, err := wire.NewWriter(&out, exampleHeader())
 	check(t, err)
-	wantError(t, w.AddStep(clock.Step{Boot: 0, Offset: 7}), "at 0 ns since boot: the one before was at 0")
+	wantError(t, w.AddStep(clock.Step{Boot: 0, Offset: 7}), "at 0 ns since boot: the step before was at 0")
 	check(t, w.AddStep(clock.Step{Boot: 100, Offset: 1}))
-	wantError(t, w.AddStep(clock.Step{Boot: 100, Offset: 2}), "at 100 ns since boot: the one before was at 100")
+	wantError(t, w.AddStep(clock.Step{Boot: 100, Offset: 2}), "at 100 ns since boot: the step before was at 100")
 	check(t, w.Close())
 	wantError(t, w.AddStep(clock.Step{Boot: 200, Offset: 2}), "closed")
 	_, r, err := read(out)
@@ -116,7 +116,7 @@ func TestStepsOutOfOrder(t *testing.T) {
 	if !errors.Is(err, wire.ErrCorrupt) {
 		t.Errorf("got %v", err)
 	}
-	wantError(t, err, "it is of 100 ns since boot, and the one before of 100")
+	wantError(t, err, "its time, 100 ns since boot, is not after that of the step before, 100")
 }
 
 func stepFrame(boot, offset uint64) rawFrame {

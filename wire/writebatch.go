@@ -16,12 +16,12 @@ func (w *Writer) measure(b *event.Batch) error {
 	w.lens = slices.Grow(w.lens[:0], len(b.Rows))[:len(b.Rows)]
 	for i, row := range b.Rows {
 		if len(row) > maxRow {
-			return fmt.Errorf("a row of %d bytes, and %d is the most", len(row), maxRow)
+			return fmt.Errorf("a row of %d bytes; the limit is %d", len(row), maxRow)
 		}
 		w.lens[i] = storedLen(row, int(b.Schema.Size))
 	}
 	if len(b.Lost) > maxLosses {
-		return fmt.Errorf("a batch with %d losses, and %d is the most", len(b.Lost), maxLosses)
+		return fmt.Errorf("a batch with %d losses; the limit is %d", len(b.Lost), maxLosses)
 	}
 	for _, l := range b.Lost {
 		if l.CPU < event.NoCPU || l.CPU >= maxCPUs {

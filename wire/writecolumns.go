@@ -145,7 +145,7 @@ func (w *Writer) lookUp(c *writtenColumn, h event.Handle) (written uint32, ok bo
 	start := len(c.pending)
 	cost := c.appendValues(h)
 	if cost > maxEntry {
-		err = fmt.Errorf("the values in a column take %d bytes for one handle, and %d is the most", cost, maxEntry)
+		err = fmt.Errorf("the values in a column take %d bytes for one handle; the limit is %d", cost, maxEntry)
 	}
 	if err != nil || w.cost+cost > maxValues {
 		c.pending = c.pending[:start]

@@ -34,7 +34,7 @@ type Writer struct {
 	mu        sync.Mutex
 	out       io.Writer
 	buf       []byte // frames that out has not got yet
-	crc       uint32 // of everything so far but the checksums
+	crc       uint32 // of everything so far except the checksums
 	sources   []writtenSource
 	lens      []int      // how many bytes of each row of the present batch are stored
 	columns   []byte     // the handles of the present batch
@@ -42,7 +42,7 @@ type Writer struct {
 	lastStep  clock.Step // as readers know it
 	factNames map[string]bool
 	closed    bool
-	err       error // why nothing more can be written
+	err       error // after it nothing more can be written
 }
 
 // writtenSource is the writer's side of a data source.
@@ -150,8 +150,8 @@ func (w *Writer) sourceOf(s *event.Schema) (int, error) {
 }
 
 // AddStep records a step of the clock. Readers know it for the batches that follow: so record it before the first batch with an event
-// from after the step. Events from before it may come at any time. A step that is not later than the one before is refused,
-// and the recording can go on without it.
+// from after the step. Events from before it may come at any time. AddStep refuses a step that is not later than the one before,
+// and the recording can continue without it.
 func (w *Writer) AddStep(step clock.Step) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -159,7 +159,7 @@ func (w *Writer) AddStep(step clock.Step) error {
 		return w.err
 	}
 	if step.Boot <= w.lastStep.Boot {
-		return fmt.Errorf("recording a step of the clock at %d ns since boot: the one before was at %d", step.Boot, w.lastStep.Boot)
+		return fmt.Errorf("recording a step of the clock at %d ns since boot: the step before was at %d", step.Boot, w.lastStep.Boot)
 	}
 	start := w.begin(frameStep, stepSize)
 	w.buf = binary.LittleEndian.AppendUint64(w.buf, step.Boot)
@@ -170,8 +170,8 @@ func (w *Writer) AddStep(step clock.Step) error {
 	return nil
 }
 
-// SetBootOffset records that from now on Unix time is boot time + ns, whatever the time of an event. It is for copies of
-// recordings that do not tell when the clock was set: see AddStep.
+// SetBootOffset records that for the following batches Unix time is boot time + ns, whatever the time of an event. It is for copies of
+// recordings without the moments at which the clock was set: see AddStep.
 func (w *Writer) SetBootOffset(ns int64) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -189,7 +189,7 @@ func (w *Writer) appendClock(offset int64) {
 	w.finish(start)
 }
 
-// Flush writes out everything that was recorded so far.
+// Flush writes everything that was recorded so far.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

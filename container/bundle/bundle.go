@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bundle reads what the folder that an OCI runtime makes a container of says about it.
+// Package bundle reads what the folder of an OCI container, its bundle, says about the container.
 package bundle
 
 import (
@@ -19,7 +19,7 @@ import (
 // maxConfig bounds a bundle's configuration: Docker's have some 10 KB.
 const maxConfig = 4 << 20
 
-// config is what of a bundle's config.json is of interest.
+// config is the part of a bundle's config.json that gizmo reads.
 type config struct {
 	Annotations map[string]string `json:"annotations"`
 }
@@ -40,8 +40,8 @@ func readConfig(folder string) (c config, err error) {
 	return c, json.Unmarshal(data, &c)
 }
 
-// Identity returns what the bundle in a folder says of the container that an OCI runtime made of it. Kubernetes' runtimes note
-// the pod in annotations. If the bundle cannot be read, the error comes with what the folder's path alone says.
+// Identity returns the identity of the container that an OCI runtime made from the bundle in a folder. Kubernetes' runtimes write
+// the pod into annotations. If the bundle cannot be read, Identity returns an error together with what the folder's path shows.
 func Identity(ociRuntime, id, folder string) (container.Identity, error) {
 	c, err := readConfig(folder)
 	return identity(ociRuntime, id, folder, c.Annotations), err
@@ -77,7 +77,7 @@ func identity(ociRuntime, containerID, folder string, a map[string]string) conta
 	return id
 }
 
-// caller returns the name of the runtime that called the OCI runtime, as far as the bundle tells.
+// caller returns the name of the runtime that called the OCI runtime, as far as the bundle shows it.
 func caller(ociRuntime, folder string, annotations map[string]string) string {
 	_, isCRIO := annotations["io.kubernetes.cri-o.ContainerType"]
 	switch {

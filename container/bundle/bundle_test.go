@@ -45,7 +45,7 @@ func TestIdentityOfBundles(t *testing.T) {
 	}
 }
 
-// A bundle is what others wrote.
+// The contents of a bundle come from others.
 func TestReadConfigOfOthers(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"no JSON": "{", "another shape": `{"annotations":[1]}`, "too large": `{"a":"` + strings.Repeat("x", maxConfig) + `"}`} {

@@ -14,13 +14,13 @@ import (
 
 // Case describes the client of a runtime to [Runtime].
 type Case struct {
-	// New returns a client for the runtime that is asked at a socket.
+	// New returns a client for the runtime at a socket.
 	New func(socket string) container.Runtime
-	// Neighbour returns a runtime that runs, until the test ends. It may be the same one each time, and may have other
-	// containers than those of the suite.
+	// Neighbour returns a running runtime, which runs until the test ends. It may be the same one each time, and may have
+	// containers besides those of the suite.
 	Neighbour func(t testing.TB) Neighbour
-	// Wrong are servers that answer each question wrongly, by what is wrong with the answer. Each function starts a server
-	// and returns its socket. The suite has the cases that do not depend on what the server speaks.
+	// Wrong are servers that give wrong answers, by the fault of the answer. Each function starts a server
+	// and returns its socket. The suite itself has the cases that do not depend on the server's protocol.
 	Wrong map[string]func(t testing.TB) (socket string)
 	// Slow says that the neighbour takes its time to start containers: the suite starts fewer.
 	Slow bool
@@ -28,43 +28,43 @@ type Case struct {
 	patience time.Duration
 }
 
-// Neighbour is a runtime with what a test does to it. All functions return when what they do is done.
+// Neighbour is a runtime, with functions for what a test does to it. Each function returns when its effect is complete.
 type Neighbour struct {
-	// Socket is where the client asks.
+	// Socket is the path of the socket for the client.
 	Socket string
 	// Create makes a container that does not run yet.
 	Create func(t testing.TB, w Wanted) (id string)
-	// Start, End and Remove start a container, end it, and remove one that does not run and may have been removed.
+	// Start and End start and end a container. Remove removes a stopped container; it may already be removed.
 	Start, End, Remove func(t testing.TB, id string)
-	// Pause stops the processes of a container. Nil: the runtime cannot.
+	// Pause stops the processes of a container. Nil: the runtime cannot do that.
 	Pause func(t testing.TB, id string)
-	// Begin begins to start a container and returns in the middle of that, before the container has run anything. Finish
-	// lets the start go on. Nil leaves the rule out.
+	// Begin begins to start a container and returns in the middle of the start, before the container has run anything. Finish
+	// continues the start. Nil skips the rule.
 	Begin func(t testing.TB, id string) (finish func())
-	// Says returns what the runtime itself says of a container that runs.
+	// Says returns what the runtime itself reports about a running container.
 	Says func(t testing.TB, id string) container.Identity
 	// Hang makes the runtime answer nothing until resume is called.
 	Hang func(t testing.TB) (resume func())
 	// Restart ends the runtime and starts it again. Its containers may end.
 	Restart func(t testing.TB)
-	// AnyName says that the runtime takes any text for the name of a container.
+	// AnyName says that the runtime accepts any text as the name of a container.
 	AnyName bool
 }
 
 // Wanted describes a container to be made.
 type Wanted struct {
-	// Name is the name of the container; of a pod's container where the runtime has no other names.
+	// Name is the name of the container, or of the container within a pod if the runtime has only those.
 	Name string
-	// Labels are beside those that the runtime adds by itself, or takes from the image.
+	// Labels are added to the labels from the runtime and from the image.
 	Labels map[string]string
 }
 
 // Bounds for what clients keep of a container.
 const (
-	// MaxText is how many bytes of a name or of the value of a label a client keeps. The rest is cut off. A label with a
-	// longer key is left out.
+	// MaxText is how many bytes of a name or of a label's value a client keeps. It cuts off the rest, and skips a label with a
+	// longer key.
 	MaxText = 4 << 10
-	// MaxLabels is how many bytes the labels of a container may have in all. Those that are too many are left out: the
+	// MaxLabels is how many bytes the labels of a container may have in all. A client drops labels beyond that: the
 	// same ones each time.
 	MaxLabels = 64 << 10
 )
@@ -77,7 +77,7 @@ func Runtime(t *testing.T, c Case) {
 	}
 }
 
-// rule is one thing that the suite demands.
+// rule is one requirement of the suite.
 type rule struct {
 	name  string
 	check func(t testing.TB, c *Case)
@@ -106,7 +106,7 @@ func rules() []rule {
 // patience is how long a call may take on a busy machine.
 const patience = 20 * time.Second
 
-// client is a client that the suite asks.
+// client is a client under test.
 type client struct {
 	container.Runtime
 	patience time.Duration
@@ -130,7 +130,7 @@ func (c *client) closing(t testing.TB) {
 	}
 }
 
-// soon returns a context for a call that has to return by itself.
+// soon returns a context for a call that has to return without being canceled.
 func (c *client) soon(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 	t.Cleanup(cancel)
@@ -170,7 +170,7 @@ func (n *Neighbour) with(t testing.TB, w Wanted, use func(id string)) {
 	use(id)
 }
 
-// running is with for a container that runs.
+// running is with for a running container.
 func (n *Neighbour) running(t testing.TB, w Wanted, use func(id string)) {
 	t.Helper()
 	n.with(t, w, func(id string) {

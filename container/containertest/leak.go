@@ -15,7 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 )
 
-// nothingLeft asks in all ways and closes the client, again and again. What is left each time adds up.
+// nothingLeft makes all calls and closes the client, again and again, so that any leak adds up.
 func nothingLeft(t testing.TB, c *Case) {
 	n := c.Neighbour(t)
 	id := n.Create(t, Wanted{"left", nil})
@@ -43,7 +43,7 @@ func nothingLeft(t testing.TB, c *Case) {
 		rt.closing(t)
 		c.client(n.Socket).closing(t) // which was never used
 	}
-	use() // what is made once, is made now
+	use() // so that everything that is made only once exists
 	use()
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	const rounds = 9
@@ -70,7 +70,7 @@ func openFiles(t testing.TB) int {
 	return len(entries)
 }
 
-// keepsNoLargeText checks that what is cut off a large label of a container is not in memory any more.
+// keepsNoLargeText checks that the part that a client cuts off a large label does not stay in memory.
 func keepsNoLargeText(t testing.TB, rt *client, id string, large int) {
 	t.Helper()
 	const times = 8
@@ -89,7 +89,7 @@ func keepsNoLargeText(t testing.TB, rt *client, id string, large int) {
 	runtime.KeepAlive(kept)
 }
 
-// collect frees memory, that in pools too: those keep it for one more collection.
+// collect frees memory, including that of pools, which keep it for one more collection.
 func collect() {
 	for range 3 {
 		runtime.GC()

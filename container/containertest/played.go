@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 )
 
-// Played is the containers of a runtime that a test plays. A server asks it and answers in the runtime's own way.
+// Played has the containers of a simulated runtime. A server reads them and answers in the runtime's protocol.
 type Played struct {
 	runtime string
 
@@ -22,13 +22,13 @@ type Played struct {
 	containers []*PlayedContainer
 	count      int
 	past       []PlayedChange
-	changed    chan struct{} // closed at each change
-	hangs      chan struct{} // nil: it does not; closed when it answers again
+	changed    chan struct{} // closed and replaced at each change
+	hangs      chan struct{} // nil: the runtime answers; closed when it answers again
 }
 
-// PlayedContainer is a container of a [Played]. One that was handed out is not changed.
+// PlayedContainer is a container of a [Played]. A returned one does not change.
 type PlayedContainer struct {
-	// Identity is what the runtime says of the container. Its PID is 0 when it does not run.
+	// Identity is what the runtime reports about the container. The PID is 0 if the container does not run.
 	container.Identity
 	State PlayedState
 	// Locked says that the container is in the middle of its start. Unlocked is closed then.
@@ -47,7 +47,7 @@ const (
 	Ended
 )
 
-// PlayedChange is a change of a container, and when it was.
+// PlayedChange is a change of a container, and its time.
 type PlayedChange struct {
 	container.Change
 	// Created says that the container was created, which is neither a start nor an end.
@@ -68,7 +68,7 @@ func NewPlayed(runtime string) *Played {
 	return &Played{runtime: runtime, changed: make(chan struct{})}
 }
 
-// Neighbour returns what a suite does with the runtime, which a server plays at a socket. restart ends the server, with its
+// Neighbour returns the functions that a suite needs, for the runtime that a server plays at a socket. restart ends the server, with its
 // connections, and starts it again.
 func (p *Played) Neighbour(socket string, restart func()) Neighbour {
 	return Neighbour{
@@ -97,7 +97,7 @@ func (p *Played) create(w Wanted) string {
 	return c.ID
 }
 
-// note tells of a change. The caller holds the lock.
+// note reports a change. The caller holds the lock.
 func (p *Played) note(c PlayedChange) {
 	c.ID, c.At = c.Container.ID, time.Now()
 	p.past = append(p.past, c)
@@ -115,7 +115,7 @@ func (p *Played) Begin(t testing.TB, id string) (finish func()) {
 	}
 }
 
-// edit replaces a container. The caller's function may note a change, too.
+// edit replaces a container. The caller's function may also report a change.
 func (p *Played) edit(t testing.TB, id string, change func(*PlayedContainer)) {
 	t.Helper()
 	p.mu.Lock()
@@ -176,7 +176,7 @@ func (p *Played) hang() (resume func()) {
 	})
 }
 
-// Wait returns when the runtime answers, or ctx is done. A server calls it before each answer.
+// Wait returns when the runtime does not hang, or ctx is done. A server calls it before each answer.
 func (p *Played) Wait(ctx context.Context) {
 	p.mu.Lock()
 	hangs := p.hangs
@@ -201,7 +201,7 @@ func (p *Played) All() []PlayedContainer {
 	return all
 }
 
-// Follow calls tell for each change after a time, those that are to come included, until ctx is done.
+// Follow calls tell for each change after a time, including future ones, until ctx is done.
 func (p *Played) Follow(ctx context.Context, since time.Time, tell func(PlayedChange)) {
 	for seen := 0; ; {
 		p.mu.Lock()
@@ -220,7 +220,7 @@ func (p *Played) Follow(ctx context.Context, since time.Time, tell func(PlayedCh
 	}
 }
 
-// Past returns the changes that were after a time.
+// Past returns the changes after a time.
 func (p *Played) Past(since time.Time) []PlayedChange {
 	p.mu.Lock()
 	defer p.mu.Unlock()

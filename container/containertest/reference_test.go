@@ -22,7 +22,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 )
 
-// greeting is what the server says to each client. What the containers are, the client asks the Played itself.
+// greeting is what the server sends to each client. The client gets the containers from the Played itself.
 const greeting = "played\n"
 
 // server lets clients connect to a Played.
@@ -30,7 +30,7 @@ type server struct {
 	*Played
 	mu    sync.Mutex
 	conns map[net.Conn]bool
-	kept  []net.Conn // what a bad client does not close
+	kept  []net.Conn // connections that a bad client does not close
 }
 
 func (s *server) talk(conn net.Conn) {
@@ -60,7 +60,7 @@ func (s *server) restart() {
 	clear(s.conns)
 }
 
-// reference is a client that passes the suite. What it does badly is for tests of the suite.
+// reference is a client that passes the suite. Tests of the suite give it faults.
 type reference struct {
 	socket string
 	server *server

@@ -34,7 +34,7 @@ func (r *recorder) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// Each client that does something badly fails at the rule about it, for the reason that it should, and there is one for
+// Each faulty client fails at the rule about its fault, for the right reason, and there is a faulty client for
 // each rule.
 func TestBadClientsFail(t *testing.T) {
 	broken := make(map[string]bool)

@@ -23,7 +23,7 @@ type watcher struct {
 	ready    int // how often ready was called, once done is closed
 }
 
-// watch calls Watch, which calls ready in turn, and returns after that.
+// watch calls Watch, and returns after Watch has called ready.
 func (c *client) watch(t testing.TB, ready func()) *watcher {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -51,7 +51,7 @@ func (c *client) watch(t testing.TB, ready func()) *watcher {
 	return w
 }
 
-// want waits for a change of a container, and fails if another one of the same container comes.
+// want waits for a change of a container, and fails if another change of the same container comes.
 func (w *watcher) want(t testing.TB, want container.Change) {
 	t.Helper()
 	for late := time.After(w.patience); ; {
@@ -78,7 +78,7 @@ func (w *watcher) stop(t testing.TB) error {
 	return w.wait(t)
 }
 
-// wait waits until Watch returns by itself.
+// wait waits until Watch returns without being canceled.
 func (w *watcher) wait(t testing.TB) error {
 	t.Helper()
 	defer w.cancel()
@@ -129,7 +129,7 @@ func changesComeOnce(t testing.TB, c *Case) {
 		})
 	}
 	group.Wait()
-	// Whatever comes twice has come before the changes of one that is started last, or soon after.
+	// Duplicates come before the changes of the container that is started last, or soon after.
 	n.with(t, Wanted{"once-last", nil}, func(id string) {
 		ids = append(ids, id)
 		n.Start(t, id)

@@ -22,7 +22,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 )
 
-// call is a way to ask a client.
+// call is one of a client's calls.
 type call struct {
 	name string
 	do   func(ctx context.Context, rt container.Runtime) error
@@ -47,7 +47,7 @@ func calls() []call {
 // promptly is how long a call may take to return when its context is done.
 const promptly = 100 * time.Millisecond
 
-// endsPromptly checks that a call returns when its context is done. On a busy machine one of several tries has to be
+// endsPromptly checks that a call returns when its context is done. On a busy machine it is enough if one of several tries is
 // prompt.
 func endsPromptly(t testing.TB, what string, c call, rt *client) {
 	t.Helper()
@@ -106,7 +106,7 @@ func contextEndsCalls(t testing.TB, c *Case) {
 	}
 }
 
-// maxMemory is how much more memory a client may have in use at any time, whatever it is answered.
+// maxMemory is how much memory a client may add at any time, whatever the answer.
 const maxMemory = 64 << 20
 
 func wrongAnswers(t testing.TB, c *Case) {
@@ -137,7 +137,7 @@ func wrongAnswers(t testing.TB, c *Case) {
 	}))
 }
 
-// wrongAnswer checks that each call is an error, and that no memory is lost over it.
+// wrongAnswer checks that each call returns an error, and uses little memory.
 func wrongAnswer(t testing.TB, c *Case, what, socket string) {
 	t.Helper()
 	rt := c.client(socket)
@@ -163,7 +163,7 @@ func wrongAnswer(t testing.TB, c *Case, what, socket string) {
 	}
 }
 
-// memoryOf returns how many bytes more than before were in use at one time while do ran.
+// memoryOf returns how many bytes the memory in use grew, at its peak, while do ran.
 func memoryOf(do func()) int {
 	runtime.GC()
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}

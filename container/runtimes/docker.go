@@ -26,7 +26,7 @@ type Docker struct {
 	images imageDigests
 }
 
-// NewDocker returns a client for the dockerd that listens at a socket. It connects when it is asked.
+// NewDocker returns a client for the dockerd that listens at a socket. The first call connects.
 func NewDocker(socket string) *Docker { return &Docker{client: newHTTPClient(socket)} }
 
 // Name implements container.Runtime.
@@ -41,10 +41,10 @@ func (d *Docker) Socket() string { return d.client.socket }
 // Close implements container.Runtime.
 func (d *Docker) Close() error { return d.client.Close() }
 
-// dockerLate is after how long a container may be locked. Most answers take less than 1 ms.
+// dockerLate is the time without an answer after which a container may be locked. Most answers take less than 1 ms.
 const dockerLate = 200 * time.Millisecond
 
-// List implements container.Runtime. A container that is locked has neither a PID nor the time of its start.
+// List implements container.Runtime. A locked container has neither a PID nor the time of its start.
 func (d *Docker) List(ctx context.Context) ([]container.Identity, error) {
 	found, err := d.list(ctx, nil, maxListing)
 	if err != nil {
@@ -103,7 +103,7 @@ func (d *Docker) Watch(ctx context.Context, ready func(), changed func(container
 	return d.client.watch(ctx, "/events", since, "start", "die", ready, changed)
 }
 
-// dockerContainer is what lists say of a container.
+// dockerContainer is a container in a list.
 type dockerContainer struct {
 	ID                    string `json:"Id"`
 	Names                 []string
@@ -111,10 +111,10 @@ type dockerContainer struct {
 	Labels                map[string]string
 }
 
-// runs reports whether the container has a process. One that is restarting waits to be started.
+// runs reports whether the container has a process. A restarting container has none yet.
 func (c *dockerContainer) runs() bool { return c.State == "running" || c.State == "paused" }
 
-// name returns the name of the container. The others are those that other containers have for it: "/other/alias".
+// name returns the name of the container. Its other names are aliases in other containers: "/other/alias".
 func (c *dockerContainer) name() string {
 	for _, name := range c.Names {
 		if name = strings.TrimPrefix(name, "/"); !strings.Contains(name, "/") {
@@ -124,7 +124,7 @@ func (c *dockerContainer) name() string {
 	return ""
 }
 
-// list returns the containers that run, or else the one with an id and those whose ids begin with it.
+// list returns the running containers, or, for an id, the containers whose ids begin with it.
 func (d *Docker) list(ctx context.Context, query url.Values, limit int) (found []dockerContainer, err error) {
 	err = d.client.ask(ctx, "/containers/json", query, limit, func(answer *answerReader) error {
 		return eachIn(answer, func(c *dockerContainer) {
@@ -151,7 +151,7 @@ func (d *Docker) find(ctx context.Context, id string) (*dockerContainer, error) 
 	return nil, err
 }
 
-// identify returns identities without PID and the time of the start. sandboxes are containers that may be those of pods.
+// identify returns identities without the PID and the time of the start. sandboxes are containers that may be sandboxes of pods.
 func (d *Docker) identify(ctx context.Context, found, sandboxes []dockerContainer) ([]container.Identity, error) {
 	digests, err := d.digests(ctx, found)
 	if err != nil {
@@ -174,7 +174,7 @@ func (d *Docker) identify(ctx context.Context, found, sandboxes []dockerContaine
 	return all, nil
 }
 
-// look completes an identity with what only the details say, and reports whether the container has ended.
+// look completes an identity with the values that only the details have, and reports whether the container has ended.
 func (d *Docker) look(ctx context.Context, id *container.Identity) (gone bool, err error) {
 	var details struct {
 		State struct {
@@ -203,7 +203,7 @@ func (d *Docker) look(ctx context.Context, id *container.Identity) (gone bool, e
 	return false, err
 }
 
-// image tells apart the images whose digests may be different.
+// image returns a key that differs between images whose digests may be different.
 func (c *dockerContainer) image() string { return c.ImageID + " " + c.Image }
 
 // digests returns the digests of the images of containers.
@@ -235,7 +235,7 @@ func (d *Docker) digest(ctx context.Context, c *dockerContainer) (string, error)
 	return chooseDigest(c.Image, image.RepoDigests), nil
 }
 
-// chooseDigest returns the digest of an image in the registry that its name is about, else in any. digests are like
+// chooseDigest returns the digest of an image in the registry of its name, otherwise in any registry. digests are like
 // "nginx@sha256:…".
 func chooseDigest(image string, digests []string) (chosen string) {
 	repository := image
@@ -259,7 +259,7 @@ const (
 	labelSandbox = "io.kubernetes.sandbox.id" // of the pod that a container is in
 )
 
-// dockerPod returns what the labels of a container say of its pod. The pod's own labels are those of its sandbox.
+// dockerPod returns the pod of a container, from the container's labels. The labels of the pod are those of its sandbox.
 func dockerPod(labels, sandbox map[string]string) container.Pod {
 	pod := container.Pod{
 		Namespace: labels["io.kubernetes.pod.namespace"],

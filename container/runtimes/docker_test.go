@@ -76,7 +76,7 @@ func TestDockerContract(t *testing.T) {
 	})
 }
 
-// serveDocker answers with texts by their paths, and is asked by a client.
+// serveDocker starts a server that answers with texts by their paths, and returns a client of it.
 func serveDocker(t *testing.T, answers map[string]string) *Docker {
 	t.Helper()
 	s := servePlayed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -106,7 +106,7 @@ const (
 	third  = "3333333333333333333333333333333333333333333333333333333333333333"
 )
 
-// What the details of one container say, or that they are not to be had, does not matter to the others.
+// Wrong or missing details of one container do not affect the others.
 func TestDockerListWithoutDetails(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -158,7 +158,7 @@ func TestDockerDigest(t *testing.T) {
 		{"localhost:5000/a/b", `{"RepoDigests": ["localhost@sha256:1", "localhost:5000/a/b@sha256:2"]}`, "sha256:2"},
 		{"docker.io/library/nginx", `{"RepoDigests": ["nginx@sha256:2"]}`, "sha256:2"}, // the only one
 		{"sha256:1234", `{"RepoDigests": ["nginx@sha256:2"]}`, "sha256:2"},             // its name was given to another image
-		{"nginx@sha256:3", `{"RepoDigests": ["nginx@sha256:2"]}`, "sha256:3"},          // as the user asked for it
+		{"nginx@sha256:3", `{"RepoDigests": ["nginx@sha256:2"]}`, "sha256:3"},          // as the user named it
 		{"local", `{"RepoDigests": []}`, "sha256:1234"},                                // in no registry
 		{"local", `{"RepoDigests": ["odd"]}`, "sha256:1234"},
 		{"removed", "404", "sha256:1234"},
@@ -211,7 +211,7 @@ func TestDockerPod(t *testing.T) {
 	check(all[1], "k8s_POD_web-0_shop_7-8-9_0", "", true)
 }
 
-// dockerd sends an event twice that it both kept and has just sent. Two events of one kind are others.
+// dockerd sends an event twice if it stored the event and has just sent it. Two different events may be of the same kind.
 func TestDockerWatchOnce(t *testing.T) {
 	t.Parallel()
 	event := func(id, action, nanoseconds string) string {

@@ -21,19 +21,19 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// Bounds for what HTTP servers send.
+// Limits for the answers of HTTP servers.
 const (
-	maxListing    = 16 << 20 // of a list; that of 10,000 containers of Docker has as much
+	maxListing    = 16 << 20 // of a list; that of 10,000 containers of Docker is as large
 	maxAnswer     = 4 << 20  // of an answer about one thing, of an event, and of each element of a list
 	maxListed     = 1 << 16  // elements
 	maxHTTPHeader = 16 << 10
 	maxMessage    = 300 // of the text of an error
 )
 
-// maxIdle is how many connections are kept for the next call; as many as one call uses.
+// maxIdle is how many connections stay open for the next call: as many as one call uses.
 const maxIdle = 8
 
-// httpClient asks an HTTP server at a Unix socket. It connects when it asks.
+// httpClient asks an HTTP server at a Unix socket. Each call connects if it has to.
 type httpClient struct {
 	socket string
 	http   http.Client
@@ -46,7 +46,7 @@ func newHTTPClient(socket string) *httpClient {
 				var d net.Dialer
 				return d.DialContext(ctx, "unix", socket)
 			},
-			DisableCompression:     true, // a megabyte that comes compressed may become a gigabyte
+			DisableCompression:     true, // a compressed megabyte may become a gigabyte
 			MaxResponseHeaderBytes: maxHTTPHeader,
 			MaxIdleConnsPerHost:    maxIdle,
 			IdleConnTimeout:        5 * time.Second,
@@ -77,18 +77,18 @@ func isHTTPError(err error) bool {
 	return errors.As(err, &status)
 }
 
-// isNotFound reports whether a server has said that it does not have what it was asked for.
+// isNotFound reports whether a server has answered that it does not have the object.
 func isNotFound(err error) bool {
 	var status *httpError
 	return errors.As(err, &status) && status.status == http.StatusNotFound
 }
 
-// get asks for a path about one thing and reads the answer.
+// get asks for a path about one object and reads the answer.
 func (c *httpClient) get(ctx context.Context, path string, answer any) error {
 	return c.ask(ctx, path, nil, maxAnswer, func(in *answerReader) error { return in.next(answer) })
 }
 
-// ask asks for a path and calls read with an answer of at most limit bytes.
+// ask asks for a path and calls read with the answer, of at most limit bytes.
 func (c *httpClient) ask(ctx context.Context, path string, query url.Values, limit int, read func(*answerReader) error) error {
 	body, err := c.open(ctx, path, query)
 	if err != nil {
@@ -105,7 +105,7 @@ func (c *httpClient) ask(ctx context.Context, path string, query url.Values, lim
 
 // open asks for a path and returns the body of the answer, which the caller closes.
 func (c *httpClient) open(ctx context.Context, path string, query url.Values) (*boundedBody, error) {
-	// The server takes any name of a host.
+	// The server accepts any host name.
 	u := url.URL{Scheme: "http", Host: "localhost", Path: path, RawQuery: query.Encode()}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
@@ -129,7 +129,7 @@ func (c *httpClient) open(ctx context.Context, path string, query url.Values) (*
 	return nil, c.explain(ctx, failure)
 }
 
-// errLocked says that the server cannot look at a container.
+// errLocked says that the server cannot inspect a container, because it is locked.
 var errLocked = errors.New("the container is locked")
 
 // askUnlessLocked calls ask. If the answer is late it calls locked, and returns errLocked if that returns true before the
@@ -151,12 +151,12 @@ func askUnlessLocked(ctx context.Context, late time.Duration, ask func(context.C
 	}
 	cancel()
 	if <-answer == nil {
-		return nil // it has come in the meantime
+		return nil // the answer has come in the meantime
 	}
 	return errLocked
 }
 
-// explain says which socket an error is about, and prefers that ctx is done to what followed from that.
+// explain adds the socket to an error. If ctx is done, it returns that as the reason instead of the errors that followed from it.
 func (c *httpClient) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		err = ctx.Err()
@@ -186,11 +186,11 @@ func (e *shortError) Error() string {
 }
 
 var (
-	errTooLong = errors.New("the answer is longer than gizmo takes")
-	errTooMany = errors.New("more containers than gizmo takes")
+	errTooLong = errors.New("the answer is too long for gizmo")
+	errTooMany = errors.New("too many containers for gizmo")
 )
 
-// boundedBody is the body of an answer that fails after a number of bytes.
+// boundedBody is the body of an answer; reading it fails after a number of bytes.
 type boundedBody struct {
 	io.ReadCloser
 	left  int // of a part of the answer
@@ -208,7 +208,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answerReader reads JSON, each value of which has at most maxAnswer bytes.
+// answerReader reads JSON values of at most maxAnswer bytes each.
 type answerReader struct {
 	*json.Decoder
 	body *boundedBody
@@ -233,7 +233,7 @@ func eachIn[T any](r *answerReader, visit func(*T)) error {
 	case t == nil: // "null" is how some servers write an empty array
 		return nil
 	case t != json.Delim('['):
-		return fmt.Errorf("the answer is no list but %v", t)
+		return fmt.Errorf("the answer is not a list but %v", t)
 	}
 	for count := 0; r.More(); count++ {
 		if count == maxListed {
@@ -249,8 +249,8 @@ func eachIn[T any](r *answerReader, visit func(*T)) error {
 	return err
 }
 
-// isID reports whether a container of Docker or podman can have an id. Both servers take parts of ids, names and regular
-// expressions for ids.
+// isID reports whether a text can be the full id of a container of Docker or podman. Both servers also accept parts of ids, names and regular
+// expressions.
 func isID(id string) bool {
 	_, err := hex.DecodeString(id)
 	return err == nil && len(id) == 64
@@ -259,7 +259,7 @@ func isID(id string) bool {
 // noSuch is the error for an id that a runtime does not know.
 func noSuch(id string) error { return fmt.Errorf("%w: %q", container.ErrUnknown, clip(id)) }
 
-// filters writes pairs of a key and a value as both servers read them: of each key one value has to fit.
+// filters encodes pairs of a key and a value for both servers: for each key one value has to match.
 func filters(pairs ...string) string {
 	all := make(map[string][]string)
 	for i := 0; i < len(pairs); i += 2 {
@@ -269,10 +269,10 @@ func filters(pairs ...string) string {
 	return string(text)
 }
 
-// boundLabels returns the labels of a container within bounds.
+// boundLabels returns the labels of a container, up to the limits.
 func boundLabels(all map[string]string) map[string]string {
 	var l labels
-	for _, key := range slices.Sorted(maps.Keys(all)) { // so that the same ones are left out each time
+	for _, key := range slices.Sorted(maps.Keys(all)) { // so that it skips the same labels each time
 		l.add(key, all[key])
 	}
 	return l.of

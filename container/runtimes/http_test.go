@@ -84,7 +84,7 @@ func answerError(w http.ResponseWriter, status int, message string) {
 	answerJSON(w, map[string]string{"message": message})
 }
 
-// asked returns the filters of a request.
+// asked returns the filters in a request.
 func asked(r *http.Request) map[string][]string {
 	var filters map[string][]string
 	_ = json.Unmarshal([]byte(r.FormValue("filters")), &filters)

@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 )
 
-// httpEvent is an event of Docker or podman, which write them alike. The labels of the container are left out.
+// httpEvent is an event of Docker or podman, which use the same format. It does not have the labels of the container.
 type httpEvent struct {
 	Type, Action string
 	Actor        struct{ ID string }
@@ -25,11 +25,11 @@ type httpEvent struct {
 var errEnded = errors.New("the runtime closed the connection")
 
 // watch calls changed for the events of containers whose action is start or end, until ctx is done or the connection is
-// lost, and returns why. It calls ready when it misses none any more.
+// lost, and returns the reason. It calls ready when it misses no more events.
 //
 // A server may answer before it listens to its own events: both dockerd and podman do. So watch asks for the events since
-// now, a time in the server's notation; both keep them for a while, and it does not matter when the server begins to listen.
-// dockerd can then send an event twice: as one that it kept, and as one that has just happened.
+// now, a time in the server's notation; both keep events for a while, so it does not matter when the server begins to listen.
+// dockerd can then send an event twice: once from the stored events, and once as it happens.
 func (c *httpClient) watch(ctx context.Context, path, since, start, end string, ready func(), changed func(container.Change)) error {
 	body, err := c.open(ctx, path, url.Values{
 		"since":   {since},
@@ -61,7 +61,7 @@ func (c *httpClient) watch(ctx context.Context, path, since, start, end string, 
 func nextEvent(r *answerReader) (e httpEvent, err error) {
 	r.body.total = maxAnswer // the stream has no end
 	err = r.next(&e)
-	// A decoder keeps a buffer of the size of the largest event, for a container with large labels.
+	// A decoder keeps a buffer as large as the largest event, which may have large labels.
 	const usual = 64 << 10
 	if maxAnswer-r.body.left > usual {
 		r.in = io.MultiReader(r.Buffered(), r.in)
@@ -70,13 +70,13 @@ func nextEvent(r *answerReader) (e httpEvent, err error) {
 	return e, err
 }
 
-// recentEvents remembers the last events, to find those that come twice.
+// recentEvents remembers the last events, to find duplicates.
 type recentEvents struct {
-	events [64]httpEvent // more than a server works at, at the same time
+	events [64]httpEvent // more than a server handles at the same time
 	next   int
 }
 
-// has reports whether an event has come already, and remembers it.
+// has reports whether an event is a duplicate, and remembers it.
 func (r *recentEvents) has(e httpEvent) bool {
 	if slices.Contains(r.events[:], e) {
 		return true

@@ -5,17 +5,17 @@ package runtimes
 
 import "sync"
 
-// imageDigests remembers the digests of images, which cost a call each. Its zero value is ready.
+// imageDigests remembers the digests of images, because each costs a call. Its zero value is ready to use.
 type imageDigests struct {
 	mu    sync.Mutex
 	known map[string]string
 }
 
-// maxImages is how many images are remembered.
+// maxImages is how many images it remembers.
 const maxImages = 1024
 
-// of returns the digest of an image; ask is called if it is not known. An empty digest is not remembered, because an image
-// may get one.
+// of returns the digest of an image. It calls ask if it does not know the digest. It does not remember an empty digest, because the image
+// may get one later.
 func (d *imageDigests) of(image string, ask func() (string, error)) (string, error) {
 	d.mu.Lock()
 	digest := d.known[image]

@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds for what is kept of what runtimes say. Names and labels are their users' to choose.
+// Limits for what gizmo keeps of the runtimes' answers. Users of the runtimes choose names and labels.
 const (
 	maxText   = 4 << 10  // of a name or the value of a label
 	maxLabels = 64 << 10 // of all labels of a container
 	maxPID    = 1 << 22  // PID_MAX_LIMIT
 )
 
-// validPID returns the id of a process; 0 for a number that is none.
+// validPID returns n as a process id; 0 if n is none.
 func validPID(n uint64) int {
 	if n > maxPID {
 		return 0
@@ -51,11 +51,11 @@ func clip(s string) string {
 	for !utf8.RuneStart(s[end]) {
 		end--
 	}
-	return strings.Clone(s[:end]) // so that the rest is not kept
+	return strings.Clone(s[:end]) // so that the rest can be freed
 }
 
-// labels collects labels within bounds. A label whose key is longer than maxText is left out, as are those that follow when
-// there are maxLabels bytes of them; a longer value is cut.
+// labels collects labels up to the limits. It skips a label with a key longer than maxText, and all labels after
+// maxLabels bytes; it cuts a longer value.
 type labels struct {
 	of   map[string]string
 	size int

@@ -21,15 +21,15 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container/bundle"
 )
 
-// OCI finds the containers of an OCI runtime by the files that it keeps: those of runtimes that call it, too, if they have it keep the
-// files in this folder. It is a [container.Runtime] without a process that could be asked.
+// OCI finds the containers of an OCI runtime by its state files. They include those of runtimes that call it, if these make it keep the
+// files in this folder. It is a [container.Runtime] without a daemon.
 type OCI struct {
 	name string
 	root string // the folder of all containers
 	file string // the file in each container's folder
 }
 
-// NewRunc returns the containers whose state runc keeps in a folder.
+// NewRunc returns a client for the containers whose state runc keeps in a folder.
 func NewRunc(root string) *OCI { return &OCI{"runc", root, "state.json"} }
 
 // NewCrun is NewRunc for crun.
@@ -41,7 +41,7 @@ func (o *OCI) Name() string { return o.name }
 // Rank implements container.Runtime.
 func (o *OCI) Rank() int { return container.RankBundle }
 
-// Socket returns the folder, which has to be there.
+// Socket returns the folder, which must exist.
 func (o *OCI) Socket() string { return o.root }
 
 // Close implements container.Runtime.
@@ -64,7 +64,7 @@ func (o *OCI) List(ctx context.Context) (all []container.Identity, err error) {
 	return all, nil
 }
 
-// ociState holds the parts of runc's state and crun's status that are needed.
+// ociState has the parts of runc's state and crun's status that gizmo needs.
 type ociState struct {
 	Created time.Time `json:"created"`
 	// InitPID and Config are runc's.
@@ -77,7 +77,7 @@ type ociState struct {
 	Bundle string `json:"bundle"`
 }
 
-// bundle returns the folder that the container was made of; empty if the state does not say.
+// bundle returns the container's bundle, a folder; empty if the state does not have it.
 func (s *ociState) bundle() string {
 	for _, label := range s.Config.Labels {
 		if folder, ok := strings.CutPrefix(label, "bundle="); ok {
@@ -107,13 +107,13 @@ func (o *OCI) Get(_ context.Context, id string) (found container.Identity, err e
 	if err := json.NewDecoder(io.LimitReader(f, maxState)).Decode(&state); err != nil {
 		return found, fmt.Errorf("%s: %w", f.Name(), err)
 	}
-	// A bundle that is gone leaves the container without a name.
+	// Without its bundle the container has no name.
 	found, _ = bundle.Identity(o.name, id, state.bundle())
 	found.PID, found.StartedAt = max(state.InitPID, state.PID), state.Created
 	return found, nil
 }
 
-// Watch implements container.Runtime. The kernel tells of changes in the folder.
+// Watch implements container.Runtime. The kernel reports changes in the folder.
 func (o *OCI) Watch(ctx context.Context, ready func(), changed func(container.Change)) error {
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -139,7 +139,7 @@ func (o *OCI) Watch(ctx context.Context, ready func(), changed func(container.Ch
 	}
 }
 
-// note takes notice of a change in the folder of all containers, or in that of one.
+// note handles a change in the folder of all containers, or in that of one container.
 func (o *OCI) note(w *fsnotify.Watcher, e fsnotify.Event, changed func(container.Change)) {
 	folder, name := filepath.Split(e.Name)
 	switch {

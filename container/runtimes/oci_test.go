@@ -70,7 +70,7 @@ func TestStateOfOCIRuntimes(t *testing.T) {
 	}
 }
 
-// The kernel tells of containers that come and go. The state of a new one may be there at once, or a moment later.
+// The kernel reports containers that appear and disappear. The state file of a new container may exist at once, or a moment later.
 func TestWatchOCIState(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -16,14 +16,14 @@ import (
 
 // Podman asks podman's service for the containers of its user.
 //
-// podman locks a container while it starts. All that it says of the state of that container waits for the lock, and so does a
-// list of all. Its events do not.
+// podman locks a container while it starts. All calls about the state of that container wait for the lock, and so does a
+// list of all containers. Events do not.
 type Podman struct {
 	client *httpClient
 	images imageDigests
 }
 
-// NewPodman returns a client for the podman that listens at a socket. It connects when it is asked.
+// NewPodman returns a client for the podman that listens at a socket. The first call connects.
 func NewPodman(socket string) *Podman { return &Podman{client: newHTTPClient(socket)} }
 
 // Name implements container.Runtime.
@@ -40,15 +40,15 @@ func (p *Podman) Close() error { return p.client.Close() }
 
 const (
 	podmanAPI = "/v4.0.0/libpod" // which podman 5 has, too
-	// podmanLate is after how long a container may be locked. Most answers take less than 5 ms.
+	// podmanLate is the time without an answer after which a container may be locked. Most answers take less than 5 ms.
 	podmanLate = 20 * time.Millisecond
-	// podmanRecent is how long ago a container may have been created for its events to be read. They may be many.
+	// podmanRecent is the largest age of a container for which gizmo reads podman's events, which may be many.
 	podmanRecent = 10 * time.Minute
 )
 
 // List implements container.Runtime. It waits for a container that is being started.
 func (p *Podman) List(ctx context.Context) ([]container.Identity, error) {
-	// The default leaves out those that are paused, and those that are being stopped have no filter.
+	// The default list lacks paused containers, and there is no filter for containers that are being stopped.
 	found, err := p.list(ctx, url.Values{"all": {"true"}}, maxListing)
 	if err != nil {
 		return nil, err
@@ -94,14 +94,14 @@ func (p *Podman) Watch(ctx context.Context, ready func(), changed func(container
 
 func podmanTime(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-// podmanContainer is what lists say of a container.
+// podmanContainer is a container in a list.
 type podmanContainer struct {
 	ID                    string `json:"Id"`
 	Names                 []string
 	Image, ImageID, State string
 	Labels                map[string]string
 	PID                   uint64 `json:"Pid"`
-	StartedAt             int64  // in seconds since 1970: no list has more
+	StartedAt             int64  // in seconds since 1970: lists are not more precise
 	IsInfra               bool
 }
 
@@ -121,13 +121,13 @@ func (p *Podman) list(ctx context.Context, query url.Values, limit int) (found [
 	return found, err
 }
 
-// get returns a container when it is not locked. A list of one container would take as long as that of all: podman reads
-// them all, and then chooses.
+// get returns a container, and waits while it is locked. A list with only this container would take as long as a list of all: podman reads
+// all, and then filters.
 func (p *Podman) get(ctx context.Context, id string) (container.Identity, error) {
 	var details struct {
 		podmanContainer
 		Name, ImageName, ImageDigest string
-		// Image has the id of the image here, and not its name.
+		// Here, Image has the id of the image, not its name.
 		State struct {
 			Status    string
 			PID       uint64 `json:"Pid"`
@@ -154,7 +154,7 @@ func (p *Podman) get(ctx context.Context, id string) (container.Identity, error)
 func (c *podmanContainer) identity(digest string) container.Identity {
 	id := container.Identity{
 		Runtime: "podman", ID: c.ID, Name: clip(cmp.Or(c.Names...)), Image: clip(c.Image), ImageDigest: clip(digest), Labels: c.Labels,
-		// podman's pods are not those of Kubernetes and have no namespace, but have the same kind of container.
+		// podman's pods are not those of Kubernetes and have no namespace, but they also have a sandbox.
 		Pod: container.Pod{Sandbox: c.IsInfra},
 	}
 	if c.runs() {
@@ -163,7 +163,7 @@ func (c *podmanContainer) identity(digest string) container.Identity {
 	return id
 }
 
-// digest returns the digest of an image; that of its configuration if podman cannot tell.
+// digest returns the digest of an image; that of its configuration if podman has no other.
 func (p *Podman) digest(ctx context.Context, image string) (string, error) {
 	digest, err := p.images.of(image, func() (string, error) {
 		if image == "" {
@@ -179,7 +179,7 @@ func (p *Podman) digest(ctx context.Context, image string) (string, error) {
 	return cmp.Or(digest, configDigest(image)), nil
 }
 
-// configDigest returns the digest of the configuration of an image, which is its id; empty for the id of none.
+// configDigest returns the digest of an image's configuration, which is the image's id; empty for an empty id.
 func configDigest(image string) string {
 	if image == "" { // the root of the container is a folder
 		return ""
@@ -187,7 +187,7 @@ func configDigest(image string) string {
 	return "sha256:" + image
 }
 
-// noted returns what podman noted when it created a container that does not run; an empty identity if that was long ago, or
+// noted returns the identity that podman recorded when it created a container that does not run; an empty identity if that was long ago, or
 // if the container runs or was removed.
 func (p *Podman) noted(ctx context.Context, id string) (noted container.Identity, err error) {
 	query := url.Values{
@@ -225,7 +225,7 @@ func (p *Podman) noted(ctx context.Context, id string) (noted container.Identity
 	return noted, err
 }
 
-// createdIdentity returns what an event says of a container. Its attributes are the labels and some others.
+// createdIdentity returns the identity of a container from an event. The attributes are the labels and some others.
 func createdIdentity(id string, attributes map[string]string) container.Identity {
 	created := container.Identity{Runtime: "podman", ID: id, Name: clip(attributes["name"]), Image: clip(attributes["image"])}
 	for _, noLabel := range []string{"containerExitCode", "image", "name", "podId"} {

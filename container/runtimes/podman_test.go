@@ -127,7 +127,7 @@ func TestPodmanGet(t *testing.T) {
 	}
 }
 
-// What podman noted stands in for a container that it cannot look at, but never for one that runs or that was created long
+// The recorded identity replaces that of a locked container, but never that of a container that runs or was created long
 // ago.
 func TestPodmanGetLate(t *testing.T) {
 	t.Parallel()

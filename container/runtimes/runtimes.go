@@ -14,17 +14,17 @@ import (
 
 // Kind is a kind of container runtime.
 type Kind struct {
-	// Name is what users call it, and what the field runtime.runtimeName says: "docker".
+	// Name is its name for users, and the value of the field runtime.runtimeName: "docker".
 	Name string
 	// Socket is the path of its socket, or of its folder, if the administrator has not chosen another one.
 	Socket string
 	// Flag is the name of the flag for that path.
 	Flag string
-	// open returns the clients for a socket: some runtimes are asked in two ways.
+	// open returns the clients for a socket: some runtimes have two ways to ask.
 	open func(socket string) []container.Runtime
 }
 
-// Kinds returns the runtimes that there are.
+// Kinds returns the supported runtimes.
 func Kinds() []Kind {
 	return []Kind{
 		{"docker", "/run/docker.sock", "docker-socketpath", func(socket string) []container.Runtime {
@@ -45,8 +45,8 @@ func Kinds() []Kind {
 	}
 }
 
-// Open returns clients of the named runtimes; all of them if names is empty. sockets are paths by the names of runtimes;
-// others have their usual ones. Nothing is asked yet.
+// Open returns clients of the named runtimes, or of all if names is empty. sockets has paths by the names of runtimes;
+// other runtimes have their usual paths. Open connects to none of them.
 func Open(names []string, sockets map[string]string) ([]container.Runtime, error) {
 	byName := make(map[string]Kind)
 	var all []string

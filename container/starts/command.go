@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// command is a call of an OCI runtime that makes a container.
+// command is a command of an OCI runtime that makes a container.
 type command struct {
 	runtime string // "runc", "crun"
 	id      string
@@ -23,7 +23,7 @@ var flagsWithValue = map[string]bool{
 }
 
 // parseCommand reads the command line of a process that is about to be, or is, an OCI runtime: "runc create --bundle DIR
-// --pid-file FILE ID", or run in place of create. Paths are made absolute with the process's working folder.
+// --pid-file FILE ID", or run in place of create. It makes paths absolute with the process's working folder.
 func parseCommand(args []string, folder string) (c command, ok bool) {
 	if len(args) < 3 {
 		return c, false

@@ -1,11 +1,11 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package starts sees containers before their first process runs. It asks the kernel to hold up OCI runtimes (runc, crun)
+// Package starts sees containers before their first process runs. It makes the kernel stop OCI runtimes (runc, crun)
 // for a moment: when they are executed, and when their caller reads the file with the process id of the container
-// that they have made. At that moment the container has its namespaces and has run nothing.
+// that they have made. At that moment the container has its namespaces but has not run anything.
 //
-// A container is never held up for longer than [MostDelay]. The kernel lets all go at once if the process dies.
+// A container never waits longer than [MostDelay]. If the process dies, the kernel continues all of them at once.
 package starts
 
 import (
@@ -29,20 +29,20 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container/bundle"
 )
 
-// MostDelay is how long a container is held up at most.
+// MostDelay is the longest time that a container waits.
 const MostDelay = 50 * time.Millisecond
 
-// answerIn is when the kernel is told to go on, whether or not what was to be done is done. It leaves time for the answer.
+// answerIn is when the kernel gets its answer, even if Created has not returned. It leaves time for the answer.
 const answerIn = MostDelay - 5*time.Millisecond
 
-// Options say what is watched.
+// Options say what to watch.
 type Options struct {
 	// Binaries are the paths of OCI runtimes. Nil: those of Binaries.
 	Binaries []string
-	// Created is called with a container that exists and has run nothing. The container waits until Created returns,
-	// but no longer than until ctx is done. Several calls may run at once.
+	// Created is called with a container that exists but has not run anything. The container waits until Created returns,
+	// at most until ctx is done. Several calls may run at once.
 	Created func(ctx context.Context, id container.Identity)
-	// Log takes what helps in the search for a mistake.
+	// Log gets messages for debugging.
 	Log *slog.Logger
 }
 
@@ -77,7 +77,7 @@ type Watcher struct {
 // ErrNothing says that no OCI runtime is installed.
 var ErrNothing = errors.New("no OCI runtime is installed")
 
-// Watch begins. It takes CAP_SYS_ADMIN, and a kernel with CONFIG_FANOTIFY_ACCESS_PERMISSIONS.
+// Watch starts a watcher. It needs CAP_SYS_ADMIN, and a kernel with CONFIG_FANOTIFY_ACCESS_PERMISSIONS.
 func Watch(o Options) (*Watcher, error) {
 	if o.Binaries == nil {
 		o.Binaries = Binaries()
@@ -103,12 +103,12 @@ func Watch(o Options) (*Watcher, error) {
 	return w, nil
 }
 
-// Close ends the watching. Containers that are held up go on.
+// Close ends the watcher. Waiting containers continue.
 func (w *Watcher) Close() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	err := w.group.Close() // which lets all go
+	err := w.group.Close() // waiting containers continue
 	<-w.done
 	w.answers.Wait()
 	return err
@@ -125,8 +125,8 @@ type metadata struct {
 	pid      int32
 }
 
-// run reads events until the group is closed. It never waits for anything else, so that gizmo's own file accesses,
-// which the kernel asks about, too, are answered at once.
+// run reads events until the group is closed. It never waits for anything else, because the kernel also asks about gizmo's own file accesses,
+// which need an answer at once.
 func (w *Watcher) run() {
 	defer close(w.done)
 	buf := make([]byte, 4096)
@@ -146,7 +146,7 @@ func (w *Watcher) run() {
 	}
 }
 
-// handle answers an event, at once if it is of gizmo itself.
+// handle answers an event, at once if it is an access by gizmo itself.
 func (w *Watcher) handle(e metadata) {
 	if e.fd < 0 {
 		return
@@ -160,7 +160,7 @@ func (w *Watcher) handle(e metadata) {
 		answer := func() { once.Do(func() { w.allow(e.fd) }) }
 		ctx, cancel := context.WithTimeout(context.Background(), answerIn)
 		defer cancel()
-		// The descriptor stays open until the answer is given, so that what is looked at cannot become another file.
+		// The descriptor stays open until the answer, so that it keeps referring to the same file.
 		stop := context.AfterFunc(ctx, answer)
 		defer stop()
 		switch {
@@ -173,7 +173,7 @@ func (w *Watcher) handle(e metadata) {
 	})
 }
 
-// allow lets a process go on.
+// allow lets a process continue.
 func (w *Watcher) allow(fd int32) {
 	answer := binary.NativeEndian.AppendUint32(nil, uint32(fd))
 	answer = binary.NativeEndian.AppendUint32(answer, unix.FAN_ALLOW)
@@ -185,7 +185,7 @@ func (w *Watcher) allow(fd int32) {
 	unix.Close(int(fd))
 }
 
-// executed takes notice of an OCI runtime. It is executed several times for a container: the first time the
+// executed handles the execution of an OCI runtime. It is executed several times for a container: the first time the
 // command line is still that of the caller.
 func (w *Watcher) executed(pid int32) {
 	dir := "/proc/" + strconv.Itoa(int(pid))
@@ -196,7 +196,7 @@ func (w *Watcher) executed(pid int32) {
 	folder, _ := os.Readlink(dir + "/cwd")
 	c, ok := parseCommand(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"), folder)
 	if !ok || c.pidFile == "" {
-		return // for one without a pid file no one waits, so that it cannot be held up
+		return // without a pid file no caller reads one, so the kernel cannot stop the container
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(c.pidFile)) // as the kernel names it
 	if err != nil {
@@ -210,7 +210,7 @@ func (w *Watcher) executed(pid int32) {
 	}
 	if w.folders[parent] == 0 {
 		if err := unix.FanotifyMark(w.fd, unix.FAN_MARK_ADD, unix.FAN_ACCESS_PERM|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, parent); err != nil {
-			w.options.Log.Debug("the start of a container cannot be watched", "id", c.id, "folder", parent, "err", err)
+			w.options.Log.Debug("cannot watch the start of a container", "id", c.id, "folder", parent, "err", err)
 			return
 		}
 	}
@@ -219,10 +219,10 @@ func (w *Watcher) executed(pid int32) {
 	time.AfterFunc(forgetAfter, func() { w.forget(c.pidFile) })
 }
 
-// forgetAfter is how long the pid file of a container is waited for.
+// forgetAfter is how long the watcher waits for the pid file of a container.
 const forgetAfter = 30 * time.Second
 
-// forget no longer waits for a pid file, and returns whose it is.
+// forget stops waiting for a pid file, and returns its command.
 func (w *Watcher) forget(pidFile string) (c command, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -240,7 +240,7 @@ func (w *Watcher) forget(pidFile string) (c command, ok bool) {
 	return c, true
 }
 
-// read takes notice of a caller that reads the pid file of a container that was created.
+// read handles a caller that reads the pid file of a created container.
 func (w *Watcher) read(ctx context.Context, fd int32) {
 	path, err := os.Readlink("/proc/self/fd/" + strconv.Itoa(int(fd)))
 	if err != nil {
@@ -262,13 +262,13 @@ func (w *Watcher) read(ctx context.Context, fd int32) {
 	}
 	id, err := bundle.Identity(c.runtime, c.id, c.bundle)
 	if err != nil {
-		w.options.Log.Debug("the bundle of a container cannot be read", "id", c.id, "err", err)
+		w.options.Log.Debug("cannot read the bundle of a container", "id", c.id, "err", err)
 	}
 	id.PID = pid
 	w.options.Created(ctx, id)
 }
 
-// readPID reads a pid file through the descriptor of an event, which causes no event itself.
+// readPID reads a pid file through the descriptor of an event: that causes no new event.
 func readPID(fd int) (int, error) {
 	buf := make([]byte, 32)
 	n, err := unix.Pread(fd, buf, 0)

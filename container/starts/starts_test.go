@@ -134,7 +134,7 @@ func TestContainersAreSeenBeforeTheyRun(t *testing.T) {
 	}
 }
 
-// Whoever is slow to take notice does not keep a container from running.
+// A slow Created does not keep a container from running.
 func TestContainersAreNotHeldUpForLong(t *testing.T) {
 	b := newBed(t)
 	release := make(chan struct{})

@@ -14,8 +14,8 @@ import (
 // addressStruct is the C struct whose params are IP addresses.
 const addressStruct = "gadget_l3endpoint_t"
 
-// addressLayout is where the parts of an IP address lie in a variable: 16 bytes in network order, of which an IPv4
-// address takes the first four, and a byte with 4 or 6. 0 stands for no address.
+// addressLayout has the offsets of the parts of an IP address in a variable: 16 bytes in network order, of which an IPv4
+// address uses the first four, and a byte with 4 or 6. 0 means no address.
 type addressLayout struct{ bytes, version uint32 }
 
 // addressOf returns the layout of a variable's type, or nil if that is not an IP address.

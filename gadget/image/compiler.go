@@ -12,12 +12,12 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// maxCompiler is how long the name of a compiler may be, in bytes. Those in use have some 40, or 150 with the address and the
+// maxCompiler is how long the name of a compiler may be, in bytes. Real names have some 40, or 150 with the address and the
 // commit of their source.
 const maxCompiler = 512
 
-// compilerOf returns what the object's debug information (DWARF) says of its compiler; empty if it says nothing.
-// Most objects have been stripped of that: only BTF is left, which does not name the compiler.
+// compilerOf returns the name of the compiler from the object's debug information (DWARF); empty if it has none.
+// Most objects are stripped: only BTF is left, which does not name the compiler.
 func compilerOf(data []byte) string {
 	name, err := producer(data)
 	if err != nil || len(name) > maxCompiler {
@@ -37,7 +37,7 @@ func producer(data []byte) (name string, err error) {
 	if f.Section(".debug_info") == nil {
 		return "", errNoProducer
 	}
-	// The offsets in these sections are right as they are, and elf.File.DWARF does not know BPF's relocations.
+	// The offsets in these sections need no relocation, and elf.File.DWARF does not know BPF's relocations.
 	debug, err := dwarf.New(section(f, ".debug_abbrev"), nil, nil, section(f, ".debug_info"), nil, nil, nil, section(f, ".debug_str"))
 	if err != nil {
 		return "", err
@@ -55,7 +55,7 @@ func producer(data []byte) (name string, err error) {
 	return name, nil
 }
 
-// section returns the bytes of a section; nil if it is not there.
+// section returns the bytes of a section; nil if there is none.
 func section(f *elf.File, name string) []byte {
 	s := f.Section(name)
 	if s == nil || s.Type == elf.SHT_NOBITS {

@@ -29,8 +29,8 @@ type Image struct {
 	DataSources []DataSource
 	Params      []Param
 	Programs    []Program
-	// Compiler is the compiler that made the object, in its own words, which are safe to show: "Debian clang version
-	// 14.0.6". It is empty if the object does not say.
+	// Compiler is the compiler that made the object, as it describes itself, in characters that are safe to show: "Debian clang version
+	// 14.0.6". It is empty if the object does not name it.
 	Compiler string
 
 	spec    *ebpf.CollectionSpec
@@ -88,7 +88,7 @@ func (img *Image) WithMetadata(meta *metadata.Metadata) (*Image, error) {
 	return analyse(&Image{Metadata: meta, Compiler: img.Compiler, spec: img.spec, markers: img.markers})
 }
 
-// analyse puts together what object and metadata say. It only reads the spec.
+// analyse combines the contents of object and metadata. It only reads the spec.
 func analyse(img *Image) (*Image, error) {
 	img.Programs = programsOf(img.spec, img.Metadata)
 	for _, m := range img.markers {

@@ -31,7 +31,7 @@ const (
 // instructionSize is the size of a BPF instruction in bytes.
 const instructionSize = 8
 
-// readObject reads the ELF, and the name of the compiler if it is there. The library's errors are about sections
+// readObject reads the ELF file, and the name of the compiler if it has one. The library's errors are about sections
 // and symbols; the common mistakes get plain words first.
 func readObject(object io.ReaderAt) (spec *ebpf.CollectionSpec, compiler string, err error) {
 	data, err := readAll(object)
@@ -65,11 +65,11 @@ func readObject(object io.ReaderAt) (spec *ebpf.CollectionSpec, compiler string,
 	return spec, compiler, nil
 }
 
-// readAll returns the bytes of the object, which are the caller's to change.
+// readAll returns the bytes of the object, which the caller may change.
 func readAll(object io.ReaderAt) ([]byte, error) {
 	r := io.NewSectionReader(object, 0, maxObject+1)
 	var buf bytes.Buffer
-	if sized, ok := object.(interface{ Size() int64 }); ok { // else it grows, which leaves twice as much behind
+	if sized, ok := object.(interface{ Size() int64 }); ok { // otherwise the buffer grows, which leaves twice as much garbage
 		buf.Grow(int(min(sized.Size(), r.Size())) + bytes.MinRead)
 	}
 	if _, err := buf.ReadFrom(r); err != nil {

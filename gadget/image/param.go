@@ -48,7 +48,7 @@ type Param struct {
 // Value is the value of a param: the bytes of its variable.
 type Value []byte
 
-// wellKnownParam is a param that comes with a header, and that no author describes.
+// wellKnownParam is a param that a header of gizmo declares, so no author describes it.
 type wellKnownParam struct {
 	key, description string
 	// filter: the variable's initial value means that the filter is off.
@@ -99,7 +99,7 @@ func newParam(spec *ebpf.CollectionSpec, variable string) (Param, error) {
 	return p, nil
 }
 
-// setType fills in what the type of the variable says.
+// setType fills in what follows from the variable's type.
 func (p *Param) setType(t btf.Type, size uint32) error {
 	if p.address = addressOf(t); p.address != nil {
 		p.field = event.Field{Name: "value", Kind: event.Struct, Size: size}
@@ -116,7 +116,7 @@ func (p *Param) setType(t btf.Type, size uint32) error {
 	return nil
 }
 
-// sizedMap names the map whose size the param gives, if it is named like one that does.
+// sizedMap returns the name of the map whose size the param sets, if the param has a name of that form.
 func (p *Param) sizedMap() (string, bool) { return strings.CutSuffix(p.Var, "_max_entries") }
 
 // sizeMap gives the map whose size the param gives that size; 0 leaves it alone.

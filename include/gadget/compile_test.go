@@ -125,7 +125,7 @@ func TestHeadersCompile(t *testing.T) {
 	}
 }
 
-// Sources elsewhere include one header and use what it brings along there; so ours brings that, too.
+// Sources for other loaders include one header and use definitions from headers that it includes; so gizmo's headers include them, too.
 func TestHeadersBringOthers(t *testing.T) {
 	t.Parallel()
 	for header, names := range map[string]string{
@@ -143,7 +143,7 @@ func TestHeadersBringOthers(t *testing.T) {
 	}
 }
 
-// Names that the headers have had elsewhere.
+// Names that the headers of other loaders have.
 func TestOlderNames(t *testing.T) {
 	t.Parallel()
 	checkCompiles(t, clang(t), includes("kernel_stack_map.h", "sockets-map.h")+`
@@ -152,9 +152,9 @@ __u64 f(struct sock *sk) { struct sockets_value *v = gadget_socket_lookup(sk, 1)
 `, "-fsyntax-only", "-Werror")
 }
 
-// The test programs are gadgets, too: they compile with every compiler. Those in the folder wild do
-// nothing but to use, all together, everything that the headers offer, in the ways in which authors
-// elsewhere do.
+// The test programs are gadgets, too: they compile with every compiler. Those in the folder wild only
+// use, together, everything that the headers offer, in the ways of authors of other
+// gadgets.
 func TestProgramsCompile(t *testing.T) {
 	programs := append(glob(t, "testdata/*.bpf.c"), glob(t, "testdata/wild/*.bpf.c")...)
 	for _, cc := range compilers(t) {

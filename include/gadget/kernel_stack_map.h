@@ -12,7 +12,7 @@
 #define GADGET_KERNEL_MAX_STACK_DEPTH	    127
 #define GADGET_KERNEL_STACK_MAP_MAX_ENTRIES 10000
 
-/* Their older names. */
+/* The older names of these constants. */
 #ifndef PERF_MAX_STACK_DEPTH
 #define PERF_MAX_STACK_DEPTH GADGET_KERNEL_MAX_STACK_DEPTH
 #endif

@@ -89,8 +89,8 @@ struct gadget_l3endpoint_t {
 /*
  * An IP address and a port.  Zero the struct first: it ends in padding.
  *
- * The protocol is the field proto. Gadgets that were written for loaders which add a
- * field proto with its name call the number proto_raw: for a source that uses no other
+ * The protocol is the field proto. Some loaders add a field proto with the protocol's
+ * name, and gadgets for them call the number proto_raw: for a source that uses only that
  * name, gizmo defines GADGET_PROTO_RAW and adds the field.
  */
 struct gadget_l4endpoint_t {

@@ -31,7 +31,7 @@ type Rules struct {
 	StandardOnly []string
 	// Sideways lists the allowed imports on one floor: the importer and the packages that it imports.
 	Sideways map[string][]string
-	// Pure are packages that are never forbidden, whatever package they lie below: they only compute.
+	// Pure are packages that all packages may import, whatever package they are below: they only compute.
 	Pure []string
 	// Forbidden lists the packages, with their subpackages, that a package must not import, neither directly nor through
 	// other packages of the module. Tests may.

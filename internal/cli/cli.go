@@ -31,7 +31,7 @@ import (
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
-	// DropPrivileges: the process is there for this command alone, which may give up capabilities and system calls of all its
+	// DropPrivileges: the process runs only this command, which may give up capabilities and system calls of all its
 	// threads.
 	DropPrivileges bool
 }
@@ -47,7 +47,7 @@ const (
 // app holds the state that the commands of one invocation share.
 type app struct {
 	Streams
-	// page is Out for all that is no event: help, tables, answers. It shows what is not plainly visible as escapes.
+	// page is Out for everything except events: help, tables, answers. It shows invisible characters as escapes.
 	page    io.Writer
 	verbose bool
 	logger  *slog.Logger
@@ -64,7 +64,7 @@ type app struct {
 func Main(args []string, streams Streams) int {
 	a := &app{Streams: streams, began: time.Now(), talks: stdio.IsTerminal(streams.Out) && stdio.IsTerminal(streams.Err)}
 	messages, page := stdio.NewMessages(streams.Err), plain.Writer(streams.Out)
-	defer func() { _ = errors.Join(page.Close(), messages.Close()) }() // of text that ends within a character
+	defer func() { _ = errors.Join(page.Close(), messages.Close()) }() // for text that ends within a character
 	a.Err, a.hurry, a.page = messages, messages.Hurry, page
 	if a.Out == io.Writer(os.Stdout) && stdstreams.OutputClosed() {
 		return a.report(stdio.ErrClosed)

@@ -15,9 +15,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// nameCompilers adds to an error of the verifier which compiler made the program, and which other one here makes of the same
-// source what the verifier takes: what it can follow depends on how a compiler arranges the code. It stays silent about what
-// no compiler changes.
+// nameCompilers adds to an error of the verifier the compiler that made the program, and another installed compiler whose program
+// the verifier accepts: what it can follow depends on how a compiler arranges the code. It does not change errors that do
+// not depend on the compiler.
 func (a *app) nameCompilers(ctx context.Context, c *chosen, err error) error {
 	var rejected *gadget.VerifierError
 	if !errors.As(err, &rejected) || rejected.Absent {
@@ -32,7 +32,7 @@ func (a *app) nameCompilers(ctx context.Context, c *chosen, err error) error {
 	return err
 }
 
-// othersThatPass tries the other compilers on the folder, the newest first, and says which one to take.
+// othersThatPass tries the other compilers on the folder, the newest first, and returns advice about which one to use.
 func (a *app) othersThatPass(ctx context.Context, c *chosen) string {
 	used := c.found.Clang
 	made := fmt.Sprintf("%s compiled it (%s)", used.Path, used.Version)
@@ -60,7 +60,7 @@ func (a *app) othersThatPass(ctx context.Context, c *chosen) string {
 	return fmt.Sprintf("%s; what %s make of the same source does not load either", made, list(names))
 }
 
-// tryCompiler finds out whether the kernel takes what a compiler makes of the gadget's folder.
+// tryCompiler finds out whether the kernel accepts the program that a compiler makes of the gadget's folder.
 func (a *app) tryCompiler(ctx context.Context, c *chosen, clang build.Clang) error {
 	a.logger.Debug("trying another compiler", "compiler", clang.Path)
 	from := a.catalog(func(error) {})
@@ -83,7 +83,7 @@ func (a *app) tryCompiler(ctx context.Context, c *chosen, clang build.Clang) err
 	return plan.Try()
 }
 
-// otherBuilds says how an object can be had from another compiler.
+// otherBuilds returns advice about building the object with another compiler.
 func (a *app) otherBuilds(ctx context.Context, c *chosen) string {
 	text := "what another compiler makes of its source may pass: gizmo image build DIR --object FILE --" + flagClang + " NAME"
 	if made := c.found.Image.Compiler; made != "" {
@@ -99,7 +99,7 @@ func (a *app) otherBuilds(ctx context.Context, c *chosen) string {
 	return text
 }
 
-// list joins names as a sentence does.
+// list joins names to an enumeration in a sentence.
 func list(names []string) string {
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]

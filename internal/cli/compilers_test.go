@@ -48,15 +48,15 @@ func onlyClangs(t *testing.T, versions ...int) {
 	t.Setenv("CLANG", "")
 }
 
-// Where the verifier refuses what one compiler makes of a folder, the error names the compiler, and another that makes what it
-// takes, the newest of those.
+// If the verifier refuses the program that one compiler makes of a folder, the error names that compiler, and the newest one
+// whose program the verifier accepts.
 func TestRefusedFolder(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for name, c := range map[string]struct {
 		condition string
 		versions  []int
 		args      []string
-		want      string // $V: how a compiler tells its version
+		want      string // $V: the version as the compiler prints it
 	}{
 		"older ones pass": {
 			"__clang_major__ == 19", []int{14, 16, 19}, nil,

@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// plainWords returns the arguments of the program, those that ask for completion made plain: the library writes them past the
-// writers of Main, to standard error, if it does not understand them.
+// plainWords returns the arguments of the program, with escapes in those for completion: if the library does not understand them, it writes
+// them directly to standard error, not through the writers of Main.
 func plainWords(args []string) []string {
 	if len(args) == 0 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
 		return args

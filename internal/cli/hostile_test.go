@@ -23,14 +23,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
-// hostile is a text by which somebody else would take a terminal over, or deceive: sequences of control characters, changes of
-// direction, invisible characters, and what would look like a line of gizmo's own. A file can have this name.
+// hostile is a text with which an attacker would take over a terminal, or deceive: sequences of control characters, changes of
+// direction, invisible characters, and a fake line of gizmo. A file can have this name.
 const hostile = "a\x1b]0;owned\x07\x1b[2J\u009b31m\x08\x7f\u202eb\u2066c\u200bd\ufeffe\U000e0041f\r\ngizmo: all is well\tg\u2028h\u0085"
 
 // broken is hostile and not UTF-8.
 const broken = hostile + "\xff\xc3(\x9b"
 
-// isPlain reports what in a text must not reach a terminal, or "".
+// isPlain describes the first character of a text that must not reach a terminal; "" if there is none.
 func isPlain(text string) string {
 	for i, r := range text {
 		bad := r < 0x20 && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0
@@ -78,7 +78,7 @@ func TestIsPlainFindsWhatIsNot(t *testing.T) {
 	}
 }
 
-// Whatever stands in the arguments, and whatever the names of files are.
+// Output stays plain, whatever the arguments and the names of files are.
 func TestHostileArguments(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, text := range []string{hostile, broken} {
@@ -130,7 +130,7 @@ paramDefaults: {EVIL: EVIL, operator.cli.output: EVIL}
 `)
 }
 
-// A gadget of others cannot do more to the terminal of those who look at it, build it or try to run it.
+// A foreign gadget cannot harm the terminal of a user who inspects it, builds it or tries to run it.
 func TestHostileMetadata(t *testing.T) {
 	imageBuild(t, gadgetDir(t, "")) // skips the test without a compiler
 	benign := `name: BENT
@@ -224,7 +224,7 @@ func TestHostileObject(t *testing.T) {
 // oddName is a name that recordings can have: all characters are printable by Unicode's word, and two of them show nothing.
 const oddName = "n\ufe0f\u3164m"
 
-// bent is what a line may be of that has no control characters.
+// bent is a hostile text without control characters, so that it fits into one line.
 const bent = "a\u202eb\u2066c\u200bd\ufeffe\U000e0041f"
 
 // hostileTape is a recording with hostile text in all that is text, but for names, which are odd. Its single event belongs to the
@@ -310,7 +310,7 @@ func TestHostileSource(t *testing.T) {
 	}
 }
 
-// What the kernel and libraries say about what others named, and what is said at the end of a run.
+// Messages of the kernel and of libraries about foreign names, and the messages at the end of a run.
 func TestHostileMessages(t *testing.T) {
 	named := errors.New("open " + broken + ": no such file")
 	verifier := &gadget.VerifierError{Program: broken, Reason: broken, Log: strings.Split(broken, "\n")[:1]}

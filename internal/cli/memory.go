@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// startPercent is the garbage collector's setting for the start of a run: it does not begin before there are 12 MiB, which few
-	// gadgets take. To collect garbage meanwhile would take a tenth of the start's processor time, and all is given back at its
-	// end. On kernels before 6.16, whose types the library reads into memory, there are more.
+	// startPercent is the garbage collector's setting for the start of a run: it does not run below 12 MiB, which few
+	// gadgets exceed. Collecting garbage during the start would take a tenth of its processor time, and gizmo releases the memory at its
+	// end anyway. On kernels before 6.16 a start takes more, because the library reads the kernel's types into memory.
 	startPercent = 300
-	// settleTime is how long after its start a run gives back what attaching took: the first events should come out before.
+	// settleTime is how long after its start a run releases the memory of attaching: the first events should appear before.
 	settleTime = 100 * time.Millisecond
 )
 
-// memory is how the process uses memory while a run starts.
+// memory controls how the process uses memory while a run starts.
 type memory struct {
 	percent int // the garbage collector's setting before
 	settle  *time.Timer

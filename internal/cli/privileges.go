@@ -31,7 +31,7 @@ func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 	return nil, true
 }
 
-// dropPrivileges gives up all capabilities but those to keep, the right to gain others, and the system calls that are not needed.
+// dropPrivileges gives up all capabilities except those to keep, the right to gain others, and the system calls that the run does not need.
 func (a *app) dropPrivileges(needs seccomp.Needs, keep ...privileges.Cap) {
 	if err := privileges.Drop(keep...); err != nil {
 		a.logger.Debug("gizmo could not drop all capabilities", "error", err)

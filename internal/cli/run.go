@@ -122,7 +122,7 @@ type chosen struct {
 	name   string // as the user gave it
 	found  *catalog.Gadget
 	params map[string]string
-	custom *flags.Custom // already part of what was found
+	custom *flags.Custom // already part of the gadget
 	flags  *runFlags
 }
 
@@ -139,7 +139,7 @@ func (a *app) withoutGadget(cmd *cobra.Command, args []string) error {
 
 // registerGadget adds the flags that depend on the gadget.
 func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*flags.Params, *flags.Custom, error) {
-	for i := range img.DataSources { // before params, of which one may claim the same name
+	for i := range img.DataSources { // before params, one of which may have the same name
 		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
 	}
 	f.fetch = flags.RegisterFetch(fs, img)

@@ -16,14 +16,14 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// Object is something of BPF that lives in the kernel.
+// Object is a BPF object in the kernel.
 type Object struct {
 	Kind string // as in fdinfo: "prog", "map", "link"
 	ID   uint32
 	Prog uint32 // of a link, the id of its program
 }
 
-// ObjectsOf returns what a process holds in the kernel by its file descriptors.
+// ObjectsOf returns the BPF objects for which a process has descriptors.
 func ObjectsOf(pid int) []Object {
 	infos, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fdinfo/*", pid))
 	var held []Object
@@ -39,7 +39,7 @@ func ObjectsOf(pid int) []Object {
 	return held
 }
 
-// ParseObject reads the fdinfo of a file descriptor. A link's names its program, too.
+// ParseObject parses the fdinfo of a descriptor. That of a link also names its program.
 func ParseObject(fdinfo string) (Object, bool) {
 	prog, _ := fdinfoID(fdinfo, "prog")
 	for _, kind := range []string{"link", "map", "prog"} {
@@ -59,7 +59,7 @@ func fdinfoID(fdinfo, kind string) (uint32, bool) {
 	return uint32(id), err == nil
 }
 
-// Exists asks the kernel whether the object is still there.
+// Exists asks the kernel whether the object still exists.
 func (o Object) Exists() bool {
 	var err error
 	switch o.Kind {
@@ -81,13 +81,13 @@ func (o Object) Exists() bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// Where the kernel lists probes that were made by name.
+// The files in which the kernel lists probes that were made by name.
 const (
 	KprobeFile = "/sys/kernel/tracing/kprobe_events"
 	UprobeFile = "/sys/kernel/tracing/uprobe_events"
 )
 
-// Leftovers lists what no file descriptor holds: what is pinned, and probes that were made by name.
+// Leftovers lists the objects that no descriptor holds: pinned objects, and probes that were made by name.
 func Leftovers() ([]string, error) {
 	var all []string
 	err := filepath.WalkDir("/sys/fs/bpf", func(path string, _ fs.DirEntry, err error) error {

@@ -173,7 +173,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// A pipe is opened once: New takes what Own returned as it is, and nothing changes for others who have the pipe.
+// The pipe is opened only once: New uses the result of Own directly, and nothing changes for other users of the pipe.
 func TestOwn(t *testing.T) {
 	t.Parallel()
 	r, w := blockingPipe(t)

@@ -56,8 +56,8 @@ func openAnew(fd int) (int, error) {
 	return unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 }
 
-// Own returns the pipe or the terminal that f is as an open file of this process alone, which New takes as it is: for a process
-// that must not open files when New is called. It returns f if New has nothing to open, or cannot. The result stays open.
+// Own opens the pipe or terminal of f a second time, as an open file of this process alone, which New uses without opening it: for a process
+// that must not open files when it calls New. It returns f if New has nothing to open, or cannot open it. The result stays open.
 func Own(f *os.File) *os.File {
 	p := openPort(fdOf(f))
 	if p == nil {

@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// Line returns a text of several lines as a part of a line: like [Text], but with a blank for each line break and tab.
+// Line returns a text of several lines as part of one line: like [Text], but with a blank for each line break and tab.
 func Line(s string) string {
 	isBreak := func(r rune) bool { return r == ' ' || r == '\n' || r == '\r' || r == '\t' }
 	return Text(strings.Join(strings.FieldsFunc(s, isBreak), " "))
 }
 
-// Message returns the message of an error, with what is not plainly visible as escapes. Joined errors keep their lines, also
-// below errors that wrap them; all other line breaks are part of a name that someone else chose.
+// Message returns the message of an error, with invisible characters as escapes. Joined errors keep their lines, also
+// inside errors that wrap them; all other line breaks are part of a foreign name.
 func Message(err error) string {
 	var b strings.Builder
 	rest := err.Error()
@@ -37,7 +37,7 @@ func Message(err error) string {
 	return b.String() + Text(rest)
 }
 
-// Parts takes joined errors apart, those that are joined of others, too.
+// Parts splits joined errors, also nested ones.
 func Parts(err error) []error {
 	if !isJoined(err) {
 		return []error{err}
@@ -49,7 +49,7 @@ func Parts(err error) []error {
 	return all
 }
 
-// causesOf returns what an error wraps.
+// causesOf returns the errors that an error wraps.
 func causesOf(err error) []error {
 	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return all.Unwrap()

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// newestCall is the greatest number in the lists of golang.org/x/sys. From 424 on numbers are the same on all processors.
+// newestCall is the greatest number in the lists of golang.org/x/sys. Numbers of 424 and above are the same on all processors.
 const newestCall = unix.SYS_RSEQ_SLICE_YIELD
 
 // callsOf returns the rules for a process with the given number. Calls that it does not list are allowed.
@@ -21,13 +21,13 @@ func callsOf(needs Needs, pid uint32) map[uint32]*rule {
 	for _, n := range slices.Concat(programs(), processes(), system(), mounts(), sockets(), files(), identity(), seldom(), oldCalls()) {
 		calls[n] = never
 	}
-	// What these are to do is in memory, where no filter can look. Those who try them know the older calls, too.
+	// The arguments of these calls are in memory, where a filter cannot read them. Callers can fall back to the older calls.
 	calls[unix.SYS_CLONE3], calls[unix.SYS_OPENAT2] = absent, absent
-	// Threads are needed. What starts a process could start one in new namespaces, as root of its own.
+	// Go needs new threads. A call that starts a process could start it in new namespaces, as root of a user namespace.
 	calls[unix.SYS_CLONE] = withBits(0, unix.CLONE_THREAD, newNamespaces)
 	calls[unix.SYS_KILL], calls[unix.SYS_TGKILL] = only(0, pid), only(0, pid)
 	calls[unix.SYS_PRLIMIT64] = only(0, 0, pid)
-	// These write into the keyboard's buffer of the terminal, for the shell to read.
+	// These put characters into the terminal's input, which the shell reads.
 	calls[unix.SYS_IOCTL] = except(1, unix.TIOCSTI, unix.TIOCLINUX)
 	calls[unix.SYS_BPF] = never
 	if needs.Maps {
@@ -42,7 +42,7 @@ func callsOf(needs Needs, pid uint32) map[uint32]*rule {
 const newNamespaces = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
 	unix.CLONE_NEWPID | unix.CLONE_NEWNET
 
-// openFlags are those that open must not have.
+// openFlags returns the flags that open must not have.
 func openFlags(needs Needs) uint32 {
 	if needs.WriteFiles {
 		return unix.O_CREAT | unix.O_TRUNC
@@ -50,7 +50,7 @@ func openFlags(needs Needs) uint32 {
 	return unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY | unix.O_RDWR
 }
 
-// mapCommands are the commands of bpf(2) of a gadget that is attached, from its first event to its end.
+// mapCommands returns the commands of bpf(2) that an attached gadget needs, from its first event to its end.
 func mapCommands() []uint32 {
 	return []uint32{
 		unix.BPF_MAP_LOOKUP_ELEM, unix.BPF_MAP_UPDATE_ELEM, unix.BPF_MAP_DELETE_ELEM, unix.BPF_MAP_GET_NEXT_KEY,
@@ -93,7 +93,7 @@ func mounts() []uint32 {
 
 func sockets() []uint32 { return []uint32{unix.SYS_SOCKET, unix.SYS_SOCKETPAIR} }
 
-// files make, rename and remove files, and change whose they are. What is open already can be written to.
+// files make, rename and remove files, and change their owners. Writing to open files stays allowed.
 func files() []uint32 {
 	return []uint32{
 		unix.SYS_MKDIRAT, unix.SYS_MKNODAT, unix.SYS_LINKAT, unix.SYS_SYMLINKAT, unix.SYS_UNLINKAT, unix.SYS_RENAMEAT, unix.SYS_RENAMEAT2,
@@ -104,7 +104,7 @@ func files() []uint32 {
 	}
 }
 
-// identity change who the process is, and use the keys that the kernel keeps.
+// identity change the identity of the process, and use the kernel's keys.
 func identity() []uint32 {
 	return []uint32{
 		unix.SYS_SETUID, unix.SYS_SETGID, unix.SYS_SETREUID, unix.SYS_SETREGID, unix.SYS_SETRESUID, unix.SYS_SETRESGID,

@@ -7,7 +7,7 @@ import "golang.org/x/sys/unix"
 
 const auditArch = unix.AUDIT_ARCH_X86_64
 
-// oldCalls are calls to forbid that newer processors do not have: they have their successors only.
+// oldCalls are calls to forbid that newer architectures do not have: those have only the successors.
 func oldCalls() []uint32 {
 	return []uint32{
 		unix.SYS_FORK, unix.SYS_VFORK,

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rule decides about a call. Its code ends in a return whatever way it takes.
+// rule decides about a call. Each path through its code ends in a return.
 type rule struct{ code []bpf.Instruction }
 
-// Offsets in the kernel's struct seccomp_data. Of an argument the lower half is looked at, since the kernel takes no more of
-// those that rules are about.
+// Offsets in the kernel's struct seccomp_data. The rules check the lower half of an argument, because the kernel uses only that half of
+// these arguments.
 const (
 	offsetNumber = 0
 	offsetArch   = 4
@@ -35,11 +35,11 @@ func load(offset uint32) bpf.Instruction { return bpf.LoadAbsolute{Off: offset, 
 
 func loadArg(n int) bpf.Instruction { return load(offsetArgs + uint32(n)*8) }
 
-// always decides without a look at the arguments. The kernel remembers such decisions (since Linux 5.11), so that these calls
+// always decides without reading the arguments. The kernel caches such decisions (since Linux 5.11), so that these calls
 // cost next to nothing.
 func always(end bpf.Instruction) *rule { return &rule{[]bpf.Instruction{end}} }
 
-// either returns one of two ends, by whether an argument is among the values.
+// either ends in one of two ways, by whether an argument is among the values.
 func either(arg int, values []uint32, found, other bpf.Instruction) *rule {
 	code := []bpf.Instruction{loadArg(arg)}
 	for i, v := range values {
@@ -75,8 +75,8 @@ type run struct {
 	rule  *rule
 }
 
-// program returns the filter. Other calls than those listed are allowed, up to the newest that this list knows. The kernel
-// seems to lack those that are newer, and the calls of other ABIs, which would get around the list.
+// program returns the filter. Other calls than those listed are allowed, up to the newest that this list knows. Newer calls,
+// and the calls of other ABIs, which would get around the list, return the error of a kernel without them.
 func program(calls map[uint32]*rule) []bpf.Instruction {
 	runs := runsOf(calls)
 	code := make([]bpf.Instruction, 0, 4*len(runs))
@@ -107,7 +107,7 @@ func runsOf(calls map[uint32]*rule) []run {
 	return runs
 }
 
-// appendTree finds the run of a number by halving, since kernels before 5.11 run the filter for every call.
+// appendTree finds the run of a number by binary search, because kernels before 5.11 run the filter for every call.
 func appendTree(code []bpf.Instruction, runs []run) []bpf.Instruction {
 	if len(runs) == 1 {
 		return append(code, runs[0].rule.code...)

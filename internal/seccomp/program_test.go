@@ -19,7 +19,7 @@ type call struct {
 	args         [6]uint64
 }
 
-// run returns what the code decides. The library's machine reads words in the order of the network, so they are written so.
+// run returns the decision of the code. The library's virtual machine reads words in network byte order, so run writes them in that order.
 func (c call) run(t *testing.T, code []bpf.Instruction) uint32 {
 	t.Helper()
 	data := binary.BigEndian.AppendUint32(nil, c.number)
@@ -42,7 +42,7 @@ func (c call) run(t *testing.T, code []bpf.Instruction) uint32 {
 
 const self = 4711 // the process of these tests
 
-// What the filter decides, by calls and arguments.
+// The decisions of the filter.
 const (
 	allowed   = unix.SECCOMP_RET_ALLOW
 	forbidden = unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)
@@ -121,7 +121,7 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
-// The tree finds the rule of each call, the last in front of a run and the first behind it included.
+// The tree finds the rule of each call, including the last call before a run and the first after it.
 func TestProgramFindsEachRule(t *testing.T) {
 	t.Parallel()
 	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}} {
@@ -161,8 +161,8 @@ func TestOtherABIs(t *testing.T) {
 	}
 }
 
-// What gizmo does most is decided by the number alone, for which newer kernels do not even run the filter; and older ones
-// find it within few steps.
+// The filter decides gizmo's frequent calls by their number alone. For these newer kernels do not even run the filter, and older ones
+// find the rule in a few steps.
 func TestHotCallsAreDecidedByNumber(t *testing.T) {
 	t.Parallel()
 	calls := callsOf(Needs{Maps: true}, self)

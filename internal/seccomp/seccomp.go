@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package seccomp has the kernel refuse this process the system calls that it no longer needs: those that start programs,
-// change files, reach other processes or the network, or are seldom used and have a record of flaws.
+// Package seccomp makes the kernel refuse the system calls that this process no longer needs: those that start programs,
+// change files, reach other processes or the network, or are rarely used and have a history of flaws.
 package seccomp
 
 import (
@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Needs are what the process still does. The zero value is a process that reads and writes the files that it has open, and
-// opens files for reading.
+// Needs are the system calls that the process still needs. The zero value allows it to read and write its open files, and to
+// open files for reading.
 type Needs struct {
 	// Maps: it reads and changes the BPF maps that it has open, opens iterators, detaches programs and asks about them.
 	Maps bool
-	// WriteFiles: it opens files for writing that are there.
+	// WriteFiles: it opens existing files for writing.
 	WriteFiles bool
 }
 
-// Restrict forbids all else to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. What is
-// forbidden returns EPERM, as without capabilities. Nothing has changed after an error; it is errors.ErrUnsupported on
+// Restrict forbids all other calls to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. Forbidden
+// calls return EPERM, as without capabilities. After an error nothing has changed; the error is errors.ErrUnsupported on
 // processors for which there is no list of system calls.
 func Restrict(needs Needs) error {
 	calls := callsOf(needs, uint32(os.Getpid()))
@@ -44,9 +44,9 @@ func Restrict(needs Needs) error {
 	return install(&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
 }
 
-// flags of the filter. Calls that are refused appear in the kernel's log, so that there is a way to find out which they were.
-// Before Linux 5.16 a filter slows down its threads by a measure against speculation in code that the process lets others
-// write, which this one does not: SPEC_ALLOW leaves it out.
+// flags of the filter. Refused calls appear in the kernel's log, so that users can find out which they were.
+// Before Linux 5.16 a filter slows down its threads by a mitigation for speculation in untrusted code,
+// which this process does not run: SPEC_ALLOW disables the mitigation.
 const flags = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_LOG | unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
 
 func install(prog *unix.SockFprog) error {

@@ -22,7 +22,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/int80"
 )
 
-// childMode is the environment variable that makes the test program a child: what it forbids is forbidden for good.
+// childMode is the environment variable that makes the test program a child, because a filter cannot be removed.
 const childMode = "GIZMO_SECCOMP_CHILD"
 
 func TestMain(m *testing.M) {
@@ -53,7 +53,7 @@ func child(mode string) error {
 	return fmt.Errorf("unknown mode %q", mode)
 }
 
-// restricted tries what is forbidden and what is not, in threads that were there before and in one that was not.
+// restricted tries forbidden and allowed calls, in threads from before the filter and in a later one.
 func restricted(needs Needs) error {
 	const threads = 8
 	begin := make(chan struct{})
@@ -162,7 +162,7 @@ func tryCalls(needs Needs) error {
 	return errors.Join(errs...)
 }
 
-// thirtyTwoBit is what a call of a 32-bit program returns; nil where there are none.
+// thirtyTwoBit returns the error of a 32-bit call; nil on machines without such calls.
 func thirtyTwoBit() error {
 	if int80.Available() != nil {
 		return nil
@@ -191,7 +191,7 @@ func refused() error {
 	return nil
 }
 
-// besideAnother has a thread with a filter of its own, which cannot be given another one.
+// besideAnother starts a thread with its own filter, so that the kernel cannot give it another.
 func besideAnother() error {
 	filtered, end := make(chan error), make(chan struct{})
 	defer close(end)
@@ -215,7 +215,7 @@ func besideAnother() error {
 	return nil
 }
 
-// oneCallFails is a filter that lets all calls pass but one.
+// oneCallFails returns a filter that lets all calls pass except one.
 func oneCallFails(number uint32, errno unix.Errno) *unix.SockFprog {
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: offsetNumber},

@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package container has the stage that says which container an event is of, and removes the events of others than
-// the user asked for.
+// Package container has the stage that finds the container of each event, and removes the events of containers that
+// are not selected.
 package container
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
-// The C types of the fields by which a container is found.
+// The C types of the fields by which the stage finds a container.
 const (
 	mountType = "gadget_mntns_id"
 	netType   = "gadget_netns_id"
@@ -23,11 +23,11 @@ const (
 
 // Options say what the stage does.
 type Options struct {
-	// Set are the containers of the machine.
+	// Set has the containers of the machine.
 	Set *container.Set
-	// Selector says whose events pass; nil: all containers'.
+	// Selector selects the containers whose events pass; nil: all.
 	Selector *container.Selector
-	// Host lets events pass that are of no container.
+	// Host lets events pass that belong to no container.
 	Host bool
 	// Kubernetes decides which fields are visible columns.
 	Kubernetes bool
@@ -43,7 +43,7 @@ type Stage struct {
 func New(o Options) *Stage { return &Stage{options: o, columns: make(map[*event.Schema]event.Column)} }
 
 // Extend adds the fields of containers to data sources that have the id of a mount or network namespace. A field of the
-// gadget that has the same name stays what it is.
+// gadget with the same name stays unchanged.
 func (st *Stage) Extend(s *event.Schema) error {
 	if fieldOf(s, mountType) == nil && fieldOf(s, netType) == nil {
 		return nil
@@ -54,7 +54,7 @@ func (st *Stage) Extend(s *event.Schema) error {
 }
 
 // AddFields adds the fields of the containers of a set to a schema, and returns the column for their handles. shown says
-// which are visible columns. A field that the schema has already stays what it is.
+// which are visible columns. A field that the schema already has stays unchanged.
 func AddFields(s *event.Schema, set *container.Set, shown func(f container.Field) bool) event.Column {
 	parents := make(map[string]int)
 	var fields []event.Field
@@ -107,7 +107,7 @@ func shownIn(kubernetes bool) container.Environment {
 	return container.OutsideKubernetes
 }
 
-// style says how a field is shown if the user says nothing.
+// style sets how a field is shown by default.
 func style(f *event.Field, known container.Field, shown bool) {
 	for _, t := range annotation.Templates() {
 		if t.Name == known.Template {
@@ -117,7 +117,7 @@ func style(f *event.Field, known container.Field, shown bool) {
 	f.Ann.Description, f.Ann.Columns.Hidden = known.Doc, !shown
 }
 
-// fieldOf returns the field of a C type; nil: there is none. A struct has at most one of those of namespaces.
+// fieldOf returns the field with a C type; nil: there is none. A struct has at most one of each namespace type.
 func fieldOf(s *event.Schema, ctype string) *event.Field {
 	for i := range s.Fields {
 		if f := &s.Fields[i]; !f.Added && f.HasType(ctype) {
@@ -137,7 +137,7 @@ func (st *Stage) Reads(s *event.Schema) (set event.FieldSet, err error) {
 	return set, nil
 }
 
-// Bind implements [pipeline.Stage]. Nothing is looked up if no field of a container is read, and all events pass.
+// Bind implements [pipeline.Stage]. If no sink or stage reads a field of a container and all events pass, it looks up nothing.
 func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, error) {
 	column, ok := st.columns[s]
 	if !ok {
@@ -162,10 +162,10 @@ func readsColumn(s *event.Schema, column event.Column, need event.FieldSet) bool
 	return false
 }
 
-// Close implements [pipeline.Stage]. The set stays the caller's.
+// Close implements [pipeline.Stage]. It does not close the set, which belongs to the caller.
 func (st *Stage) Close() error { return nil }
 
-// numberOf returns how the number of a field is read; nil: there is no such field.
+// numberOf returns how to read the number of a field; nil: there is no such field.
 func numberOf(s *event.Schema, ctype string) *event.Number {
 	f := fieldOf(s, ctype)
 	if f == nil {
@@ -188,7 +188,7 @@ type finder struct {
 	selects  bool
 	host     bool
 	selector *container.Selector
-	// verdicts remembers by handle what the selector says.
+	// verdicts remembers by handle whether the selector selects the container.
 	verdicts []verdict
 	// handles are those of the current batch, for keepRow.
 	handles []event.Handle
@@ -215,7 +215,7 @@ func (f *finder) run(b *event.Batch) error {
 	return nil
 }
 
-// find looks for the container of an event: by its mount namespace or, if that is not a container's, by its network
+// find returns the container of an event: by its mount namespace or, if no container has that, by its network
 // namespace.
 func (f *finder) find(row []byte) (h event.Handle) {
 	var at int64
@@ -231,7 +231,7 @@ func (f *finder) find(row []byte) (h event.Handle) {
 	return h
 }
 
-// passes reports whether the user asked for events with this handle.
+// passes reports whether events with this handle pass.
 func (f *finder) passes(h event.Handle) bool {
 	if h == 0 {
 		return f.host

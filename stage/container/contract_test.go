@@ -47,7 +47,7 @@ func newNeighbour(t testing.TB, name string) *neighbour {
 	return &neighbour{set, c.MountNS, c.NetNS}
 }
 
-// schema is one of events with the namespaces and a time.
+// schema returns a schema of events with the namespaces and a time.
 func schema(name string, types ...string) *event.Schema {
 	s := &event.Schema{Name: name, Single: true, Size: 24}
 	for i, ctype := range []string{mountType, netType, timeType} {
@@ -174,7 +174,7 @@ func sprint(names []string) string {
 	return text + "]"
 }
 
-// What the gadget itself calls like a field of containers stays its own.
+// A gadget's own field with the name of a container's field stays unchanged.
 func TestOwnFieldStays(t *testing.T) {
 	n := newNeighbour(t, "web")
 	s := schema("s")

@@ -27,7 +27,7 @@ var noCapabilities = map[string]string{
 
 const none = "0000000000000000"
 
-// droppedAll is what it says of one that has neither capabilities nor all system calls.
+// droppedAll returns the status of a thread without capabilities and with a filter of system calls.
 func droppedAll(t *testing.T) map[string]string {
 	t.Helper()
 	want := maps.Clone(noCapabilities)

@@ -20,7 +20,7 @@ import (
 )
 
 // Events around a step of the wall clock have the time that the clock showed at each event, however close they are to the step: in a
-// run, in one that holds events back, and in the replay of the recordings.
+// run, in a run that holds events back, and in the replay of the recordings.
 func TestClockSteps(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	requireSettableClock(t)
@@ -50,7 +50,7 @@ func TestClockSteps(t *testing.T) {
 	}
 }
 
-// timedOpen is a file that the stepper opened, and what the wall clock showed before and after that.
+// timedOpen is a file that the stepper opened, with the wall clock before and after that.
 type timedOpen struct {
 	before, after int64
 	isClose       bool // to the step
@@ -90,7 +90,7 @@ func checkDates(t *testing.T, output string, opens map[string]timedOpen) {
 	}
 }
 
-// parseOpens reads what the stepper printed: "PATH BEFORE AFTER" for each file.
+// parseOpens parses the output of the stepper: "PATH BEFORE AFTER" for each file.
 func parseOpens(t *testing.T, text string) map[string]timedOpen {
 	t.Helper()
 	opens := make(map[string]timedOpen)
@@ -170,7 +170,7 @@ func requireSettableClock(t *testing.T) {
 	}
 }
 
-// setClockBack returns what takes back all steps of the clock from here on.
+// setClockBack returns a function that undoes all later steps of the clock.
 func setClockBack(t *testing.T) func() {
 	offset := wallClock() - readClock(unix.CLOCK_BOOTTIME)
 	return func() {

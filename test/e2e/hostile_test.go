@@ -14,10 +14,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// hostileName is the name of a file that would take over the terminal of those who are shown it, and add a line to what they read.
+// hostileName is the name of a file that would take over the terminal that shows it, and add a line to the output.
 const hostileName = "\x1b]0;owned\x07\u009b31m\u202eb\u200bc\U000e0041d\xff\r\ngizmo: all is well"
 
-// wantPlain checks what the program has written to both streams.
+// wantPlain checks the output of the program on both streams.
 func (p *process) wantPlain(t *testing.T) {
 	t.Helper()
 	for _, text := range []string{p.out.String(), p.err.String()} {

@@ -17,8 +17,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// waitAttached waits until all programs of a gadget are attached: a probe event would tell, too,
-// but would have to be made anew for every kind of gadget. It returns all that gizmo holds.
+// waitAttached waits until all programs of a gadget are attached. A test event would show that, too,
+// but each kind of gadget would need a different one. It returns all objects that gizmo holds.
 func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 	t.Helper()
 	var held []kerneltest.Object
@@ -142,7 +142,7 @@ func programsNamed(t testing.TB, names ...string) map[uint32]string {
 	}
 }
 
-// leftovers are what is left of a run where no file descriptor holds it.
+// leftovers are the remains of a run that no descriptor holds.
 type leftovers []string
 
 func findLeftovers(t testing.TB) leftovers {

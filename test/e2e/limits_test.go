@@ -82,7 +82,7 @@ func (g *memoryGroup) wantNoKill(t *testing.T) {
 	}
 }
 
-// bufferSizes returns the sizes of the ring buffers among what a process holds.
+// bufferSizes returns the sizes of the ring buffers among the objects that a process holds.
 func bufferSizes(t *testing.T, held []kerneltest.Object) (sizes []int) {
 	t.Helper()
 	for _, o := range held {

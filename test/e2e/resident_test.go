@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// What a run has in memory at most, by the kernel's figures: all counts, the pages of the program's file too.
+// The most memory that a run may use, by the kernel's figures: everything counts, including the pages of the program's file.
 const (
 	// idleMemoryBudget is for a run that waits for events.
 	idleMemoryBudget = 24 << 20
@@ -39,7 +39,7 @@ func TestIdleMemoryBudget(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := startWorkload(t, name, t.TempDir())
 			if w.Snapshot || len(hooksOf(t, name, w.Args).missing(offered(t))) > 0 {
-				return // it does not wait, or TestGadgets checks what is said of it
+				return // it does not wait, or TestGadgets checks the error about it
 			}
 			g := start(t, setup{}, append([]string{"run", name, "-o", "json"}, w.Args...)...)
 			g.waitAttached(t)
@@ -77,11 +77,11 @@ func TestMemoryAfterAStorm(t *testing.T) {
 
 var lastPath = regexp.MustCompile(`"fname":"/proc/nonexistent/last"`)
 
-// waitSmall waits until the program is as small as the budget says, and returns what it has in memory then.
+// waitSmall waits until the program is within the budget, and returns its memory then.
 func (p *process) waitSmall(t *testing.T, budget int) resident {
 	t.Helper()
 	const most = 10 * time.Second
-	time.Sleep(300 * time.Millisecond) // a moment after its start it gives back what that took
+	time.Sleep(300 * time.Millisecond) // a moment after its start it releases the memory of the start
 	for deadline := time.Now().Add(most); ; time.Sleep(50 * time.Millisecond) {
 		m := residentOf(t, p.cmd.Process.Pid)
 		if m.now <= budget {
@@ -93,7 +93,7 @@ func (p *process) waitSmall(t *testing.T, budget int) resident {
 	}
 }
 
-// resident is what a process has in memory, in bytes.
+// resident is the memory of a process, in bytes.
 type resident struct {
 	now, peak       int
 	anonymous, file int // parts of now: memory of its own, and pages of files and of event buffers
@@ -106,8 +106,8 @@ func (r resident) String() string {
 
 var residentLine = regexp.MustCompile(`(?m)^(VmHWM|VmRSS|RssAnon|RssFile):\s+(\d+) kB$`)
 
-// residentOf asks while the process runs. What the kernel says about one that has ended would be of the test, too, of which it was
-// a part before exec.
+// residentOf reads the memory of a running process. The kernel's figures for an ended process would include the memory of the test, because
+// the process was a copy of the test before exec.
 func residentOf(t *testing.T, pid int) resident {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

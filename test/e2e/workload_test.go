@@ -88,8 +88,8 @@ type watched struct {
 	all output
 	// want are those that the workload lists.
 	want output
-	// held is what gizmo held in the kernel, and attached names the programs among it. Of a snapshot
-	// there is no time to look.
+	// held are the objects that gizmo held in the kernel, and attached names the programs among them. A snapshot
+	// ends too fast to look at them.
 	held     []kerneltest.Object
 	attached []string
 	before   leftovers

@@ -17,7 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container/containertest"
 )
 
-// api is the HTTP interface of dockerd or podman, for what tests do to containers.
+// api is the HTTP interface of dockerd or podman, with which tests control containers.
 type api struct {
 	http   http.Client
 	prefix string // of paths
@@ -60,7 +60,7 @@ func (a *api) call(method, path string, body []byte, answer any) (status int, er
 	return r.StatusCode, err
 }
 
-// do is call for what has to succeed.
+// do is call for calls that must succeed.
 func (a *api) do(t testing.TB, method, path string, body []byte, answer any) {
 	t.Helper()
 	if _, err := a.call(method, path, body, answer); err != nil {
@@ -73,7 +73,7 @@ func (a *api) ping() error {
 	return err
 }
 
-// neighbour returns what is the same with dockerd and podman.
+// neighbour returns the functions that are the same for dockerd and podman.
 func (a *api) neighbour(b *bed, socket string) containertest.Neighbour {
 	start := func(id string) error {
 		_, err := a.call("POST", "/containers/"+id+"/start", nil, nil)

@@ -30,7 +30,7 @@ const patience = 60 * time.Second
 type bed struct {
 	dir     string
 	daemons []*daemon
-	absent  []string // what daemons make outside of the folder, and was not there before
+	absent  []string // files that daemons make outside of the folder, and that did not exist before
 }
 
 // newBed returns a bed for daemons that need some programs. When the test ends nothing of it may be left.
@@ -241,7 +241,7 @@ func (b *bed) noProcess() error {
 	return nil
 }
 
-// mounts returns what is mounted below the folder, the outermost first.
+// mounts returns the mounts below the folder, the outermost first.
 func (b *bed) mounts(t testing.TB) (paths []string) {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/mountinfo")
@@ -259,8 +259,8 @@ func (b *bed) mounts(t testing.TB) (paths []string) {
 // leftovers are files that daemons leave in folders that they made.
 var leftovers = []string{"key.json", "blob-info-cache-v1.boltdb", "ipam.db"}
 
-// removeEmpty removes folders and, in them, what daemons leave. Anything else in there is an error, but processes of others
-// may be using the folder by now: it stays then.
+// removeEmpty removes folders together with the files that daemons leave. Any other file in them is an error; but other processes
+// may be using the folder by now: then it stays.
 func removeEmpty(root string) error {
 	var folders []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

@@ -4,7 +4,7 @@
 // Package neighbours runs the clients of container runtimes against the real ones. It needs root and the packages that
 // "scripts/setup.sh neighbours" installs.
 //
-// Each test starts its own daemons, in a folder of its own, and neither uses nor disturbs those of the machine: sockets are
+// Each test starts its own daemons in its own folder, and neither uses nor disturbs those of the machine: sockets are
 // Unix sockets in that folder, containers have no network. Images are made of a static busybox. When the tests end the
 // daemons, their containers, mounts and control groups are gone.
 package neighbours

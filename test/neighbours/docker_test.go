@@ -90,7 +90,7 @@ func startDocker(t testing.TB) (containertest.Neighbour, *api) {
 	return n, a
 }
 
-// dockerSays returns what the command docker says of a container that runs.
+// dockerSays returns what the command docker shows about a running container.
 func dockerSays(t testing.TB, env []string, id string) container.Identity {
 	t.Helper()
 	var details struct {

@@ -19,8 +19,8 @@ import (
 // imageName is the name of the image that all containers are made of.
 const imageName = "localhost/gizmo/busy:1"
 
-// image returns an image in the form of "docker save": one layer with a static busybox, whose command sleeps, but not for so
-// long that a test that was killed leaves containers for ever.
+// image returns an image in the form of "docker save": one layer with a static busybox, whose command sleeps for a limited
+// time, so that the containers of a killed test end.
 func image(t testing.TB) []byte {
 	t.Helper()
 	busybox, err := os.ReadFile(kerneltest.RequireProgram(t, "busybox"))

@@ -84,8 +84,8 @@ func startPodman(t testing.TB) containertest.Neighbour {
 	return n
 }
 
-// limits returns what podman asks for, but at most what this process may have. podman lowers its own number of processes to
-// the kernel's.
+// limits returns the limits that podman wants, but at most those of this process. podman itself lowers the number of processes to
+// the kernel's limit.
 func limits(t testing.TB) string {
 	t.Helper()
 	text, err := os.ReadFile("/proc/sys/kernel/pid_max")
@@ -111,7 +111,7 @@ func limits(t testing.TB) string {
 	return strings.Join(limits, ", ")
 }
 
-// podmanSays returns what the command podman says of a container that runs.
+// podmanSays returns what the command podman shows about a running container.
 func podmanSays(t testing.TB, env []string, id string) container.Identity {
 	t.Helper()
 	var details []struct {

@@ -97,7 +97,7 @@ func TestSetupInstalls(t *testing.T) {
 	}
 }
 
-// What is there by itself is left as it is: packages of Docker's own exclude those of the distribution.
+// The script keeps installed programs: Docker's own packages conflict with those of the distribution.
 func TestSetupNeighbours(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t, "apt-cache", "dockerd", "docker", "containerd", "conmon", "runc")

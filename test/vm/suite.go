@@ -64,7 +64,7 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "objects")} },
 	}, gadgetSuite(), suite{
 		pkg:    "test/wild",
-		skip:   "OtherCompiler", // the guest has none
+		skip:   "OtherCompiler", // the guest has no compiler
 		before: "^TestBuild$",
 		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "wild")} },
 	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})

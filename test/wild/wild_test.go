@@ -162,7 +162,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// Where the verifier refuses what a compiler makes, gizmo names the newest other one that makes what it takes.
+// If the verifier refuses the program of one compiler, gizmo names the newest other compiler whose program it accepts.
 func TestOtherCompiler(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	all := compilers(t)
@@ -279,7 +279,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What the user annotates makes a field as what the author does, and a replay shows it, too.
+// An annotation by the user makes the same field as one by the author, and a replay shows it, too.
 func TestTrailingDataThatUsersName(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	startWork(t)

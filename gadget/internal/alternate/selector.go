@@ -32,7 +32,7 @@ func NewSelector(value *ebpf.Map, barrier *Barrier) *Selector {
 func (c *Selector) Switch() (unused int, err error) {
 	before := c.now
 	if err := c.value.Put(uint32(0), 1-before); err != nil {
-		return 0, fmt.Errorf("have the programs use the other map: %w", err)
+		return 0, fmt.Errorf("switch the programs to the other map: %w", err)
 	}
 	c.now = 1 - before
 	return int(before), c.barrier.Wait()

@@ -33,10 +33,10 @@ type hook struct {
 	iface bool
 	// fixed: the target of a program is a part of it from loading on.
 	fixed bool
-	// tracefs: the library may keep what holds a program in tracefs, from which it is removed by writing to a file there. It
-	// does so where the kernel's events cannot be used: it lacks them, sysfs is not mounted, or the function's name has a dot.
+	// tracefs: the library may create an event in tracefs for the program, and removes it by writing to a file there. It
+	// does so if it cannot use the kernel's perf events: the kernel lacks them, sysfs is not mounted, or the function's name has a dot.
 	tracefs bool
-	// check finds what is wrong with the target. It does not ask the kernel.
+	// check returns an error if the target is wrong. It does not ask the kernel.
 	check func(p *image.Program) error
 	// missing returns an error if the kernel does not have the hook, in the user's terms: what is missing
 	// and where to find what exists. It is called before anything is loaded, for programs that
@@ -59,9 +59,9 @@ type hook struct {
 type result uint8
 
 const (
-	ignored   result = iota // nothing depends on it
-	objection               // the kernel goes on as if the program were not there, if it is 0
-	verdict                 // whatever it is, it decides something
+	ignored   result = iota // the kernel ignores it
+	objection               // 0 has no effect, as if there were no program
+	verdict                 // every value has an effect
 )
 
 // hooks lists all hooks that gizmo knows.
@@ -158,8 +158,8 @@ func IsIdle(p *image.Program, prog *ebpf.Program) bool {
 	return isIdle(prog)
 }
 
-// MayBeLeftOut reports whether a program with that answer makes no difference where it hangs, so that it need not be loaded.
-// Those that a data source runs are loaded in any case.
+// MayBeLeftOut reports whether a program with that answer has no effect at its hook, so that gizmo need not load it.
+// gizmo always loads programs that a data source runs.
 func MayBeLeftOut(p *image.Program, answer idle.Answer) bool {
 	h := of(p)
 	switch {
@@ -174,7 +174,7 @@ func MayBeLeftOut(p *image.Program, answer idle.Answer) bool {
 // TakesInterface reports whether the program is attached to a network interface.
 func TakesInterface(p *image.Program) bool { return of(p).iface }
 
-// DetachWritesFiles reports whether a file may have to be opened for writing to detach the program.
+// DetachWritesFiles reports whether detaching the program may have to open a file for writing.
 func DetachWritesFiles(p *image.Program) bool { return of(p).tracefs }
 
 // IsAttachable reports whether the program is attached to something. If not, a data source runs it.

@@ -232,7 +232,7 @@ func openSampling(p *image.Program) (perfEvents, error) {
 	}
 	online, err := cpus.Online()
 	if err != nil {
-		return nil, fmt.Errorf("which CPUs are online: %w", err)
+		return nil, fmt.Errorf("list the online CPUs: %w", err)
 	}
 	events, err := openEvents(online, func(cpu int) (int, error) {
 		return unix.PerfEventOpen(attr, -1, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)

@@ -5,12 +5,12 @@ package idle
 
 import "github.com/cilium/ebpf/asm"
 
-// calculate returns what an instruction makes of its operands, if it is one of those that compilers test constants with.
+// calculate returns the result of an instruction, if it is one that compilers use to test constants.
 func calculate(ins *asm.Instruction, dst, src value) value {
 	op := ins.OpCode.ALUOp()
 	wide := ins.OpCode.Class() == asm.ALU64Class
 	switch {
-	case op == asm.Mov && ins.Offset == 0: // with an offset it extends the sign
+	case op == asm.Mov && ins.Offset == 0: // with an offset it is a sign extension
 		if src.kind == number && !wide {
 			src.n = uint64(uint32(src.n))
 		}
@@ -22,7 +22,7 @@ func calculate(ins *asm.Instruction, dst, src value) value {
 		dst.n += src.n
 		return dst
 	case dst.kind == stack && op == asm.Add && wide:
-		return dst // the verifier sees to it that it stays there
+		return dst // the verifier checks that it stays in the stack
 	case dst.kind != number || src.kind != number || ins.Offset != 0:
 		return value{}
 	}

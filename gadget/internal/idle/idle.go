@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package idle finds out, before anything is loaded, which programs do nothing with the values that their constants have: a
-// param has switched them off, say.
+// Package idle finds, before anything is loaded, the programs that do nothing with the values of their constants, because a
+// param has switched them off, for example.
 package idle
 
 import (
@@ -21,15 +21,15 @@ type Answer uint8
 
 // The answers of a program.
 const (
-	Busy Answer = iota // the program does something, or too much to tell
+	Busy Answer = iota // the program does something, or is too long to know
 	Zero               // it does nothing, and always returns 0
 	Any                // it does nothing, and may return something else
 )
 
-// maxSteps bounds how many instructions are followed. Programs that are switched off come to their end in some ten.
+// maxSteps limits how many instructions a Finder follows. Programs that are switched off end after some ten.
 const maxSteps = 1024
 
-// Finder looks at the programs of an object.
+// Finder examines the programs of an object.
 type Finder struct {
 	spec      *ebpf.CollectionSpec
 	constants map[string][]constant // by section
@@ -42,20 +42,20 @@ type constant struct {
 	data []byte
 }
 
-// New returns a Finder for the programs of spec, whose constants have their values, but for those that excluded reports: they
-// may still get others.
+// New returns a Finder for the programs of spec, whose constants have their values. It ignores constants for which excluded
+// returns true: they may still get other values.
 func New(spec *ebpf.CollectionSpec, excluded func(variable string) bool) *Finder {
 	f := &Finder{spec: spec, constants: make(map[string][]constant)}
 	for name, v := range spec.Variables {
-		if v.Constant() && !excluded(name) && strings.HasPrefix(v.SectionName, ".rodata") { // others are the kernel's to say
+		if v.Constant() && !excluded(name) && strings.HasPrefix(v.SectionName, ".rodata") { // only the kernel knows others
 			f.constants[v.SectionName] = append(f.constants[v.SectionName], constant{name, v.Offset, v.Value})
 		}
 	}
 	return f
 }
 
-// Find follows a program through all ways that the constants leave open, and returns what it answers if it neither calls
-// a function nor stores anything outside its stack. The second result names the constants on which that depends.
+// Find follows a program on all paths that the constants leave open, and returns its answer if it neither calls
+// a function nor stores anything outside its stack. The second result names the constants that decide this.
 func (f *Finder) Find(program string) (Answer, []string) {
 	code := f.spec.Programs[program].Instructions
 	w := &walk{code: code, index: places(code), constants: f.constants, read: make(map[string]bool)}
@@ -69,7 +69,7 @@ func (f *Finder) Find(program string) (Answer, []string) {
 	return answer, slices.Sorted(maps.Keys(w.read))
 }
 
-// places returns the index of the instruction at each place in the code, which jumps count in: some instructions take two.
+// places returns the index of the instruction at each place in the code. Jumps count in places: some instructions take two.
 func places(code asm.Instructions) []int {
 	index := make([]int, 0, len(code))
 	for it := code.Iterate(); it.Next(); {
@@ -81,13 +81,13 @@ func places(code asm.Instructions) []int {
 	return index
 }
 
-// state is where the walk is, and what is in the registers there.
+// state is a place of the walk, with the values of the registers there.
 type state struct {
 	place int       // as jumps count
 	regs  [16]value // an instruction has four bits for each
 }
 
-// value is what is known of a register.
+// value is what is known about a register.
 type value struct {
 	kind    kind
 	n       uint64 // a number, or an offset in the section
@@ -109,10 +109,10 @@ type walk struct {
 	index     []int
 	constants map[string][]constant
 	read      map[string]bool
-	open      []state // the ways that are still to be followed
+	open      []state // the paths that it has not followed yet
 }
 
-// run follows all ways.
+// run follows all paths.
 func (w *walk) run() Answer {
 	answer := Zero
 	for steps := 0; len(w.open) > 0; {
@@ -137,7 +137,7 @@ func (w *walk) run() Answer {
 	return answer
 }
 
-// at returns the instruction at a place; nil if none begins there.
+// at returns the instruction that begins at a place; nil if there is none.
 func (w *walk) at(place int) *asm.Instruction {
 	if place < 0 || place >= len(w.index) || w.index[place] < 0 {
 		return nil
@@ -149,12 +149,12 @@ func isExit(ins *asm.Instruction) bool {
 	return ins.OpCode.Class() == asm.JumpClass && ins.OpCode.JumpOp() == asm.Exit
 }
 
-// step follows one instruction; false if it does something.
+// step follows one instruction; false if the instruction has an effect.
 func (w *walk) step(s *state, ins *asm.Instruction) bool {
 	next := s.place + int(ins.Size()/asm.InstructionSize)
 	switch class := ins.OpCode.Class(); {
 	case (class.IsALU() || class.IsLoad()) && btf.CORERelocationMetadata(ins) != nil:
-		s.regs[ins.Dst] = value{} // the kernel's types tell
+		s.regs[ins.Dst] = value{} // it depends on the kernel's types
 	case ins.OpCode.IsDWordLoad():
 		s.regs[ins.Dst] = loaded(ins)
 	case class == asm.LdXClass:
@@ -174,7 +174,7 @@ func (w *walk) step(s *state, ins *asm.Instruction) bool {
 	return true
 }
 
-// loaded is the value of an instruction that loads 64 bits: the address of a constant, or something that is known only when the
+// loaded returns the value of an instruction that loads 64 bits: the address of a constant, or something that is known only when the
 // program is loaded.
 func loaded(ins *asm.Instruction) value {
 	if ins.Src != asm.PseudoMapValue {
@@ -183,7 +183,7 @@ func loaded(ins *asm.Instruction) value {
 	return value{kind: data, n: uint64(ins.Constant) >> 32, section: ins.Reference()}
 }
 
-// load reads a constant, if the address is that of one.
+// load reads a constant, if the address is that of a constant.
 func (w *walk) load(from value, ins *asm.Instruction) value {
 	if from.kind != data {
 		return value{}
@@ -207,7 +207,7 @@ func (w *walk) load(from value, ins *asm.Instruction) value {
 	return value{}
 }
 
-// operand is the right side of a calculation or comparison.
+// operand returns the right side of a calculation or comparison.
 func operand(ins *asm.Instruction, s *state) value {
 	if ins.OpCode.Source() == asm.RegSource {
 		return s.regs[ins.Src]
@@ -215,7 +215,7 @@ func operand(ins *asm.Instruction, s *state) value {
 	return value{kind: number, n: uint64(ins.Constant)}
 }
 
-// jump goes on where a jump leads: at both places, if that depends on what is not known.
+// jump continues at the target of a jump: at both places, if the condition is not known.
 func (w *walk) jump(s *state, ins *asm.Instruction, next int) bool {
 	to := next + int(ins.Offset)
 	switch ins.OpCode.JumpOp() {

@@ -28,7 +28,7 @@ func always(over int16) asm.Instruction {
 	return asm.Instruction{OpCode: asm.OpCode(asm.JumpClass), Offset: over}
 }
 
-// address loads the address of what lies in the section of constants at an offset.
+// address loads the address of an offset in the section of constants.
 func address(dst asm.Register, off int64) asm.Instruction {
 	ins := asm.Instruction{OpCode: asm.LoadImmOp(asm.DWord), Dst: dst, Src: asm.PseudoMapValue, Constant: off << 32}
 	return ins.WithReference(".rodata")

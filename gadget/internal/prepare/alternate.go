@@ -21,7 +21,7 @@ const (
 // there are no such maps. See docs/RATIONALE.md.
 func Alternate(spec *ebpf.CollectionSpec, names []string) (*ebpf.CollectionSpec, bool) {
 	if len(names) == 0 {
-		return nil, false // as for most gadgets: a copy is a copy of all types
+		return nil, false // the usual case: a copy of the spec would copy all types
 	}
 	spec = spec.Copy()
 	found := false

@@ -35,14 +35,14 @@ func (g *Group) Release() {
 	}
 }
 
-// Trim takes what has been released out of this process's memory.
+// Trim unmaps the released part of the rings.
 func (g *Group) Trim() {
 	for _, r := range g.Rings {
 		r.Trim()
 	}
 }
 
-// Err returns why one of the rings has nothing any more although there is something, or nil.
+// Err returns the error after which one of the rings cannot be read any more, or nil.
 func (g *Group) Err() error {
 	for _, r := range g.Rings {
 		if r.err != nil {

@@ -27,14 +27,14 @@ const (
 type Ring struct {
 	consumer *atomic.Uint64 // written by us, read by the kernel
 	producer *atomic.Uint64 // written by the kernel
-	data     []byte         // of which the window is mapped
+	data     []byte         // only the window of it is mapped
 	window   window
 	mask     uint64
 	pos      uint64 // how far Next has come; consumer follows on Release
 	after    uint64 // the end of the record that Peek has returned
 
 	consumerPage, producerPage []byte // mapped
-	err                        error  // of the window: there is no reading on
+	err                        error  // of the window: the ring cannot be read any more
 	waiter
 }
 
@@ -59,8 +59,8 @@ func (r *Ring) mmap(fd, size, piece int) (err error) {
 	if r.producerPage, err = unix.Mmap(fd, int64(page), page, unix.PROT_READ, unix.MAP_SHARED); err != nil {
 		return fmt.Errorf("map the producer's page of the ring buffer: %w", err)
 	}
-	// The kernel offers the data area twice in a row, so that a record at its end reads as one piece. Once is enough for us and
-	// counts half the memory; Next returns two pieces then.
+	// The kernel offers the data area twice in a row, so that a record at its end can be read as one piece. gizmo maps it once, which
+	// counts as half the memory; Next then returns two pieces.
 	r.consumer = (*atomic.Uint64)(unsafe.Pointer(&r.consumerPage[0]))
 	r.producer = (*atomic.Uint64)(unsafe.Pointer(&r.producerPage[0]))
 	r.pos = r.consumer.Load()
@@ -108,7 +108,7 @@ func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	return nil, nil, false
 }
 
-// maps reports whether the memory before the position end is there, after having mapped it if it was not.
+// maps maps the memory before the position end if necessary, and reports whether that succeeded.
 func (r *Ring) maps(end uint64) bool {
 	if end <= r.window.to {
 		return true
@@ -119,7 +119,7 @@ func (r *Ring) maps(end uint64) bool {
 	return r.err == nil
 }
 
-// Err returns why Next returns nothing any more although there is something, or nil.
+// Err returns the error after which the ring cannot be read any more, or nil.
 func (r *Ring) Err() error { return r.err }
 
 // Take goes past the record that Peek has returned.
@@ -128,7 +128,7 @@ func (r *Ring) Take() { r.pos = r.after }
 // Release gives the memory of all records returned so far back to the kernel.
 func (r *Ring) Release() { r.consumer.Store(r.pos) }
 
-// Trim takes what has been released out of this process's memory. That costs time, and so does reading on then.
+// Trim unmaps the released part of the ring. That costs time, and so does the next read.
 func (r *Ring) Trim() {
 	if r.err == nil {
 		r.err = r.window.shrink(r.consumer.Load())
@@ -142,7 +142,7 @@ func (r *Ring) Close() error {
 
 func (r *Ring) munmap() error {
 	var errs []error
-	if r.err == nil { // else other things may have come to lie there
+	if r.err == nil { // otherwise something else may be mapped there
 		errs = append(errs, r.window.close())
 	}
 	for _, m := range []*[]byte{&r.consumerPage, &r.producerPage} {

@@ -11,21 +11,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pieceSize is what is mapped of a ring's data area at once: as much as a batch takes. A power of two and whole pages.
+// pieceSize is how much of a ring's data area is mapped at once: as much as a batch takes. It is a power of two and whole pages.
 const pieceSize = 256 << 10
 
 // window is the part of a ring's data area that is mapped into this process. The kernel counts mapped pages as memory of the
-// process, whether it has touched them or not, and a ring has many of them: pieces are mapped when there is something to read in
+// process, even if it has never touched them, and a ring has many of them: so the window maps pieces when there is something to read in
 // them.
 type window struct {
 	fd    int
 	area  []byte // the addresses of the whole data area
 	piece uint64
-	// from and to are positions, multiples of piece. What lies between them is mapped: at most a lap.
+	// from and to are positions, multiples of piece. The memory between them is mapped: at most the size of the area.
 	from, to uint64
 }
 
-// open reserves the addresses for a data area of size bytes, of which the position begin is read first.
+// open reserves the addresses for a data area of size bytes. Reading starts at the position begin.
 func (w *window) open(fd, size int, piece, begin uint64) error {
 	at, err := unix.MmapPtr(-1, 0, nil, uintptr(size), unix.PROT_NONE, reserved)
 	if err != nil {
@@ -37,11 +37,11 @@ func (w *window) open(fd, size int, piece, begin uint64) error {
 	return nil
 }
 
-// reserved is how addresses are reserved: such pages take no memory and do not count against any limit of it.
+// reserved are the flags for reserving addresses: such pages take no memory and count against no limit.
 const reserved = unix.MAP_PRIVATE | unix.MAP_ANONYMOUS | unix.MAP_NORESERVE
 
-// extend maps what lies before the position end. That is no farther from the first position that is still used than the area's
-// size. After an error nothing may be mapped any more.
+// extend maps the memory before the position end, which is at most the area's size after the first position that is still used.
+// After an error nothing may be mapped.
 func (w *window) extend(end uint64) error {
 	size := uint64(len(w.area))
 	to := (end + w.piece - 1) &^ (w.piece - 1)
@@ -54,12 +54,12 @@ func (w *window) extend(end uint64) error {
 		return fmt.Errorf("map a part of the ring buffer: %w", err)
 	}
 	w.to = to
-	w.from = max(w.from, to-min(to, size)) // what was before that is in the window a lap later
+	w.from = max(w.from, to-min(to, size)) // earlier positions have the same addresses as later ones
 	return nil
 }
 
-// shrink takes out of the window what lies before the position begin, but for the piece in which that is. The addresses stay
-// reserved: nothing else of this process must come to lie there. After an error nothing may be mapped any more.
+// shrink unmaps the pieces before the one that contains the position begin. The addresses stay
+// reserved: nothing else of this process may be mapped there. After an error nothing may be mapped.
 func (w *window) shrink(begin uint64) error {
 	begin &^= w.piece - 1
 	err := w.each(w.from, begin, func(at unsafe.Pointer, _, n uint64) error {
@@ -67,13 +67,13 @@ func (w *window) shrink(begin uint64) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("take a part of the ring buffer out of memory: %w", err)
+		return fmt.Errorf("unmap a part of the ring buffer: %w", err)
 	}
 	w.from = max(w.from, begin)
 	return nil
 }
 
-// each calls f for what lies between two positions, in two parts if the area's end is between them: with the address, the offset
+// each calls f for the memory between two positions, in two parts if the area's end is between them: with the address, the offset
 // in the area and the length.
 func (w *window) each(from, to uint64, f func(at unsafe.Pointer, off, n uint64) error) error {
 	size := uint64(len(w.area))
@@ -88,7 +88,7 @@ func (w *window) each(from, to uint64, f func(at unsafe.Pointer, off, n uint64) 
 	return nil
 }
 
-// close gives the addresses back.
+// close releases the addresses.
 func (w *window) close() error {
 	if w.area == nil {
 		return nil

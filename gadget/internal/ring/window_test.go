@@ -92,7 +92,7 @@ func write(t *testing.T, p *ebpf.Program, n uint64) bool {
 	return full == 0
 }
 
-// mapped is how many pages of the ring's data are mapped, as the kernel says. The area is one mapping or many.
+// mapped returns how many pages of the ring's data the kernel has mapped. The area is one mapping or many.
 func mapped(t *testing.T, r *Ring) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/maps")
@@ -116,7 +116,7 @@ func mapped(t *testing.T, r *Ring) int {
 	return pages
 }
 
-// Records of all sizes come out whole wherever they lie, with pieces of the ring being mapped and taken out of memory at any time.
+// Records of all sizes and at all positions are read completely, while pieces of the ring are mapped and unmapped at any time.
 func TestWindow(t *testing.T) {
 	r, writers := windowed(t)
 	if n := mapped(t, r); n != 0 {
@@ -191,7 +191,7 @@ func TestWindowGrows(t *testing.T) {
 	}
 }
 
-// What is not released stays.
+// Trim keeps pieces that are not released.
 func TestTrimKeepsWhatIsRead(t *testing.T) {
 	r, writers := windowed(t)
 	if !write(t, writers[largeRecord], 7) {

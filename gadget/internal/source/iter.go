@@ -149,7 +149,7 @@ func (s *iterSource) read(ctx context.Context, open func() (io.ReadCloser, error
 // explainRead puts an error of an iteration into the author's terms.
 func explainRead(err error) error {
 	if errors.Is(err, unix.E2BIG) {
-		return fmt.Errorf("what it writes for one object does not fit into the kernel's buffer of 8 pages: %w", err)
+		return fmt.Errorf("its output for one object does not fit into the kernel's buffer of 8 pages: %w", err)
 	}
 	return err
 }

@@ -174,7 +174,7 @@ func TestIteratorErrors(t *testing.T) {
 	for want, it := range map[string]*fakeIter{
 		`data source "fake": program p1: it wrote 7 bytes, which is not a whole number of records of 4 bytes`: {data: []byte("abcdefg")},
 		`data source "fake": program p1: broken`: {err: broken},
-		`data source "fake": program p1: what it writes for one object does not fit into the kernel's buffer of 8 pages: argument list too long`: {err: unix.E2BIG},
+		`data source "fake": program p1: its output for one object does not fit into the kernel's buffer of 8 pages: argument list too long`: {err: unix.E2BIG},
 	} {
 		s := fakeSource(image.Fetch{Flush: true}, &fakeIter{data: []byte("abcd")}, it)
 		var b event.Batch

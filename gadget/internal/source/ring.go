@@ -86,9 +86,9 @@ type rings interface {
 	fill(b *event.Batch) (more bool)
 	// Release releases the memory of the rows of the batch before.
 	Release()
-	// Trim takes what was given back out of this process's memory.
+	// Trim unmaps the memory that was released.
 	Trim()
-	// Err returns why fill reads nothing any more although there is something, or nil.
+	// Err returns the error after which fill cannot read any more, or nil.
 	Err() error
 	// Unread returns how many bytes of records fill has not read yet, those included that are being written.
 	Unread() uint64
@@ -218,8 +218,8 @@ func (s *ringSource) rest(ctx context.Context) error {
 	return nil
 }
 
-// calm is for how few unread bytes after a rest what was read is taken out of this process's memory, where the kernel counts it.
-// In a storm the whole buffer stays there: mapping 1 MiB anew takes some 75 µs, the time in which gizmo reads 200 events.
+// calm is the number of unread bytes after a rest below which the source unmaps what it has read, because the kernel counts mapped memory.
+// In a storm the whole buffer stays mapped: mapping 1 MiB again takes some 75 µs, the time in which gizmo reads 200 events.
 const calm = 64 << 10
 
 func (s *ringSource) Close() error {

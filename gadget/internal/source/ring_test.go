@@ -36,7 +36,7 @@ func (r *fakeRings) Wait(time.Duration) error { return nil }
 func (r *fakeRings) Wake()                    {}
 func (r *fakeRings) Close() error             { return nil }
 
-// What was read leaves this process's memory when little comes, and not in a storm, where it would be mapped again at once.
+// The source unmaps what it has read when few events come, but not in a storm, where it would have to map it again at once.
 func TestRingSourceTrims(t *testing.T) {
 	t.Parallel()
 	for unread, want := range map[uint64]int{0: 1, calm - 1: 1, calm: 0, 1 << 20: 0} {
@@ -53,7 +53,7 @@ func TestRingSourceTrims(t *testing.T) {
 	}
 }
 
-// A ring that cannot be read any more ends its source, after the rows that it still had.
+// A ring that cannot be read any more ends its source, after the rows that were read before.
 func TestRingSourceFails(t *testing.T) {
 	t.Parallel()
 	rings := &fakeRings{}

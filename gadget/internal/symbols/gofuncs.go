@@ -83,7 +83,7 @@ func readGo(f *elffile.File, section *elffile.Section) (*goFuncs, error) {
 	size := uint64(r.Size())
 	if g.count > maxGoFuncs || g.names > g.namesEnd || g.namesEnd > size || g.funcs > size ||
 		(g.count+1)*goPairSize > size-g.funcs {
-		return nil, errors.New("its parts lie outside of it")
+		return nil, errors.New("its parts are outside of it")
 	}
 	if g.code == 0 {
 		g.code = moduleCode(f)

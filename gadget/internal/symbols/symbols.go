@@ -32,7 +32,7 @@ var (
 	ErrAmbiguous = errors.New("more than one function has this name")
 	ErrIndirect  = errors.New("it is an IFUNC: the program chooses one of several implementations when it starts, and the symbol is that of the function that chooses")
 	ErrImported  = errors.New("it is used here but defined in a library: name that library")
-	ErrNoReturn  = errors.New("no probe can be put at its return")
+	ErrNoReturn  = errors.New("no probe can be attached to its return")
 )
 
 // Locate returns where in the file the probe's instruction is.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* A param that is an IP address, which each event tells. */
+/* A param that is an IP address, which each event contains. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/buffer.h>

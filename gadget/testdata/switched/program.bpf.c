@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
-/* Each program has a param that switches it on, and one does so for all, as authors elsewhere write it. */
+/* Each program has a param that switches it on, and one param does so for all, as authors of other gadgets write it. */
 #include <vmlinux.h>
 #include <bpf/bpf_helpers.h>
 #include <gadget/buffer.h>

@@ -94,7 +94,7 @@ func (c *child) rows(self workload.Proc) (rows []workload.Proc) {
 	return rows
 }
 
-// Only a goroutine that is bound to its thread before main begins is sure to be on the first thread.
+// Only a goroutine that is locked to its thread before main begins is certain to run on the first thread.
 func init() { runtime.LockOSThread() }
 
 // runChild runs in a started process: it takes its role, reports the ids of its threads

@@ -21,8 +21,8 @@ func IsSet(args []string, flag string) bool {
 	return set
 }
 
-// ValueOf returns the value of a long flag among arguments that have not been parsed; empty if it is not
-// there.
+// ValueOf returns the value of a long flag among arguments that have not been parsed; empty if there is
+// none.
 func ValueOf(args []string, flag string) string {
 	value := ""
 	for i, arg := range args {

@@ -18,7 +18,7 @@ type Buffers struct {
 	latency time.Duration
 	shards  int
 	slow    string
-	// Stats: the user wants to know how often programs ran.
+	// Stats: show how often programs ran.
 	Stats bool
 }
 
@@ -65,5 +65,5 @@ func (f *Buffers) Apply(o *gadget.LoadOptions) {
 	}
 }
 
-// Blocks reports whether a slow output is to make the run wait, so that the kernel's buffer fills up.
+// Blocks reports whether the run waits for a slow output, so that the kernel's buffer fills up.
 func (f *Buffers) Blocks() bool { return f.slow == blockRun }

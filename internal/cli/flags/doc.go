@@ -1,5 +1,5 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package flags turns groups of command-line flags into options. Which flags there are depends on the gadget.
+// Package flags turns groups of command-line flags into options. The gadget determines some of the flags.
 package flags

@@ -47,8 +47,8 @@ func checkFlagName(fs *pflag.FlagSet, kind, key string) error {
 	return nil
 }
 
-// isFlagName reports whether a name that a gadget chose can be that of a flag: one that the user can type, and that means nothing
-// to a shell.
+// isFlagName reports whether a name from a gadget can be that of a flag: the user can type it, and it has no meaning
+// for a shell.
 func isFlagName(name string) bool {
 	for i, r := range name {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && (i == 0 || !strings.ContainsRune("-_.:/@+,", r)) {

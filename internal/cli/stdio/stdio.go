@@ -20,12 +20,12 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// Messages is standard error. It shows what is not plainly visible as escapes. Once the program is told to end, it drops messages
+// Messages is standard error. It shows invisible characters as escapes. After a signal to end, it drops messages
 // for which there is no room for long.
 type Messages struct {
 	mu    sync.Mutex
 	clean io.WriteCloser
-	// Hurry has messages left out for which there is no room for long. It is called when the program is told to end.
+	// Hurry makes it drop messages for which there is no room for long. It is called after a signal to end.
 	Hurry func()
 }
 
@@ -46,17 +46,17 @@ func (m *Messages) Write(p []byte) (int, error) {
 	return m.clean.Write(p)
 }
 
-// Close writes what waits for the rest of a character.
+// Close writes the bytes of an incomplete character.
 func (m *Messages) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.clean.Close()
 }
 
-// patient writes to an outlet until that has been given up, and then only what it takes at once.
+// patient writes to an outlet, and waits for it until the outlet was too slow once; then it writes only what fits at once.
 type patient struct {
 	out  *outlet.Outlet
-	left bool // messages are dropped: there was no room for too long
+	left bool // it drops messages, because there was no room for too long
 }
 
 // Write implements io.Writer.
@@ -78,7 +78,7 @@ func IsTerminal(s any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// OpenInput opens a recording, or in, which is standard input, if the path is "-". When ctx is done, it no longer waits for a pipe's writer or its
+// OpenInput opens a recording, or in, which is standard input, if the path is "-". When ctx is done, reading no longer waits for a pipe's writer or its
 // data.
 func OpenInput(ctx context.Context, in io.Reader, path string) (io.Reader, func(), error) {
 	flags := os.O_RDONLY
@@ -94,7 +94,7 @@ func OpenInput(ctx context.Context, in io.Reader, path string) (io.Reader, func(
 		err error
 	}
 	c := make(chan opened, 1)
-	go func() { // ends only with the program if there is never a writer
+	go func() { // runs until the program's end if no writer comes
 		f, err := os.OpenFile(path, flags, 0)
 		c <- opened{f, err}
 	}()
