@@ -4,6 +4,7 @@
 package container
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -157,25 +158,68 @@ func (k *Keeper) change(ctx context.Context, rt Runtime, c Change) {
 	}
 }
 
-// Created adds a container that exists and has not run anything yet. It asks the runtimes what they know about it,
-// and returns when the subscribers of the set know it, at the latest when ctx is done. id must have the container's id and the
-// id of its first process.
+// Created adds a container that exists and has not run anything yet. It asks the runtimes what they know about it, and
+// returns when the subscribers of the set know it, at the latest when ctx is done. id must have the container's id and the
+// id of its first process. Subscribers get the container once, complete, unless a runtime is slow.
 func (k *Keeper) Created(ctx context.Context, id Identity) error {
-	if err := k.set.Put(RankBundle, id); err != nil {
-		return fmt.Errorf("container %s: %w", id.ID, err)
-	}
-	var asking sync.WaitGroup
+	answers := make(chan answer, len(k.runtimes))
 	for _, rt := range k.runtimes {
-		asking.Go(func() {
+		k.running.Go(func() {
 			known, err := rt.Get(ctx, id.ID)
-			if err != nil {
-				return // the container belongs to another runtime, or this one is away
-			}
 			known.PID = id.PID
-			_ = k.set.Put(rt.Rank(), known) // it can only have ended
+			answers <- answer{rt.Rank(), known, err}
 		})
 	}
-	asking.Wait()
+	known := collect(answers, len(k.runtimes), halfOf(ctx))
+	late := len(k.runtimes) - len(known)
+	known = append(known, answer{RankBundle, id, nil})
+	// The best comes first: the others can only complete it.
+	slices.SortStableFunc(known, func(a, b answer) int { return cmp.Compare(b.rank, a.rank) })
+	err := k.putAll(known)
+	return errors.Join(err, k.putAll(collect(answers, late, ctx.Done())))
+}
+
+// answer is what a runtime says about a container.
+type answer struct {
+	rank int
+	Identity
+	err error // the container belongs to another runtime, or this one is away
+}
+
+// collect receives n answers, or fewer if over comes before.
+func collect(answers <-chan answer, n int, over <-chan struct{}) (got []answer) {
+	for len(got) < n {
+		select {
+		case a := <-answers:
+			got = append(got, a)
+		case <-over:
+			return got
+		}
+	}
+	return got
+}
+
+// halfOf returns a channel that closes after half of the time that ctx has left.
+func halfOf(ctx context.Context) <-chan struct{} {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return ctx.Done()
+	}
+	half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	context.AfterFunc(half, cancel)
+	return half.Done()
+}
+
+// putAll puts what runtimes say about a container into the set. An error says that the container has ended.
+func (k *Keeper) putAll(known []answer) error {
+	for _, a := range known {
+		if a.err != nil {
+			continue
+		}
+		if err := k.set.Put(a.rank, a.Identity); err != nil {
+			return fmt.Errorf("container %s: %w", a.ID, err)
+		}
+	}
 	return nil
 }
 

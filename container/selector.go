@@ -13,7 +13,7 @@ import (
 type Criterion struct {
 	// Name is the name of its flag: "k8s-namespace".
 	Name string
-	// Doc says what it compares.
+	// Doc says what it compares: "namespace of the pod".
 	Doc string
 	// Example is a value, for documentation.
 	Example string
@@ -26,20 +26,20 @@ type Criterion struct {
 // Criteria returns all criteria.
 func Criteria() []Criterion {
 	return []Criterion{
-		{Name: "containername", Doc: "name of the container, in its pod or as its runtime knows it", Example: "web,db",
+		{Name: "containername", Doc: "name", Example: "web,db or !web",
 			matches: func(c *Container, name string) bool { return c.Name == name || c.Pod.Container == name }},
 		{Name: "k8s-namespace", Doc: "namespace of the pod", Example: "!kube-system",
 			matches: func(c *Container, name string) bool { return c.Pod.Namespace == name }},
 		{Name: "k8s-podname", Doc: "name of the pod", Example: "shop-0",
 			matches: func(c *Container, name string) bool { return c.Pod.Name == name }},
-		{Name: "k8s-containername", Doc: "name of the container in its pod", Example: "web",
+		{Name: "k8s-containername", Doc: "name in the pod", Example: "web",
 			matches: func(c *Container, name string) bool { return c.Pod.Container == name }},
-		{Name: "k8s-selector", Doc: "labels of the pod, all of which it must have", Example: "app=shop,tier!=db", parse: parseLabel},
-		{Name: "runtime-containername", Doc: "name of the container, as its runtime knows it", Example: "web",
+		{Name: "k8s-selector", Doc: "labels of the pod, which must have all of these", Example: "app=shop,tier!=db", parse: parseLabel},
+		{Name: "runtime-containername", Doc: "name in the container runtime", Example: "web",
 			matches: func(c *Container, name string) bool { return c.Name == name }},
-		{Name: "runtime-containerid", Doc: "id of the container, or its first 12 digits or more", Example: "0123456789ab",
+		{Name: "runtime-containerid", Doc: "id, or at least 12 of its first digits", Example: "0123456789ab",
 			matches: hasID},
-		{Name: "runtime-containerimagename", Doc: "name of the container's image", Example: "nginx:latest",
+		{Name: "runtime-containerimagename", Doc: "name of the image", Example: "nginx:latest",
 			matches: func(c *Container, name string) bool { return c.Image == name }},
 	}
 }

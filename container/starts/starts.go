@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,18 +42,42 @@ type Options struct {
 	Binaries []string
 	// Created is called with a container that exists but has not run anything. The container waits until Created returns,
 	// at most until ctx is done. Several calls may run at once.
-	Created func(ctx context.Context, id container.Identity)
+	Created func(ctx context.Context, s Start)
 	// Log gets messages for debugging.
 	Log *slog.Logger
 }
 
-// Binaries returns the OCI runtimes that are installed in the usual places.
+// Start is a container that an OCI runtime has created.
+type Start struct {
+	// Runtime is the name of the OCI runtime: "runc".
+	Runtime string
+	ID      string
+	// Bundle is the path of its bundle.
+	Bundle string
+	// PID is the id of its first process.
+	PID int
+}
+
+// Identity returns what the bundle shows about the container. With an error, it returns what else is known.
+func (s Start) Identity() (container.Identity, error) {
+	id, err := bundle.Identity(s.Runtime, s.ID, s.Bundle)
+	id.PID = s.PID
+	if err != nil {
+		err = fmt.Errorf("the bundle of container %s: %w", s.ID, err)
+	}
+	return id, err
+}
+
+// Binaries returns the OCI runtimes that are installed in the usual places, each file once.
 func Binaries() (found []string) {
+	var files []os.FileInfo
 	for _, dir := range []string{"/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/libexec/crio", "/opt/bin"} {
 		for _, name := range []string{"runc", "crun", "youki"} {
 			path := filepath.Join(dir, name)
-			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-				found = append(found, path)
+			info, err := os.Stat(path)
+			same := func(file os.FileInfo) bool { return os.SameFile(file, info) }
+			if err == nil && info.Mode().IsRegular() && !slices.ContainsFunc(files, same) {
+				found, files = append(found, path), append(files, info)
 			}
 		}
 	}
@@ -260,12 +285,7 @@ func (w *Watcher) read(ctx context.Context, fd int32) {
 	if !ok {
 		return
 	}
-	id, err := bundle.Identity(c.runtime, c.id, c.bundle)
-	if err != nil {
-		w.options.Log.Debug("cannot read the bundle of a container", "id", c.id, "err", err)
-	}
-	id.PID = pid
-	w.options.Created(ctx, id)
+	w.options.Created(ctx, Start{Runtime: c.runtime, ID: c.id, Bundle: c.bundle, PID: pid})
 }
 
 // readPID reads a pid file through the descriptor of an event: that causes no new event.

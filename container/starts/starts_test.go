@@ -21,7 +21,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -105,8 +104,12 @@ func TestContainersAreSeenBeforeTheyRun(t *testing.T) {
 	b := newBed(t)
 	var mu sync.Mutex
 	seen := make(map[string]string)
-	w, err := Watch(Options{Log: quiet, Created: func(_ context.Context, id container.Identity) {
+	w, err := Watch(Options{Log: quiet, Created: func(_ context.Context, s Start) {
 		time.Sleep(10 * time.Millisecond) // it waits
+		id, err := s.Identity()
+		if err != nil {
+			t.Error(err)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		seen[id.ID] = id.Name + " " + commOf(id.PID)
@@ -139,7 +142,7 @@ func TestContainersAreNotHeldUpForLong(t *testing.T) {
 	b := newBed(t)
 	release := make(chan struct{})
 	var held time.Duration
-	w, err := Watch(Options{Log: quiet, Created: func(ctx context.Context, _ container.Identity) {
+	w, err := Watch(Options{Log: quiet, Created: func(ctx context.Context, _ Start) {
 		start := time.Now()
 		<-ctx.Done()
 		held = time.Since(start)

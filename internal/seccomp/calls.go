@@ -33,6 +33,12 @@ func callsOf(needs Needs, pid uint32) map[uint32]*rule {
 	if needs.Maps {
 		calls[unix.SYS_BPF] = only(0, mapCommands()...)
 	}
+	if needs.UnixSockets {
+		calls[unix.SYS_SOCKET] = only(0, unix.AF_UNIX)
+	}
+	if needs.HoldFiles {
+		delete(calls, unix.SYS_FANOTIFY_MARK)
+	}
 	for n, arg := range openCalls() {
 		calls[n] = withoutBits(arg, openFlags(needs))
 	}

@@ -51,7 +51,7 @@ const (
 
 func TestDecisions(t *testing.T) {
 	t.Parallel()
-	gadget, probes, replay := Needs{Maps: true}, Needs{Maps: true, WriteFiles: true}, Needs{}
+	gadget, probes, replay, sockets := Needs{Maps: true}, Needs{Maps: true, WriteFiles: true}, Needs{}, Needs{Maps: true, UnixSockets: true}
 	threads := uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD)
 	for _, c := range []struct {
 		needs  Needs
@@ -66,6 +66,14 @@ func TestDecisions(t *testing.T) {
 		{replay, unix.SYS_EXIT_GROUP, [6]uint64{}, allowed},
 		{probes, unix.SYS_EXECVE, [6]uint64{}, forbidden},
 		{probes, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX}, forbidden},
+		{sockets, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX}, allowed},
+		{sockets, unix.SYS_SOCKET, [6]uint64{unix.AF_INET}, forbidden},
+		{sockets, unix.SYS_SOCKET, [6]uint64{unix.AF_NETLINK}, forbidden},
+		{sockets, unix.SYS_SOCKETPAIR, [6]uint64{unix.AF_UNIX}, forbidden},
+		{sockets, unix.SYS_FANOTIFY_MARK, [6]uint64{}, forbidden},
+		{Needs{HoldFiles: true}, unix.SYS_FANOTIFY_MARK, [6]uint64{}, allowed},
+		{Needs{HoldFiles: true}, unix.SYS_FANOTIFY_INIT, [6]uint64{}, forbidden},
+		{Needs{HoldFiles: true}, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX}, forbidden},
 		{probes, unix.SYS_UNSHARE, [6]uint64{unix.CLONE_NEWUSER}, forbidden},
 		{probes, unix.SYS_IO_URING_SETUP, [6]uint64{}, forbidden},
 		{probes, unix.SYS_FCHMODAT, [6]uint64{}, forbidden},
@@ -124,7 +132,7 @@ func TestDecisions(t *testing.T) {
 // The tree finds the rule of each call, including the last call before a run and the first after it.
 func TestProgramFindsEachRule(t *testing.T) {
 	t.Parallel()
-	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}} {
+	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}} {
 		calls := callsOf(needs, self)
 		whole := program(calls)
 		for n := range uint32(newestCall + 100) {

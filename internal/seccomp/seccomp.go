@@ -23,6 +23,10 @@ type Needs struct {
 	Maps bool
 	// WriteFiles: it opens existing files for writing.
 	WriteFiles bool
+	// UnixSockets: it connects to Unix sockets.
+	UnixSockets bool
+	// HoldFiles: it has the kernel ask it about accesses to further files.
+	HoldFiles bool
 }
 
 // Restrict forbids all other calls to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. Forbidden

@@ -45,6 +45,8 @@ func child(mode string) error {
 		return restricted(Needs{Maps: true})
 	case "probes":
 		return restricted(Needs{Maps: true, WriteFiles: true})
+	case "sockets":
+		return restricted(Needs{Maps: true, UnixSockets: true})
 	case "refused":
 		return refused()
 	case "beside":
@@ -124,8 +126,14 @@ func tryCalls(needs Needs) error {
 	want("read a file", err, nil)
 	want("start a program", unix.Exec("/proc/nonexistent", nil, nil), unix.EPERM)
 	want("start a process", exec.Command("/proc/self/exe").Run(), unix.EPERM)
+	connecting := error(unix.EPERM)
+	if needs.UnixSockets {
+		connecting = nil
+	}
 	_, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	want("make a socket", err, unix.EPERM)
+	want("make a socket", err, connecting)
+	_, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	want("make a socket of the internet", err, unix.EPERM)
 	want("enter a namespace", unix.Unshare(0), unix.EPERM)
 	want("change a file's mode", os.Chmod("/proc/nonexistent", 0o600), unix.EPERM)
 	want("remove a file", unix.Unlinkat(unix.AT_FDCWD, "/proc/nonexistent", 0), unix.EPERM)
@@ -228,7 +236,7 @@ func oneCallFails(number uint32, errno unix.Errno) *unix.SockFprog {
 
 func TestRestrict(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"replay", "gadget", "probes", "refused", "beside"} {
+	for _, mode := range []string{"replay", "gadget", "probes", "sockets", "refused", "beside"} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childMode+"="+mode)
 		if out, err := cmd.CombinedOutput(); err != nil {
