@@ -4,6 +4,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,8 +14,10 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/pipeline"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
@@ -36,6 +39,43 @@ func (c *Containers) stage() *stage.Stage {
 		return nil
 	}
 	return stage.New(stage.Options{Set: c.Set, Selector: c.Selector, Host: c.Host, Kubernetes: c.Kubernetes})
+}
+
+// namedSource is a source whose events get their containers at once, because they are sorted by them.
+type namedSource struct {
+	pipeline.Source
+	fill map[*event.Schema]func(b *event.Batch)
+}
+
+// nameFirst returns a source whose batches have the fields of containers by which the run sorts single events. It returns src
+// itself if there are none.
+func nameFirst(src pipeline.Source, list *stageList) (pipeline.Source, error) {
+	if list.containers == nil {
+		return src, nil
+	}
+	fill := make(map[*event.Schema]func(b *event.Batch))
+	for _, s := range src.Schemas() {
+		keys, err := list.streams.Reads(s)
+		if err != nil {
+			return nil, err
+		}
+		if f := list.containers.Early(s, keys); f != nil {
+			fill[s] = f
+		}
+	}
+	if len(fill) == 0 {
+		return src, nil
+	}
+	return &namedSource{src, fill}, nil
+}
+
+// Next implements pipeline.Source.
+func (n *namedSource) Next(ctx context.Context, b *event.Batch) error {
+	err := n.Source.Next(ctx, b)
+	if fill := n.fill[b.Schema]; fill != nil && len(b.Rows) > 0 {
+		fill(b)
+	}
+	return err
 }
 
 // Names that <gadget/mntns_filter.h> declares.

@@ -118,7 +118,7 @@ func TestContainers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.containers.Set = set
 			var got opens
-			ledger := runOpens(t, &c.containers, &got, func() {
+			ledger := runOpens(t, &c.containers, run.Events{}, &got, func() {
 				host.open(t, "/no/host")
 				web.open(t, "/no/web")
 				db.open(t, "/no/db")
@@ -140,8 +140,33 @@ func TestContainers(t *testing.T) {
 	}
 }
 
+// Single events are sorted by the names of containers, which are looked up before.
+func TestContainersOrderEvents(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	set := container.NewSet("")
+	defer set.Close()
+	openers := make(map[string]*opener)
+	for _, name := range []string{"db", "web", "cache"} {
+		o := startOpener(t, unix.CLONE_NEWNS)
+		openers[name] = o
+		if err := set.Put(container.RankHigh, container.Identity{ID: name, Name: name, PID: o.cmd.Process.Pid}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got opens
+	events := run.Events{Sort: "-runtime.containerName", SortWindow: 2 * time.Second}
+	runOpens(t, &run.Containers{Set: set}, events, &got, func() {
+		for _, name := range []string{"db", "web", "cache"} {
+			openers[name].open(t, "/no/file")
+		}
+	})
+	if want := []string{"web /no/file", "db /no/file", "cache /no/file"}; !slices.Equal(got.list, want) {
+		t.Errorf("got %q, want %q", got.list, want)
+	}
+}
+
 // runOpens runs trace_open while do runs, for failed opens of files below /no.
-func runOpens(t *testing.T, containers *run.Containers, got *opens, do func()) pipeline.Totals {
+func runOpens(t *testing.T, containers *run.Containers, events run.Events, got *opens, do func()) pipeline.Totals {
 	t.Helper()
 	img, err := catalog.Builtin("trace_open")
 	if err != nil {
@@ -151,6 +176,7 @@ func runOpens(t *testing.T, containers *run.Containers, got *opens, do func()) p
 	plan, err := run.NewPlan(run.Options{
 		Gadgets:    []run.Gadget{{Image: img, Params: map[string]string{"failed": "true", "comm": "sh"}}},
 		Containers: containers,
+		Events:     events,
 		OnAttached: func() error { close(attached); return nil },
 		Sinks: []pipeline.NamedSink{{Name: "values", Sink: structs.Each(func(e *struct {
 			Container string `event:"runtime.containerName"`

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
 // Plan is a run that can be loaded: everything that can be checked and decided without the kernel is done.
@@ -55,6 +57,12 @@ func NewPlan(o Options) (*Plan, error) {
 
 // Schemas returns the data sources of the run with all their fields. They must not be changed.
 func (p *Plan) Schemas() []*event.Schema { return p.schemas }
+
+// NamesContainers reports whether some events of the run say which container they are of. It is false without
+// Options.Containers.
+func (p *Plan) NamesContainers() bool {
+	return p.options.Containers != nil && slices.ContainsFunc(p.schemas, stage.FindsContainers)
+}
 
 // addGadgets lists the gadgets and their data sources.
 func (p *Plan) addGadgets() error {

@@ -138,6 +138,9 @@ func (r *Run) assemble(specs specs, env *semtype.Env) error {
 		if r.host != nil {
 			src = followClock(src, r.host)
 		}
+		if src, err = nameFirst(src, r.assembly.list); err != nil {
+			return err
+		}
 		r.sources[i] = r.assembly.list.streams.Wrap(src)
 	}
 	return nil

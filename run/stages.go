@@ -6,6 +6,7 @@ package run
 import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/stage/container"
 	"github.com/gizmo-ebpf/gizmo/stage/filter"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -13,7 +14,9 @@ import (
 // stageList is the stages of a run in the order in which events pass them.
 type stageList struct {
 	stages  []pipeline.Stage
-	streams *sort.Streams // the first of them, which wraps sources as well
+	streams *sort.Streams // one of them, which wraps sources as well
+	// containers is the first of them; nil: none.
+	containers *container.Stage
 }
 
 // newStages makes the stages of a run with these data sources. This is the only place that decides their order. A recording, if
@@ -40,9 +43,9 @@ func newStages(o *Options, record *recording, all []event.SourceID) (*stageList,
 	if err != nil {
 		return nil, about("sort", err)
 	}
-	list := &stageList{streams: streams}
-	if containers := o.Containers.stage(); containers != nil {
-		list.stages = append(list.stages, containers) // before the recording, which keeps its results
+	list := &stageList{streams: streams, containers: o.Containers.stage()}
+	if list.containers != nil {
+		list.stages = append(list.stages, list.containers) // before the recording, which keeps its results
 	}
 	if record != nil {
 		list.stages = append(list.stages, record)

@@ -45,12 +45,17 @@ func New(o Options) *Stage { return &Stage{options: o, columns: make(map[*event.
 // Extend adds the fields of containers to data sources that have the id of a mount or network namespace. A field of the
 // gadget with the same name stays unchanged.
 func (st *Stage) Extend(s *event.Schema) error {
-	if fieldOf(s, mountType) == nil && fieldOf(s, netType) == nil {
+	if !FindsContainers(s) {
 		return nil
 	}
 	shown := shownIn(st.options.Kubernetes)
 	st.columns[s] = AddFields(s, st.options.Set, func(f container.Field) bool { return f.Shown == shown })
 	return nil
+}
+
+// FindsContainers reports whether a data source has a field that says which container an event is of.
+func FindsContainers(s *event.Schema) bool {
+	return fieldOf(s, mountType) != nil || fieldOf(s, netType) != nil
 }
 
 // AddFields adds the fields of the containers of a set to a schema, and returns the column for their handles. shown says
@@ -139,18 +144,39 @@ func (st *Stage) Reads(s *event.Schema) (set event.FieldSet, err error) {
 
 // Bind implements [pipeline.Stage]. If no sink or stage reads a field of a container and all events pass, it looks up nothing.
 func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, error) {
-	column, ok := st.columns[s]
-	if !ok {
+	f := st.finder(s)
+	if f == nil {
 		return nil, nil
 	}
-	f := &finder{column: column, set: st.options.Set, host: st.options.Host, selector: st.options.Selector}
+	f.host, f.selector = st.options.Host, st.options.Selector
 	f.selects = !f.host || !f.selector.IsAll()
-	if !f.selects && !readsColumn(s, column, need) {
+	if !f.selects && !readsColumn(s, f.column, need) {
 		return nil, nil
 	}
-	f.mount, f.net, f.time = numberOf(s, mountType), numberOf(s, netType), numberOf(s, timeType)
 	f.keepRow = func(row int) bool { return f.passes(f.handles[row]) }
 	return f.run, nil
+}
+
+// Early returns a function that fills the columns of a batch before the stages run, and removes no event. It returns nil
+// if need has none of the fields of containers.
+func (st *Stage) Early(s *event.Schema, need event.FieldSet) func(b *event.Batch) {
+	f := st.finder(s)
+	if f == nil || !readsColumn(s, f.column, need) {
+		return nil
+	}
+	return func(b *event.Batch) { f.fill(b) }
+}
+
+// finder returns what finds the containers of a data source's events; nil: the events do not say.
+func (st *Stage) finder(s *event.Schema) *finder {
+	column, ok := st.columns[s]
+	if !ok {
+		return nil
+	}
+	return &finder{
+		column: column, set: st.options.Set,
+		mount: numberOf(s, mountType), net: numberOf(s, netType), time: numberOf(s, timeType),
+	}
 }
 
 func readsColumn(s *event.Schema, column event.Column, need event.FieldSet) bool {
@@ -203,11 +229,17 @@ const (
 	removed
 )
 
-func (f *finder) run(b *event.Batch) error {
+// fill sets the container of each event.
+func (f *finder) fill(b *event.Batch) []event.Handle {
 	handles := f.column.Fill(b)
 	for i, row := range b.Rows {
 		handles[i] = f.find(row)
 	}
+	return handles
+}
+
+func (f *finder) run(b *event.Batch) error {
+	handles := f.fill(b)
 	if f.selects {
 		f.handles = handles
 		b.Keep(f.keepRow)

@@ -14,8 +14,8 @@ import (
 
 // Streams sorts single events as they come out of their sources. Wrap wraps the sources.
 //
-// Streams is also the first of the stages. As a stage it only learns the fields of the data sources: it can
-// sort an event only by fields that are in the schema before other stages add theirs.
+// Streams is also one of the stages. As a stage it only learns the fields of the data sources: it can sort an event only by
+// fields that are in the schema before later stages add theirs. The batches of the wrapped sources must have their columns.
 type Streams struct {
 	o Options
 	// known is the number of fields that a schema has before stages add theirs.
