@@ -9,10 +9,12 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
 // Parse analyses an object that the caller has, with the text of its gadget.yaml, which may be empty. The gadget is
@@ -22,7 +24,7 @@ func Parse(name string, object io.ReaderAt, yaml []byte) (*image.Image, error) {
 }
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
-// there. Fields that enriched types add count.
+// there. Fields that enriched types and containers add count.
 func Check(img *image.Image) error {
 	known, err := knownOf(img)
 	if err != nil {
@@ -49,6 +51,11 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 		}
 		for _, f := range s.Fields {
 			known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
+		}
+		if stage.FindsContainers(s) {
+			for _, f := range container.Fields() {
+				known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
+			}
 		}
 	}
 	for _, p := range img.Params {

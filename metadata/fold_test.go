@@ -83,7 +83,7 @@ func TestPendingFields(t *testing.T) {
 	t.Parallel()
 	m, err := metadata.Parse("gadget.yaml", []byte(`
 datasources:
-  open: {fields: {runtime.containerName: , ustack.symbols: , k8s.node: }}
+  open: {fields: {kstack.addresses: , ustack.symbols: , proc.comm: }}
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -95,15 +95,14 @@ datasources:
 	for _, p := range m.Pending(know()) {
 		features = append(features, p.Error())
 	}
-	want := `gadget.yaml:3:19: "runtime.containerName": gizmo does not support containers yet, so this setting has no effect
-gadget.yaml:3:44: "ustack.symbols": gizmo does not support symbols of stacks yet, so this setting has no effect`
+	want := `gadget.yaml:3:19: "kstack.addresses": gizmo does not support symbols of stacks yet, so this setting has no effect`
 	if got := strings.Join(features, "\n"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
-	if err := m.Validate(know()); err != nil {
+	if err := m.Validate(know("proc.comm")); err != nil {
 		t.Error(err)
 	}
-	if left := m.Pending(know("runtime.containerName", "ustack.symbols", "k8s.node")); len(left) > 0 {
+	if left := m.Pending(know("kstack.addresses", "ustack.symbols", "proc.comm")); len(left) > 0 {
 		t.Errorf("got %v", left)
 	}
 }

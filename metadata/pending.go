@@ -27,11 +27,6 @@ func (e *PendingError) Error() string {
 
 // pendingField returns the feature that adds the fields of that name, if gizmo does not have it yet.
 func pendingField(name string) (feature string, ok bool) {
-	first, _, _ := strings.Cut(strings.ToLower(name), ".")
-	switch first {
-	case "k8s", "runtime":
-		return "containers", true
-	}
 	for _, last := range []string{".symbols", ".addresses", ".buildid"} {
 		if strings.HasSuffix(strings.ToLower(name), last) {
 			return "symbols of stacks", true

@@ -6,13 +6,11 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
-	"github.com/gizmo-ebpf/gizmo/run"
 )
 
 // noArgs rejects arguments, with the nearest command if there is one.
@@ -57,18 +55,4 @@ func flagError(cmd *cobra.Command, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; did you mean --%s?", err, name)
-}
-
-// seconds is a duration given as a number of seconds or in Go's notation.
-type seconds time.Duration
-
-func (s *seconds) String() string { return time.Duration(*s).String() }
-func (s *seconds) Type() string   { return "SECONDS" }
-
-func (s *seconds) Set(text string) error {
-	d, err := run.ParseSeconds(text)
-	if err == nil {
-		*s = seconds(d)
-	}
-	return err
 }

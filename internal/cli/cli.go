@@ -34,6 +34,8 @@ type Streams struct {
 	// DropPrivileges: the process runs only this command, which may give up capabilities and system calls of all its
 	// threads.
 	DropPrivileges bool
+	// Guard is the command that runs containers.Guard. Nil: the command sees no container before its runtime reports it.
+	Guard []string
 }
 
 // The exit codes of the program.
@@ -95,7 +97,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log more on standard error: the verifier's whole log, the use of the cache, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.listContainersCommand(), a.versionCommand())
 	addUsualCommands(root)
 	return root
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
@@ -29,16 +30,16 @@ func plainWords(args []string) []string {
 // completeRun returns the completions of the last word after "run", except the flags that all gadgets have:
 // the library completes those.
 func (a *app) completeRun(cmd *cobra.Command, args []string, word string, f *runFlags) ([]string, cobra.ShellCompDirective) {
-	var flags []string
-	name, found := firstArgument(cmd, args)
+	var own []string
+	name, found := flags.FirstArgument(cmd, args)
 	if found {
-		flags = a.completeFlags(cmd, name, word, f)
+		own = a.completeFlags(cmd, name, word, f)
 	}
 	switch {
 	case isValue(cmd, args):
 		return nil, cobra.ShellCompDirectiveDefault // it may be a file
 	case strings.HasPrefix(word, "-"):
-		return flags, cobra.ShellCompDirectiveNoFileComp
+		return own, cobra.ShellCompDirectiveNoFileComp
 	case found:
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -51,7 +52,7 @@ func isValue(cmd *cobra.Command, args []string) bool {
 		return false
 	}
 	last := args[len(args)-1]
-	return strings.HasPrefix(last, "-") && takesNextArgument(cmd, last)
+	return strings.HasPrefix(last, "-") && flags.TakesNext(cmd, last)
 }
 
 // completeFlags adds the flags of a gadget to the command, and returns those that begin with word. If the

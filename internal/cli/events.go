@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gizmo-ebpf/gizmo/encode"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -73,7 +74,7 @@ func (a *app) options(f *eventFlags) run.Options {
 			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,
 		},
 		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields},
-		OnLoss: a.tellLoss,
+		OnLoss: func(l run.Loss) { account.Loss(a.Err, l) },
 		Logger: a.logger,
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -50,7 +51,7 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
-		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, nil); err != nil {
+		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, containers.Stages()); err != nil {
 			return err
 		}
 		fmt.Fprintf(a.page, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/wire"
@@ -327,9 +328,9 @@ func TestHostileMessages(t *testing.T) {
 			a.warn(err)
 			a.warnUnless(false)(err)
 			a.logger.Warn(broken, broken, broken, "error", err)
-			a.tellLoss(run.Loss{Source: event.SourceID{Gadget: broken, Name: broken}, Count: 1})
-			printMissed(a.Err, []gadget.ProgramStats{{Name: broken, Missed: 1}})
-			if err := printStats(a.Err, []gadget.ProgramStats{{Name: broken, Section: broken}}); err != nil {
+			account.Loss(a.Err, run.Loss{Source: event.SourceID{Gadget: broken, Name: broken}, Count: 1})
+			account.Missed(a.Err, []gadget.ProgramStats{{Name: broken, Missed: 1}})
+			if err := account.Stats(a.Err, []gadget.ProgramStats{{Name: broken, Section: broken}}); err != nil {
 				t.Fatal(err)
 			}
 			got := result{err: text.String()}

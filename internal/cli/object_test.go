@@ -180,8 +180,7 @@ dataSources:
     annotations: {metrics.collect: true, views.modes.table: true, profiles.name: calls}
     fields:
       COUNT: {annotations: {columns.minWidth: 9, metrics.type: counter, metrics.name: calls}}
-      k8s.podName: {annotations: {columns.hidden: true}}
-      runtime.containername:
+      kstack.symbols: {annotations: {columns.hidden: true}}
 Params:
   wasm: {filter: {key: filter, defaultvalue: x}}
 gadgetParams: {a: b}
@@ -194,8 +193,8 @@ func TestWildMetadata(t *testing.T) {
 	for _, line := range []string{
 		`gadget.yaml:4:61: "views.modes.table": gizmo does not support views yet`,
 		`gadget.yaml:4:82: "profiles.name": gizmo does not support profiles yet`,
-		`gadget.yaml:7:7: "k8s.podName": gizmo does not support containers yet`,
-		`gadget.yaml:10:10: "filter": gizmo does not support Wasm modules yet`,
+		`gadget.yaml:7:7: "kstack.symbols": gizmo does not support symbols of stacks yet`,
+		`gadget.yaml:9:10: "filter": gizmo does not support Wasm modules yet`,
 	} {
 		want += "gizmo: warning: " + line + ", so this setting has no effect\n"
 	}

@@ -31,6 +31,14 @@ func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 	return nil, true
 }
 
+// needsOf returns the system calls and capabilities that a run needs besides those to keep.
+func needsOf(r *run.Run, containers bool, keep []privileges.Cap) (seccomp.Needs, []privileges.Cap) {
+	if containers {
+		keep = append(keep, unix.CAP_SYS_PTRACE) // to see the namespaces of other users' processes
+	}
+	return seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles(), UnixSockets: containers}, keep
+}
+
 // dropPrivileges gives up all capabilities except those to keep, the right to gain others, and the system calls that the run does not need.
 func (a *app) dropPrivileges(needs seccomp.Needs, keep ...privileges.Cap) {
 	if err := privileges.Drop(keep...); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
@@ -75,7 +76,7 @@ func (a *app) finish(r *run.Run, err error, failOnLoss bool) error {
 	if run.IsReaderGone(err) {
 		return err // events that it did not take are not reported as lost
 	}
-	printLedger(a.Err, r.Ledger(), a.verbose)
+	account.Ledger(a.Err, r.Ledger(), a.verbose)
 	if err == nil && failOnLoss && r.Ledger().Lost() > 0 {
 		return errLost
 	}

@@ -19,8 +19,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
-	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -29,13 +30,14 @@ import (
 type runFlags struct {
 	events     eventFlags
 	annotate   []string
-	timeout    seconds
+	timeout    flags.Seconds
 	record     string
 	iface      string
 	failOnLoss bool
 	host       bool
 	strict     bool
 	keepCaps   bool
+	containers containers.Flags
 	buffers    flags.Buffers
 	fetch      *flags.Fetch // of the gadget
 }
@@ -48,7 +50,8 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.failOnLoss, "fail-on-loss", false, fmt.Sprintf("exit with code %d if events were lost", exitLost))
 	fs.BoolVar(&f.strict, flagStrict, false, strictUsage)
 	fs.String(flagClang, "", clangUsage)
-	fs.BoolVar(&f.host, "host", false, "also show events outside containers; this version does not recognize containers, so it always shows all events")
+	fs.BoolVar(&f.host, "host", false, "also show events outside containers")
+	f.containers.Register(fs)
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
@@ -83,7 +86,7 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 	a.verbose = a.verbose || slices.Contains(args, "-v") || slices.Contains(args, "--verbose")
 	a.clang = flags.ValueOf(args, flagClang)
 	a.setUpLogging()
-	name, ok := firstArgument(cmd, args)
+	name, ok := flags.FirstArgument(cmd, args)
 	if !ok {
 		return a.withoutGadget(cmd, args)
 	}
@@ -165,45 +168,6 @@ func misplacedFlag(cmd *cobra.Command, args []string, name string) error {
 	return fmt.Errorf("%w (the flags of a gadget come after it: gizmo run GADGET %s)", flagError(cmd, err), strings.Join(args, " "))
 }
 
-// firstArgument returns the first argument that is neither a flag nor the value of one.
-func firstArgument(cmd *cobra.Command, args []string) (string, bool) {
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		switch {
-		case arg == "--":
-			if i+1 < len(args) {
-				return args[i+1], true
-			}
-			return "", false
-		case arg == "-" || !strings.HasPrefix(arg, "-"):
-			return arg, true
-		case takesNextArgument(cmd, arg):
-			i++
-		}
-	}
-	return "", false
-}
-
-// takesNextArgument reports whether arg is a known flag, or ends in one, whose value is the next
-// argument.
-func takesNextArgument(cmd *cobra.Command, arg string) bool {
-	if name, long := strings.CutPrefix(arg, "--"); long {
-		return takesValue(cmd.Flag(name)) // no flag has a name with "="
-	}
-	for i := 1; i < len(arg); i++ {
-		flag := cmd.Flags().ShorthandLookup(arg[i : i+1])
-		if flag == nil {
-			flag = cmd.InheritedFlags().ShorthandLookup(arg[i : i+1])
-		}
-		if takesValue(flag) {
-			return i == len(arg)-1 // else the rest of arg is the value
-		}
-	}
-	return false
-}
-
-func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
-
 // runGadget runs a gadget that has been found.
 func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	f := c.flags
@@ -213,7 +177,13 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	if f.record == "-" {
 		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
+	known, err := f.containers.Open(a.logger, a.Guard)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, known.Close()) }()
 	options := a.runOptions(c)
+	options.Containers = known.Options(f.host)
 	memory := startMemory()
 	defer memory.end()
 	drop := func() {} // set once the gadget is loaded
@@ -226,19 +196,29 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	if err != nil {
 		return err
 	}
+	if flag := f.containers.Selecting(); flag != "" && !plan.NamesContainers() {
+		return fmt.Errorf("--%s: the events of %s do not say which container they are of", flag, c.name)
+	}
+	if plan.NamesContainers() {
+		known.Prepare()
+	}
 	r, err := plan.Load(ctx)
 	if err != nil {
 		return a.nameCompilers(ctx, c, withFlags(err))
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if plan.NamesContainers() {
+		known.Start()
+		a.sayWhyNoContainer(known, f.host)
+	}
 	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			needs := seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles()}
+			needs, keep := needsOf(r, plan.NamesContainers(), keep)
 			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}
 	a.work.Store(&atWork{"run " + c.name, r})
-	return a.runLoaded(ctx, r, c.found.Image, f)
+	return a.runLoaded(ctx, r, c.found.Image, f, known.End)
 }
 
 // runOptions returns the options of all flags.
@@ -261,9 +241,9 @@ func (a *app) runOptions(c *chosen) run.Options {
 	return o
 }
 
-// runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's
-// counts.
-func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags) error {
+// runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's counts. It calls ending when the
+// run has been told to end.
+func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags, ending func()) error {
 	if f.buffers.Stats {
 		counting, err := gadget.CountRuns()
 		if err != nil {
@@ -277,6 +257,7 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *ru
 		defer cancel()
 		defer context.AfterFunc(ctx, a.hurry)()
 	}
+	defer context.AfterFunc(ctx, ending)()
 	defer a.sayWhatIsWaitedFor(r, img, &f.events)()
 	err := a.finish(r, withFlags(r.Run(ctx)), f.failOnLoss)
 	if run.IsReaderGone(err) {
@@ -284,8 +265,8 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *ru
 	}
 	stats, statsErr := r.Stats()
 	if f.buffers.Stats {
-		statsErr = errors.Join(statsErr, printStats(a.Err, stats))
+		statsErr = errors.Join(statsErr, account.Stats(a.Err, stats))
 	}
-	printMissed(a.Err, stats)
+	account.Missed(a.Err, stats)
 	return errors.Join(err, statsErr)
 }

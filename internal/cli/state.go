@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -31,7 +32,7 @@ func (a *app) printState() {
 	fmt.Fprintf(a.Err, "gizmo: state: version %s, %s, %s/%s, kernel %s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel)
 	if work := a.work.Load(); work != nil {
 		fmt.Fprintf(a.Err, "gizmo: state: %s, for %v\n", plain.Text(work.name), time.Since(a.began).Round(time.Millisecond))
-		printLedger(a.Err, work.run.Ledger(), true)
+		account.Ledger(a.Err, work.run.Ledger(), true)
 	}
 	fmt.Fprintf(a.Err, "gizmo: state: %d goroutines\n\n%s", runtime.NumGoroutine(), stdio.Stacks())
 }

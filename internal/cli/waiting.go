@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
@@ -34,6 +35,13 @@ func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (s
 		fmt.Fprintln(a.Err, waitingText(img, filtered, len(given(f.filters))+len(given(f.exprs)) > 0))
 	})
 	return func() { timer.Stop() }
+}
+
+// sayWhyNoContainer prints why no event can come yet from a run that shows only those of containers.
+func (a *app) sayWhyNoContainer(known *containers.Containers, host bool) {
+	if why := known.WhyNone(); why != "" && !host {
+		fmt.Fprintf(a.Err, "gizmo: %s, and the run shows only events of containers; --host shows those of the host, too\n", why)
+	}
 }
 
 // waitsForEvents reports whether some data source has events when something happens, rather than at intervals.

@@ -27,10 +27,22 @@ var noCapabilities = map[string]string{
 
 const none = "0000000000000000"
 
-// droppedAll returns the status of a thread without capabilities and with a filter of system calls.
-func droppedAll(t *testing.T) map[string]string {
-	t.Helper()
+// onlyCapability is the status of a thread that has only one capability and cannot gain any.
+func onlyCapability(number int) map[string]string {
 	want := maps.Clone(noCapabilities)
+	for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
+		want[set] = fmt.Sprintf("%016x", 1<<number)
+	}
+	return want
+}
+
+// followsContainers is the status of a run whose events name their containers.
+var followsContainers = onlyCapability(unix.CAP_SYS_PTRACE)
+
+// filtered adds to the status of a thread that it has a filter of system calls.
+func filtered(t *testing.T, capabilities map[string]string) map[string]string {
+	t.Helper()
+	want := maps.Clone(capabilities)
 	want["Seccomp"], want[filterCount] = "2", strconv.Itoa(ownFilters(t)+1)
 	return want
 }
@@ -74,32 +86,32 @@ func threadsWant(pid int, want map[string]string) string {
 	return ""
 }
 
-// waitDropped waits until the program has dropped its privileges, which it does once it is attached.
-func (p *process) waitDropped(t *testing.T) {
+// waitDropped waits until the program has dropped its privileges but these, which it does once it is attached.
+func (p *process) waitDropped(t *testing.T, left map[string]string) {
 	t.Helper()
-	want := droppedAll(t)
+	want := filtered(t, left)
 	eventually(t, "the privileges are dropped", func() bool { return threadsWant(p.cmd.Process.Pid, want) == "" })
 }
 
 // wantDropped checks the threads that there are by now, too.
-func (p *process) wantDropped(t *testing.T) {
+func (p *process) wantDropped(t *testing.T, left map[string]string) {
 	t.Helper()
-	if other := threadsWant(p.cmd.Process.Pid, droppedAll(t)); other != "" {
+	if other := threadsWant(p.cmd.Process.Pid, filtered(t, left)); other != "" {
 		t.Error(other)
 	}
 }
 
-// A run goes on without any capability, and ends in good order. docs/security.md says so.
+// A run goes on with no capability but the one to follow containers, and ends in good order. docs/security.md says so.
 func TestCapabilitiesOfARun(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	o := startOpener(t)
 	file := filepath.Join(t.TempDir(), "recording")
 	g := start(t, setup{}, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "--stats", "--record", file)
 	held := g.waitAttached(t)
-	g.waitDropped(t)
+	g.waitDropped(t, followsContainers)
 	o.open(t, 1000, "/proc/version")
 	eventually(t, "events come out", func() bool { return strings.Count(g.out.String(), "\n") >= 1000 })
-	g.wantDropped(t)
+	g.wantDropped(t, followsContainers)
 	g.interrupt(t)
 	if !countedRuns.MatchString(g.err.String()) {
 		t.Errorf("the runs and the instructions of the program are not told:\n%s", g.err.String())
@@ -137,7 +149,7 @@ func TestRunWhereSeccompIsForbidden(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	o := startOpener(t)
 	g := start(t, setup{helper: helperForbidSeccomp}, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "-v")
-	eventually(t, "the capabilities are dropped", func() bool { return threadsWant(g.cmd.Process.Pid, noCapabilities) == "" })
+	eventually(t, "the capabilities are dropped", func() bool { return threadsWant(g.cmd.Process.Pid, followsContainers) == "" })
 	eventually(t, "an event comes out", func() bool {
 		o.open(t, 1, "/proc/version")
 		return g.out.Len() > 0
@@ -165,11 +177,11 @@ func TestCapabilitiesOfOtherSources(t *testing.T) {
 	cache := setup{env: []string{"XDG_CACHE_HOME=" + t.TempDir()}}
 	g := start(t, cache, "run", dir, "--host", "-o", "json", "--opener", o.pid(), "--map-fetch-interval", "50ms")
 	held := g.waitAttached(t)
-	g.waitDropped(t)
+	g.waitDropped(t, noCapabilities)
 	const opened = 100
 	o.open(t, opened, "/proc/version")
 	eventually(t, "the counts come out", func() bool { return strings.Contains(g.out.String(), `"calls":`) })
-	g.wantDropped(t)
+	g.wantDropped(t, noCapabilities)
 	o.open(t, opened, "/proc/version")
 	g.interrupt(t)
 	if n := strings.Count(g.out.String(), `{"number":1}`+"\n"); n != 2*opened {
@@ -209,7 +221,7 @@ func TestCapabilitiesOfAReplay(t *testing.T) {
 	defer r.Close()
 	defer w.Close()
 	g := start(t, setup{in: r}, "replay", "-", "-o", "json")
-	g.waitDropped(t)
+	g.waitDropped(t, noCapabilities)
 	if _, err := w.Write(recording); err != nil {
 		t.Fatal(err)
 	}

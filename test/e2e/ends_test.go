@@ -162,7 +162,7 @@ func TestDrainTimeout(t *testing.T) {
 func TestStuckMessages(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	out, o := stuckPipe(t), startOpener(t)
-	g := startProgram(t, setup{out: out.file}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "-o", "json", "--pid", o.pid(), "-v"})
+	g := startProgram(t, setup{out: out.file}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "-v"})
 	out.file.Close()
 	g.waitAttached(t)
 	o.open(t, 20_000, "/proc/version")
@@ -228,7 +228,7 @@ func TestTerminalThatHasGone(t *testing.T) {
 // As under nohup.
 func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	g := startProgram(t, setup{}, []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$@"`, gizmoPath, "run", "trace_signal", "-o", "none"})
+	g := startProgram(t, setup{}, []string{"sh", "-c", `trap "" HUP INT; exec "$0" "$@"`, gizmoPath, "run", "trace_signal", "--host", "-o", "none"})
 	g.waitAttached(t)
 	g.signal(t, syscall.SIGHUP)
 	g.signal(t, syscall.SIGINT)
@@ -294,7 +294,7 @@ func TestEndsAtOnce(t *testing.T) {
 func TestWaitingIsExplained(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	keyboard, terminal := newPty(t)
-	g := startProgram(t, setup{out: terminal}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "--pid", "1", "-F", "fname==/no/such"})
+	g := startProgram(t, setup{out: terminal}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "--host", "--pid", "1", "-F", "fname==/no/such"})
 	terminal.Close()
 	var text []byte
 	_ = keyboard.SetReadDeadline(time.Now().Add(20 * time.Second))

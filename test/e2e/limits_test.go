@@ -125,7 +125,7 @@ func TestSmallControlGroup(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			const opened = 20_000
 			group, s := newMemoryGroup(t, groupLimit), startStorm(t)
-			g := group.start(t, append([]string{"run", "trace_open", "-o", "json", "--fields", "proc.tid", "--pid", s.pid(), "-v"}, c.flags...)...)
+			g := group.start(t, append([]string{"run", "trace_open", "--host", "-o", "json", "--fields", "proc.tid", "--pid", s.pid(), "-v"}, c.flags...)...)
 			wantBuffer(t, g.waitAttached(t), c.size)
 			s.open(t, opened, "/proc/version")
 			g.interrupt(t)

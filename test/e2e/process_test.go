@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -38,6 +39,8 @@ type setup struct {
 	in  io.Reader
 	// out takes the place of the buffer that keeps the output.
 	out *os.File
+	// containersOnly leaves out --host, which the events of tests, which run in no container, need.
+	containersOnly bool
 }
 
 // process is a running program.
@@ -53,10 +56,21 @@ type process struct {
 func start(t testing.TB, s setup, args ...string) *process {
 	t.Helper()
 	program := cmp.Or(s.gizmo, gizmoPath)
+	if !s.containersOnly {
+		args = withHost(args)
+	}
 	if s.helper != "" {
 		return startProgram(t, withHelper(s), append([]string{os.Args[0], program}, args...))
 	}
 	return startProgram(t, s, append([]string{program}, args...))
+}
+
+// withHost adds --host to the arguments of a run of a gadget.
+func withHost(args []string) []string {
+	if len(args) < 2 || args[0] != "run" || strings.HasPrefix(args[1], "-") || slices.Contains(args, "--host") {
+		return args
+	}
+	return slices.Insert(slices.Clone(args), 2, "--host")
 }
 
 func withHelper(s setup) setup {

@@ -22,7 +22,7 @@ const (
 	// idleMemoryBudget is for a run that waits for events.
 	idleMemoryBudget = 24 << 20
 	// startMemoryBudget is for its start, where the kernel's types can be mapped, and readTypesBudget where they cannot.
-	startMemoryBudget = 24 << 20
+	startMemoryBudget = 28 << 20
 	readTypesBudget   = 36 << 20
 	// stormMemoryBudget is for a storm of events, without the event buffer.
 	stormMemoryBudget = 24 << 20

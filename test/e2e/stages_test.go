@@ -102,7 +102,7 @@ func TestCustomParamPatchesTheMetadata(t *testing.T) {
 	for value, table := range map[string]bool{"little": true, "much": false} {
 		g := run(t, setup{}, "run", dir, "--detail", value, "-t", "0.3")
 		g.wantExit(t, 0)
-		if strings.HasPrefix(g.out.String(), "COMM") != table {
+		if strings.HasPrefix(g.out.String(), "RUNTIME.CONTAINERNAME") != table {
 			t.Errorf("--detail %s: the output begins %.60q", value, g.out.String())
 		}
 	}

@@ -1,7 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+// Package account prints what a run did: its events, those that it lost, and how often its programs ran.
+package account
 
 import (
 	"fmt"
@@ -13,14 +14,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-// tellLoss reports losses while the run goes on.
-func (a *app) tellLoss(l run.Loss) {
-	fmt.Fprintf(a.Err, "gizmo: warning: %s: %d events lost (%s)\n", plain.Text(l.Source.String()), l.Count, l.Cause)
+// Loss reports events that were lost while the run goes on.
+func Loss(w io.Writer, l run.Loss) {
+	fmt.Fprintf(w, "gizmo: warning: %s: %d events lost (%s)\n", plain.Text(l.Source.String()), l.Count, l.Cause)
 }
 
-// printLedger writes the account of a run: the losses by CPU and cause, and with all set also
+// Ledger writes the account of a run: the losses by CPU and cause, and with all set also
 // the sums of data sources that lost nothing.
-func printLedger(w io.Writer, ledger *pipeline.Ledger, all bool) {
+func Ledger(w io.Writer, ledger *pipeline.Ledger, all bool) {
 	for _, a := range ledger.Accounts() {
 		t := a.Totals()
 		if t.Lost == 0 && !all {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package account
 
 import (
 	"fmt"
@@ -13,8 +13,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
-// printStats writes the kernel's counts for each program.
-func printStats(w io.Writer, stats []gadget.ProgramStats) error {
+// Stats writes the kernel's counts for each program.
+func Stats(w io.Writer, stats []gadget.ProgramStats) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "PROGRAM\tHOOK\tRUNS\tTIME\tNS/RUN\tINSTRUCTIONS\tVERIFIED\tMISSED\t")
 	for _, s := range stats {
@@ -31,9 +31,9 @@ func printStats(w io.Writer, stats []gadget.ProgramStats) error {
 	return t.Flush()
 }
 
-// printMissed reports runs of programs that the kernel skipped. They are not in the ledger, because it is
+// Missed reports runs of programs that the kernel skipped. They are not in the ledger, because it is
 // unknown which of them would have been events.
-func printMissed(w io.Writer, stats []gadget.ProgramStats) {
+func Missed(w io.Writer, stats []gadget.ProgramStats) {
 	for _, s := range stats {
 		if s.Missed > 0 {
 			fmt.Fprintf(w, "gizmo: warning: program %s: the kernel skipped %d runs, because the program was already running on that CPU; each may have been an event\n",

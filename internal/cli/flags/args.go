@@ -6,6 +6,9 @@ package flags
 import (
 	"strconv"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // IsSet reports whether a long boolean flag is set among arguments that have not been parsed.
@@ -36,3 +39,42 @@ func ValueOf(args []string, flag string) string {
 	}
 	return value
 }
+
+// FirstArgument returns the first argument that is neither a flag nor the value of one.
+func FirstArgument(cmd *cobra.Command, args []string) (string, bool) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			if i+1 < len(args) {
+				return args[i+1], true
+			}
+			return "", false
+		case arg == "-" || !strings.HasPrefix(arg, "-"):
+			return arg, true
+		case TakesNext(cmd, arg):
+			i++
+		}
+	}
+	return "", false
+}
+
+// TakesNext reports whether arg is a known flag, or ends in one, whose value is the next
+// argument.
+func TakesNext(cmd *cobra.Command, arg string) bool {
+	if name, long := strings.CutPrefix(arg, "--"); long {
+		return takesValue(cmd.Flag(name)) // no flag has a name with "="
+	}
+	for i := 1; i < len(arg); i++ {
+		flag := cmd.Flags().ShorthandLookup(arg[i : i+1])
+		if flag == nil {
+			flag = cmd.InheritedFlags().ShorthandLookup(arg[i : i+1])
+		}
+		if takesValue(flag) {
+			return i == len(arg)-1 // else the rest of arg is the value
+		}
+	}
+	return false
+}
+
+func takesValue(f *pflag.Flag) bool { return f != nil && f.NoOptDefVal == "" }
