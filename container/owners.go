@@ -42,15 +42,51 @@ type owner struct {
 // find returns the handle of the number's owner at a time since boot in nanoseconds; 0: none is known. A time
 // of 0 means the newest owner.
 func (o *owners) find(key uint64, at int64) event.Handle {
-	t := o.table.Load()
-	if t == nil || key == 0 {
+	f := finder{owners: o}
+	return f.find(key, at)
+}
+
+// finder finds owners for one goroutine. It keeps the slot of the last number, since the next event is often of the same one.
+type finder struct {
+	owners *owners
+	table  *ownerTable
+	slot   *ownerSlot // of key in table, or the empty slot for it; nil: there is none
+	key    uint64
+}
+
+// find does what owners.find does.
+func (f *finder) find(key uint64, at int64) event.Handle {
+	if key != f.key || f.owners.table.Load() != f.table {
+		f.move(key)
+	}
+	if f.slot == nil {
 		return 0
 	}
-	slot := t.slot(key)
-	if slot.key.Load() != key {
-		return 0
+	if used := f.slot.key.Load(); used != key {
+		if used == 0 {
+			return 0
+		}
+		if f.move(key); f.slot.key.Load() != key { // another number has taken the empty slot
+			return 0
+		}
 	}
-	own := slot.last.Load()
+	own := f.slot.last.Load()
+	if own != nil && own.from <= at && own.to.Load() == 0 {
+		return own.handle
+	}
+	return own.at(at)
+}
+
+// move finds the slot of a number.
+func (f *finder) move(key uint64) {
+	f.table, f.key, f.slot = f.owners.table.Load(), key, nil
+	if f.table != nil && key != 0 {
+		f.slot = f.table.slot(key)
+	}
+}
+
+// at returns the handle of the owner at a time, in the chain that begins with own.
+func (own *owner) at(at int64) event.Handle {
 	if at == 0 && own != nil {
 		return own.handle
 	}

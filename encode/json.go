@@ -190,6 +190,8 @@ func (e *jsonEncoder) appendRow(dst []byte, b *event.Batch, row int) []byte {
 			}
 		case opMemo:
 			dst = s.memo.append(buf[:n], b, row)
+		case opColumnMemo:
+			dst = s.columns.append(buf[:n], b, row)
 		default:
 			dst = s.appendOther(buf[:n], b, row)
 		}

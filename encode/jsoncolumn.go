@@ -5,10 +5,11 @@ package encode
 
 import "github.com/gizmo-ebpf/gizmo/event"
 
-// columnMemo writes the values that follow from one column's handle, and keeps their text: the values of a handle
-// never change.
+// columnMemo writes the values that follow from one column's handle, with the text before them, and keeps all of it: the values
+// of a handle never change.
 type columnMemo struct {
 	column event.Column
+	prefix string
 	enc    *jsonEncoder
 	slots  [1 << memoBits]columnSlot
 }
@@ -27,7 +28,7 @@ func (m *columnMemo) append(dst []byte, b *event.Batch, row int) []byte {
 		return append(dst, slot.text...)
 	}
 	start := len(dst)
-	dst = m.enc.appendRow(dst, b, row)
+	dst = m.enc.appendRow(append(dst, m.prefix...), b, row)
 	slot.handle, slot.known, slot.text = h, true, append(slot.text[:0], dst[start:]...)
 	return dst
 }
@@ -47,6 +48,8 @@ func columnRun(steps []step) (n int, column event.Column) {
 // columnOf returns the column that the value follows from.
 func (v *value) columnOf() (c event.Column, ok bool) {
 	switch v.op {
+	case opColumnMemo:
+		return v.columns.column, true
 	case opColumnText, opColumnBytes, opColumnNumber:
 		c, _ = v.reader.Column()
 		return c, true
@@ -57,5 +60,21 @@ func (v *value) columnOf() (c event.Column, ok bool) {
 // columnStep returns the step that replaces steps that follow from one column.
 func columnStep(p *plan, steps []step, column event.Column) step {
 	sub, prefix := planOf(p, steps)
-	return step{prefix: prefix, value: value{op: opColumnMemo, columns: &columnMemo{column: column, enc: newJSONEncoder(sub)}}}
+	return step{value: value{op: opColumnMemo, columns: &columnMemo{column: column, prefix: prefix, enc: newJSONEncoder(sub)}}}
+}
+
+// rememberColumns replaces adjacent values that follow from one column by a memo.
+func rememberColumns(p *plan) {
+	var out []step
+	for i := 0; i < len(p.steps); {
+		n, column := columnRun(p.steps[i:])
+		if n > 1 {
+			out = append(out, columnStep(p, p.steps[i:i+n], column))
+		} else {
+			n = 1
+			out = append(out, p.steps[i])
+		}
+		i += n
+	}
+	p.steps = out
 }

@@ -5,15 +5,17 @@ package encode
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// containersSchema has fields of two columns between fields of the record.
-func containersSchema(handles int) (*event.Schema, []event.Column) {
-	s := &event.Schema{Name: "s", Single: true, Size: 1, Fields: []event.Field{{Name: "m", Kind: event.Uint, Size: 1, Parent: event.NoParent}}}
+// containersSchema has fields of two columns around a number of the record. The number has one byte, as a code has, or
+// 8 as a time has.
+func containersSchema(handles int, size uint32) (*event.Schema, []event.Column) {
+	s := &event.Schema{Name: "s", Single: true, Size: size, Fields: []event.Field{{Name: "m", Kind: event.Uint, Size: size, Parent: event.NoParent}}}
 	names, numbers := new(event.Texts), new(event.Numbers)
 	for i := range handles {
 		names.Handle(fmt.Sprintf("na\"me %d", i+1))
@@ -29,36 +31,48 @@ func containersSchema(handles int) (*event.Schema, []event.Column) {
 	return s, []event.Column{first, second}
 }
 
-// The memo remembers the text of a handle, and never shows it for another handle, even if two share a slot.
+// The memo remembers the text of a handle, and never shows it for another handle, even if two share a slot. Where a code is between
+// the fields of columns, one memo remembers all of them.
 func TestColumnsAreRemembered(t *testing.T) {
 	t.Parallel()
-	s, columns := containersSchema(200)
-	enc, err := bindJSON(s, Options{}, jsonLayout{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	memos := 0
-	for _, st := range enc.(*jsonEncoder).steps {
-		if st.op == opColumnMemo {
-			memos++
+	for size, want := range map[uint32][]op{
+		1: {opMemo},
+		8: {opColumnMemo, opUint64, opColumnMemo, opColumnText}, // the members of k8s; name and pid
+	} {
+		s, columns := containersSchema(200, size)
+		enc, err := bindJSON(s, Options{}, jsonLayout{})
+		if err != nil {
+			t.Fatal(err)
 		}
+		var ops []op
+		for _, st := range enc.(*jsonEncoder).steps {
+			ops = append(ops, st.op)
+		}
+		if !slices.Equal(ops, want) {
+			t.Errorf("a number of %d bytes: steps %v, want %v", size, ops, want)
+		}
+		wantContainers(t, s, columns, enc)
 	}
-	if memos != 2 { // the members of k8s; name and pid
-		t.Errorf("%d memos", memos)
-	}
+}
+
+// wantContainers checks the text of rows of many containers.
+func wantContainers(t *testing.T, s *event.Schema, columns []event.Column, enc Encoder) {
+	t.Helper()
 	b := &event.Batch{Schema: s}
-	handles := []event.Handle{0, 1, 65, 1, 129, 0, 64, 128, 200, 1}
-	for range handles {
-		b.Rows = append(b.Rows, []byte{7})
+	handles := []event.Handle{0, 1, 65, 1, 1, 129, 0, 64, 128, 200, 200, 1}
+	for i := range handles {
+		rec := make([]byte, s.Size)
+		rec[0] = byte(7 + i/6)
+		b.Rows = append(b.Rows, rec)
 	}
 	for range 2 {
 		copy(columns[0].Fill(b), handles)
 		copy(columns[1].Fill(b), handles)
 		lines := strings.Split(strings.TrimSuffix(string(enc.Append(nil, b)), "\n"), "\n")
 		for i, h := range handles {
-			want := fmt.Sprintf(`{"k8s":{"host":true,"pod":"na\"me %d"},"m":7,"name":"na\"me %[1]d","pid":%[1]d,"rest":"na\"me %[1]d"}`, h)
+			want := fmt.Sprintf(`{"k8s":{"host":true,"pod":"na\"me %d"},"m":%d,"name":"na\"me %[1]d","pid":%[1]d,"rest":"na\"me %[1]d"}`, h, 7+i/6)
 			if h == 0 {
-				want = `{"k8s":{"host":null,"pod":""},"m":7,"name":"","pid":null,"rest":""}`
+				want = fmt.Sprintf(`{"k8s":{"host":null,"pod":""},"m":%d,"name":"","pid":null,"rest":""}`, 7+i/6)
 			}
 			if lines[i] != want {
 				t.Errorf("row %d: %s\nwant %s", i, lines[i], want)
@@ -68,7 +82,7 @@ func TestColumnsAreRemembered(t *testing.T) {
 }
 
 func TestRememberedColumnsAllocateNothing(t *testing.T) {
-	s, columns := containersSchema(3)
+	s, columns := containersSchema(3, 1)
 	enc, err := bindJSON(s, Options{}, jsonLayout{})
 	if err != nil {
 		t.Fatal(err)

@@ -12,10 +12,10 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
-// jsonMemo writes values that depend on a few bytes of the record, and keeps the text: events
-// that come together are often of the same few processes, with the same flags and errors.
+// jsonMemo writes values that depend on a few bytes of the record, and on what stages found out about the event, and keeps the
+// text: events that come together are often of the same few processes, with the same flags and errors.
 type jsonMemo struct {
-	reads []event.Span // the bytes: separate ranges, in order
+	memoKey
 	enc   *jsonEncoder
 	slots [1 << memoBits]memoSlot
 	epoch uint64
@@ -33,10 +33,17 @@ type jsonMemo struct {
 // run at once on a large host.
 const memoBits = 6
 
-// memoSlot holds some bytes of a record and their text.
+// memoKey is what the values depend on.
+type memoKey struct {
+	reads   []event.Span   // bytes of the record: separate ranges, in order
+	columns []event.Column // what stages found out
+}
+
+// memoSlot holds some bytes of a record, the handles of its columns, and their text.
 type memoSlot struct {
 	epoch       uint64
 	bytes, text []byte
+	handles     []event.Handle
 }
 
 // maxMemoBytes limits the bytes that are compared. Comparing more takes as long as writing the values.
@@ -48,16 +55,16 @@ const (
 	restRows  = 16384
 )
 
-// newJSONMemo returns a memo of the values that an encoder writes, which depend on these bytes of
-// the record.
-func newJSONMemo(reads []event.Span, enc *jsonEncoder) *jsonMemo {
-	m := &jsonMemo{reads: reads, enc: enc, epoch: 1}
+// newJSONMemo returns a memo of the values that an encoder writes, which depend on the key.
+func newJSONMemo(key memoKey, enc *jsonEncoder) *jsonMemo {
+	m := &jsonMemo{memoKey: key, enc: enc, epoch: 1}
 	size := uint32(0)
-	for _, r := range reads {
+	for _, r := range key.reads {
 		size += r.Size
 	}
 	for i := range m.slots {
 		m.slots[i].bytes = make([]byte, size)
+		m.slots[i].handles = make([]event.Handle, len(key.columns))
 	}
 	m.last = &m.slots[0]
 	return m
@@ -99,28 +106,33 @@ func (m *jsonMemo) append(dst []byte, b *event.Batch, row int) []byte {
 	if m.asked++; m.asked > trialRows {
 		m.judge()
 	}
-	if !m.look(b.Rows[row]) || m.last.epoch != m.epoch {
+	if !m.look(b, row) || m.last.epoch != m.epoch {
 		return m.renew(dst, b, row)
 	}
 	m.known++
 	return append(dst, m.last.text...)
 }
 
-// look finds the row's slot and reports whether the slot has the same bytes.
-func (m *jsonMemo) look(rec []byte) bool {
-	if m.repeat && m.last.is(m.reads, rec) {
+// look finds the row's slot and reports whether the slot has the same bytes and handles.
+func (m *jsonMemo) look(b *event.Batch, row int) bool {
+	if m.repeat && m.last.is(&m.memoKey, b, row) {
 		return true
 	}
 	before := m.last
-	m.last = &m.slots[hash(m.reads, rec)]
+	m.last = &m.slots[m.hash(b, row)]
 	m.repeat = m.last == before
-	return m.last.is(m.reads, rec)
+	return m.last.is(&m.memoKey, b, row)
 }
 
-// is reports whether the bytes of the record are those of the slot.
-func (s *memoSlot) is(reads []event.Span, rec []byte) bool {
-	at := uint32(0)
-	for _, r := range reads {
+// is reports whether the bytes and handles of a row are those of the slot.
+func (s *memoSlot) is(key *memoKey, b *event.Batch, row int) bool {
+	for i, c := range key.columns {
+		if s.handles[i] != c.At(b, row) {
+			return false
+		}
+	}
+	rec, at := b.Rows[row], uint32(0)
+	for _, r := range key.reads {
 		if !bytes.Equal(s.bytes[at:at+r.Size], rec[r.Off:r.Off+r.Size]) {
 			return false
 		}
@@ -129,12 +141,17 @@ func (s *memoSlot) is(reads []event.Span, rec []byte) bool {
 	return true
 }
 
-// hash chooses the slot of a record. If two records have the same slot, the newer one replaces the older. The hash is a sum,
+// hash chooses the slot of a row. If two rows have the same slot, the newer one replaces the older. The hash is a sum,
 // so that a processor can compute its parts in parallel.
-func hash(reads []event.Span, rec []byte) uint64 {
+func (k *memoKey) hash(b *event.Batch, row int) uint64 {
 	var h uint64
 	factor := uint64(hashFactor)
-	for _, r := range reads {
+	for _, c := range k.columns {
+		h += uint64(c.At(b, row)) * factor
+		factor += hashStep
+	}
+	rec := b.Rows[row]
+	for _, r := range k.reads {
 		p := rec[r.Off : r.Off+r.Size]
 		for ; len(p) >= 8; p = p[8:] {
 			h += binary.LittleEndian.Uint64(p) * factor
@@ -166,6 +183,9 @@ func (m *jsonMemo) renew(dst []byte, b *event.Batch, row int) []byte {
 	for _, r := range m.reads {
 		slot.bytes = append(slot.bytes, b.Rows[row][r.Off:r.Off+r.Size]...)
 	}
+	for i, c := range m.columns {
+		slot.handles[i] = c.At(b, row)
+	}
 	slot.text = append(slot.text[:0], dst[start:]...)
 	slot.epoch = m.epoch
 	return dst
@@ -186,42 +206,45 @@ const memoMembers = 4
 // remembered returns a value that replaces all steps of a plan, and the text after them, if all of
 // them depend on few enough bytes.
 func remembered(p *plan) (value, bool) {
-	var reads []event.Span
+	var key memoKey
 	for i := range p.steps {
-		r := p.steps[i].spans()
-		if len(r) == 0 {
+		k, ok := p.steps[i].key()
+		if !ok {
 			return value{}, false
 		}
-		reads = append(reads, r...)
+		key.reads = append(key.reads, k.reads...)
+		for _, c := range k.columns {
+			if !slices.Contains(key.columns, c) {
+				key.columns = append(key.columns, c)
+			}
+		}
 	}
-	if reads = joined(reads); len(reads) == 0 {
+	if key.reads = joined(key.reads); len(key.reads) == 0 {
 		return value{}, false
 	}
-	return value{op: opMemo, memo: newJSONMemo(reads, newJSONEncoder(p))}, true
+	return value{op: opMemo, memo: newJSONMemo(key, newJSONEncoder(p))}, true
 }
 
-// spans returns the bytes that the value depends on, or none if it depends on other things as well.
-func (v *value) spans() []event.Span {
+// key returns what the value depends on; false if it depends on other things as well.
+func (v *value) key() (memoKey, bool) {
+	c, ok := v.columnOf()
 	switch {
+	case ok:
+		return memoKey{columns: []event.Column{c}}, true
 	case v.op == opMemo:
-		return v.memo.reads
+		return v.memo.memoKey, true
 	case v.reads.Size > 0:
-		return []event.Span{v.reads}
+		return memoKey{reads: []event.Span{v.reads}}, true
 	}
-	return nil
+	return memoKey{}, false
 }
 
-// rememberRuns replaces adjacent values that depend on few bytes by memos, if texts of fields
-// are among them: writing these takes the time.
-// A memo of the handles replaces adjacent values of one column.
+// rememberRuns replaces adjacent values that depend on few bytes and columns by memos, if texts of fields
+// are among them: writing these takes the time. First it replaces adjacent values of one column by a memo of the column.
 func rememberRuns(p *plan) {
+	rememberColumns(p)
 	var out []step
 	for i := 0; i < len(p.steps); {
-		if n, column := columnRun(p.steps[i:]); n > 1 {
-			out = append(out, columnStep(p, p.steps[i:i+n], column))
-			i += n
-			continue
-		}
 		n, texts := run(p.steps[i:])
 		if n > 1 && texts > 0 {
 			if st, ok := runStep(p, p.steps[i:i+n]); ok {
@@ -240,7 +263,7 @@ func rememberRuns(p *plan) {
 // run returns the length of the run of values at the beginning of steps, and how many of them are texts.
 func run(steps []step) (n, texts int) {
 	for ; n < len(steps) && steps[n].isTag(); n++ {
-		if steps[n].text != nil || steps[n].op == opMemo {
+		if steps[n].text != nil || steps[n].op == opMemo || steps[n].op == opColumnMemo {
 			texts++
 		}
 	}
@@ -262,5 +285,8 @@ func planOf(p *plan, steps []step) (sub *plan, prefix string) {
 }
 
 // isTag reports whether the value is likely to be the same in many events: a code or flags, not an
-// amount, a time or an address. A struct with its own memo can be a part of a run as well.
-func (v *value) isTag() bool { return v.op == opMemo || v.reads.Size > 0 && v.reads.Size <= 4 }
+// amount, a time or an address. A struct with its own memo, and what stages found out, can be a part of a run as well.
+func (v *value) isTag() bool {
+	_, ok := v.columnOf()
+	return ok || v.op == opMemo || v.reads.Size > 0 && v.reads.Size <= 4
+}

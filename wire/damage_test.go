@@ -196,7 +196,7 @@ func TestHostileFrames(t *testing.T) {
 		{"padding", rawFrame{'B', num(0, 0, 4, 0, 0, 0, 0)}, "more than 50331648 bytes"},
 		{"clock", rawFrame{'C', num(1)}, "1 bytes instead of 8"},
 		{"step", rawFrame{'c', num(1)}, "1 bytes instead of 16"},
-		{"step before the boot", stepFrame(0, 1), "it is of 0 ns since boot"},
+		{"step before the boot", stepFrame(0, 1), "its time, 0 ns since boot, is not after"},
 		{"header again", header, "it cannot be here"},
 		{"end: data sources", rawFrame{'E', num(1, 0, 0)}, "totals of 1 data sources instead of 2"},
 		{"end: rows", rawFrame{'E', num(2, 0, 0, 1, 0)}, `"b" should have 1 rows and 0 losses, but 0 and 0 were read`},

@@ -6,6 +6,7 @@
 package container
 
 import (
+	"encoding/binary"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -174,7 +175,7 @@ func (st *Stage) finder(s *event.Schema) *finder {
 		return nil
 	}
 	return &finder{
-		column: column, set: st.options.Set,
+		column: column, set: st.options.Set, owners: st.options.Set.Finder(),
 		mount: numberOf(s, mountType), net: numberOf(s, netType), time: numberOf(s, timeType),
 	}
 }
@@ -191,8 +192,14 @@ func readsColumn(s *event.Schema, column event.Column, need event.FieldSet) bool
 // Close implements [pipeline.Stage]. It does not close the set, which belongs to the caller.
 func (st *Stage) Close() error { return nil }
 
+// numberReader reads a number of a record.
+type numberReader struct {
+	*event.Number
+	word bool // it is all of 8 bytes
+}
+
 // numberOf returns how to read the number of a field; nil: there is no such field.
-func numberOf(s *event.Schema, ctype string) *event.Number {
+func numberOf(s *event.Schema, ctype string) *numberReader {
 	f := fieldOf(s, ctype)
 	if f == nil {
 		return nil
@@ -202,14 +209,23 @@ func numberOf(s *event.Schema, ctype string) *event.Number {
 	if err != nil {
 		return nil
 	}
-	return r.Number()
+	n := r.Number()
+	return &numberReader{n, n.Size == 8 && n.BitSize == 0 && n.Form == event.FormUint}
+}
+
+func (r *numberReader) read(row []byte) uint64 {
+	if r.word {
+		return binary.LittleEndian.Uint64(row[r.Off:])
+	}
+	return r.Uint(row)
 }
 
 // finder finds the containers of one data source's events.
 type finder struct {
 	set              *container.Set
+	owners           *container.Finder
 	column           event.Column
-	mount, net, time *event.Number
+	mount, net, time *numberReader // nil: there is no such field
 	// selects: events may be removed.
 	selects  bool
 	host     bool
@@ -252,13 +268,13 @@ func (f *finder) run(b *event.Batch) error {
 func (f *finder) find(row []byte) (h event.Handle) {
 	var at int64
 	if f.time != nil {
-		at = int64(f.time.Uint(row))
+		at = int64(f.time.read(row))
 	}
 	if f.mount != nil {
-		h = f.set.Find(f.mount.Uint(row), at)
+		h = f.owners.Find(f.mount.read(row), at)
 	}
 	if h == 0 && f.net != nil {
-		h = f.set.FindNet(f.net.Uint(row), at)
+		h = f.owners.FindNet(f.net.read(row), at)
 	}
 	return h
 }
