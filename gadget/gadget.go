@@ -33,6 +33,7 @@ type Gadget struct {
 	log      *slog.Logger
 
 	sources []pipeline.Source
+	lost    lostByMount
 
 	mu       sync.Mutex // guards the fields below: several goroutines attach and detach programs
 	loaded   *hook.Loaded

@@ -53,7 +53,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	defer pins.close()
 	schemas := schemasOf(img, k.Types)
 	o.AfterPrograms()
-	if err := g.openSources(schemas, o); err != nil {
+	if err := errors.Join(g.openSources(schemas, o), g.openLostByMount(o)); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	if o.trial {
@@ -199,6 +199,9 @@ func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 	}
 	image.SetCookieFlag(spec, kernel.HasCookies)
 	prepare.DropUnusedLosses(spec)
+	if err := prepare.CountLostByMount(spec, o.LostByMount); err != nil {
+		return nil, err
+	}
 	if err := share(spec, g.image, o.Maps); err != nil {
 		return nil, err
 	}

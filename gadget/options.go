@@ -80,6 +80,9 @@ type LoadOptions struct {
 	// Interface is the network interface for programs that are attached to one; empty: the interface of their
 	// attach_to. It is an error if there is no such interface, or no such program.
 	Interface string
+	// LostByMount makes programs that run in the process which causes an event count the events that did not fit into a buffer by the
+	// mount namespace of the process, too: see Gadget.LostByMount.
+	LostByMount bool
 	// AfterPrograms is called when the programs are loaded, before the sources are opened. Loading leaves some 8 MiB of garbage, and
 	// the kernel's types besides where they cannot be mapped into memory (before Linux 6.16): the caller may want to release that
 	// to the system then. Nil: nothing is called.

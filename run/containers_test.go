@@ -25,6 +25,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/sink/structs"
 )
 
+// openerName is the name of openers, which no other process has.
+const openerName = "run-opener"
+
 // opener is a process that opens files on command.
 type opener struct {
 	cmd *exec.Cmd
@@ -35,7 +38,7 @@ type opener struct {
 // startOpener starts an opener, in namespaces of its own if flags say so.
 func startOpener(t *testing.T, flags uintptr) *opener {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", `while read -r file; do true < "$file"; echo; done 2>/dev/null`)
+	cmd := exec.Command("sh", "-c", `echo `+openerName+` > /proc/$$/comm; while read -r file; do true < "$file"; echo; done 2>/dev/null`)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -174,7 +177,7 @@ func runOpens(t *testing.T, containers *run.Containers, events run.Events, got *
 	}
 	attached := make(chan struct{})
 	plan, err := run.NewPlan(run.Options{
-		Gadgets:    []run.Gadget{{Image: img, Params: map[string]string{"failed": "true", "comm": "sh"}}},
+		Gadgets:    []run.Gadget{{Image: img, Params: map[string]string{"failed": "true", "comm": openerName}}},
 		Containers: containers,
 		Events:     events,
 		OnAttached: func() error { close(attached); return nil },

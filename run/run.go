@@ -29,6 +29,7 @@ type Run struct {
 	assembly *assembly
 	record   *recording   // nil: none
 	filter   *mountFilter // nil: programs do not filter by container
+	lost     containerLosses
 	ledger   pipeline.Ledger
 	unwatch  func() // ends the watch of the clock; nil: there is none
 }
@@ -55,18 +56,23 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	if len(p.gadgets) > 1 {
 		types = btf.NewCache()
 	}
+	if c := p.options.Containers; c != nil {
+		r.lost = containerLosses{set: c.Set, log: p.options.logger()}
+	}
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
 		options, err := p.loadOptions(g, types)
 		if err != nil {
 			return inGadget(g.name, err)
 		}
+		options.LostByMount = r.lost.set != nil
 		r.filter.apply(g.image, options)
 		loaded, err := gadget.Load(g.image, options)
 		if err != nil {
 			return inGadget(g.name, err)
 		}
 		r.gadgets = append(r.gadgets, loaded)
+		r.lost.gadgets = append(r.lost.gadgets, loaded)
 		for _, src := range loaded.Sources() {
 			for _, s := range src.Schemas() {
 				s.Gadget = g.name
@@ -161,11 +167,15 @@ func (r *Run) Run(ctx context.Context) error {
 		Stages:  r.assembly.list.stages,
 		Sinks:   r.assembly.sinks,
 		Ledger:  &r.ledger,
-		OnLoss:  losses.note,
+		OnLoss: func(s *event.Schema, lost []event.Loss) {
+			losses.note(s, lost)
+			r.lost.collect()
+		},
 		Start:   r.begin,
 		Stop:    r.detach,
 	}
 	err := runner.Run(ctx)
+	r.lost.collect()
 	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.endRecording() }()

@@ -135,6 +135,59 @@ static __always_inline __u32 __gadget_map_id(void *map)
 	return ((struct bpf_map___gadget *)map)->id;
 }
 
+/*
+ * Set by the loader if events that do not fit are also to be counted for the mount
+ * namespace of the process that runs.  All programs of the gadget must be of types that
+ * run in the process that causes the event.
+ */
+const volatile bool gadget_count_lost_by_mntns = false;
+
+struct gadget_lost_key {
+	__u64 mntns_id; /* 0: the process has given up its namespaces */
+	__u32 map; /* the id of the buffer */
+	__u32 zero;
+};
+
+/* The loader takes this map away if it does not set gadget_count_lost_by_mntns. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct gadget_lost_key);
+	__type(value, __u64);
+} gadget_lost_by_mntns SEC(".maps");
+
+/* The members that lead to the mount namespace; the kernel's types give their places. */
+struct ns_common___gadget {
+	unsigned int inum;
+} __attribute__((preserve_access_index));
+
+struct mnt_namespace___gadget {
+	struct ns_common___gadget ns;
+} __attribute__((preserve_access_index));
+
+struct nsproxy___gadget {
+	struct mnt_namespace___gadget *mnt_ns;
+} __attribute__((preserve_access_index));
+
+struct task_struct___gadget {
+	struct nsproxy___gadget *nsproxy;
+} __attribute__((preserve_access_index));
+
+static __always_inline void __gadget_count_lost_by_mntns(void *map)
+{
+	struct gadget_lost_key key = {};
+	struct task_struct___gadget *task;
+	__u64 none = 0, *lost;
+
+	task = (struct task_struct___gadget *)bpf_get_current_task();
+	key.mntns_id = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	key.map = __gadget_map_id(map);
+	bpf_map_update_elem(&gadget_lost_by_mntns, &key, &none, BPF_NOEXIST);
+	lost = bpf_map_lookup_elem(&gadget_lost_by_mntns, &key);
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+}
+
 /* Atomic, since another program may interrupt this one on its own CPU. */
 static __always_inline void __gadget_count_lost(void *lost_samples)
 {
@@ -166,6 +219,8 @@ static __always_inline void __gadget_lose(void *map, void *lost_samples)
 		__gadget_count_lost(lost_samples);
 	else
 		__gadget_count_lost_of(map);
+	if (gadget_count_lost_by_mntns)
+		__gadget_count_lost_by_mntns(map);
 }
 
 /*

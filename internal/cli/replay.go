@@ -77,6 +77,7 @@ func (a *app) finish(r *run.Run, err error, failOnLoss bool) error {
 		return err // events that it did not take are not reported as lost
 	}
 	account.Ledger(a.Err, r.Ledger(), a.verbose)
+	account.Containers(a.Err, r.ContainerLosses())
 	if err == nil && failOnLoss && r.Ledger().Lost() > 0 {
 		return errLost
 	}

@@ -113,5 +113,5 @@ func wakeupBytes(buffer uint32) uint32 {
 
 // IsSetByLoading reports whether loading itself sets a constant.
 func IsSetByLoading(constant string) bool {
-	return constant == WakeupVariable || constant == varPerf || constant == varShardMask
+	return constant == WakeupVariable || constant == varPerf || constant == varShardMask || constant == countLostByMount
 }

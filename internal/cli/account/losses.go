@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
@@ -41,4 +42,21 @@ func Ledger(w io.Writer, ledger *pipeline.Ledger, all bool) {
 			fmt.Fprintf(w, "gizmo: %s:   %d lost on CPU %d: %s\n", name, l.Count, l.CPU, l.Cause)
 		}
 	}
+}
+
+// Containers writes whose events the kernel's buffers had no room for.
+func Containers(w io.Writer, losses []run.ContainerLoss) {
+	for _, l := range losses {
+		fmt.Fprintf(w, "gizmo: %s:   %d lost %s: %s\n", plain.Text(l.Source.String()), l.Count, whose(l.Container), event.BufferFull)
+	}
+}
+
+func whose(c *container.Container) string {
+	switch {
+	case c == nil:
+		return "of no known container"
+	case c.InPod():
+		return plain.Text("of the container " + c.Pod.Container + " of the pod " + c.Pod.Namespace + "/" + c.Pod.Name)
+	}
+	return plain.Text("of the container " + c.Name)
 }
