@@ -38,7 +38,7 @@ type opener struct {
 // startOpener starts an opener, in namespaces of its own if flags say so.
 func startOpener(t *testing.T, flags uintptr) *opener {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", `echo `+openerName+` > /proc/$$/comm; while read -r file; do true < "$file"; echo; done 2>/dev/null`)
+	cmd := exec.Command("sh", "-c", `printf `+openerName+` > /proc/$$/comm; while read -r file; do true < "$file"; echo; done 2>/dev/null`)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags}
 	in, err := cmd.StdinPipe()
 	if err != nil {

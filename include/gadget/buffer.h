@@ -144,7 +144,7 @@ const volatile bool gadget_count_lost_by_mntns = false;
 
 struct gadget_lost_key {
 	__u64 mntns_id; /* 0: the process has given up its namespaces */
-	__u32 map; /* the id of the buffer */
+	__u32 map;	/* the id of the buffer */
 	__u32 zero;
 };
 
