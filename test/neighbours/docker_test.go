@@ -25,6 +25,7 @@ func TestDocker(t *testing.T) {
 		Slow:      true,
 	})
 	t.Run("files are copied out of it", func(t *testing.T) { copying(t, n, a) })
+	t.Run("gizmo follows it", func(t *testing.T) { followed(t, n, "--runtimes=docker", "--docker-socketpath="+n.Socket) })
 }
 
 // copying copies a file, which locks the container for as long as the copy takes.

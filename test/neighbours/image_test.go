@@ -19,8 +19,15 @@ import (
 // imageName is the name of the image that all containers are made of.
 const imageName = "localhost/gizmo/busy:1"
 
-// image returns an image in the form of "docker save": one layer with a static busybox, whose command sleeps for a limited
-// time, so that the containers of a killed test end.
+// The command of the image opens a file that does not exist, sleeps for a limited time, so that the containers of a killed test
+// end, and opens another one as the last that it does.
+const (
+	firstFile = "/first"
+	lastFile  = "/last"
+	script    = "true <" + firstFile + "; /bin/busybox sleep 600; true <" + lastFile
+)
+
+// image returns an image in the form of "docker save": one layer with a static busybox.
 func image(t testing.TB) []byte {
 	t.Helper()
 	busybox, err := os.ReadFile(kerneltest.RequireProgram(t, "busybox"))
@@ -30,7 +37,7 @@ func image(t testing.TB) []byte {
 	layer := archive(t, []file{{"bin/busybox", busybox}})
 	config := text(t, map[string]any{
 		"architecture": runtime.GOARCH, "os": "linux",
-		"config": map[string]any{"Cmd": []string{"/bin/busybox", "sleep", "600"}, "Labels": map[string]string{"of-image": "yes"}},
+		"config": map[string]any{"Cmd": []string{"/bin/busybox", "sh", "-c", script}, "Labels": map[string]string{"of-image": "yes"}},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer))}},
 	})
 	manifest := text(t, []any{map[string]any{"Config": "config.json", "RepoTags": []string{imageName}, "Layers": []string{"layer.tar"}}})

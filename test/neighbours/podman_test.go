@@ -25,6 +25,7 @@ func TestPodman(t *testing.T) {
 		Neighbour: func(testing.TB) containertest.Neighbour { return n },
 		Slow:      true,
 	})
+	t.Run("gizmo follows it", func(t *testing.T) { followed(t, n, "--runtimes=podman", "--podman-socketpath="+n.Socket) })
 }
 
 // podmanConfig is containers.conf. static_dir is where podman's own clean-up of ended containers looks: elsewhere it would

@@ -1,0 +1,206 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package neighbours
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/container/containertest"
+)
+
+// followed starts two containers, of which gizmo is to show one: its first exec, its opens, and its last event, each with what the
+// runtime itself says about the container.
+func followed(t *testing.T, n containertest.Neighbour, flags ...string) {
+	flags = append(flags, "--containername=followed", "-o", "json", "-v")
+	execs := startGizmo(t, append([]string{"run", "trace_exec"}, flags...)...)
+	opens := startGizmo(t, append([]string{"run", "trace_open", "--failed"}, flags...)...)
+	other := n.Create(t, containertest.Wanted{Name: "other"})
+	id := n.Create(t, containertest.Wanted{Name: "followed"})
+	for _, made := range []string{other, id} {
+		defer n.Remove(t, made)
+		n.Start(t, made)
+	}
+	eventually(t, "the sleep of the container is shown", func() error { return execs.shows(2) })
+	says := n.Says(t, id)
+	endSleep(t, execs.rows(t)[1])
+	eventually(t, "the last open of the container is shown", func() error { return opens.shows(2) })
+	n.End(t, other)
+	var did []string
+	for _, row := range slices.Concat(execs.end(t), opens.end(t)) {
+		did = append(did, cmp.Or(row.Args, row.File))
+		if row.Process.PID != says.PID && row.Args != "/bin/busybox sleep 600" {
+			t.Errorf("%+v: not of the first process, %d", row, says.PID)
+		}
+		wantSaid(t, row, says)
+	}
+	want := []string{"/bin/busybox sh -c " + script, "/bin/busybox sleep 600", firstFile, lastFile}
+	if !slices.Equal(did, want) {
+		t.Errorf("got\n\t%q\nwant\n\t%q", did, want)
+	}
+	if t.Failed() {
+		t.Logf("gizmo says:\n%s%s", execs.err.text(), opens.err.text())
+	}
+}
+
+// row is what the test reads of an event.
+type row struct {
+	Args    string
+	File    string            `json:"fname"`
+	Process struct{ PID int } `json:"proc"`
+	Runtime map[string]any
+	K8s     map[string]any
+}
+
+// wantSaid compares the fields of a container with what its runtime says.
+func wantSaid(t *testing.T, r row, says container.Identity) {
+	t.Helper()
+	started, digest := r.Runtime["containerStartedAt"], any(says.ImageDigest)
+	if started == "" { // the container had not started when the runtime was asked; podman names no digest by then
+		if r.Runtime["containerImageDigest"] == "" {
+			digest = ""
+		}
+	} else {
+		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(started))
+		if err != nil || !at.Equal(says.StartedAt) {
+			t.Errorf("%s%s: started at %v, want %v", r.Args, r.File, started, says.StartedAt)
+		}
+	}
+	want := map[string]any{
+		"runtimeName": says.Runtime, "containerName": says.Name, "containerId": says.ID, "containerPid": float64(says.PID),
+		"containerImageName": says.Image, "containerImageDigest": digest, "containerStartedAt": started,
+	}
+	for name, value := range want {
+		if r.Runtime[name] != value {
+			t.Errorf("%s%s: %s is %v, want %v", r.Args, r.File, name, r.Runtime[name], value)
+		}
+	}
+	pod := map[string]any{"namespace": says.Pod.Namespace, "podName": says.Pod.Name, "containerName": says.Pod.Container}
+	for name, value := range pod {
+		if r.K8s[name] != value {
+			t.Errorf("%s%s: k8s.%s is %v, want %v", r.Args, r.File, name, r.K8s[name], value)
+		}
+	}
+}
+
+// endSleep ends the process of a sleep.
+func endSleep(t *testing.T, sleep row) {
+	t.Helper()
+	if err := syscall.Kill(sleep.Process.PID, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gizmo is the program, which runs until end is called.
+type gizmo struct {
+	cmd      *exec.Cmd
+	out, err locked
+	done     chan struct{}
+}
+
+// locked is a buffer that a process fills while the test reads it.
+type locked struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *locked) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// program builds gizmo once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gizmo-neighbours")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "gizmo")
+	build := exec.Command("go", "build", "-o", path, "../../cmd/gizmo")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return path, err
+})
+
+// startGizmo starts gizmo and waits until its gadget is attached: then it gives up system calls.
+func startGizmo(t *testing.T, args ...string) *gizmo {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gizmo{cmd: exec.Command(path, args...), done: make(chan struct{})}
+	g.cmd.Stdout, g.cmd.Stderr = &g.out, &g.err
+	if err := run(g.cmd, g.done); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = g.cmd.Process.Kill()
+		<-g.done
+	})
+	eventually(t, "gizmo has attached the gadget", func() error {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+		if err == nil && !bytes.Contains(text, []byte("\nSeccomp:\t2\n")) {
+			err = errors.New(g.err.text())
+		}
+		return err
+	})
+	return g
+}
+
+// shows returns an error unless gizmo has shown so many events.
+func (g *gizmo) shows(n int) error {
+	if got := strings.Count(g.out.text(), "\n"); got < n {
+		return fmt.Errorf("%d events, want %d; standard error: %s", got, n, g.err.text())
+	}
+	return nil
+}
+
+// end ends gizmo and returns its events.
+func (g *gizmo) end(t *testing.T) []row {
+	t.Helper()
+	if err := g.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-g.done
+	if !g.cmd.ProcessState.Success() {
+		t.Errorf("gizmo: %v: %s", g.cmd.ProcessState, g.err.text())
+	}
+	return g.rows(t)
+}
+
+func (g *gizmo) rows(t *testing.T) (rows []row) {
+	t.Helper()
+	for line := range strings.Lines(g.out.text()) {
+		var r row
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
