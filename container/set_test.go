@@ -239,6 +239,44 @@ func TestPutReadsTheKernel(t *testing.T) {
 	}
 }
 
+// A source that knows less cannot say that another process is the first, unless that one has ended.
+func TestFirstProcessOfABetterSource(t *testing.T) {
+	t.Parallel()
+	set := NewSet("")
+	defer set.Close()
+	first, later := aProcess(t, 0), aProcess(t, 0)
+	time.Sleep(20 * time.Millisecond) // the kernel counts starts in ticks
+	put := func(rank int, cmd *exec.Cmd) {
+		t.Helper()
+		if err := set.Put(rank, Identity{ID: "a", Name: "web", PID: cmd.Process.Pid}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for first.Process.Pid == later.Process.Pid || began(t, first) == began(t, later) {
+		later = aProcess(t, 0)
+	}
+	put(RankHigh, first)
+	put(RankBundle, later)
+	if all := set.All(); len(all) != 1 || all[0].PID != first.Process.Pid {
+		t.Errorf("got %+v", all)
+	}
+	_ = first.Process.Kill()
+	_ = first.Wait()
+	put(RankBundle, later)
+	if all := set.All(); len(all) != 1 || all[0].PID != later.Process.Pid {
+		t.Errorf("after the end of the first process: %+v", all)
+	}
+}
+
+func began(t *testing.T, cmd *exec.Cmd) int64 {
+	t.Helper()
+	at, err := readBegan(fmt.Sprintf("/proc/%d", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
 // Readers never see a number change hands, whatever else is put into the tables meanwhile.
 func TestFindWhileContainersComeAndGo(t *testing.T) {
 	t.Parallel()

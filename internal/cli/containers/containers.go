@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/container/runtimes"
 	"github.com/gizmo-ebpf/gizmo/container/starts"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -25,6 +26,7 @@ type Containers struct {
 	Kubernetes bool
 
 	keeper  *container.Keeper
+	scan    *runtimes.Scan
 	command []string      // runs Guard
 	guard   *starts.Guard // nil: gizmo sees containers when their runtimes report them
 	log     *slog.Logger
@@ -69,6 +71,7 @@ func (c *Containers) Start() {
 }
 
 func (c *Containers) sayLate(err error) {
+	c.scan.Poll()
 	c.log.Debug("gizmo sees containers when their runtimes report them, which is after they have started", "err", err)
 }
 
@@ -101,6 +104,11 @@ func (c *Containers) Close() error {
 	return err
 }
 
+// hasRuntime reports whether a runtime has answered.
+func (c *Containers) hasRuntime() bool {
+	return slices.ContainsFunc(c.keeper.Connected(), func(name string) bool { return name != runtimes.ScanName })
+}
+
 // WhyNone says why there is no container to show; "" if there is one.
 func (c *Containers) WhyNone() string {
 	all := slices.DeleteFunc(c.Set.All(), func(one *container.Container) bool { return one.Pod.Sandbox })
@@ -110,7 +118,7 @@ func (c *Containers) WhyNone() string {
 		}
 	}
 	switch {
-	case len(c.keeper.Connected()) == 0:
+	case len(all) == 0 && !c.hasRuntime():
 		return "gizmo found no container runtime"
 	case len(all) == 0:
 		return "no container runs yet"
