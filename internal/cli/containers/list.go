@@ -5,6 +5,7 @@ package containers
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -55,7 +56,7 @@ type List struct {
 func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 	format, err := encode.Lookup(f.mode)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--output: %w", err)
 	}
 	l := &List{w: w, from: from, watch: f.watch, schema: &event.Schema{Name: "containers", Single: f.watch}}
 	if f.watch {
@@ -69,7 +70,7 @@ func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 	var chosen []int
 	if f.fields != "" {
 		if chosen, err = encode.Select(l.schema, f.fields, encode.DefaultFields(l.schema, format)); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--fields: %w", err)
 		}
 	}
 	l.enc, err = format.Bind(l.schema, encode.Options{Fields: chosen})
