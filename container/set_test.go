@@ -148,6 +148,36 @@ func TestSourcesAreMerged(t *testing.T) {
 	}
 }
 
+// The source with the highest rank decides, whatever the order in which the sources answer. A source that knows that there
+// are no labels decides that, too.
+func TestSourcesHaveRanks(t *testing.T) {
+	t.Parallel()
+	sources := map[int]Identity{
+		RankBundle: {Runtime: "bundle", Name: "bundle", StartedAt: time.Unix(1, 0)},
+		RankLow:    {Runtime: "low", Name: "low", Image: "low", Labels: map[string]string{"of": "low"}},
+		RankPods:   {Runtime: "pods", Name: "pods", Image: "pods", ImageDigest: "pods", Labels: map[string]string{}},
+		RankHigh:   {Runtime: "high", Name: "high"},
+	}
+	for _, order := range [][]int{
+		{RankBundle, RankLow, RankPods, RankHigh}, {RankHigh, RankPods, RankLow, RankBundle}, {RankPods, RankBundle, RankHigh, RankLow},
+	} {
+		f := newFakeSet(t)
+		for i, rank := range order {
+			id := sources[rank]
+			id.ID = "a"
+			f.start(rank, id, 10, 20)
+			highest := sources[slices.Max(order[:i+1])]
+			if c := f.All()[0]; c.Runtime != highest.Runtime || c.Name != highest.Name {
+				t.Errorf("%v: got %+v after rank %d", order, c.Identity, rank)
+			}
+		}
+		c := f.All()[0]
+		if c.Image != "pods" || c.ImageDigest != "pods" || len(c.Labels) != 0 || !c.StartedAt.Equal(time.Unix(1, 0)) {
+			t.Errorf("%v: got %+v", order, c.Identity)
+		}
+	}
+}
+
 func TestSharedNetwork(t *testing.T) {
 	t.Parallel()
 	f := newFakeSet(t)
