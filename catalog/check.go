@@ -38,7 +38,7 @@ func Check(img *image.Image) error {
 
 // knownOf lists the names in an image that metadata can refer to.
 func knownOf(img *image.Image) (metadata.Known, error) {
-	known := metadata.Known{DataSources: make(map[string][]string)}
+	known := metadata.Known{DataSources: make(map[string][]string), KernelStacks: make(map[string][]string)}
 	for _, f := range encode.Formats() {
 		known.OutputModes = append(known.OutputModes, f.Name)
 	}
@@ -51,6 +51,9 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 		}
 		for _, f := range s.Fields {
 			known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
+			if f.HasType("gadget_kernel_stack") {
+				known.KernelStacks[s.Name] = append(known.KernelStacks[s.Name], f.Name)
+			}
 		}
 		if stage.FindsContainers(s) {
 			for _, f := range container.Fields() {
