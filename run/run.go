@@ -171,8 +171,8 @@ func (r *Run) Run(ctx context.Context) error {
 			losses.note(s, lost)
 			r.lost.collect()
 		},
-		Start:   r.begin,
-		Stop:    r.detach,
+		Start: r.begin,
+		Stop:  r.detach,
 	}
 	err := runner.Run(ctx)
 	r.lost.collect()

@@ -130,7 +130,7 @@ func (s *storm) spec(id string) ([]byte, error) {
 			"user": map[string]int{"uid": 0, "gid": 0}, "cwd": "/", "noNewPrivileges": true,
 			"args": []string{"/bin/busybox", "sh", "-c", "/bin/busybox true $0; exit 0", id},
 		},
-		"root":   map[string]any{"path": s.root, "readonly": true},
+		"root": map[string]any{"path": s.root, "readonly": true},
 		"mounts": []map[string]any{
 			{"destination": "/proc", "type": "proc", "source": "proc"},
 			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}, // runc makes devices, and all share the root
