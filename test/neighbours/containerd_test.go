@@ -24,6 +24,7 @@ func TestContainerd(t *testing.T) {
 		Undated:   true,
 		Slow:      true,
 	})
+	t.Run("gizmo follows it", func(t *testing.T) { followed(t, n, "--runtimes=containerd", "--containerd-socketpath="+n.Socket) })
 }
 
 // neighbour returns functions that use ctr. The id of a container is its name.

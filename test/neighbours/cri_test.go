@@ -29,6 +29,7 @@ func TestCRI(t *testing.T) {
 		Neighbour: func(testing.TB) containertest.Neighbour { return n },
 		Slow:      true,
 	})
+	t.Run("gizmo follows it", func(t *testing.T) { followed(t, n, "--runtimes=containerd", "--containerd-socketpath="+n.Socket) })
 }
 
 // kubelet makes pods in a containerd, as a kubelet does.

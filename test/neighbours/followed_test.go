@@ -26,11 +26,14 @@ import (
 // followed starts two containers, of which gizmo is to show one: its first exec, its opens, and its last event, each with what the
 // runtime itself says about the container.
 func followed(t *testing.T, n containertest.Neighbour, flags ...string) {
-	flags = append(flags, "--containername=followed", "-o", "json", "-v")
+	other, id := n.Create(t, containertest.Wanted{Name: "other"}), n.Create(t, containertest.Wanted{Name: "followed"})
+	name := "followed"
+	if strings.HasPrefix(id, name) {
+		name = id // the runtime has no other names
+	}
+	flags = append(flags, "--containername="+name, "-o", "json", "-v")
 	execs := startGizmo(t, append([]string{"run", "trace_exec"}, flags...)...)
 	opens := startGizmo(t, append([]string{"run", "trace_open", "--failed"}, flags...)...)
-	other := n.Create(t, containertest.Wanted{Name: "other"})
-	id := n.Create(t, containertest.Wanted{Name: "followed"})
 	for _, made := range []string{other, id} {
 		defer n.Remove(t, made)
 		n.Start(t, made)
@@ -38,10 +41,18 @@ func followed(t *testing.T, n containertest.Neighbour, flags ...string) {
 	eventually(t, "the sleep of the container is shown", func() error { return execs.shows(2) })
 	says := n.Says(t, id)
 	endSleep(t, execs.rows(t)[1])
-	eventually(t, "the last open of the container is shown", func() error { return opens.shows(2) })
+	eventually(t, "the last open of the container is shown", func() error {
+		if !strings.Contains(opens.out.text(), lastFile) {
+			return errors.New(opens.out.text() + opens.err.text())
+		}
+		return nil
+	})
 	n.End(t, other)
 	var did []string
 	for _, row := range slices.Concat(execs.end(t), opens.end(t)) {
+		if row.Args == "" && row.File != firstFile && row.File != lastFile {
+			continue // runc opens files in the container before it executes the first program
+		}
 		did = append(did, cmp.Or(row.Args, row.File))
 		if row.Process.PID != says.PID && row.Args != "/bin/busybox sleep 600" {
 			t.Errorf("%+v: not of the first process, %d", row, says.PID)
