@@ -60,7 +60,7 @@ const maxMemos = 64
 
 // newTextSink decides how the events of each data source are written.
 func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) {
-	o := &textSink{w: t.W, width: terminalWidth(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat), memos: maxMemos, recorded: t.recorded}
+	o := &textSink{w: t.W, width: outlet.Width(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat), memos: maxMemos, recorded: t.recorded}
 	modes, modesErr := perSource(t.Modes, ",", all)
 	fields, fieldsErr := perSource(t.Fields, ";", all)
 	errs := []error{about("output", modesErr), about("fields", fieldsErr)}
@@ -344,19 +344,6 @@ func (l lateText) Book(s *event.Schema, books pipeline.Books) { l.encoderOf(s).b
 // some lines, or because the terminal has gone. A recording whose reader has gone is a failure.
 func IsReaderGone(err error) bool {
 	return (errors.Is(err, syscall.EPIPE) || errors.Is(err, outlet.ErrReaderGone)) && !errors.Is(err, ErrRecord)
-}
-
-// terminalWidth returns the number of cells in a line of the terminal w, or 0 if w is not a terminal.
-func terminalWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !isTerminal(f) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }
 
 // isSlow reports whether w may make a writer wait for long: a pipe, a socket or a terminal, but not a

@@ -16,6 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
@@ -73,7 +74,7 @@ func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 			return nil, fmt.Errorf("--fields: %w", err)
 		}
 	}
-	l.enc, err = format.Bind(l.schema, encode.Options{Fields: chosen})
+	l.enc, err = format.Bind(l.schema, encode.Options{Fields: chosen, Width: outlet.Width(w)})
 	return l, err
 }
 
