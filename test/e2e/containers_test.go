@@ -34,6 +34,17 @@ func TestRunWithoutContainers(t *testing.T) {
 	}
 }
 
+// In a pid namespace of its own gizmo cannot know any container, and says so.
+func TestContainersInAPidNamespace(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	unshare := kerneltest.RequireProgram(t, "unshare")
+	g := startProgram(t, setup{}, []string{unshare, "-pf", "--mount-proc", gizmoPath, "list-containers", "-o", "json", "--runtimes=runc", "--runc-root=" + t.TempDir()})
+	g.wantExit(t, 0)
+	if g.out.String() != "[]\n" || !strings.Contains(g.err.String(), "docker run --pid=host") {
+		t.Errorf("got %q, standard error %q", g.out.String(), g.err.String())
+	}
+}
+
 // Each mistake about containers is an error that names the flag.
 func TestWrongContainerFlags(t *testing.T) {
 	for args, want := range map[string]string{

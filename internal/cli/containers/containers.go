@@ -13,6 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/container/runtimes"
 	"github.com/gizmo-ebpf/gizmo/container/starts"
+	"github.com/gizmo-ebpf/gizmo/host/pidns"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
@@ -109,6 +110,12 @@ func (c *Containers) hasRuntime() bool {
 	return slices.ContainsFunc(c.keeper.Connected(), func(name string) bool { return name != runtimes.ScanName })
 }
 
+// seesTheHost reports whether gizmo sees the processes of all containers.
+func seesTheHost() bool {
+	ns, err := pidns.Own()
+	return err != nil || ns.IsInitial()
+}
+
 // WhyNone says why there is no container to show; "" if there is one.
 func (c *Containers) WhyNone() string {
 	all := slices.DeleteFunc(c.Set.All(), func(one *container.Container) bool { return one.Pod.Sandbox })
@@ -120,6 +127,8 @@ func (c *Containers) WhyNone() string {
 	switch {
 	case len(all) == 0 && !c.hasRuntime():
 		return "gizmo found no container runtime"
+	case len(all) == 0 && !seesTheHost():
+		return "gizmo sees no process of a container, because it is in a pid namespace of its own; give it that of the host (docker run --pid=host)"
 	case len(all) == 0:
 		return "no container runs yet"
 	default:
