@@ -207,7 +207,7 @@ func golden(t *testing.T, name string, lines []string) {
 var notYet = []string{"dnspeek", "pktlog", "smtphello", "snicheck", "socket_filter", "tc_classifier", "tcmeter", "tcrate"}
 
 // refused are the sources that gizmo refuses whatever the kernel. The error is in testdata/warnings.golden.
-var refused []string
+var refused = []string{"oomwatch", "two_containers"}
 
 // loadable lists the sources that gizmo does not refuse.
 func loadable(t *testing.T) []string {
@@ -345,7 +345,6 @@ func explained(err error) string {
 var notRun = map[string]string{
 	"disklat":         "no machine is sure to have a disk",
 	"modwatch":        "nothing loads a module",
-	"oomwatch":        "no memory runs out",
 	"retranswatch":    "the loopback interface loses nothing",
 	"sk_skb_parser":   "no socket is put into its map",
 	"socket_optional": "no event is sure to come: the kernel drops packets when it likes",
