@@ -24,7 +24,7 @@ func Parse(name string, object io.ReaderAt, yaml []byte) (*image.Image, error) {
 }
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
-// there. Fields that enriched types and containers add count.
+// there. Fields that enriched types and containers add count. An event must not have two fields that identify its container.
 func Check(img *image.Image) error {
 	known, err := knownOf(img)
 	if err != nil {
@@ -33,7 +33,10 @@ func Check(img *image.Image) error {
 	if err := img.Metadata.Validate(known); err != nil {
 		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
-	return checkContainers(img)
+	if err := checkContainers(img); err != nil {
+		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	return nil
 }
 
 // knownOf lists the names in an image that metadata can refer to.

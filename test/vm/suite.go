@@ -65,8 +65,10 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 	}, gadgetSuite(), suite{
 		pkg:    "test/wild",
 		skip:   "OtherCompiler", // the guest has no compiler
-		before: "^TestBuild$",
-		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "wild")} },
+		before: "^TestCorpusBuilds$",
+		args: func(programs string) []string {
+			return []string{"-objects", filepath.Join(programs, "wild"), "-all-hooks"}
+		},
 	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
 	for i := range list {
 		if list[i].run != "" {
