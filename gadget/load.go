@@ -101,6 +101,9 @@ func prepareProcess() error {
 	if err := kernel.CheckPrivileges(); err != nil {
 		return err
 	}
+	if err := kernel.CheckPlace(); err != nil {
+		return err
+	}
 	if possible, err := cpus.Possible(); err == nil { // else the library will return the error
 		if err := checkPossibleCPUs(possible); err != nil {
 			return err
