@@ -194,6 +194,7 @@ func TestBadFlags(t *testing.T) {
 		{"trace_open --pid -1", `"-1" is not a number from 0 to 4294967295`},
 		{"trace_open --pid 4294967296", `"4294967296" is not a number from 0 to 4294967295`},
 		{"trace_open --pid 0", "would turn the filter off"},
+		{"trace_open --pid=", `"" is not a number from 0 to 4294967295`}, // an empty look-up in a script
 		{"trace_open --failed=maybe", `"maybe" is neither true nor false`},
 		{"trace_open --pid", "gizmo: flag needs an argument: --pid"},
 		{"trace_open -o jsno", `gizmo: --output: unknown output format "jsno"`},
