@@ -25,6 +25,7 @@ type Run struct {
 	options  Options
 	host     *host.Host // nil for a replay
 	gadgets  []*gadget.Gadget
+	names    []string // of the gadgets
 	sources  []pipeline.Source
 	assembly *assembly
 	record   *recording   // nil: none
@@ -38,6 +39,7 @@ type Run struct {
 // for a reader until ctx is done. The caller must Close the run.
 func (p *Plan) Load(ctx context.Context) (*Run, error) {
 	r := &Run{options: p.options, host: p.options.Host}
+	r.options.Gadgets = nil // their images take memory for as long as anything refers to them
 	if r.host == nil {
 		r.host = host.New()
 	}
@@ -72,6 +74,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			return inGadget(g.name, err)
 		}
 		r.gadgets = append(r.gadgets, loaded)
+		r.names = append(r.names, g.name)
 		r.lost.gadgets = append(r.lost.gadgets, loaded)
 		for _, src := range loaded.Sources() {
 			for _, s := range src.Schemas() {
@@ -267,7 +270,7 @@ func (r *Run) begin() error {
 	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
-			return inGadget(r.options.Gadgets[i].Name, err)
+			return inGadget(r.names[i], err)
 		}
 	}
 	if r.record != nil {
