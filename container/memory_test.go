@@ -38,7 +38,7 @@ func TestManyContainersAreSmall(t *testing.T) {
 	text := 0
 	for i := range many {
 		h := f.Find(uint64(1000+i), 0)
-		for column := range Fields() {
+		for column := range fieldCount {
 			text += len(f.Table(column).Bytes(h))
 		}
 	}

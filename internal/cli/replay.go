@@ -55,7 +55,9 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		}
 		if !canReadTwice(in) {
 			f, err := wire.TempFile() // later it cannot be made any more
-			defer f.Close()
+			if err == nil {
+				defer f.Close()
+			}
 			tempFile = func() (*os.File, error) { return f, err }
 		}
 		a.dropPrivileges(seccomp.Needs{})
