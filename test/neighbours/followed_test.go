@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,8 +142,13 @@ func (l *locked) text() string {
 	return l.buf.String()
 }
 
+var programs = flag.String("programs", "", "take the program from this `folder` instead of building it")
+
 // program builds gizmo once.
 var program = sync.OnceValues(func() (string, error) {
+	if *programs != "" {
+		return filepath.Join(*programs, "gizmo"), nil
+	}
 	dir, err := os.MkdirTemp("", "gizmo-neighbours")
 	if err != nil {
 		return "", err
