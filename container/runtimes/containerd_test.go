@@ -49,7 +49,11 @@ type playedContainerd struct {
 }
 
 func (p *playedContainerd) register(s *grpc.Server) {
-	p.published = make(map[chan *types.Envelope]bool)
+	p.mu.Lock()
+	if p.published == nil { // a call of the server before a restart may still be ending
+		p.published = make(map[chan *types.Envelope]bool)
+	}
+	p.mu.Unlock()
 	namespacesapi.RegisterNamespacesServer(s, p)
 	imagesapi.RegisterImagesServer(s, playedImages{})
 	containersapi.RegisterContainersServer(s, playedContainers{p: p})

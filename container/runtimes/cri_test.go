@@ -47,7 +47,11 @@ const (
 )
 
 func (p *playedCRI) register(s *grpc.Server) {
-	p.asked = make(map[string]int)
+	p.mu.Lock()
+	if p.asked == nil { // a call of the server before a restart may still be ending
+		p.asked = make(map[string]int)
+	}
+	p.mu.Unlock()
 	cri.RegisterRuntimeServiceServer(s, p)
 	cri.RegisterImageServiceServer(s, playedCRIImages{p: p})
 }
@@ -223,6 +227,8 @@ func TestCRIOfContainerdContract(t *testing.T) {
 			p := &playedCRI{played: played, sandboxInfo: playedPodInfo, imageRef: playedByName}
 			n := playCRI(t, "containerd", p, (&playedContainerd{played: played, namespace: "k8s.io"}).register)
 			t.Cleanup(func() {
+				p.mu.Lock()
+				defer p.mu.Unlock()
 				if p.asked["GetContainerEvents"] > 0 {
 					t.Error("gizmo took the kubelet's events")
 				}
