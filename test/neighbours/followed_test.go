@@ -92,9 +92,13 @@ func wantSaid(t *testing.T, r row, says container.Identity) {
 			t.Errorf("%s%s: started at %v, want %v", r.Args, r.File, started, says.StartedAt)
 		}
 	}
+	image := any(says.Image)
+	if *slow && r.Runtime["containerImageName"] == "" && r.File != lastFile {
+		image = ""
+	}
 	want := map[string]any{
 		"runtimeName": says.Runtime, "containerName": says.Name, "containerId": says.ID, "containerPid": float64(says.PID),
-		"containerImageName": says.Image, "containerImageDigest": digest, "containerStartedAt": started,
+		"containerImageName": image, "containerImageDigest": digest, "containerStartedAt": started,
 	}
 	for name, value := range want {
 		if r.Runtime[name] != value {
@@ -141,6 +145,10 @@ func (l *locked) text() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
+
+// slow: the machine takes longer to answer than gizmo may hold a container up, so that what is not in the container's bundle is
+// not known from the first event on.
+var slow = flag.Bool("slow", false, "the machine is emulated")
 
 var programs = flag.String("programs", "", "take the program from this `folder` instead of building it")
 

@@ -73,7 +73,7 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		// The suites of the clients take too long under emulation.
 		pkg:  "test/neighbours",
 		run:  "^Test(Docker|Podman|Containerd|CRI|StormOfContainers)$/^gizmo",
-		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10"} },
+		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10", "-slow"} },
 	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
 	for i := range list {
 		if list[i].run != "" {
