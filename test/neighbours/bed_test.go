@@ -119,11 +119,11 @@ func (b *bed) write(t testing.TB, name, text string, mode fs.FileMode) string {
 // daemon is a process that runs until it is stopped.
 type daemon struct {
 	group *os.File
-	log  string
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	log   string
+	args  []string
+	env   []string
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended
 }
 
 // spawn starts a daemon and waits until it is ready.
