@@ -57,7 +57,7 @@ release: setup-release ## build what a release consists of, into dist/
 
 .PHONY: test-release
 test-release: setup-release ## build a release twice and compare the bytes
-	@scripts/test-release.sh
+	@scripts/test-release.sh amd64 arm64
 
 .PHONY: fmt
 fmt: setup-lint ## format the Go and C code
