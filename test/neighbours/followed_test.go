@@ -10,6 +10,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,11 @@ func followed(t *testing.T, n containertest.Neighbour, flags ...string) {
 	if strings.HasPrefix(id, name) {
 		name = id // the runtime has no other names
 	}
-	flags = append(flags, "--containername="+name, "-o", "json", "-v")
+	selected := "--containername=" + name
+	if *slow {
+		selected = "--runtime-containerid=" + id
+	}
+	flags = append(flags, selected, "-o", "json", "-v")
 	execs := startGizmo(t, append([]string{"run", "trace_exec"}, flags...)...)
 	opens := startGizmo(t, append([]string{"run", "trace_open", "--failed"}, flags...)...)
 	for _, made := range []string{other, id} {
@@ -81,34 +86,36 @@ type row struct {
 // wantSaid compares the fields of a container with what its runtime says.
 func wantSaid(t *testing.T, r row, says container.Identity) {
 	t.Helper()
-	started, digest := r.Runtime["containerStartedAt"], any(says.ImageDigest)
-	if started == "" { // the container had not started when the runtime was asked; podman names no digest by then
-		if r.Runtime["containerImageDigest"] == "" {
-			digest = ""
+	runtime := map[string]any{"containerId": says.ID, "containerPid": float64(says.PID)}
+	pod := make(map[string]any)
+	if !*slow || r.File == lastFile {
+		maps.Copy(runtime, map[string]any{"runtimeName": says.Runtime, "containerName": says.Name, "containerImageName": says.Image})
+		maps.Copy(pod, map[string]any{"namespace": says.Pod.Namespace, "podName": says.Pod.Name, "containerName": says.Pod.Container})
+		// Before a container has started, its runtime has no time for the start, and podman names no digest.
+		if r.Runtime["containerStartedAt"] != "" {
+			wantTime(t, r, says.StartedAt)
 		}
-	} else {
-		at, err := time.Parse(time.RFC3339Nano, fmt.Sprint(started))
-		if err != nil || !at.Equal(says.StartedAt) {
-			t.Errorf("%s%s: started at %v, want %v", r.Args, r.File, started, says.StartedAt)
+		if r.Runtime["containerStartedAt"] != "" || r.Runtime["containerImageDigest"] != "" {
+			runtime["containerImageDigest"] = says.ImageDigest
 		}
 	}
-	image := any(says.Image)
-	if *slow && r.Runtime["containerImageName"] == "" && r.File != lastFile {
-		image = ""
+	wantFields(t, r, "runtime", r.Runtime, runtime)
+	wantFields(t, r, "k8s", r.K8s, pod)
+}
+
+func wantTime(t *testing.T, r row, want time.Time) {
+	t.Helper()
+	started := fmt.Sprint(r.Runtime["containerStartedAt"])
+	if at, err := time.Parse(time.RFC3339Nano, started); err != nil || !at.Equal(want) {
+		t.Errorf("%s%s: started at %v, want %v", r.Args, r.File, started, want)
 	}
-	want := map[string]any{
-		"runtimeName": says.Runtime, "containerName": says.Name, "containerId": says.ID, "containerPid": float64(says.PID),
-		"containerImageName": image, "containerImageDigest": digest, "containerStartedAt": started,
-	}
+}
+
+func wantFields(t *testing.T, r row, what string, got, want map[string]any) {
+	t.Helper()
 	for name, value := range want {
-		if r.Runtime[name] != value {
-			t.Errorf("%s%s: %s is %v, want %v", r.Args, r.File, name, r.Runtime[name], value)
-		}
-	}
-	pod := map[string]any{"namespace": says.Pod.Namespace, "podName": says.Pod.Name, "containerName": says.Pod.Container}
-	for name, value := range pod {
-		if r.K8s[name] != value {
-			t.Errorf("%s%s: k8s.%s is %v, want %v", r.Args, r.File, name, r.K8s[name], value)
+		if got[name] != value {
+			t.Errorf("%s%s: %s.%s is %v, want %v", r.Args, r.File, what, name, got[name], value)
 		}
 	}
 }
@@ -146,8 +153,8 @@ func (l *locked) text() string {
 	return l.buf.String()
 }
 
-// slow: the machine takes longer to answer than gizmo may hold a container up, so that what is not in the container's bundle is
-// not known from the first event on.
+// slow: runtimes take longer to answer than gizmo may hold a container up, so that what is not in the container's bundle, such as
+// its name, is not known from the first event on.
 var slow = flag.Bool("slow", false, "the machine is emulated")
 
 var programs = flag.String("programs", "", "take the program from this `folder` instead of building it")
