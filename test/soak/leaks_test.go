@@ -109,9 +109,9 @@ func TestJudge(t *testing.T) {
 		for _, f := range figures() {
 			r := newRow(name, f)
 			for at := range 100 {
-				r.series[f] = append(r.series[f], sample{time.Duration(at), c.value(at) * cmp.Or(f.more, 1) * f.unit})
+				r.series[f] = append(r.series[f], sample{time.Duration(at) * time.Second, c.value(at) * cmp.Or(f.more, 1) * f.unit})
 			}
-			if wrong := r.judge(100); len(wrong) > 0 != (c.grows || name == "within bounds" && f.more == 0) {
+			if wrong := r.judge(100 * time.Second); len(wrong) > 0 != (c.grows || name == "within bounds" && f.more == 0) {
 				t.Errorf("%s: %s: %v, want that it grows: %v", name, f.name, wrong, c.grows)
 			}
 		}
