@@ -28,7 +28,7 @@ var (
 	heap        = figure{"heap, MiB", mib, 0.05, 0.25}
 	descriptors = figure{"descriptors", 1, 0, 0}
 	objects     = figure{"BPF objects", 1, 0, 0}
-	threads     = figure{"threads", 1, 0, 2} // Go starts another one if all are in system calls
+	threads     = figure{"threads", 1, 0, 4} // Go starts another one if all are in system calls
 	goroutines  = figure{"goroutines", 1, 0, 1}
 )
 
