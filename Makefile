@@ -18,7 +18,7 @@ CLI     := github.com/gizmo-ebpf/gizmo/internal/cli
 LDFLAGS := -s -w -E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin -X $(CLI).version=$(VERSION) -X $(CLI).sourceTime=$(SOURCE_TIME)
 OBJECTS := catalog/objects
 
-# What "make run" runs, and for how long.
+# What "make run" runs, and for how long that and "make soak" last; 0: until Ctrl-C, and 10 minutes.
 GADGET  ?= trace_open
 SECONDS ?= 0
 ARGS    ?=
@@ -46,13 +46,18 @@ test: setup-test setup-mounts build vet ## all tests; as root those of the kerne
 test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
 	@go build -o bin/vm ./test/vm && bin/vm $(if $(value RUN),-run '$(value RUN)') $(KERNEL)
 
+.PHONY: soak
+soak: build setup-mounts ## run gizmo under a load for 10 minutes and check that nothing grows: make soak SECONDS=60
+	@go test -c -o bin/soak ./test/soak
+	@$(AS_ROOT) bin/soak -test.run '^TestSoak$$' -test.v -test.timeout 0 -gizmo bin/gizmo -for $(if $(filter-out 0,$(SECONDS)),$(SECONDS)s,10m)
+
 .PHONY: release
 release: setup-release ## build what a release consists of, into dist/
 	@scripts/release.sh dist
 
 .PHONY: test-release
 test-release: setup-release ## build a release twice and compare the bytes
-	@scripts/test-release.sh
+	@scripts/test-release.sh amd64 arm64
 
 .PHONY: fmt
 fmt: setup-lint ## format the Go and C code

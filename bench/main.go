@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"time"
@@ -41,6 +42,11 @@ func main() {
 	flag.StringVar(&o.tools, "tools", "", "only the programs with one of these words in their names")
 	flag.StringVar(&file, "table", "bench/tools.yaml", "the table of programs")
 	flag.Parse()
+	if signal.Ignored(os.Interrupt) {
+		// As in a job that a script starts with &. The tools inherit it, and would not end.
+		fmt.Fprintln(os.Stderr, "bench: SIGINT is ignored here, by which the tools are ended")
+		os.Exit(1)
+	}
 	if err := bench(file, &o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)

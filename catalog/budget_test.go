@@ -21,7 +21,7 @@ func TestParseBudget(t *testing.T) {
 		t.Fatalf("%d programs, want %d or more, %v", len(img.Programs), parsePrograms, err)
 	}
 	least := time.Hour
-	for range 10 {
+	for tries := 0; tries < 100 && least > parseBudget; tries++ { // a busy machine disturbs some
 		began := time.Now()
 		if img, err = Builtin("trace_lsm"); err == nil {
 			err = Check(img)

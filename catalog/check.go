@@ -24,7 +24,7 @@ func Parse(name string, object io.ReaderAt, yaml []byte) (*image.Image, error) {
 }
 
 // Check holds an image's metadata against its object: everything that gadget.yaml names must be
-// there. Fields that enriched types and containers add count.
+// there. Fields that enriched types and containers add count. An event must not have two fields that identify its container.
 func Check(img *image.Image) error {
 	known, err := knownOf(img)
 	if err != nil {
@@ -33,12 +33,15 @@ func Check(img *image.Image) error {
 	if err := img.Metadata.Validate(known); err != nil {
 		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
-	return checkContainers(img)
+	if err := checkContainers(img); err != nil {
+		return fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	}
+	return nil
 }
 
 // knownOf lists the names in an image that metadata can refer to.
 func knownOf(img *image.Image) (metadata.Known, error) {
-	known := metadata.Known{DataSources: make(map[string][]string)}
+	known := metadata.Known{DataSources: make(map[string][]string), KernelStacks: make(map[string][]string)}
 	for _, f := range encode.Formats() {
 		known.OutputModes = append(known.OutputModes, f.Name)
 	}
@@ -51,6 +54,9 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 		}
 		for _, f := range s.Fields {
 			known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
+			if f.HasType("gadget_kernel_stack") {
+				known.KernelStacks[s.Name] = append(known.KernelStacks[s.Name], f.Name)
+			}
 		}
 		if stage.FindsContainers(s) {
 			for _, f := range container.Fields() {

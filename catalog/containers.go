@@ -6,13 +6,15 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
 // checkContainers fails if an event could belong to two containers: if it has two fields of the type that identifies a
-// container by its mount namespace, or by its network namespace.
+// container by its mount namespace, or by its network namespace. Members of structs count, too.
 func checkContainers(img *image.Image) error {
 	var errs []error
 	for i := range img.DataSources {
@@ -24,16 +26,15 @@ func checkContainers(img *image.Image) error {
 }
 
 func checkOnlyOne(s *event.Schema, typ string) error {
-	first := ""
+	var names []string
 	for i := range s.Fields {
-		switch f := &s.Fields[i]; {
-		case !f.HasType(typ):
-		case first == "":
-			first = f.Name
-		default:
-			return fmt.Errorf("data source %q: both %q and %q have the type %s, but an event belongs to one container; "+
-				"the first counts: declare the other as a plain number", s.Name, first, f.Name, typ)
+		if f := &s.Fields[i]; f.HasType(typ) {
+			names = append(names, strconv.Quote(f.Name))
 		}
 	}
-	return nil
+	if len(names) < 2 {
+		return nil
+	}
+	return fmt.Errorf("data source %q: the fields %s have the type %s, but an event belongs to one container: keep the type for one of them "+
+		"and declare the others as numbers, members of a struct in a struct of the gadget's own", s.Name, strings.Join(names, ", "), typ)
 }

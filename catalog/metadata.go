@@ -12,7 +12,7 @@ import (
 )
 
 // parse analyses an object with the text of its gadget.yaml, which may be empty. Metadata about things
-// that do not exist is an error, or, with warn set, a warning.
+// that do not exist is an error, or, with warn set, a warning. An event that could belong to two containers is always an error.
 func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*image.Image, error) {
 	meta, err := metadata.Parse("gadget.yaml", yaml)
 	if err := warnInstead(warn, meta, err); err != nil {
@@ -24,6 +24,9 @@ func parse(name string, object io.ReaderAt, yaml []byte, warn func(error)) (*ima
 	}
 	if img.Metadata.Name == "" {
 		img.Metadata.Name = name
+	}
+	if err := checkContainers(img); err != nil {
+		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
 	return img, nil
 }
@@ -46,9 +49,6 @@ func fit(img *image.Image, warn func(error)) (*image.Image, error) {
 	}
 	meta, err := img.Metadata.Fit(known)
 	if err := warnInstead(warn, meta, err); err != nil {
-		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
-	}
-	if err := warnInstead(warn, meta, checkContainers(img)); err != nil {
 		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
 	if warn != nil {

@@ -67,6 +67,19 @@ func (b *backoff) waitForSocket(ctx context.Context) (bool, error) {
 	}
 }
 
+// waitForOther waits until the socket has been replaced or removed. It returns false if ctx is done, or if the kernel does not
+// report changes of the socket's folder.
+func (b *backoff) waitForOther(ctx context.Context, was os.FileInfo) bool {
+	if was == nil {
+		return false
+	}
+	other, err := watchFolder(ctx, filepath.Dir(b.socket), func() bool {
+		now, err := os.Stat(b.socket)
+		return err != nil || !os.SameFile(was, now) || !now.ModTime().Equal(was.ModTime())
+	})
+	return other && err == nil
+}
+
 // existing returns the nearest folder above, or at, a path that exists.
 func existing(path string) string {
 	for path != "/" && path != "." {

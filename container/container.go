@@ -24,7 +24,7 @@ type Identity struct {
 	PID int
 	// StartedAt is the time of the container's start; the zero time if it has not started, or the runtime does not know.
 	StartedAt time.Time
-	// Labels are the labels of the container.
+	// Labels are the labels of the container. Nil means that the source does not know them; an empty map, that there are none.
 	Labels map[string]string
 	// Pod is the Kubernetes pod of the container; its zero value means that there is none.
 	Pod Pod
@@ -35,7 +35,7 @@ type Pod struct {
 	Namespace, Name, UID string
 	// Container is the name of the container within its pod; empty for a sandbox.
 	Container string
-	// Labels are the labels of the pod, without those that the kubelet adds for runtimes.
+	// Labels are the labels of the pod, without those that the kubelet adds for runtimes; nil if the source does not know them.
 	Labels map[string]string
 	// Sandbox says that the container holds the pod's namespaces and runs nothing else ("pause").
 	Sandbox bool

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -81,6 +82,7 @@ func (k *Keeper) keep(ctx context.Context, rt Runtime, asked func()) {
 	defer asked()
 	pause := newBackoff(rt.Socket())
 	for {
+		seen, _ := os.Stat(rt.Socket())
 		err := k.follow(ctx, rt, func() {
 			asked()
 			pause.reset()
@@ -90,6 +92,10 @@ func (k *Keeper) keep(ctx context.Context, rt Runtime, asked func()) {
 		}
 		asked()
 		k.log.Debug("no connection to a container runtime", "runtime", rt.Name(), "socket", rt.Socket(), "err", err)
+		// A runtime that lacks the interface may have it after a restart with another configuration.
+		if errors.Is(err, errors.ErrUnsupported) && pause.waitForOther(ctx, seen) {
+			continue
+		}
 		if !pause.wait(ctx) {
 			return
 		}

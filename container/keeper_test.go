@@ -28,6 +28,7 @@ type fakeRuntime struct {
 	watchers   []chan Change
 	lost       []func()
 	hangs      bool
+	lacks      bool // the interface
 	calls      int
 }
 
@@ -70,10 +71,13 @@ func (f *fakeRuntime) Watch(ctx context.Context, ready func(), changed func(Chan
 	changes := make(chan Change, 10)
 	ctx, lose := context.WithCancel(ctx)
 	f.mu.Lock()
-	hangs := f.hangs
+	hangs, lacks := f.hangs, f.lacks
 	f.calls++
 	f.watchers, f.lost = append(f.watchers, changes), append(f.lost, lose)
 	f.mu.Unlock()
+	if lacks {
+		return fmt.Errorf("a service is missing: %w", errors.ErrUnsupported)
+	}
 	if !hangs {
 		ready()
 	}
@@ -217,6 +221,32 @@ func TestKeeperWaitsForSockets(t *testing.T) {
 	if fmt.Sprint(k.Connected()) != "[late]" {
 		t.Errorf("connected to %v", k.Connected())
 	}
+}
+
+// The keeper does not ask a runtime that lacks the interface again until the runtime is restarted.
+func TestKeeperLeavesRuntimesAlone(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, "old")
+	f.lacks = true
+	p := aProcess(t, 0)
+	f.put(Identity{ID: "a", Name: "new", PID: p.Process.Pid}, false)
+	start := time.Now()
+	set, _ := startKeeper(t, f)
+	if took := time.Since(start); took > Patience/2 {
+		t.Errorf("Start has waited %v for nothing", took)
+	}
+	time.Sleep(3 * shortestPause)
+	f.mu.Lock()
+	if f.calls != 1 {
+		t.Errorf("the keeper asked %d times, want once", f.calls)
+	}
+	f.lacks = false
+	f.mu.Unlock()
+	if err := os.Remove(f.socket); err != nil {
+		t.Fatal(err)
+	}
+	f.appear(t)
+	eventually(t, set, "new")
 }
 
 func TestKeeperWaitsNoLongerThanPatience(t *testing.T) {

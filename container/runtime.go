@@ -39,7 +39,9 @@ const (
 	RankBundle = 1 + iota
 	// RankLow is for runtimes that other runtimes use: containerd, whose containers may be those of Docker or of Kubernetes.
 	RankLow
-	// RankHigh is for runtimes that users use directly: Docker, podman, the Container Runtime Interface.
+	// RankPods is for the Container Runtime Interface, which the kubelet uses.
+	RankPods
+	// RankHigh is for runtimes that users use directly: Docker, podman.
 	RankHigh
 )
 

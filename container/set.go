@@ -156,6 +156,9 @@ func (s *Set) Put(rank int, id Identity) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.live[id.ID]
+	if m != nil && proc.began != m.Began && rank < m.sources[0].rank && m.runs() {
+		id.PID, proc = m.PID, process{} // the better source knows which process is the first
+	}
 	if m != nil && proc.began != 0 && m.Began != proc.began {
 		s.end(m) // the container was started again
 		m = nil
@@ -170,6 +173,12 @@ func (s *Set) Put(rank int, id Identity) error {
 	m.learn(rank, id)
 	s.publish(m, proc)
 	return nil
+}
+
+// runs reports whether the first process of a member still runs.
+func (m *member) runs() bool {
+	proc, err := readProcessOf(m.PID)
+	return err == nil && m.PID != 0 && proc.began == m.Began
 }
 
 // learn stores the knowledge of a source and keeps the sources in order.

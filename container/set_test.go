@@ -148,6 +148,36 @@ func TestSourcesAreMerged(t *testing.T) {
 	}
 }
 
+// The source with the highest rank decides, whatever the order in which the sources answer. A source that knows that there
+// are no labels decides that, too.
+func TestSourcesHaveRanks(t *testing.T) {
+	t.Parallel()
+	sources := map[int]Identity{
+		RankBundle: {Runtime: "bundle", Name: "bundle", StartedAt: time.Unix(1, 0)},
+		RankLow:    {Runtime: "low", Name: "low", Image: "low", Labels: map[string]string{"of": "low"}},
+		RankPods:   {Runtime: "pods", Name: "pods", Image: "pods", ImageDigest: "pods", Labels: map[string]string{}},
+		RankHigh:   {Runtime: "high", Name: "high"},
+	}
+	for _, order := range [][]int{
+		{RankBundle, RankLow, RankPods, RankHigh}, {RankHigh, RankPods, RankLow, RankBundle}, {RankPods, RankBundle, RankHigh, RankLow},
+	} {
+		f := newFakeSet(t)
+		for i, rank := range order {
+			id := sources[rank]
+			id.ID = "a"
+			f.start(rank, id, 10, 20)
+			highest := sources[slices.Max(order[:i+1])]
+			if c := f.All()[0]; c.Runtime != highest.Runtime || c.Name != highest.Name {
+				t.Errorf("%v: got %+v after rank %d", order, c.Identity, rank)
+			}
+		}
+		c := f.All()[0]
+		if c.Image != "pods" || c.ImageDigest != "pods" || len(c.Labels) != 0 || !c.StartedAt.Equal(time.Unix(1, 0)) {
+			t.Errorf("%v: got %+v", order, c.Identity)
+		}
+	}
+}
+
 func TestSharedNetwork(t *testing.T) {
 	t.Parallel()
 	f := newFakeSet(t)
@@ -237,6 +267,44 @@ func TestPutReadsTheKernel(t *testing.T) {
 	if n := len(s.All()); n != 1 {
 		t.Errorf("%d containers", n)
 	}
+}
+
+// A source that knows less cannot say that another process is the first, unless that one has ended.
+func TestFirstProcessOfABetterSource(t *testing.T) {
+	t.Parallel()
+	set := NewSet("")
+	defer set.Close()
+	first, later := aProcess(t, 0), aProcess(t, 0)
+	time.Sleep(20 * time.Millisecond) // the kernel counts starts in ticks
+	put := func(rank int, cmd *exec.Cmd) {
+		t.Helper()
+		if err := set.Put(rank, Identity{ID: "a", Name: "web", PID: cmd.Process.Pid}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for first.Process.Pid == later.Process.Pid || began(t, first) == began(t, later) {
+		later = aProcess(t, 0)
+	}
+	put(RankHigh, first)
+	put(RankBundle, later)
+	if all := set.All(); len(all) != 1 || all[0].PID != first.Process.Pid {
+		t.Errorf("got %+v", all)
+	}
+	_ = first.Process.Kill()
+	_ = first.Wait()
+	put(RankBundle, later)
+	if all := set.All(); len(all) != 1 || all[0].PID != later.Process.Pid {
+		t.Errorf("after the end of the first process: %+v", all)
+	}
+}
+
+func began(t *testing.T, cmd *exec.Cmd) int64 {
+	t.Helper()
+	at, err := readBegan(fmt.Sprintf("/proc/%d", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 // Readers never see a number change hands, whatever else is put into the tables meanwhile.

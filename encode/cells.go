@@ -100,16 +100,7 @@ func runeCells(r rune) int {
 // shorten cuts the tidy text dst[start:], which takes cells cells, to at most limit cells. It
 // returns how many cells the rest takes.
 func shorten(dst []byte, start, cells, limit int, where event.Ellipsis) ([]byte, int) {
-	keep := limit - 1
-	head, tail, mark := keep, 0, ellipsis
-	switch where {
-	case event.EllipsisNone:
-		head, mark = limit, ""
-	case event.EllipsisStart:
-		head, tail = 0, keep
-	case event.EllipsisMiddle:
-		head, tail = keep-keep/2, keep/2
-	}
+	head, tail, mark := cutAt(limit, where)
 	text := dst[start:]
 	a, headCells := leadingCells(text, head)
 	b, tailCells := trailingCells(text, cells, tail)
@@ -122,6 +113,20 @@ func shorten(dst []byte, start, cells, limit int, where event.Ellipsis) ([]byte,
 		headCells++
 	}
 	return dst[:start+a+len(mark)+rest], headCells + tailCells
+}
+
+// cutAt returns how many cells remain of the beginning and of the end of a text that is cut to limit cells, and the mark between them.
+func cutAt(limit int, where event.Ellipsis) (head, tail int, mark string) {
+	keep := limit - 1
+	switch where {
+	case event.EllipsisNone:
+		return limit, 0, ""
+	case event.EllipsisStart:
+		return 0, keep, ellipsis
+	case event.EllipsisMiddle:
+		return keep - keep/2, keep / 2, ellipsis
+	}
+	return keep, 0, ellipsis
 }
 
 // leadingCells returns the end of the longest beginning of p that takes at most limit cells, and how

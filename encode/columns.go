@@ -32,13 +32,16 @@ type column struct {
 
 // columnsEncoder writes a table.
 type columnsEncoder struct {
-	cols []column
-	head []byte
+	cols  []column
+	head  []byte
+	spill spill
+	lengths
+	line longLine
 }
 
 func bindColumns(s *event.Schema, o Options) (Encoder, error) {
 	fields := flatFields(s, o.Fields)
-	e := &columnsEncoder{cols: make([]column, len(fields))}
+	e := &columnsEncoder{cols: make([]column, len(fields)), spill: o.Spill, line: longLine{spill: o.Spill}}
 	spans := make([]span, len(fields))
 	for k, i := range fields {
 		values, err := columnValues(s, i)
@@ -56,6 +59,11 @@ func bindColumns(s *event.Schema, o Options) (Encoder, error) {
 	}
 	for k := range spans {
 		e.cols[k].width, e.cols[k].limit = spans[k].width, spans[k].limit(o.Width > 0)
+	}
+	for k := range e.cols {
+		for i := range e.cols[k].values {
+			e.lengths.add(&e.cols[k].values[i])
+		}
 	}
 	e.head = e.header(o.Width > 0)
 	return e, nil
@@ -140,6 +148,10 @@ func (e *columnsEncoder) Append(dst []byte, b *event.Batch) []byte {
 		return dst
 	}
 	for row := range b.Rows {
+		if e.spill != nil && e.isLong(b, row) {
+			dst = e.appendLong(dst, b, row)
+			continue
+		}
 		line := len(dst)
 		for i := range e.cols {
 			if i > 0 {
@@ -147,7 +159,7 @@ func (e *columnsEncoder) Append(dst []byte, b *event.Batch) []byte {
 			}
 			dst = e.cols[i].append(dst, b, row)
 		}
-		dst = endLine(dst, line)
+		dst = e.spill.long(endLine(dst, line))
 	}
 	return dst
 }
@@ -175,6 +187,11 @@ func (c *column) place(dst []byte, start, cells, limit int) []byte {
 	if limit > 0 && cells > limit {
 		dst, cells = shorten(dst, start, cells, limit, c.ellipsis)
 	}
+	return c.pad(dst, start, cells)
+}
+
+// pad pads dst[start:], which takes cells cells.
+func (c *column) pad(dst []byte, start, cells int) []byte {
 	pad := c.width - cells
 	if pad <= 0 {
 		return dst

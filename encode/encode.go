@@ -20,6 +20,12 @@ type Options struct {
 	// Width is the number of cells in a line of the terminal. 0 means that the output is not a
 	// terminal, and that nothing is scaled.
 	Width int
+	// Spill limits the memory that text takes. Append calls it whenever it has 256 KiB of text, between rows and within long values. Spill writes
+	// the text, or the beginning of it, and returns the rest, to which Append adds. Nil: Append makes all text at once.
+	Spill func(text []byte) []byte
+	// Memos limits the memory of encoders that share it: it is the number of groups of values whose texts they may still begin to remember, which
+	// makes them faster. A group takes up to 140 KiB. Nil: no limit.
+	Memos *int
 }
 
 // Encoder writes the events of one data source. It is for one run and is not safe for use by

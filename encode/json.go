@@ -33,6 +33,8 @@ type jsonEncoder struct {
 	steps []jsonStep
 	tail  string
 	need  int // room that the first steps take
+	spill spill
+	lengths
 	// doubts are the texts of fields in the row that is being written, except those that promise
 	// to be plain.
 	doubts []extent
@@ -69,7 +71,7 @@ var (
 )
 
 func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
-	p := plan{schema: s, words: &jsonWords}
+	p := plan{schema: s, words: &jsonWords, memos: o.Memos}
 	depth := 0
 	if !s.Single {
 		depth = 1
@@ -84,6 +86,9 @@ func bindJSON(s *event.Schema, o Options, l jsonLayout) (Encoder, error) {
 	}
 	e := newJSONEncoder(&p)
 	e.frame = l.frame(s.Single)
+	if e.spill = o.Spill; e.spill != nil {
+		e.lengths.addAll(e.steps)
+	}
 	return e, nil
 }
 
@@ -134,7 +139,12 @@ func (e *jsonEncoder) Append(dst []byte, b *event.Batch) []byte {
 		if i > 0 {
 			dst = append(dst, e.between...)
 		}
-		dst = e.appendRow(dst, b, i)
+		if e.spill != nil && e.isLong(b, i) {
+			dst = e.appendLongRow(dst, b, i, e.spill)
+		} else {
+			dst = e.appendRow(dst, b, i)
+		}
+		dst = e.spill.long(dst)
 	}
 	return e.after(dst, &e.frame, b)
 }
@@ -340,12 +350,14 @@ func (l jsonLayout) object(p *plan, n *node, depth int) {
 // inner places an object within another. An object that depends on few bytes, such as the process, is
 // often the same for many events, so the encoder remembers its text.
 func (l jsonLayout) inner(p *plan, n *node, depth int) {
-	sub := plan{schema: p.schema, words: p.words}
+	sub := plan{schema: p.schema, words: p.words, memos: p.memos}
 	l.object(&sub, n, depth)
 	p.err = cmp.Or(p.err, sub.err)
-	if v, ok := remembered(&sub); ok && n.leaves() >= memoMembers {
-		p.add(v, jsonBrackets)
-		return
+	if n.leaves() >= memoMembers {
+		if v, ok := remembered(&sub); ok {
+			p.add(v, jsonBrackets)
+			return
+		}
 	}
 	p.insert(&sub)
 }

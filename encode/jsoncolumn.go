@@ -29,7 +29,9 @@ func (m *columnMemo) append(dst []byte, b *event.Batch, row int) []byte {
 	}
 	start := len(dst)
 	dst = m.enc.appendRow(append(dst, m.prefix...), b, row)
-	slot.handle, slot.known, slot.text = h, true, append(slot.text[:0], dst[start:]...)
+	if slot.known = len(dst)-start <= maxMemoText; slot.known {
+		slot.handle, slot.text = h, append(slot.text[:0], dst[start:]...)
+	}
 	return dst
 }
 
@@ -68,7 +70,7 @@ func rememberColumns(p *plan) {
 	var out []step
 	for i := 0; i < len(p.steps); {
 		n, column := columnRun(p.steps[i:])
-		if n > 1 {
+		if n > 1 && p.takeMemo() {
 			out = append(out, columnStep(p, p.steps[i:i+n], column))
 		} else {
 			n = 1

@@ -186,8 +186,10 @@ func (m *jsonMemo) renew(dst []byte, b *event.Batch, row int) []byte {
 	for i, c := range m.columns {
 		slot.handles[i] = c.At(b, row)
 	}
-	slot.text = append(slot.text[:0], dst[start:]...)
-	slot.epoch = m.epoch
+	if slot.epoch = 0; len(dst)-start <= maxMemoText {
+		slot.text = append(slot.text[:0], dst[start:]...)
+		slot.epoch = m.epoch
+	}
 	return dst
 }
 
@@ -202,6 +204,9 @@ func (m *jsonMemo) judge() {
 // memoMembers is the least number of values for which comparing the bytes of a struct is quicker than
 // writing it.
 const memoMembers = 4
+
+// maxMemoText is the length of the longest text that is remembered: longer than what is known of a container.
+const maxMemoText = 2 << 10
 
 // remembered returns a value that replaces all steps of a plan, and the text after them, if all of
 // them depend on few enough bytes.
@@ -220,6 +225,9 @@ func remembered(p *plan) (value, bool) {
 		}
 	}
 	if key.reads = joined(key.reads); len(key.reads) == 0 {
+		return value{}, false
+	}
+	if !p.takeMemo() {
 		return value{}, false
 	}
 	return value{op: opMemo, memo: newJSONMemo(key, newJSONEncoder(p))}, true
@@ -281,7 +289,7 @@ func runStep(p *plan, steps []step) (step, bool) {
 func planOf(p *plan, steps []step) (sub *plan, prefix string) {
 	steps = slices.Clone(steps)
 	prefix, steps[0].prefix = steps[0].prefix, ""
-	return &plan{schema: p.schema, words: p.words, steps: steps}, prefix
+	return &plan{schema: p.schema, words: p.words, memos: p.memos, steps: steps}, prefix
 }
 
 // isTag reports whether the value is likely to be the same in many events: a code or flags, not an

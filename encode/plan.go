@@ -14,6 +14,7 @@ import (
 type plan struct {
 	schema  *event.Schema
 	words   *nonFinite
+	memos   *int // see Options
 	steps   []step
 	pending string // text since the last value; in the end, the text after it
 	err     error  // the first
@@ -49,6 +50,18 @@ func (p *plan) insert(sub *plan) {
 		p.add(st.value, st.brackets)
 	}
 	p.text(sub.pending)
+}
+
+// takeMemo reports whether another group of values may be remembered.
+func (p *plan) takeMemo() bool {
+	if p.memos == nil {
+		return true
+	}
+	if *p.memos == 0 {
+		return false
+	}
+	*p.memos--
+	return true
 }
 
 // frame is the text around the events of a batch.

@@ -22,12 +22,13 @@ type yamlEncoder struct {
 	array
 	steps []step
 	tail  string
+	spill spill
 }
 
 func bindYAML(s *event.Schema, o Options) (Encoder, error) {
 	p := plan{schema: s, words: &yamlWords}
 	root := newTree(s, treeFields(s, o.Fields))
-	e := &yamlEncoder{}
+	e := &yamlEncoder{spill: o.Spill}
 	switch {
 	case s.Single:
 		yamlObject(&p, root, "---\n", "")
@@ -74,15 +75,18 @@ func (e *yamlEncoder) Append(dst []byte, b *event.Batch) []byte {
 	}
 	for i := range b.Rows {
 		for k := range e.steps {
-			dst = e.steps[k].appendYAML(dst, b, i)
+			dst = e.spill.long(e.steps[k].appendYAML(dst, b, i, e.spill))
 		}
-		dst = append(dst, e.tail...)
+		dst = e.spill.long(append(dst, e.tail...))
 	}
 	return e.after(dst, &e.frame, b)
 }
 
-func (s *step) appendYAML(dst []byte, b *event.Batch, row int) []byte {
+func (s *step) appendYAML(dst []byte, b *event.Batch, row int, sp spill) []byte {
 	dst = append(dst, s.prefix...)
+	if sp != nil && s.isLong(b, row) {
+		return s.appendLongYAML(dst, b, row, sp)
+	}
 	start := len(dst)
 	switch s.op {
 	case opText, opString, opColumnText:

@@ -19,6 +19,9 @@ type Batch struct {
 	// Continues says that this is not the end of the array: the source hands out a large array in parts, and the next batch
 	// of the schema is the next part. It is never set for single events.
 	Continues bool
+	// Flush says that the source forgets the values of all earlier handles in the next call of Next. A stage that holds rows of earlier
+	// batches of the source must pass them on before.
+	Flush bool
 
 	// columns are the columns that stages filled, each as long as Rows; a column is empty if its stage has
 	// found nothing about these rows. Column gives access to them.
@@ -36,7 +39,7 @@ func (b *Batch) Reset(s *Schema) {
 		b.columns[i] = b.columns[i][:0]
 	}
 	b.Lost = b.Lost[:0]
-	b.More, b.Continues = false, false
+	b.More, b.Continues, b.Flush = false, false, false
 }
 
 // Part makes b a part of other: its rows from one index up to another. Both share rows and columns, so b must only be read, and
@@ -64,7 +67,7 @@ func (b *Batch) Copy(other *Batch) {
 		b.columns[i] = append(b.columns[i], col...)
 	}
 	b.Lost = append(b.Lost, other.Lost...)
-	b.More, b.Continues = other.More, other.Continues
+	b.More, b.Continues, b.Flush = other.More, other.Continues, other.Flush
 }
 
 func (b *Batch) growColumns(n int) {

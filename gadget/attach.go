@@ -184,7 +184,7 @@ func (g *Gadget) find(name string) (*image.Program, error) {
 			return p, nil
 		}
 	}
-	return nil, noProgram(g.image, name)
+	return nil, noProgram(g.names, name)
 }
 
 // Detach detaches all programs from all their targets, for good. Events that they produced before can still be

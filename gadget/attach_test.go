@@ -199,7 +199,11 @@ func TestAttachToFixedTarget(t *testing.T) {
 	if n := g.attachments(); n != 2 {
 		t.Errorf("%d attachments, want 2", n)
 	}
-	target := g.image.Program("gt_btf").Target
+	p, err := g.find("gt_btf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := p.Target
 	mustSay(t, g.AttachTo("gt_btf", "sys_exit"), "program gt_btf: programs in sections like tp_btf are loaded for their target ("+target+") and take no other")
 	if err := g.AttachTo("gt_btf", target); err != nil {
 		t.Error(err)

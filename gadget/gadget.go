@@ -22,7 +22,9 @@ type Choice = choose.Choice
 
 // Gadget is an image in the kernel.
 type Gadget struct {
+	// image is there while it is loaded. It takes more memory than all else, so a gadget does not keep it.
 	image *image.Image
+	names []string // of the image's programs
 	coll  *ebpf.Collection
 	// programs are those that were loaded.
 	programs   []*image.Program

@@ -27,6 +27,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -275,7 +276,11 @@ func attachUser(t testing.TB, targets map[string]string) error {
 
 // attachUserTo tries to attach a loaded program to another target than the one it was loaded for.
 func attachUserTo(g *Gadget, program, target string) error {
-	p := *g.image.Program(program)
+	loaded, err := g.find(program)
+	if err != nil {
+		return err
+	}
+	p := *loaded
 	p.Target = target
 	l, err := hook.Attach(g.loaded, &p, g.coll.Programs[program])
 	if err == nil {
@@ -446,7 +451,7 @@ func TestUserOldKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer events.Close()
-	old := &hook.Loaded{Spec: spec, Maps: coll.Maps, Log: slog.Default()}
+	old := &hook.Loaded{ProbeSpecs: spec.Maps[usdt.SpecMap], Maps: coll.Maps, Log: slog.Default()}
 	attach := func(program, path, name string) (io.Closer, error) {
 		p := *img.Program(program)
 		p.Target = path + ":" + name

@@ -18,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 )
 
@@ -43,7 +44,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 		return nil, err
 	}
 	g := &Gadget{
-		image: img, iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, fileProbes: o.FileProbes, log: o.Logger,
+		image: img, names: namesOf(img), iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, fileProbes: o.FileProbes, log: o.Logger,
 		attached: make(map[attachment]*attached), roots: make(map[*inRoot]bool), known: make(map[string]ProgramStats),
 	}
 	g.inFiles = sync.OnceValue(g.findInFiles)
@@ -64,6 +65,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err := pins.pin(g.coll.Maps); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
+	g.image = nil
 	return g, nil
 }
 
@@ -99,6 +101,9 @@ func Supported(img *image.Image) error {
 // It runs before the code that tries out the kernel.
 func prepareProcess() error {
 	if err := kernel.CheckPrivileges(); err != nil {
+		return err
+	}
+	if err := kernel.CheckPlace(); err != nil {
 		return err
 	}
 	if possible, err := cpus.Possible(); err == nil { // else the library will return the error
@@ -281,8 +286,12 @@ func (g *Gadget) alternating(o *LoadOptions) []string {
 
 // toAttach returns the facts that attaching needs.
 func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) *hook.Loaded {
+	types := make(map[string]ebpf.AttachType, len(spec.Programs))
+	for name, p := range spec.Programs {
+		types[name] = p.AttachType
+	}
 	return &hook.Loaded{
-		Spec: spec, Maps: g.coll.Maps,
+		ProbeSpecs: spec.Maps[usdt.SpecMap], AttachTypes: types, Maps: g.coll.Maps,
 		Cookies: kernel.HasCookies(), UprobeMulti: kernel.HasUprobeMulti(),
 		Log: g.log,
 	}

@@ -162,7 +162,7 @@ func (o *LoadOptions) check(img *image.Image) error {
 	}
 	for _, name := range o.ManualAttach {
 		if img.Program(name) == nil {
-			return fmt.Errorf("manual attach: %w", noProgram(img, name))
+			return fmt.Errorf("manual attach: %w", noProgram(namesOf(img), name))
 		}
 	}
 	return o.checkInterface(img)
@@ -181,10 +181,14 @@ func (o *LoadOptions) checkInterface(img *image.Image) error {
 	return err
 }
 
-func noProgram(img *image.Image, name string) error {
+func namesOf(img *image.Image) []string {
 	var names []string
 	for _, p := range img.Programs {
 		names = append(names, p.Name)
 	}
+	return names
+}
+
+func noProgram(names []string, name string) error {
 	return fmt.Errorf("the gadget has no program %q%s", name, nearest.Hint(name, names))
 }

@@ -5,6 +5,7 @@ package metadata_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,5 +105,35 @@ datasources:
 	}
 	if left := m.Pending(know("kstack.addresses", "ustack.symbols", "proc.comm")); len(left) > 0 {
 		t.Errorf("got %v", left)
+	}
+}
+
+// The symbols of a kernel's stack are a field to come: they have the name of the id, without _raw.
+func TestPendingKernelStacks(t *testing.T) {
+	t.Parallel()
+	m, err := metadata.Parse("gadget.yaml", []byte(`
+datasources:
+  open: {fields: {KStack: {annotations: {flamegraph.level: 30}}, other: }}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := metadata.Known{
+		DataSources:  map[string][]string{"open": {"kstack_raw"}},
+		KernelStacks: map[string][]string{"open": {"kstack_raw"}},
+	}
+	if err := m.Validate(known); err == nil || err.Error() != `gadget.yaml:3:66: unknown field "other"` {
+		t.Errorf("got %v", err)
+	}
+	var got []string
+	for _, p := range m.Pending(known) {
+		got = append(got, p.Error())
+	}
+	want := []string{
+		`gadget.yaml:3:19: "KStack": gizmo does not support symbols of stacks yet, so this setting has no effect`,
+		`gadget.yaml:3:60: "flamegraph.level": gizmo does not support flame graphs yet, so this setting has no effect`,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q\nwant %q", got, want)
 	}
 }

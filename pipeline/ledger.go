@@ -17,7 +17,12 @@ import (
 type Ledger struct {
 	mu       sync.Mutex
 	accounts []*Account
+	kinds    atomic.Int64 // of losses, of all accounts
 }
+
+// maxKinds limits the kinds of losses, by account, CPU and cause, that a ledger counts separately. Only a crafted recording has more; the
+// ledger books the rest without a CPU.
+const maxKinds = 1 << 16
 
 // Account returns the account of a data source's events for the sink of that name. The first call opens it.
 func (l *Ledger) Account(source event.SourceID, sink string) *Account {
@@ -28,7 +33,7 @@ func (l *Ledger) Account(source event.SourceID, sink string) *Account {
 			return a
 		}
 	}
-	a := &Account{source: source, sink: sink}
+	a := &Account{source: source, sink: sink, kinds: &l.kinds}
 	l.accounts = append(l.accounts, a)
 	return a
 }
@@ -57,8 +62,19 @@ type Account struct {
 	delivered, filtered atomic.Uint64
 
 	mu     sync.Mutex
-	losses []event.Loss // one for each CPU and cause, counts from the start of the run
+	losses map[kind]uint64 // from the start of the run
+	lost   uint64          // the sum
+	kinds  *atomic.Int64   // of the ledger; nil for an account that is in none
 }
+
+// kind is what an account counts separately.
+type kind struct {
+	cpu   int
+	cause event.Cause
+}
+
+// otherCause is the cause of losses whose cause this version does not know.
+const otherCause = event.OutputSlow + 1
 
 // Totals are the sums of an account at one moment.
 type Totals struct {
@@ -79,16 +95,17 @@ func (a *Account) Totals() Totals {
 	t := Totals{Delivered: a.delivered.Load(), Filtered: a.filtered.Load()}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, l := range a.losses {
-		t.Lost += l.Count
-	}
+	t.Lost = a.lost
 	return t
 }
 
 // Losses returns the losses so far by CPU and cause, ordered by CPU, then cause.
 func (a *Account) Losses() []event.Loss {
 	a.mu.Lock()
-	losses := slices.Clone(a.losses)
+	losses := make([]event.Loss, 0, len(a.losses))
+	for k, n := range a.losses {
+		losses = append(losses, event.Loss{CPU: k.cpu, Cause: k.cause, Count: n})
+	}
 	a.mu.Unlock()
 	slices.SortFunc(losses, func(x, y event.Loss) int {
 		return cmp.Or(cmp.Compare(x.CPU, y.CPU), cmp.Compare(x.Cause, y.Cause))
@@ -112,11 +129,22 @@ func (a *Account) lose(losses ...event.Loss) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, l := range losses {
-		i := slices.IndexFunc(a.losses, func(x event.Loss) bool { return x.CPU == l.CPU && x.Cause == l.Cause })
-		if i < 0 {
-			a.losses = append(a.losses, l)
-			continue
-		}
-		a.losses[i].Count += l.Count
+		a.losses[a.kindOf(l)] += l.Count
+		a.lost += l.Count
 	}
+}
+
+// kindOf returns the kind under which a loss is booked. The caller holds a.mu.
+func (a *Account) kindOf(l event.Loss) kind {
+	k := kind{l.CPU, min(l.Cause, otherCause)}
+	if _, known := a.losses[k]; known {
+		return k
+	}
+	if a.losses == nil {
+		a.losses = make(map[kind]uint64)
+	}
+	if a.kinds != nil && a.kinds.Add(1) > maxKinds {
+		k.cpu = event.NoCPU
+	}
+	return k
 }

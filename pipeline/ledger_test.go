@@ -51,7 +51,44 @@ func TestAccountIsReadWhileBooked(t *testing.T) {
 	}
 }
 
-// Losses are listed by CPU and cause, those without a CPU first, and the caller owns the list.
+// A recording can tell of losses on any CPU and by any cause. They are all counted, and take little memory and time.
+func TestLossesOfManyKinds(t *testing.T) {
+	t.Parallel()
+	var ledger Ledger
+	const accounts, cpus = 3, 1 << 16
+	var all []event.Loss
+	for cpu := range cpus {
+		all = append(all, event.Loss{CPU: cpu, Cause: event.Cause(cpu), Count: 2})
+	}
+	detailed := 0
+	for i := range accounts {
+		a := ledger.Account(event.SourceID{Name: string(rune('a' + i))}, "")
+		for range 3 {
+			a.Lose(all...)
+		}
+		if got := a.Totals().Lost; got != 6*cpus {
+			t.Errorf("account %d: %d events, want %d", i, got, 6*cpus)
+		}
+		sum := uint64(0)
+		for _, l := range a.Losses() {
+			sum += l.Count
+			if l.CPU != event.NoCPU {
+				detailed++
+			}
+		}
+		if sum != 6*cpus {
+			t.Errorf("account %d: the losses are %d events, want %d", i, sum, 6*cpus)
+		}
+	}
+	if detailed != maxKinds {
+		t.Errorf("%d kinds of losses are told apart, want %d", detailed, maxKinds)
+	}
+	if ledger.Lost() != accounts*6*cpus {
+		t.Errorf("%d events lost in all", ledger.Lost())
+	}
+}
+
+// Losses are named by CPU and cause, those without a CPU first, and belong to who asks.
 func TestLossesByCPUAndCause(t *testing.T) {
 	t.Parallel()
 	var a Account

@@ -83,6 +83,8 @@ type Events struct {
 	Sort string
 	// SortWindow is how long the run holds single events back to sort them; 0: sort.DefaultWindow.
 	SortWindow time.Duration
+	// SortMemory is the number of bytes that events may take up which are held to be sorted; 0: the default of sort.Options.MaxHeld.
+	SortMemory int
 	// MaxEntries is the largest number of rows of an array that the outputs get; 0: all.
 	MaxEntries int
 }
@@ -98,6 +100,10 @@ type Text struct {
 	// Block makes the run wait for a pipe or a terminal that is slower than the events, so that the kernel's buffer fills up.
 	// Otherwise the run drops events that the output cannot take, and counts them.
 	Block bool
+
+	// recorded: the events come from a recording, which can have very long rows and many data sources, so their text must be made in
+	// little memory.
+	recorded bool
 }
 
 // Recording is a file that a run writes its raw events to, for Replay.

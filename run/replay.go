@@ -6,8 +6,11 @@ package run
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host/userdb"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
@@ -18,18 +21,25 @@ import (
 // Replay returns a run of the events of a recording, which needs neither a kernel nor privileges. The options' Gadgets,
 // Host, Annotate and Record do not apply. The run closes the recording, but not the reader below it.
 func Replay(recording *wire.Reader, o Options) (*Run, error) {
+	if err := checkDescriptions(recording.Header().DataSources); err != nil {
+		return nil, err
+	}
 	specs, err := recordedSpecs(recording.Header())
 	if err != nil {
 		return nil, err
 	}
 	if o.Events.Sort != "" {
 		recording.KeepValues() // sorting holds events back
+	} else {
+		recording.KeepLittle()
 	}
 	for _, s := range recording.Schemas() {
 		container.Restyle(s, recording.Header().Machine.Kubernetes)
-		if n := textOf(s); n > maxText {
-			return nil, fmt.Errorf("data source %q: an event can have %d bytes of text, and gizmo writes at most %d", s.ID(), n, maxText)
-		}
+	}
+	if o.Text != nil {
+		text := *o.Text
+		text.recorded = true
+		o.Text = &text
 	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}
 	machine := &recording.Header().Machine
@@ -43,9 +53,54 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	return r, nil
 }
 
-// maxText limits the text of an event, as textOf estimates it: a small recording can declare many fields that each show the
-// whole of a large record.
-const maxText = 24 << 20
+// What a small recording can describe that would take much time or memory.
+const (
+	// maxText limits the text of an event, as textOf estimates it: each of many fields can show the whole of a large record. The text of the
+	// largest record is shorter.
+	maxText = 64 << 20
+	// maxDescriptions limits the memory that the output of all data sources takes before the first event, as costOf estimates it: 1024 data
+	// sources can share a description of 128 fields. It is enough for some 150 data sources like those of the built-in gadgets.
+	maxDescriptions = 16 << 20
+	// maxAnnotations limits the annotations of all data sources, in bytes: each of a few bytes becomes an entry of a map, or an error.
+	maxAnnotations = 512 << 10
+)
+
+// checkDescriptions refuses data sources that would take too much time or memory.
+func checkDescriptions(sources []wire.DataSource) error {
+	cost, fields, annotations := 0, 0, 0
+	for _, d := range sources {
+		if n := textOf(d.Schema); n > maxText {
+			return fmt.Errorf("data source %q: an event can have %d bytes of text, and gizmo writes at most %d", d.Schema.ID(), n, maxText)
+		}
+		cost += costOf(d.Schema)
+		fields += len(d.Schema.Fields)
+		annotations += len(d.Annotations)
+	}
+	if cost > maxDescriptions {
+		return fmt.Errorf("the output of %d data sources with %d fields would need some %d MiB of memory, and gizmo uses at most %d",
+			len(sources), fields, cost>>20, maxDescriptions>>20)
+	}
+	if annotations > maxAnnotations {
+		return fmt.Errorf("the annotations of the data sources have %d bytes, and gizmo reads at most %d", annotations, maxAnnotations)
+	}
+	return nil
+}
+
+// costOf estimates how many bytes of memory the output of a data source needs. gizmo adds a field to each whose type has a meaning, and
+// copies names into the text before values and into heads.
+func costOf(s *event.Schema) int {
+	const field, copiesOfName = 2 << 10, 4
+	n := 0
+	for i := range s.Fields {
+		f := &s.Fields[i]
+		cost := field + copiesOfName*len(f.Name)
+		if f.Enum != nil || slices.ContainsFunc(f.Types, func(t string) bool { return strings.HasPrefix(t, "gadget_") }) {
+			cost *= 2
+		}
+		n += cost
+	}
+	return n
+}
 
 // recordedSpecs returns the annotations that the recording was made with.
 func recordedSpecs(h *wire.Header) (specs, error) {

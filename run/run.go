@@ -26,6 +26,7 @@ type Run struct {
 	host     *host.Host // nil for a replay
 	gadgets  []*gadget.Gadget
 	followed []*gadget.Gadget // those that follow containers
+	names    []string         // of the gadgets
 	sources  []pipeline.Source
 	assembly *assembly
 	record   *recording    // nil: none
@@ -40,6 +41,7 @@ type Run struct {
 // for a reader until ctx is done. The caller must Close the run.
 func (p *Plan) Load(ctx context.Context) (*Run, error) {
 	r := &Run{options: p.options, host: p.options.Host}
+	r.options.Gadgets = nil // their images take memory for as long as anything refers to them
 	if r.host == nil {
 		r.host = host.New()
 	}
@@ -78,6 +80,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			return inGadget(g.name, err)
 		}
 		r.gadgets = append(r.gadgets, loaded)
+		r.names = append(r.names, g.name)
 		r.lost.gadgets = append(r.lost.gadgets, loaded)
 		if followed {
 			r.followed = append(r.followed, loaded)
@@ -277,7 +280,7 @@ func (r *Run) begin() error {
 	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
-			return inGadget(r.options.Gadgets[i].Name, err)
+			return inGadget(r.names[i], err)
 		}
 	}
 	if r.inside != nil {

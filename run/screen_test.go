@@ -17,6 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 )
 
 // newTerminal returns a terminal of 40 columns, and a function that reads what was written to it.
@@ -70,7 +71,7 @@ func show(t *testing.T, w io.Writer, mode string, single bool, settings *annotat
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := textSink{w: w, width: terminalWidth(w), formats: map[event.SourceID]textFormat{s.ID(): {Format: format, settings: *settings}}}
+	o := textSink{w: w, width: outlet.Width(w), formats: map[event.SourceID]textFormat{s.ID(): {Format: format, settings: *settings}}}
 	if _, err := o.Bind(s); err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func newStages(o *Options, record *recording, all []event.SourceID) (*stageList,
 
 // sorting returns the options of package sort.
 func (e *Events) sorting(all []event.SourceID) (sort.Options, error) {
-	o := sort.Options{Keys: make(map[event.SourceID][]sort.Key), Window: e.SortWindow, MaxEntries: e.MaxEntries}
+	o := sort.Options{Keys: make(map[event.SourceID][]sort.Key), Window: e.SortWindow, MaxEntries: e.MaxEntries, MaxHeld: e.SortMemory}
 	if err := e.check(); err != nil {
 		return o, err
 	}

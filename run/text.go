@@ -39,10 +39,12 @@ type textSink struct {
 	encoders []boundEncoder
 	buf      []byte
 	part     event.Batch // what of a batch is being written
+	memos    int         // encode.Options.Memos
 	// gathers: text waits for more if there is more, to be written in large pieces, as suits a file.
-	gathers bool
-	written int
-	err     error // of writing: text of several sources may be gone
+	gathers  bool
+	recorded bool // see Text
+	written  int
+	err      error // of writing: text of several sources may be gone
 }
 
 // textFormat is how the events of one data source are written.
@@ -53,9 +55,12 @@ type textFormat struct {
 	settings annotation.Source
 }
 
+// maxMemos limits how much text the encoders of a replay remember together: 9 MiB. The data source of a built-in gadget has up to a handful of memos.
+const maxMemos = 64
+
 // newTextSink decides how the events of each data source are written.
 func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) {
-	o := &textSink{w: t.W, width: terminalWidth(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat)}
+	o := &textSink{w: t.W, width: outlet.Width(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat), memos: maxMemos, recorded: t.recorded}
 	modes, modesErr := perSource(t.Modes, ",", all)
 	fields, fieldsErr := perSource(t.Fields, ";", all)
 	errs := []error{about("output", modesErr), about("fields", fieldsErr)}
@@ -156,7 +161,11 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 			return event.FieldSet{}, about("fields", err)
 		}
 	}
-	enc, err := f.Bind(s, encode.Options{Fields: fields, Width: o.width})
+	options := encode.Options{Fields: fields, Width: o.width, Spill: o.spiller()}
+	if o.recorded {
+		options.Memos = &o.memos
+	}
+	enc, err := f.Bind(s, options)
 	if err != nil {
 		return event.FieldSet{}, fmt.Errorf("data source %q: %w", s.ID(), err)
 	}
@@ -213,6 +222,25 @@ func (o *textSink) Write(b *event.Batch) error {
 		rows = 0
 	}
 	return o.hand(e, rows, b.More)
+}
+
+// spiller returns encode.Options.Spill: it writes text of long rows before they end. It is nil for live events, which are short, and for a queue
+// that may drop text, which must be whole rows.
+func (o *textSink) spiller() func(text []byte) []byte {
+	if !o.recorded || o.q != nil && !o.q.block {
+		return nil
+	}
+	return func(text []byte) []byte {
+		o.buf = text
+		// The error comes again when the end of the row is written.
+		if o.q != nil {
+			_ = o.q.put(text, mark{})
+			o.buf = text[:0]
+		} else if err := o.writeOut(true); err != nil {
+			o.buf = o.buf[:0]
+		}
+		return o.buf
+	}
 }
 
 func (o *textSink) encoderOf(s *event.Schema) *boundEncoder {
@@ -316,19 +344,6 @@ func (l lateText) Book(s *event.Schema, books pipeline.Books) { l.encoderOf(s).b
 // some lines, or because the terminal has gone. A recording whose reader has gone is a failure.
 func IsReaderGone(err error) bool {
 	return (errors.Is(err, syscall.EPIPE) || errors.Is(err, outlet.ErrReaderGone)) && !errors.Is(err, ErrRecord)
-}
-
-// terminalWidth returns the number of cells in a line of the terminal w, or 0 if w is not a terminal.
-func terminalWidth(w io.Writer) int {
-	f, ok := w.(*os.File)
-	if !ok || !isTerminal(f) {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }
 
 // isSlow reports whether w may make a writer wait for long: a pipe, a socket or a terminal, but not a

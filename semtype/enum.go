@@ -21,8 +21,8 @@ func extendEnum(s *event.Schema, i int, env *Env) {
 }
 
 // enumSetText names the bits of a set.
-func enumSetText(f event.Field, _ *Env) event.TextFunc {
-	names := newBitNames(f.Enum.Values, width(&f))
+func enumSetText(f event.Field, env *Env) event.TextFunc {
+	names := shared(&env.sets, &f, func(e *event.Enum, width uint) bitNames { return newBitNames(e.Values, width) })
 	none := "" // as for an errno of 0
 	if i := slices.IndexFunc(f.Enum.Values, func(v event.EnumValue) bool { return v.Value == 0 }); i >= 0 {
 		none = f.Enum.Values[i].Name
@@ -38,8 +38,8 @@ func enumSetText(f event.Field, _ *Env) event.TextFunc {
 }
 
 // enumText returns the text of an enum that is one of several values.
-func enumText(f event.Field, _ *Env) event.TextFunc {
-	names := newEnumNames(f.Enum, width(&f))
+func enumText(f event.Field, env *Env) event.TextFunc {
+	names := shared(&env.enums, &f, newEnumNames)
 	signed := f.Enum.Signed
 	return func(dst []byte, b *event.Batch, row int) []byte {
 		if signed {
@@ -55,6 +55,24 @@ func enumText(f event.Field, _ *Env) event.TextFunc {
 		}
 		return strconv.AppendUint(dst, v, 10)
 	}
+}
+
+// enumKey identifies the names of an enum's values.
+type enumKey struct {
+	enum  *event.Enum
+	width uint
+}
+
+// shared returns the names for the values of f. Fields of the same enum share them; known has those that were made before.
+func shared[T any](known *map[enumKey]T, f *event.Field, names func(*event.Enum, uint) T) T {
+	key := enumKey{f.Enum, width(f)}
+	if _, ok := (*known)[key]; !ok {
+		if *known == nil {
+			*known = make(map[enumKey]T)
+		}
+		(*known)[key] = names(key.enum, key.width)
+	}
+	return (*known)[key]
 }
 
 // width returns the number of bits that a field's value has.

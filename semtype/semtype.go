@@ -33,6 +33,10 @@ type Env struct {
 	Users, Groups Names
 	// Log gets a message at level debug for each field of an enriched type to which no field was added. Nil: no log.
 	Log *slog.Logger
+
+	// enums are the names of enums that fields of several data sources share.
+	enums map[enumKey]*enumNames
+	sets  map[enumKey]bitNames
 }
 
 // Names finds the name of a user or group id. Append is called for every id that is written, so it
@@ -85,7 +89,7 @@ type Annotator interface {
 	Annotate(f *event.Field, template string) error
 }
 
-// Apply annotates all fields of s and adds the fields that their types give rise to.
+// Apply annotates all fields of s and adds the fields that their types give rise to. Calls with the same env must not be concurrent.
 func Apply(s *event.Schema, types []Type, env *Env, ann Annotator) error {
 	rows := make(map[string]*Type, len(types))
 	for i := range types {

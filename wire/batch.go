@@ -4,8 +4,6 @@
 package wire
 
 import (
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -13,8 +11,8 @@ import (
 )
 
 // decodeBatch fills b with the first part of the batch in a frame's payload.
-func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
-	c := cursor{rest: payload}
+func (r *Reader) decodeBatch(f *frame, b *event.Batch) error {
+	c := f.cursor()
 	number := c.uvarint()
 	if c.bad || number >= uint64(len(r.sources)) {
 		return fmt.Errorf("it is of data source %d, and there are %d", number, len(r.sources))
@@ -24,26 +22,25 @@ func (r *Reader) decodeBatch(payload []byte, b *event.Batch) error {
 	if err := decodeLosses(&c, b); err != nil {
 		return err
 	}
-	lens := c
+	all := rest{source: source, frame: *f, lens: c.fork()}
 	n, stored, err := checkLens(&c, source.size)
 	if err != nil {
 		return err
 	}
-	if len(source.columns) == 0 && stored < len(c.rest) {
-		return rowsDiffer(stored, len(c.rest))
+	if len(source.columns) == 0 && stored < c.left() {
+		return rowsDiffer(stored, c.left())
 	}
-	all := rest{source: source, lens: lens, data: c.rest[:stored], rows: n}
 	all.lens.uvarint() // the number of rows
+	all.data, all.rows = c.fork(), n
 	if len(source.columns) > 0 {
-		c.rest = c.rest[stored:]
-		if err := r.decodeColumns(&c, source, n); err != nil {
+		c.skip(uint64(stored))
+		if err := r.checkColumns(&c, source, n); err != nil {
 			return err
 		}
 	}
 	source.total.add(n, b.Lost)
 	r.current, r.rest = b.Schema, all
-	r.nextPart(b)
-	return nil
+	return r.nextPart(b)
 }
 
 func decodeLosses(c *cursor, b *event.Batch) error {
@@ -68,7 +65,7 @@ func decodeLosses(c *cursor, b *event.Batch) error {
 // how many bytes are stored of them.
 func checkLens(c *cursor, size int) (rows, stored int, err error) {
 	n := c.uvarint()
-	if n > maxBatchRows || n > uint64(len(c.rest)) {
+	if n > maxBatchRows || n > uint64(c.left()) {
 		return 0, 0, fmt.Errorf("it has %d rows, which is too many", n)
 	}
 	full := 0
@@ -83,8 +80,8 @@ func checkLens(c *cursor, size int) (rows, stored int, err error) {
 			return 0, 0, fmt.Errorf("its rows have more than %d bytes, the limit", maxBatchData)
 		}
 	}
-	if c.bad || stored > len(c.rest) {
-		return 0, 0, rowsDiffer(stored, len(c.rest))
+	if c.bad || stored > c.left() {
+		return 0, 0, rowsDiffer(stored, c.left())
 	}
 	return int(n), stored, nil
 }
@@ -96,10 +93,12 @@ func rowsDiffer(stored, there int) error {
 // rest is the part of a batch that Next has not returned yet.
 type rest struct {
 	source *readSource
+	frame  frame
 	lens   cursor // the stored lengths of the rows
-	data   []byte // their stored bytes
+	data   cursor // their stored bytes
 	rows   int
-	taken  int // rows that Next has returned
+	next   int // the stored length of the next row, if it was read ahead
+	ahead  bool
 }
 
 // The limits of a part of a batch: a small file can hold many large rows that consist mostly of zeros.
@@ -108,99 +107,56 @@ const (
 	partSize = 1 << 20 // bytes, or one row
 )
 
-// nextPart adds the next rows of the batch to b. They are in the payload, except for rows that need their zeros back.
-func (r *Reader) nextPart(b *event.Batch) {
-	n, padded := r.rest.measure()
-	r.padded = slices.Grow(r.padded[:0], padded)
+// nextPart adds the next rows of the batch to b. They are in the payload, except for rows that need their zeros back, and
+// rows of a large payload.
+func (r *Reader) nextPart(b *event.Batch) error {
+	room := r.measure()
+	n := len(r.lens)
+	r.room = slices.Grow(r.room[:0], room)
 	b.Rows = slices.Grow(b.Rows, n)
-	pad, size := r.padded[:padded], r.rest.source.size
-	for range n {
-		l := int(r.rest.lens.uvarint())
-		row := r.rest.data[:l:l]
-		r.rest.data = r.rest.data[l:]
-		if l < size {
-			clear(pad[copy(pad[:size], row):size])
-			row, pad = pad[:size:size], pad[size:]
+	free, size, data := r.room[:room], r.rest.source.size, &r.rest.data
+	for _, l := range r.lens {
+		if l >= size && data.more == nil {
+			b.Rows = append(b.Rows, data.take(uint64(l)))
+			continue
 		}
+		full := max(l, size)
+		row := free[:full:full]
+		free = free[full:]
+		data.read(row[:l])
+		clear(row[l:])
 		b.Rows = append(b.Rows, row)
 	}
 	for i := range r.rest.source.columns {
-		r.rest.source.columns[i].fill(b, r.rest.taken)
+		r.rest.source.columns[i].fill(b)
 	}
 	r.rest.rows -= n
-	r.rest.taken += n
 	b.More = r.rest.rows > 0
 	b.Continues = b.More && !b.Schema.Single
-}
-
-// measure returns how many rows the next part has, and how many bytes the rows that are stored short take.
-func (r *rest) measure() (rows, padded int) {
-	lens := r.lens
-	for full := 0; rows < min(r.rows, partRows); rows++ {
-		l := int(lens.uvarint())
-		full += max(l, r.source.size)
-		if full > partSize && rows > 0 {
-			break
-		}
-		if l < r.source.size {
-			padded += r.source.size
-		}
-	}
-	return rows, padded
-}
-
-var errShort = errors.New("it is shorter than what it should hold")
-
-// cursor reads a payload. After the first value that is not there, bad is true and all others read
-// as 0.
-type cursor struct {
-	rest []byte
-	bad  bool
-}
-
-func (c *cursor) uvarint() uint64 {
-	if len(c.rest) > 0 && c.rest[0] < 0x80 { // most values
-		v := c.rest[0]
-		c.rest = c.rest[1:]
-		return uint64(v)
-	}
-	v, n := binary.Uvarint(c.rest)
-	if n <= 0 {
-		c.bad, c.rest = true, nil
-		return 0
-	}
-	c.rest = c.rest[n:]
-	return v
-}
-
-func (c *cursor) byte() byte {
-	if len(c.rest) == 0 {
-		c.bad = true
-		return 0
-	}
-	v := c.rest[0]
-	c.rest = c.rest[1:]
-	return v
-}
-
-// take returns the next n bytes, without spare capacity; nil if they are not there.
-func (c *cursor) take(n uint64) []byte {
-	if n > uint64(len(c.rest)) {
-		c.bad, c.rest = true, nil
-		return nil
-	}
-	p := c.rest[:n:n]
-	c.rest = c.rest[n:]
-	return p
-}
-
-// finish returns an error unless the payload held exactly what was read.
-func (c *cursor) finish() error {
-	if c.bad {
-		return errShort
-	}
-	if len(c.rest) > 0 {
-		return fmt.Errorf("%d bytes too many", len(c.rest))
+	if l := r.rest.frame.large; l != nil && l.err != nil {
+		return l.err
 	}
 	return nil
+}
+
+// measure reads the lengths of the rows of the next part. It returns how many bytes the rows take that are copied.
+func (r *Reader) measure() (room int) {
+	r.lens = r.lens[:0]
+	rest := &r.rest
+	full := 0
+	for len(r.lens) < min(rest.rows, partRows) {
+		if !rest.ahead {
+			rest.next, rest.ahead = int(rest.lens.uvarint()), true
+		}
+		l := max(rest.next, rest.source.size)
+		if full += l; full > partSize && len(r.lens) > 0 {
+			break
+		}
+		if rest.next < rest.source.size || rest.data.more != nil {
+			room += l
+		}
+		r.lens = append(r.lens, rest.next)
+		rest.ahead = false
+	}
+	return room
 }

@@ -400,24 +400,107 @@ func mustReader(t *testing.T, s *event.Schema, field string) *event.Reader {
 	return &r
 }
 
+// heldRow is a row that a caller has not let go of.
+type heldRow struct {
+	handle event.Handle
+	want   uint32
+}
+
+// A caller who holds rows back finds their values until it is asked to let go. Then memory is free again.
 func TestKeepValues(t *testing.T) {
 	t.Parallel()
 	s := textSchema(true)
 	var batches []*event.Batch
-	for i := range 14 { // 44 MiB of values, in more generations than the Reader keeps otherwise
+	for i := range 44 { // 137 MiB of values
 		batches = append(batches, handleBatch(s, event.Handle(1+i*50), 50))
 	}
 	r := wiretest.Reader(t, wiretest.RecordBatches(t, wire.Header{DataSources: []wire.DataSource{{Schema: s}}}, batches...))
 	r.KeepValues()
-	all, err := wiretest.ReadAll(r)
+	_, table := mustReader(t, r.Schemas()[0], "text").Column()
+	var held, old []heldRow
+	var b event.Batch
+	rows, flushes := 0, 0
+	letGo := func() {
+		for _, row := range held {
+			if text := table.Bytes(row.handle); len(text) != 64<<10 || binary.LittleEndian.Uint32(text) != row.want {
+				t.Fatalf("the row of handle %d has another text", row.handle)
+			}
+		}
+		old, held = append(old, held...), nil
+	}
+	for {
+		err := r.Next(t.Context(), &b)
+		for _, h := range r.Schemas()[0].Columns()[0].Handles(&b) {
+			rows++
+			held = append(held, heldRow{h, uint32(rows)})
+		}
+		if b.Flush {
+			if flushes++; len(b.Rows) > 0 || len(held) == 0 {
+				t.Fatalf("asked to let go of %d rows, by a batch with %d", len(held), len(b.Rows))
+			}
+			letGo()
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		check(t, err)
+	}
+	letGo()
+	kept := 0
+	for _, row := range old {
+		kept += len(table.Bytes(row.handle))
+	}
+	if rows != 44*50 || flushes < 8 || kept > 16<<20 {
+		t.Errorf("%d rows, %d flushes, %d MiB of values at the end", rows, flushes, kept>>20)
+	}
+}
+
+// An array is never held back beyond its last part, and a batch without rows would be an array.
+func TestKeepValuesOfArrays(t *testing.T) {
+	t.Parallel()
+	s := textSchema(false)
+	var batches []*event.Batch
+	for i := range 22 {
+		batches = append(batches, handleBatch(s, event.Handle(1+i*50), 50))
+	}
+	r := wiretest.Reader(t, wiretest.RecordBatches(t, wire.Header{DataSources: []wire.DataSource{{Schema: s}}}, batches...))
+	r.KeepValues()
+	got, err := wiretest.ReadAll(r)
 	check(t, err)
+	if len(got) != len(batches) {
+		t.Errorf("%d arrays, want %d", len(got), len(batches))
+	}
+}
+
+// A caller who keeps nothing finds the values of the batch that it has, and no others take memory.
+func TestKeepLittle(t *testing.T) {
+	t.Parallel()
+	s := textSchema(true)
+	var batches []*event.Batch
+	for i := range 14 { // 44 MiB of values
+		batches = append(batches, handleBatch(s, event.Handle(1+i*50), 50))
+	}
+	r := wiretest.Reader(t, wiretest.RecordBatches(t, wire.Header{DataSources: []wire.DataSource{{Schema: s}}}, batches...))
+	r.KeepLittle()
 	field := mustReader(t, r.Schemas()[0], "text")
-	for i := range all {
-		for row := range all[i].Rows {
-			if got := field.Bytes(&all[i], row); len(got) != 64<<10 || binary.LittleEndian.Uint32(got) != uint32(i*50+row+1) {
+	_, table := field.Column()
+	var b event.Batch
+	var all []event.Handle
+	for i := range batches {
+		check(t, r.Next(t.Context(), &b))
+		for row := range b.Rows {
+			if got := field.Bytes(&b, row); len(got) != 64<<10 || binary.LittleEndian.Uint32(got) != uint32(i*50+row+1) {
 				t.Fatalf("batch %d, row %d: another text", i, row)
 			}
 		}
+		all = append(all, r.Schemas()[0].Columns()[0].Handles(&b)...)
+	}
+	kept := 0
+	for _, h := range all {
+		kept += len(table.Bytes(h))
+	}
+	if kept > 16<<20 {
+		t.Errorf("%d MiB of values are there at the end", kept>>20)
 	}
 }
 

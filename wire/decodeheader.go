@@ -106,6 +106,7 @@ func (in *headerIn) decodeSources() ([]description, error) {
 			return nil, fmt.Errorf("data source %d has schema %d, and there are %d", i, index, len(schemas))
 		}
 		sources[i] = schemas[index]
+		sources[i].shared = schemas[index].schema
 		schema := *schemas[index].schema
 		schema.Gadget, schema.Name = ds.Gadget, ds.Name
 		sources[i].schema = &schema

@@ -4,8 +4,6 @@
 package wire
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -31,8 +29,7 @@ type readColumn struct {
 	generation uint64
 	base       event.Handle
 	n          uint32 // handles of this generation
-	// handles are the handles of the rows of the current batch; empty if it has none of this column.
-	handles []event.Handle
+	runs       runs   // of the current batch that were not handed out yet; none if it has no handles of this column
 }
 
 // enter begins a generation.
@@ -47,7 +44,10 @@ func (c *readColumn) enter(generation uint64) {
 type dictionaries struct {
 	generation uint64 // the number of restarts
 	cost       int    // of the values of this generation
-	keepAll    bool
+	kept       int    // the number of earlier generations whose values are kept
+	flush      bool   // the caller releases all rows at a restart, and needs their values until then
+	flushing   bool   // the caller was asked to do so
+	texts      arena  // of this generation
 	// touched are the tables that got values, by generation: the current one is the last.
 	touched [][]*table
 }
@@ -55,24 +55,35 @@ type dictionaries struct {
 // restart begins a new generation and forgets the values of the oldest one.
 func (d *dictionaries) restart() {
 	d.generation++
-	d.cost = 0
-	if d.keepAll {
-		d.touched = nil
-		return
-	}
+	d.cost, d.texts = 0, arena{}
 	d.touched = append(d.touched, nil)
-	if len(d.touched) <= keptGenerations+1 {
-		return
+	if d.flushing = d.flush; !d.flushing {
+		d.forget(d.kept)
 	}
-	for _, t := range d.touched[0] {
-		t.dropOldest()
+}
+
+// forget forgets the values of all generations except the current one and the given number before it.
+func (d *dictionaries) forget(kept int) {
+	n := max(len(d.touched)-1-kept, 0)
+	for _, tables := range d.touched[:n] {
+		for _, t := range tables {
+			t.dropOldest()
+		}
 	}
-	d.touched = slices.Delete(d.touched, 0, 1)
+	d.touched = slices.Delete(d.touched, 0, n)
+}
+
+// forgetFlushed forgets the values of rows that the caller has released.
+func (d *dictionaries) forgetFlushed() {
+	if d.flushing {
+		d.flushing = false
+		d.forget(0)
+	}
 }
 
 // decodeDictionary reads values of a column.
-func (r *Reader) decodeDictionary(payload []byte) error {
-	c := cursor{rest: payload}
+func (r *Reader) decodeDictionary(f *frame) error {
+	c := f.cursor()
 	source, number, n := c.uvarint(), c.uvarint(), c.uvarint()
 	if c.bad || source >= uint64(len(r.sources)) {
 		return fmt.Errorf("it is of data source %d, and there are %d", source, len(r.sources))
@@ -86,13 +97,10 @@ func (r *Reader) decodeDictionary(payload []byte) error {
 	if n == 0 {
 		return errors.New("it has no values")
 	}
-	if n > uint64(len(c.rest)) || uint64(col.base)+uint64(col.n)+n > math.MaxUint32 {
+	if n > uint64(c.left()) || uint64(col.base)+uint64(col.n)+n > math.MaxUint32 {
 		return fmt.Errorf("it has values for %d handles, which is too many", n)
 	}
 	r.values.open(col)
-	if col.hasText() {
-		c.rest = bytes.Clone(c.rest) // where the texts stay
-	}
 	for range n {
 		if err := r.values.decodeEntry(&c, col); err != nil {
 			return err
@@ -103,19 +111,15 @@ func (r *Reader) decodeDictionary(payload []byte) error {
 	}
 	col.n += uint32(n)
 	for _, t := range col.tables {
-		t.publish()
+		t.publish(r.values.texts.blocks)
 	}
 	return nil
-}
-
-func (c *readColumn) hasText() bool {
-	return slices.ContainsFunc(c.tables, func(t *table) bool { return t.isText })
 }
 
 // open makes the tables of a column ready for values of the current generation.
 func (d *dictionaries) open(col *readColumn) {
 	for _, t := range col.tables {
-		if last := len(d.touched) - 1; t.open(d.generation, col.base+1) && !d.keepAll {
+		if last := len(d.touched) - 1; t.open(d.generation, col.base+1) {
 			d.touched[last] = append(d.touched[last], t)
 		}
 	}
@@ -126,12 +130,12 @@ func (d *dictionaries) decodeEntry(c *cursor, col *readColumn) error {
 	cost := costOfHandle
 	for _, t := range col.tables {
 		if t.isText {
-			text := c.text()
-			cost += costOfText + len(text)
-			t.more.texts = append(t.more.texts, text)
+			place, size := d.texts.take(c)
+			cost += costOfText + size
+			t.more = append(t.more, place)
 		} else {
 			cost += costOfBits
-			t.more.bits = append(t.more.bits, c.u64())
+			t.more = append(t.more, c.u64())
 		}
 	}
 	if c.bad {
@@ -147,28 +151,22 @@ func (d *dictionaries) decodeEntry(c *cursor, col *readColumn) error {
 	return nil
 }
 
-// text reads a text, or nil for none: its length + 1 comes first, or 0.
-func (c *cursor) text() []byte {
-	n := c.uvarint()
-	if n == 0 {
-		return nil
-	}
-	return c.take(n - 1)
-}
-
-func (c *cursor) u64() uint64 {
-	p := c.take(8)
-	if p == nil {
-		return 0
-	}
-	return binary.LittleEndian.Uint64(p)
-}
-
-// decodeRestart reads a restart: the handles count from 1 again.
-func (r *Reader) decodeRestart(payload []byte) error {
+// decodeRestart reads a restart: the handles count from 1 again. If the caller keeps rows, b asks for them.
+func (r *Reader) decodeRestart(payload []byte, b *event.Batch) error {
 	if len(payload) > 0 {
 		return errors.New("it should be empty")
 	}
 	r.values.restart()
+	if !r.values.flushing {
+		return nil
+	}
+	// For a data source of arrays, a batch without rows is an event.
+	i := slices.IndexFunc(r.schemas, func(s *event.Schema) bool { return s.Single })
+	if i < 0 {
+		r.values.forgetFlushed() // a caller keeps no array when it asks for the next one
+		return nil
+	}
+	b.Reset(r.schemas[i])
+	b.Flush = true
 	return nil
 }

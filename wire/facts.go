@@ -16,6 +16,7 @@ type facts struct {
 	mu     sync.Mutex
 	values map[string]json.RawMessage
 	told   func(name string, value json.RawMessage)
+	forget bool // the values
 }
 
 // Fact returns the value of a fact that changed while the recording went on, for the batch that Next returned last; nil if
@@ -59,7 +60,9 @@ func (f *facts) set(name string, value json.RawMessage) error {
 	if f.values == nil {
 		f.values = make(map[string]json.RawMessage)
 	}
-	f.values[name] = value
+	if f.values[name] = value; f.forget {
+		f.values[name] = nil
+	}
 	return nil
 }
 
@@ -112,7 +115,7 @@ func (w *Writer) SetFact(name string, value json.RawMessage) error {
 func (c *cursor) short(limit int) []byte {
 	n := c.uvarint()
 	if n > uint64(limit) {
-		c.bad, c.rest = true, nil
+		c.fail()
 		return nil
 	}
 	return c.take(n)

@@ -41,6 +41,10 @@ const (
 	maxFact      = 1 << 20   // bytes of a fact's value
 )
 
+// maxSmall is the size of the largest payload that a reader keeps in memory. Only batches, dictionaries, and frames of unknown types
+// have larger ones.
+const maxSmall = 2 << 20
+
 // keptGenerations is for how many restarts a Reader keeps a value.
 const keptGenerations = 2
 
@@ -79,6 +83,15 @@ var (
 	// damage is read.
 	ErrCorrupt = errors.New("the recording is damaged")
 )
+
+// isKnown reports whether this version has frames of the type.
+func isKnown(kind byte) bool {
+	switch kind {
+	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameEnd:
+		return true
+	}
+	return false
+}
 
 // frameName names a type of frames in errors.
 func frameName(kind byte) string {

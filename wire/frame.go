@@ -14,7 +14,8 @@ import (
 // frame is one frame whose checksum is right.
 type frame struct {
 	kind    byte
-	payload []byte // valid until the next frame is read
+	payload []byte // valid until the next frame is read; nil if it is large
+	large   *large // else nil
 	off     int64  // where it begins in the recording
 }
 
@@ -65,6 +66,9 @@ func (r *Reader) readFrame() (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
+	if h.size > maxSmall {
+		return r.readLarge(h)
+	}
 	p, err := r.in.peek(h.whole())
 	if err != nil {
 		return frame{}, r.inputError(err, frameName(h.kind))
@@ -76,6 +80,45 @@ func (r *Reader) readFrame() (frame, error) {
 	}
 	r.in.use(len(p))
 	return frame{kind: h.kind, payload: p[h.head:sum], off: off}, nil
+}
+
+// readLarge is readFrame for a payload that is too large to be in memory. It reads the bytes for the checksum. The payload's cursors
+// read them again, from the input or from a copy of it.
+func (r *Reader) readLarge(h frameHead) (frame, error) {
+	f := frame{kind: h.kind, off: r.in.off, large: &large{size: h.size}}
+	what := frameName(h.kind)
+	head, err := r.in.peek(h.head)
+	if err != nil {
+		return frame{}, r.inputError(err, what)
+	}
+	r.crc = crc32.Update(r.crc, castagnoli, head)
+	r.in.use(h.head)
+	var into io.Writer
+	if f.large.at, f.large.off, into, err = r.in.again(h.kind); err != nil {
+		return frame{}, r.inputError(err, what)
+	}
+	for left := h.size; left > 0; {
+		piece, err := r.in.peek(min(left, pieceSize))
+		if err != nil {
+			return frame{}, r.inputError(err, what)
+		}
+		if _, err := into.Write(piece); err != nil {
+			return frame{}, r.inputError(err, what)
+		}
+		r.crc = crc32.Update(r.crc, castagnoli, piece)
+		f.large.sums = append(f.large.sums, crc32.Checksum(piece, castagnoli))
+		left -= len(piece)
+		r.in.use(len(piece))
+	}
+	sum, err := r.in.peek(checksumSize)
+	if err != nil {
+		return frame{}, r.inputError(err, what)
+	}
+	if r.crc != binary.LittleEndian.Uint32(sum) {
+		return frame{}, r.corrupt(f.off, what, errors.New("its checksum is wrong"))
+	}
+	r.in.use(checksumSize)
+	return f, nil
 }
 
 func (r *Reader) readHead() (frameHead, error) {

@@ -69,6 +69,7 @@ type description struct {
 	schema      *event.Schema // without added fields
 	added       []addedField
 	annotations json.RawMessage
+	shared      *event.Schema // the schema that all data sources of this description share; nil if it is only theirs
 }
 
 // check returns an error unless a reader can rely on the header. Writers check, too, so that they write nothing
@@ -85,11 +86,17 @@ func (h *Header) check(sources []description) error {
 		return err
 	}
 	seen := make(map[event.SourceID]bool, len(sources))
+	checked := make(map[*event.Schema]bool)
 	for i := range sources {
-		id := sources[i].schema.ID()
-		if err := sources[i].check(); err != nil {
+		id, shared := sources[i].schema.ID(), sources[i].shared
+		err := checkName(id.Name)
+		if err == nil && !checked[shared] {
+			err = sources[i].check()
+		}
+		if err != nil {
 			return fmt.Errorf("data source %q: %w", id, err)
 		}
+		checked[shared] = shared != nil
 		if seen[id] {
 			return fmt.Errorf("data source %q appears twice", id)
 		}

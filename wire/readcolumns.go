@@ -55,8 +55,8 @@ func (f *addedField) field() event.Field {
 	return event.Field{Name: f.Name, Kind: f.Kind, Types: f.Types, Parent: f.Parent, Enum: f.Enum}
 }
 
-// decodeColumns reads the handles of a batch with the given number of rows from the end of its payload.
-func (r *Reader) decodeColumns(c *cursor, source *readSource, rows int) error {
+// checkColumns checks the handles at the end of the payload of a batch with the given number of rows. Later, fill reads them.
+func (r *Reader) checkColumns(c *cursor, source *readSource, rows int) error {
 	set := c.uvarint()
 	if bits.Len64(set) > len(source.columns) {
 		return fmt.Errorf("it has handles of column %d, and there are %d", bits.Len64(set)-1, len(source.columns))
@@ -66,55 +66,75 @@ func (r *Reader) decodeColumns(c *cursor, source *readSource, rows int) error {
 	}
 	for i := range source.columns {
 		col := &source.columns[i]
-		col.handles = col.handles[:0]
-		if set&(1<<i) == 0 {
+		if col.runs = (runs{}); set&(1<<i) == 0 {
 			continue
 		}
 		col.enter(r.values.generation)
-		col.handles = slices.Grow(col.handles, rows)[:rows]
-		clear(col.handles)
-		if err := col.decode(c, col.handles); err != nil {
-			return fmt.Errorf("column %d: %w", i, err)
+		all := runs{in: c.fork(), rows: rows}
+		for col.runs = (runs{in: *c, rows: rows}); col.runs.rows > 0; {
+			if err := col.nextRun(); err != nil {
+				return fmt.Errorf("column %d: %w", i, err)
+			}
+			col.runs.rows -= col.runs.length
 		}
+		*c, col.runs = col.runs.in, all
 	}
 	return c.finish()
 }
 
-// fill gives the rows of b their handles. They are the rows of the batch beginning at index from.
-func (c *readColumn) fill(b *event.Batch, from int) {
-	if len(c.handles) > 0 {
-		copy(c.column.Fill(b), c.handles[from:])
+// runs are the runs of equal handles that a batch has of a column.
+type runs struct {
+	in     cursor
+	rows   int // the rows that are left, including those of the current run
+	length int // the rows that are left of the current run
+	handle event.Handle
+}
+
+// fill gives the rows of b, the next part of the batch, their handles.
+func (c *readColumn) fill(b *event.Batch) {
+	if c.runs.rows == 0 {
+		return
+	}
+	for handles := c.column.Fill(b); len(handles) > 0; {
+		if c.runs.length == 0 && c.nextRun() != nil { // checkColumns has read all runs before
+			return
+		}
+		n := min(c.runs.length, len(handles))
+		if c.runs.handle > 0 {
+			for i := range handles[:n] {
+				handles[i] = c.runs.handle
+			}
+		}
+		handles = handles[n:]
+		c.runs.length -= n
+		c.runs.rows -= n
 	}
 }
 
-// decode reads a column's runs of equal handles in a batch, and fills handles, which are 0.
-func (c *readColumn) decode(in *cursor, handles []event.Handle) error {
-	for i := 0; i < len(handles); {
-		v := in.uvarint()
-		length := uint64(1)
-		if v&1 != 0 { // a run
-			length = in.uvarint() + 1
-			if length == 1 {
-				length = uint64(len(handles) - i)
-			}
+// nextRun reads the next run.
+func (c *readColumn) nextRun() error {
+	r := &c.runs
+	v := r.in.uvarint()
+	length := uint64(1)
+	if v&1 != 0 { // a run
+		length = r.in.uvarint() + 1
+		if length == 1 {
+			length = uint64(r.rows)
 		}
-		if in.bad {
-			return errShort
-		}
-		if length == 0 || length > uint64(len(handles)-i) {
-			return fmt.Errorf("a run that goes beyond the last row")
-		}
-		h := v >> 1
-		if h > uint64(c.n) {
-			return fmt.Errorf("the handle %d, and there are values up to %d", h, c.n)
-		}
-		if h > 0 {
-			run := handles[i : i+int(length)]
-			for j := range run {
-				run[j] = c.base + event.Handle(h)
-			}
-		}
-		i += int(length)
+	}
+	if r.in.bad {
+		return errShort
+	}
+	if length == 0 || length > uint64(r.rows) {
+		return fmt.Errorf("a run that goes beyond the last row")
+	}
+	h := v >> 1
+	if h > uint64(c.n) {
+		return fmt.Errorf("the handle %d, and there are values up to %d", h, c.n)
+	}
+	r.length, r.handle = int(length), 0
+	if h > 0 {
+		r.handle = c.base + event.Handle(h)
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 
 	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -31,7 +32,8 @@ type Reader struct {
 	clock   clock.History // sinks that write the times of earlier batches read it while Next runs
 	current *event.Schema // of the batch before
 	rest    rest          // of the present batch
-	padded  []byte        // the rows of the present part that were stored without their zeros
+	lens    []int         // the stored lengths of the rows of the present part
+	room    []byte        // its rows that are not in a payload in memory, or need their zeros back
 	err     error         // after it nothing more can be read
 }
 
@@ -44,8 +46,11 @@ type readSource struct {
 
 // NewReader reads the header of a recording from r, and waits for it if necessary. It does not close
 // r. It may read from r beyond the end of the recording.
+//
+// The Reader does not keep frames of more than 2 MiB in memory: it reads them twice, first for their checksum. If r is an io.ReaderAt and an
+// io.Seeker that can seek, as a file can, the Reader reads r twice. Otherwise, as for a pipe, it copies such a frame to a temporary file.
 func NewReader(r io.Reader) (*Reader, error) {
-	rec := &Reader{in: input{r: r}}
+	rec := &Reader{in: newInput(r)}
 	if err := rec.readPreamble(); err != nil {
 		return nil, err
 	}
@@ -88,7 +93,7 @@ func (r *Reader) readHeader() error {
 	}
 	r.header = header
 	r.clock.Reset(header.Machine.BootOffset)
-	r.values.touched = make([][]*table, 1)
+	r.values.touched, r.values.kept = make([][]*table, 1), keptGenerations
 	for i := range descriptions {
 		ds, source := descriptions[i].open()
 		header.DataSources = append(header.DataSources, ds)
@@ -109,10 +114,19 @@ func (r *Reader) Header() *Header { return r.header }
 // returned, and gets more while Next runs.
 func (r *Reader) Clock() *clock.History { return &r.clock }
 
-// KeepValues makes the Reader keep all values of columns, however much memory they take. Call it
-// before the first Next. Without it, the Reader forgets the oldest values of a recording with very many: if a batch is
-// held back while 16 MiB of other values come, its handles may then have no values any more.
-func (r *Reader) KeepValues() { r.values.keepAll = true }
+// KeepValues is for callers that keep rows while Next reads on. The Reader keeps the values of their columns until the dictionaries
+// begin again, at the latest after 16 MiB of values. Then Next returns a batch without rows whose Flush is set, and the call of Next after that
+// forgets the values. Call KeepValues before the first Next. Without it, the Reader forgets the oldest values of a recording with very many:
+// if a batch is kept while 16 MiB of other values come, its handles may then have no values any more.
+func (r *Reader) KeepValues() { r.values.flush = true }
+
+// KeepLittle makes the Reader forget what later batches do not need: values of columns that dictionaries before the last restart had, and
+// the values of facts. Call it before the first Next. It is for callers that keep no batch and do not call Fact.
+func (r *Reader) KeepLittle() { r.values.kept, r.facts.forget = 0, true }
+
+// SetTempFile replaces TempFile, which the Reader calls for the first frame that it copies. Call it before the first Next. It is for processes
+// that can make no file later. The Reader closes the file.
+func (r *Reader) SetTempFile(make func() (*os.File, error)) { r.in.makeCopy = make }
 
 // Schemas returns the schemas of the recording's data sources, in the header's order.
 func (r *Reader) Schemas() []*event.Schema { return r.schemas }
@@ -128,9 +142,13 @@ func (r *Reader) Schemas() []*event.Schema { return r.schemas }
 func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
 	b.Reset(r.current)
 	if r.rest.rows > 0 && r.err == nil {
-		r.nextPart(b)
-		return nil
+		if err := r.nextPart(b); err != nil {
+			b.Reset(r.current)
+			r.err = r.frameError(&r.rest.frame, err)
+		}
+		return r.err
 	}
+	r.values.forgetFlushed()
 	for r.err == nil {
 		if ctx.Err() != nil && !r.frameArrived() {
 			return io.EOF
@@ -139,7 +157,7 @@ func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
 		if err == nil {
 			err = r.decode(f, b)
 		}
-		if err == nil && f.kind == frameBatch {
+		if err == nil && (f.kind == frameBatch || b.Flush) {
 			return nil
 		}
 		if ctx.Err() != nil && err != nil && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
@@ -153,8 +171,8 @@ func (r *Reader) Next(ctx context.Context, b *event.Batch) error {
 // Close releases the memory of the last batch. It does not close the reader below.
 func (r *Reader) Close() error {
 	r.err = errClosed
-	r.in.buf, r.in.pos, r.in.end = nil, 0, 0
-	r.rest, r.padded = rest{}, nil
+	r.in.close()
+	r.rest, r.lens, r.room = rest{}, nil, nil
 	return nil
 }
 
@@ -163,15 +181,17 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 	var err error
 	switch {
 	case f.kind == frameBatch:
-		err = r.decodeBatch(f.payload, b)
+		err = r.decodeBatch(&f, b)
+	case f.kind == frameDictionary:
+		err = r.decodeDictionary(&f)
+	case f.large != nil && isKnown(f.kind):
+		err = fmt.Errorf("%d bytes, which is too many", f.large.size)
 	case f.kind == frameClock:
 		err = r.decodeClock(f.payload)
 	case f.kind == frameStep:
 		err = r.decodeStep(f.payload)
-	case f.kind == frameDictionary:
-		err = r.decodeDictionary(f.payload)
 	case f.kind == frameRestart:
-		err = r.decodeRestart(f.payload)
+		err = r.decodeRestart(f.payload, b)
 	case f.kind == frameFact:
 		err = r.facts.decode(f.payload)
 	case f.kind == frameEnd:
@@ -184,9 +204,20 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 	}
 	if err != nil {
 		b.Reset(r.current)
-		return r.corrupt(f.off, frameName(f.kind), err)
+		return r.frameError(&f, err)
 	}
 	return nil
+}
+
+// frameError explains why the payload of a frame with the right checksum could not be used.
+func (r *Reader) frameError(f *frame, err error) error {
+	if f.large != nil && f.large.err != nil && !errors.Is(f.large.err, errChanged) {
+		return r.inputError(f.large.err, frameName(f.kind))
+	}
+	if f.large != nil && f.large.err != nil {
+		err = f.large.err
+	}
+	return r.corrupt(f.off, frameName(f.kind), err)
 }
 
 func (r *Reader) decodeClock(payload []byte) error {
@@ -230,8 +261,7 @@ func (r *Reader) checkTotals(payload []byte) error {
 
 // unexpected is the error about a frame that must not be at its place.
 func (r *Reader) unexpected(f frame) error {
-	switch f.kind {
-	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameEnd:
+	if isKnown(f.kind) {
 		return r.corrupt(f.off, frameName(f.kind), errors.New("it cannot be here"))
 	}
 	return fmt.Errorf("%w: %s at byte %d is not known to this one", ErrNewer, frameName(f.kind), f.off)

@@ -22,6 +22,8 @@ type Case struct {
 	// Wrong are servers that give wrong answers, by the fault of the answer. Each function starts a server
 	// and returns its socket. The suite itself has the cases that do not depend on the server's protocol.
 	Wrong map[string]func(t testing.TB) (socket string)
+	// Undated says that the runtime does not report when its containers started.
+	Undated bool
 	// Slow says that the neighbour takes its time to start containers: the suite starts fewer.
 	Slow bool
 	// patience is how long a call may take; 0 means patience.
@@ -47,6 +49,8 @@ type Neighbour struct {
 	Hang func(t testing.TB) (resume func())
 	// Restart ends the runtime and starts it again. Its containers may end.
 	Restart func(t testing.TB)
+	// MaxLabel is how many bytes the key and the value of a label may have together; 0 means any number.
+	MaxLabel int
 	// AnyName says that the runtime accepts any text as the name of a container.
 	AnyName bool
 }

@@ -231,6 +231,9 @@ func (r *reference) bound(c PlayedContainer) container.Identity {
 		labels[cut(key)] = value
 	}
 	id.Labels = labels
+	if r.bad == "knows no labels" && len(labels) == 0 {
+		id.Labels = nil
+	}
 	return id
 }
 

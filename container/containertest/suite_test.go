@@ -47,6 +47,7 @@ func TestBadClientsFail(t *testing.T) {
 		{"lists twice", "List returns what runs", "twice"},
 		{"lists no paused", "List returns what runs", "want"},
 		{"forgets labels", "List returns what runs", "tier"},
+		{"knows no labels", "List returns what runs", "an empty map"},
 		{"forgets the image", "List returns what runs", "want"},
 		{"takes the start from now", "List returns what runs", "started at"},
 		{"knows only what runs", "Get knows what was created", "no such container"},

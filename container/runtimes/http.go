@@ -275,5 +275,5 @@ func boundLabels(all map[string]string) map[string]string {
 	for _, key := range slices.Sorted(maps.Keys(all)) { // so that it skips the same labels each time
 		l.add(key, all[key])
 	}
-	return l.of
+	return l.known()
 }

@@ -61,6 +61,14 @@ type labels struct {
 	size int
 }
 
+// known returns the labels; an empty map, not nil, if the container has none.
+func (l *labels) known() map[string]string {
+	if l.of == nil {
+		return map[string]string{}
+	}
+	return l.of
+}
+
 func (l *labels) add(key, value string) {
 	key, value = strings.ToValidUTF8(key, "\uFFFD"), clip(value)
 	if len(key) > maxText || l.size+len(key)+len(value) > maxLabels {

@@ -16,11 +16,11 @@ import (
 type Kind struct {
 	// Name is its name for users, and the value of the field runtime.runtimeName: "docker".
 	Name string
-	// Socket is the path of its socket, or of its folder, if the administrator has not chosen another one.
+	// Socket is the usual path of its socket, or of its folder.
 	Socket string
 	// Flag is the name of the flag for that path.
 	Flag string
-	// open returns the clients for a socket: some runtimes have two ways to ask.
+	// open returns the clients for a socket: some runtimes have several sources.
 	open func(socket string) []container.Runtime
 }
 
@@ -33,8 +33,16 @@ func Kinds() []Kind {
 		{"podman", "/run/podman/podman.sock", "podman-socketpath", func(socket string) []container.Runtime {
 			return []container.Runtime{NewPodman(socket)}
 		}},
-		{"containerd", "/run/containerd/runc/default", "containerd-root", func(root string) []container.Runtime {
-			return []container.Runtime{NewRunc(root), NewRunc(filepath.Join(filepath.Dir(root), "k8s.io"))}
+		{"containerd", "/run/containerd/containerd.sock", "containerd-socketpath", func(socket string) []container.Runtime {
+			// containerd does not say when a container started; runc's state does.
+			states := filepath.Join(filepath.Dir(socket), "runc")
+			return []container.Runtime{
+				NewContainerd(socket), NewCRI(socket, "containerd"),
+				NewRunc(filepath.Join(states, "default")), NewRunc(filepath.Join(states, kubernetesNamespace)),
+			}
+		}},
+		{"cri-o", "/run/crio/crio.sock", "crio-socketpath", func(socket string) []container.Runtime {
+			return []container.Runtime{NewCRI(socket, "cri-o")}
 		}},
 		{"runc", "/run/runc", "runc-root", func(root string) []container.Runtime {
 			return []container.Runtime{NewRunc(root)}

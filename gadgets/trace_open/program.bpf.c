@@ -46,7 +46,8 @@ struct event {
 	gadget_file_flags flags_raw;
 	gadget_file_mode mode_raw;
 	bool fname_truncated;
-	__u8 __padding[7];
+	bool fpath_truncated;
+	__u8 __padding[6];
 	/* A record ends with the name, unless fpath is wanted. */
 	char fname[FNAME_MAX];
 	char fpath[GADGET_PATH_MAX];
@@ -108,6 +109,8 @@ static __always_inline void read_fpath(struct event *event, long ret)
 	if (ret >= 0)
 		read_full_path_of_open_file_fd(ret, event->fpath,
 					       sizeof(event->fpath));
+	/* A whole path begins with a slash, and one that lacks its beginning with dots. */
+	event->fpath_truncated = event->fpath[0] == '.';
 }
 
 static __always_inline int report(void *ctx, long ret,
@@ -126,6 +129,7 @@ static __always_inline int report(void *ctx, long ret,
 	event->fd = ret < 0 ? 0 : ret;
 	event->flags_raw = call->flags;
 	event->mode_raw = mode_of(call);
+	event->fpath_truncated = false;
 
 	if (paths) /* the record continues after the name */
 		__builtin_memset(event->fname, 0, sizeof(event->fname));

@@ -187,6 +187,34 @@ func TestValidateMetadata(t *testing.T) {
 	}
 }
 
+// An event with two fields that identify its container is an error, also if one is a member of a struct, on build and on run,
+// whatever is checked.
+func TestTwoContainers(t *testing.T) {
+	for _, c := range []struct{ fields, want string }{
+		{"gadget_mntns_id mntns_id; struct gadget_process proc;", `the fields "mntns_id", "proc.mntns_id" have the type gadget_mntns_id`},
+		{"gadget_netns_id a; struct { gadget_netns_id b; } deep;", `the fields "a", "deep.b" have the type gadget_netns_id`},
+	} {
+		dir := gadgetDir(t, "")
+		source := strings.Replace(buildProgram, "__u32 count;", "__u32 count; "+c.fields, 1)
+		if err := os.WriteFile(filepath.Join(dir, "program.bpf.c"), []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		want := `data source "calls": ` + c.want + ", but an event belongs to one container: keep the type for one of them "
+		object := filepath.Join(t.TempDir(), "x.o")
+		for _, flags := range [][]string{{"--object", object}, {"--strict"}, {"--validate-metadata=false"}} {
+			if got := imageBuild(t, dir, flags...); got.code != 1 || got.out != "" || !strings.Contains(got.err, want) {
+				t.Errorf("build %v: %+v, want %s", flags, got, want)
+			}
+		}
+		if _, err := os.Stat(object); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("an object was written: %v", err)
+		}
+		if got := invoke("", "run", dir, "--host", "-t", "1"); got.code != 1 || got.out != "" || !strings.Contains(got.err, want) {
+			t.Errorf("run: %+v, want %s", got, want)
+		}
+	}
+}
+
 // The patches of custom params are checked, too.
 func TestValidateCustomParams(t *testing.T) {
 	const yaml = "name: x\nparams:\n  custom:\n    mode:\n      defaultValue: a\n      values:\n        a: {patch: %A}\n        b: {patch: %B}\n"

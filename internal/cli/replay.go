@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -45,12 +47,22 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	defer closeInput()
 	options := a.options(flags)
 	options.Text.Block = true
+	options.Events.SortMemory = sortMemory
+	tempFile := wire.TempFile
 	if a.DropPrivileges { // before the first byte that somebody else may have written
 		if out, ok := a.Out.(*os.File); ok {
 			options.Text.W = outlet.Own(out)
 		}
+		if !canReadTwice(in) {
+			f, err := wire.TempFile() // later it cannot be made any more
+			if err == nil {
+				defer f.Close()
+			}
+			tempFile = func() (*os.File, error) { return f, err }
+		}
 		a.dropPrivileges(seccomp.Needs{})
 	}
+	defer limitMemory()()
 	recording, err := wire.NewReader(in)
 	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
 		return nil // the recording had not begun to come
@@ -59,6 +71,7 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	defer recording.Close()
+	recording.SetTempFile(tempFile)
 	r, err := run.Replay(recording, options)
 	if err != nil {
 		return err
@@ -69,6 +82,31 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// The memory of a replay, which stays below 64 MiB in all: TestReplayInLittleMemory.
+const (
+	// replayMemory is how much Go uses before it collects garbage all the time.
+	replayMemory = 40 << 20
+	// sortMemory is how much the events may take up that are held to be sorted.
+	sortMemory = 16 << 20
+)
+
+// limitMemory makes Go collect garbage in time, unless the user has set a lower limit (GOMEMLIMIT).
+func limitMemory() (undo func()) {
+	before := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(before, replayMemory))
+	return func() { debug.SetMemoryLimit(before) }
+}
+
+// canReadTwice reports whether the input can seek, as a file can and a pipe cannot.
+func canReadTwice(in io.Reader) bool {
+	s, ok := in.(io.Seeker)
+	if !ok {
+		return false
+	}
+	_, err := s.Seek(0, io.SeekCurrent)
+	return err == nil
 }
 
 // finish prints the account of a run that has ended, and returns the run's error.

@@ -11,6 +11,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
+	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -23,6 +24,7 @@ func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (s
 	if !a.talks || !waitsForEvents(img) {
 		return func() {}
 	}
+	meta := img.Metadata // the image takes memory for as long as anything refers to it
 	timer := time.AfterFunc(quiet, func() {
 		var filtered uint64
 		for _, account := range r.Ledger().Accounts() {
@@ -32,7 +34,7 @@ func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (s
 			}
 			filtered += totals.Filtered
 		}
-		fmt.Fprintln(a.Err, waitingText(img, filtered, len(given(f.filters))+len(given(f.exprs)) > 0))
+		fmt.Fprintln(a.Err, waitingText(meta, filtered, len(given(f.filters))+len(given(f.exprs)) > 0))
 	})
 	return func() { timer.Stop() }
 }
@@ -55,9 +57,9 @@ func waitsForEvents(img *image.Image) bool {
 }
 
 // waitingText says which events the run waits for.
-func waitingText(img *image.Image, filtered uint64, filters bool) string {
-	text := "gizmo: waiting for events of " + plain.Line(img.Metadata.Name)
-	if d := strings.TrimRight(plain.Line(img.Metadata.Description), "."); d != "" {
+func waitingText(meta *metadata.Metadata, filtered uint64, filters bool) string {
+	text := "gizmo: waiting for events of " + plain.Line(meta.Name)
+	if d := strings.TrimRight(plain.Line(meta.Description), "."); d != "" {
 		text += ": " + d
 	}
 	switch {

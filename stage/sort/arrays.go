@@ -4,6 +4,9 @@
 package sort
 
 import (
+	"slices"
+	"sync"
+
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/memory"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
@@ -16,10 +19,21 @@ func NewArrays(o Options) (pipeline.Stage, error) {
 		return nil, err
 	}
 	o.MaxHeld = o.maxHeld(memory.Available())
-	return &arrays{o}, nil
+	return &arrays{o: o}, nil
 }
 
-type arrays struct{ o Options }
+type arrays struct {
+	o       Options
+	scratch scratch
+}
+
+// scratch is the memory for sorting an array, which the data sources share.
+type scratch struct {
+	mu    sync.Mutex
+	table table
+	rows  [][]byte
+	order []uint32
+}
 
 func (a *arrays) Extend(*event.Schema) error { return nil }
 func (a *arrays) Close() error               { return nil }
@@ -44,7 +58,7 @@ func (a *arrays) Bind(s *event.Schema, _ event.FieldSet) (pipeline.Func, error) 
 	if err != nil {
 		return nil, err
 	}
-	sorter := arraySorter{keys: ks, limit: a.o.MaxHeld}
+	sorter := arraySorter{keys: ks, limit: a.o.MaxHeld, scratch: &a.scratch}
 	first := firstOf(a.o.MaxEntries)
 	return func(b *event.Batch) error {
 		if err := sorter.sort(b); err != nil {
@@ -73,9 +87,7 @@ func firstOf(n int) pipeline.Func {
 type arraySorter struct {
 	keys  *keys
 	limit int // for the memory of the keys, in bytes
-	table table
-	rows  [][]byte
-	order []uint32
+	*scratch
 }
 
 func (s *arraySorter) sort(b *event.Batch) error {
@@ -87,7 +99,10 @@ func (s *arraySorter) sort(b *event.Batch) error {
 	if fixed > s.limit {
 		return tooLarge(b.Schema, s.limit)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.table.reset()
+	s.table.grow(len(b.Rows), s.keys.words)
 	for row := range b.Rows {
 		s.keys.add(&s.table, b, row)
 		if fixed+len(s.table.texts) > s.limit {
@@ -95,7 +110,7 @@ func (s *arraySorter) sort(b *event.Batch) error {
 		}
 	}
 	s.keys.sort(&s.table)
-	s.rows, s.order = append(s.rows[:0], b.Rows...), s.order[:0]
+	s.rows, s.order = append(s.rows[:0], b.Rows...), slices.Grow(s.order[:0], len(b.Rows))
 	for i, it := range s.table.items {
 		b.Rows[i] = s.rows[it.row]
 		s.order = append(s.order, it.row)

@@ -114,8 +114,10 @@ func TestArraySorterKeepsNoRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := arraySorter{keys: ks}
-	s.sort(&event.Batch{Schema: schema, Rows: [][]byte{{2}, {1}}})
+	s := arraySorter{keys: ks, limit: 1000, scratch: new(scratch)}
+	if err := s.sort(&event.Batch{Schema: schema, Rows: [][]byte{{2}, {1}}}); err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range s.rows[:cap(s.rows)] {
 		if row != nil {
 			t.Error("a row was kept: an array can be large")

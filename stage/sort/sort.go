@@ -28,7 +28,7 @@ type Options struct {
 	MaxEntries int
 	// Window is how long a single event is held. 0: [DefaultWindow].
 	Window time.Duration
-	// MaxHeld is the number of bytes that the held events of a data source may take up, including their keys and
+	// MaxHeld is the number of bytes that the held events of a source may take up together, including their keys and
 	// handles. If more come, events leave before their time; an array that needs more is an error. 0: a 16th of the
 	// memory that this process may use, but from [MinMaxHeld] to [DefaultMaxHeld].
 	MaxHeld int

@@ -20,9 +20,12 @@ type source struct {
 	// arrived is set while reader.batch has rows that were not passed on or taken yet.
 	arrived bool
 	taken   int // rows of it
+	// flush: all rows leave before the inner source is asked for more.
+	flush bool
 	// end is the error with which inner ended.
 	end     error
 	windows []*window // of the data sources to sort
+	space   space     // of the windows
 	turn    int       // the window that emitted last
 	began   time.Time
 	now     int64 // in slices since then
@@ -49,6 +52,9 @@ func (s *source) Next(ctx context.Context, b *event.Batch) error {
 		switch {
 		case s.arrived && s.pass(b), s.emit(b):
 			return nil
+		case s.flush:
+			s.flush = false
+			continue
 		case s.end != nil:
 			b.Reset(s.windows[0].schema)
 			return s.end
@@ -63,6 +69,7 @@ func (s *source) begin(ctx context.Context) error {
 		return nil
 	}
 	var windows []*window
+	s.space.limit = s.streams.o.MaxHeld
 	for _, schema := range s.inner.Schemas() {
 		if !s.streams.sorts(schema) {
 			continue
@@ -71,7 +78,7 @@ func (s *source) begin(ctx context.Context) error {
 		if ks == nil {
 			return fmt.Errorf("data source %q is to be sorted, but Streams was not bound to it: it must be among the stages", schema.Name)
 		}
-		windows = append(windows, newWindow(schema, ks, s.streams.o.MaxHeld))
+		windows = append(windows, newWindow(schema, ks, &s.space))
 	}
 	s.windows = windows
 	s.reader.start(ctx)
@@ -89,7 +96,7 @@ func (s *source) slice() time.Duration { return s.streams.o.Window / parts }
 
 // emit fills b with rows or losses that have to leave now, if there are any. The windows take turns.
 func (s *source) emit(b *event.Batch) bool {
-	final := s.end != nil && !s.arrived
+	final := s.flush || s.end != nil && !s.arrived
 	for range s.windows {
 		s.turn = (s.turn + 1) % len(s.windows)
 		if s.windows[s.turn].emit(b, s.now, final) {
@@ -118,19 +125,52 @@ func (s *source) pass(b *event.Batch) bool {
 		s.arrived = false
 		b.Copy(in)
 		// If the inner source has more, this source need not have more: a window may hold all of it.
-		b.More = s.mustEmit(s.end != nil)
+		b.More = s.mustEmit(s.flush || s.end != nil)
 		return true
 	}
 	for ; s.taken < len(in.Rows); s.taken++ {
-		if !w.add(in, s.taken, s.now) {
-			return false // rows of the window leave first
+		switch {
+		case !w.isTooLong(in.Rows[s.taken]):
+			if !w.add(in, s.taken, s.now) {
+				s.makeRoom()
+				return false
+			}
+		case s.space.held > 0:
+			s.makeRoom()
+			return false
+		default:
+			s.passRow(b, w)
+			return true
 		}
 	}
 	s.arrived = false
-	if s.end == nil {
+	if s.end == nil && !s.flush {
 		s.reader.ask() // to read on while the caller works on the rows that leave
 	}
 	return false
+}
+
+// makeRoom makes rows leave: those of the window that takes up most.
+func (s *source) makeRoom() {
+	largest := s.windows[0]
+	for _, w := range s.windows {
+		if w.held > largest.held {
+			largest = w
+		}
+	}
+	largest.full = true
+}
+
+// passRow moves a row that has arrived to b. The row is valid until the inner source is asked for the next batch, after all its rows.
+func (s *source) passRow(b *event.Batch, w *window) {
+	in := &s.reader.batch
+	b.Reset(w.schema)
+	b.Rows = append(b.Rows, in.Rows[s.taken])
+	for _, c := range w.columns {
+		c.Fill(b)[0] = c.At(in, s.taken)
+	}
+	s.taken++
+	b.More = s.taken < len(in.Rows)
 }
 
 func (s *source) windowOf(schema *event.Schema) *window {
@@ -144,7 +184,7 @@ func (s *source) windowOf(schema *event.Schema) *window {
 
 // poll takes a batch if one has arrived.
 func (s *source) poll() {
-	if s.arrived || s.end != nil {
+	if s.arrived || s.end != nil || s.flush {
 		return
 	}
 	select {
@@ -184,6 +224,7 @@ func (s *source) arrive(err error) {
 	s.reader.answered(err)
 	in := &s.reader.batch
 	s.end = err
+	s.flush = in.Flush
 	s.arrived = len(in.Rows) > 0 || len(in.Lost) > 0 || err == nil
 	s.taken = 0
 	if !s.arrived {

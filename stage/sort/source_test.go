@@ -538,6 +538,67 @@ func TestStreamHoldsARowThatIsTooLarge(t *testing.T) {
 	}
 }
 
+// The data sources of a source share the memory: rows of the one that has most in it leave.
+func TestStreamsShareTheirMemory(t *testing.T) {
+	t.Parallel()
+	const limit = 100
+	src := &live{schemas: []*event.Schema{pairSchema("ds", true), pairSchema("ds2", true)}, err: io.EOF}
+	for i := range uint64(1000) {
+		schema := min(int(i%10), 1) // nine of ten rows are of ds2
+		src.arrivals = append(src.arrivals, arrival{schema: schema, rows: [][]byte{pair(1000-i, i)}})
+	}
+	keys := map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}, {Name: "ds2"}: {{Field: "key"}}}
+	wrapped := wrap(t, src, sort.Options{Keys: keys, Window: time.Hour, MaxHeld: limit * rowBytes})
+	var b event.Batch
+	var rows []seen
+	for wrapped.Next(t.Context(), &b) == nil {
+		for _, row := range b.Rows {
+			rows = append(rows, seen{key: little.Uint64(row), serial: little.Uint64(row[8:])})
+		}
+		// Beside those that are held there are a batch that is being taken and one that is being read.
+		if held := int(src.served.Load()) - len(rows); held > limit+2 {
+			t.Fatalf("%d rows are held, want at most %d", held, limit)
+		}
+	}
+	checkEachOnce(t, rows, 1000)
+}
+
+// A row that would take up more than half of the memory leaves alone, after all that are held, with what is known of it.
+func TestStreamPassesLongRows(t *testing.T) {
+	t.Parallel()
+	s := pairSchema("ds", true)
+	column := s.AddColumn(event.Field{Name: "column", Kind: event.Uint, Parent: event.NoParent, Table: new(event.Texts)})
+	long := append(pair(0, 2), make([]byte, 10_000)...)
+	inner := &withHandles{live: live{schemas: []*event.Schema{s}, err: io.EOF, arrivals: []arrival{
+		{rows: [][]byte{pair(9, 0), pair(8, 1), long, pair(7, 3), pair(6, 4)}},
+	}}, column: column}
+	wrapped := wrap(t, inner, sort.Options{Window: time.Hour, MaxHeld: 10_000})
+	var b event.Batch
+	var got []string
+	for wrapped.Next(t.Context(), &b) == nil {
+		for row := range b.Rows {
+			got = append(got, fmt.Sprint(little.Uint64(b.Rows[row][8:]), ":", column.At(&b, row)))
+		}
+	}
+	if want := "[1:2 0:1 2:3 4:5 3:4]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s: serials and handles", got, want)
+	}
+}
+
+// withHandles is a live source that gives its rows the handles 1, 2, 3….
+type withHandles struct {
+	live
+	column event.Column
+}
+
+func (s *withHandles) Next(ctx context.Context, b *event.Batch) error {
+	err := s.live.Next(ctx, b)
+	for i, handles := 0, s.column.Fill(b); i < len(handles); i++ {
+		handles[i] = event.Handle(i + 1)
+	}
+	return err
+}
+
 func TestStreamPassesOtherDataSources(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

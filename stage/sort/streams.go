@@ -88,7 +88,7 @@ func (s *Streams) Close() error { return nil }
 func (s *Streams) Wrap(src pipeline.Source) pipeline.Source {
 	for _, schema := range src.Schemas() {
 		if s.sortsArray(schema) {
-			src = &whole{Source: src, streams: s, parts: make(map[*event.Schema]*parted)}
+			src = &whole{Source: src, streams: s, open: make(map[*event.Schema]*parted)}
 			break
 		}
 	}

@@ -56,6 +56,11 @@ func (t *table) reset() {
 	t.words, t.texts, t.items = t.words[:0], t.texts[:0], t.items[:0]
 }
 
+// grow makes room for the keys of n rows.
+func (t *table) grow(n, words int) {
+	t.words, t.items = slices.Grow(t.words, n*words), slices.Grow(t.items, n)
+}
+
 func (t *table) pushPair(first, second uint64) { t.words = append(t.words, first, second) }
 
 // A text's second word says where in the table it is.

@@ -83,6 +83,49 @@ func TestArraysInPartsAreSortedAsAWhole(t *testing.T) {
 	}
 }
 
+// The rows of an array in parts keep what is known of them.
+func TestHandlesOfArraysInParts(t *testing.T) {
+	t.Parallel()
+	s := pairSchema("ds", false)
+	column := s.AddColumn(event.Field{Name: "column", Kind: event.Uint, Parent: event.NoParent, Table: new(event.Texts)})
+	s.AddColumn(event.Field{Name: "empty", Kind: event.Uint, Parent: event.NoParent, Table: new(event.Texts)})
+	o := sort.Options{Keys: map[event.SourceID][]sort.Key{{Name: "ds"}: {{Field: "key"}}}}
+	streams, err := sort.NewStreams(o)
+	check(t, err)
+	f := bindArrays(t, s, o)
+	src := streams.Wrap(&partsWithHandles{inParts{schema: s, script: "23.12."}, column})
+	var b event.Batch
+	for range 2 {
+		check(t, src.Next(t.Context(), &b))
+		check(t, f(&b))
+		for row, rec := range b.Rows {
+			if got, want := uint64(column.At(&b, row)), little.Uint64(rec); got != want {
+				t.Errorf("row %d has the handle %d, want %d", row, got, want)
+			}
+		}
+		if s.Columns()[1].Handles(&b) != nil {
+			t.Error("a column without handles was filled")
+		}
+	}
+	if len(b.Rows) != 3 {
+		t.Errorf("the last array has %d rows", len(b.Rows))
+	}
+}
+
+// partsWithHandles gives each row its key for a handle.
+type partsWithHandles struct {
+	inParts
+	column event.Column
+}
+
+func (p *partsWithHandles) Next(ctx context.Context, b *event.Batch) error {
+	err := p.inParts.Next(ctx, b)
+	for i, handles := 0, p.column.Fill(b); i < len(handles); i++ {
+		handles[i] = event.Handle(little.Uint64(b.Rows[i]))
+	}
+	return err
+}
+
 func TestArrayThatIsTooLargeToSort(t *testing.T) {
 	t.Parallel()
 	for _, script := range []string{"1.9999.", "1.9."} {

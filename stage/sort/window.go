@@ -25,32 +25,40 @@ type window struct {
 	columns []event.Column
 	handles [][]event.Handle // of the rows that leave, for each column
 	keys    *keys
-	limit   int // of held, in bytes
-	held    int // bytes that the runs in the queue take up
-	full    bool
+	space   *space
+	held    int  // bytes that the runs in the queue take up
+	full    bool // rows have to leave before their time, because the space is full
 	lost    []event.Loss
 
 	queue queue // runs in the order of their arrival; the first has rows
 	open  *run  // the last of them, while it still takes rows
 	heads merge // the others that still have rows
 	runs  uint64
-
-	free stack // runs to reuse
 }
 
-func newWindow(schema *event.Schema, ks *keys, limit int) *window {
+// space is the memory that the windows of a source share.
+type space struct {
+	limit int // of held, in bytes
+	held  int // bytes that the runs in the queues take up
+	used  int // runs in the queues
+	free  stack
+}
+
+func newWindow(schema *event.Schema, ks *keys, shared *space) *window {
 	columns := schema.Columns()
 	return &window{
-		schema: schema, columns: columns, handles: make([][]event.Handle, len(columns)), keys: ks, limit: limit, heads: merge{keys: ks},
+		schema: schema, columns: columns, handles: make([][]event.Handle, len(columns)), keys: ks, space: shared, heads: merge{keys: ks},
 	}
 }
 
-// add copies a row of b, unless there is no room. Then emit has to be called before the next try.
+// isTooLong reports whether a row would take up so much of the space that it is not held.
+func (w *window) isTooLong(rec []byte) bool { return len(rec) > w.space.limit/2 }
+
+// add copies a row of b, unless there is no room. Then rows have to leave before the next try.
 func (w *window) add(b *event.Batch, row int, now int64) bool {
 	rec := b.Rows[row]
 	need := len(rec) + rowBytes(w.keys) + 4*len(w.columns)
-	if w.held > 0 && w.held+need > w.limit {
-		w.full = true
+	if w.space.held > 0 && w.space.held+need > w.space.limit {
 		return false
 	}
 	w.room(need, now)
@@ -60,6 +68,7 @@ func (w *window) add(b *event.Batch, row int, now int64) bool {
 	w.open.add(b, row, w.columns)
 	w.open.bytes += need
 	w.held += need
+	w.space.held += need
 	return true
 }
 
@@ -68,19 +77,20 @@ func rowBytes(ks *keys) int { return 8*ks.words + 16 + 4 }
 
 // room makes sure that open is a run with room for need more bytes.
 func (w *window) room(need int, now int64) {
-	if w.open != nil && (w.open.slice != now || w.open.bytes+need > min(maxRunBytes, w.limit/parts)) {
+	if w.open != nil && (w.open.slice != now || w.open.bytes+need > min(maxRunBytes, w.space.limit/parts)) {
 		w.seal()
 	}
 	if w.open != nil {
 		return
 	}
-	w.open = w.free.pop()
+	w.open = w.space.free.pop()
 	if w.open == nil {
 		w.open = new(run)
 	}
 	w.runs++
 	w.open.begin(now, w.runs)
 	w.queue.push(w.open)
+	w.space.used++
 }
 
 // seal makes the rows of the open run ready to leave.
@@ -139,17 +149,19 @@ func (w *window) letOut(b *event.Batch) {
 	for r := w.queue.first; r != nil && r.empty(); r = w.queue.first {
 		w.queue.pop()
 		w.held -= r.bytes
+		w.space.held -= r.bytes
+		w.space.used--
 		w.full = false
-		w.recycle(r)
+		w.space.recycle(r)
 	}
 }
 
 // recycle keeps the memory of a run for reuse. It keeps as many runs as are in use, in case the load stays
 // the same, and some for the next slices.
-func (w *window) recycle(r *run) {
+func (s *space) recycle(r *run) {
 	r.shrink()
-	w.free.push(r)
-	for w.free.size > max(w.queue.size, spareRuns) {
-		w.free.pop()
+	s.free.push(r)
+	for s.free.size > max(s.used, spareRuns) {
+		s.free.pop()
 	}
 }

@@ -132,6 +132,38 @@ func TestRunWithoutKernelBTF(t *testing.T) {
 	g.wantAlone(t)
 }
 
+// Without the kernel's file systems, as in a chroot, and in a user namespace the error names the cause.
+func TestRunInPoorPlaces(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	unshare := kerneltest.RequireProgram(t, "unshare")
+	jail := t.TempDir()
+	program, err := os.ReadFile(gizmoPath)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(jail, "gizmo"), program, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const noProc = "gizmo: /proc is not mounted here, as in a chroot, and gizmo needs it to load a gadget: mount -t proc proc /proc\n"
+	for name, c := range map[string]struct {
+		p    *process
+		want string
+	}{
+		"chroot": {startProgram(t, setup{}, []string{kerneltest.RequireProgram(t, "chroot"), jail, "/gizmo", "run", "trace_open", "--host"}), noProc},
+		"proc":   {start(t, setup{helper: helperHideProc}, "run", "trace_open"), noProc},
+		"sys": {start(t, setup{helper: helperHideSys}, "run", "trace_open"),
+			"gizmo: /sys is not mounted here, as in a chroot, and gizmo needs it to load a gadget: mount -t sysfs sysfs /sys\n"},
+		"user namespace": {startProgram(t, setup{}, []string{unshare, "-Ur", gizmoPath, "run", "trace_open", "--host"}),
+			"gizmo: missing privileges: gizmo runs in a user namespace, and the kernel lets not even its root load programs: run gizmo outside of it\n"},
+	} {
+		c.p.wantExit(t, 1)
+		c.p.wantNoOut(t)
+		if got := c.p.err.String(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // Compiling needs no privileges. Running does, and says so before anything else is tried.
 func TestRunWithoutPrivileges(t *testing.T) {
 	kerneltest.RequireRoot(t)
@@ -162,6 +194,7 @@ func TestBadFlags(t *testing.T) {
 		{"trace_open --pid -1", `"-1" is not a number from 0 to 4294967295`},
 		{"trace_open --pid 4294967296", `"4294967296" is not a number from 0 to 4294967295`},
 		{"trace_open --pid 0", "would turn the filter off"},
+		{"trace_open --pid=", `"" is not a number from 0 to 4294967295`}, // an empty look-up in a script
 		{"trace_open --failed=maybe", `"maybe" is neither true nor false`},
 		{"trace_open --pid", "gizmo: flag needs an argument: --pid"},
 		{"trace_open -o jsno", `gizmo: --output: unknown output format "jsno"`},

@@ -32,6 +32,8 @@ const (
 	helperDropCapabilities = "drop-capabilities"
 	helperHideLibbpf       = "hide-libbpf"
 	helperHideBTF          = "hide-btf"
+	helperHideProc         = "hide-proc"
+	helperHideSys          = "hide-sys"
 	helperForbidSeccomp    = "forbid-seccomp"
 	helperLockLittle       = "lock-little"
 	// also without the right to lift the limit
@@ -57,6 +59,10 @@ func helper(mode string, args []string) int {
 		err = become(args, hideLibbpf)
 	case helperHideBTF:
 		err = become(args, func() error { return unix.Mount("none", "/sys/kernel/btf", "tmpfs", 0, "") })
+	case helperHideProc:
+		err = become(args, func() error { return unix.Mount("none", "/proc", "tmpfs", 0, "") })
+	case helperHideSys:
+		err = become(args, func() error { return unix.Mount("none", "/sys", "tmpfs", 0, "") })
 	case helperForbidSeccomp:
 		err = become(args, forbidSeccomp)
 	case helperLockLittle:

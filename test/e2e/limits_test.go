@@ -212,3 +212,19 @@ func TestLimitOfLockedMemory(t *testing.T) {
 		})
 	}
 }
+
+// Events that are held to be sorted take no more than the small control group has, and none is lost.
+func TestSortInASmallControlGroup(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	const opened = 40_000
+	group, s := newMemoryGroup(t, groupLimit), startStorm(t)
+	g := group.start(t, "run", "trace_open", "--host", "-o", "json", "--pid", s.pid(), "-v", "--sort", "-timestamp_raw", "--sort-window", "1h", "--shards", "1")
+	g.waitAttached(t)
+	s.open(t, opened, "/proc/version")
+	g.interrupt(t)
+	got := ledgerOf(t, g)
+	if want := opened * len(s.cpus); got.produced != want || got.delivered+got.lost != want || got.delivered < want/2 {
+		t.Errorf("the ledger says %+v, want %d events, most of them delivered", got, want)
+	}
+	group.wantNoKill(t)
+}

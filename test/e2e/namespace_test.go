@@ -5,6 +5,8 @@ package e2e
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,14 +15,15 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// In a time namespace the boot clock of processes is shifted; that of the kernel's records is not.
+// In a time namespace the boot clock of processes is shifted; that of the kernel's records is not. A recording made there has the same
+// times, wherever it is replayed.
 func TestTimeNamespace(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	unshare := kerneltest.RequireProgram(t, "unshare")
 	for _, shift := range []string{"86400", "-3"} {
-		o := startOpener(t)
-		g := startProgram(t, setup{}, []string{unshare, "-T", "--fork", "--boottime", shift,
-			gizmoPath, "run", "trace_open", "--host", "--pid", o.pid(), "-o", "json", "--timeout", "20"})
+		o, recording := startOpener(t), filepath.Join(t.TempDir(), "recording")
+		shifted := []string{unshare, "-T", "--fork", "--boottime", shift, gizmoPath}
+		g := startProgram(t, setup{}, append(slices.Clone(shifted), "run", "trace_open", "--host", "--pid", o.pid(), "-o", "json", "--record", recording, "--timeout", "5"))
 		eventually(t, "an event", func() bool {
 			o.open(t, 1, "/proc/version")
 			return g.out.Len() > 0
@@ -29,6 +32,14 @@ func TestTimeNamespace(t *testing.T) {
 		raw, err := strconv.ParseInt(fmt.Sprint(parseEvents(t, line+"\n")[0]["timestamp_raw"]), 10, 64)
 		if d := time.Since(time.Unix(0, raw)); err != nil || d < -time.Second || d > 10*time.Second {
 			t.Errorf("shifted by %s s: the event happened %v ago: %s", shift, d, line)
+		}
+		g.wantExit(t, 0)
+		for name, again := range map[string]*process{
+			"outside": run(t, setup{}, "replay", recording, "-o", "json"),
+			"inside":  startProgram(t, setup{}, append(slices.Clone(shifted), "replay", recording, "-o", "json")),
+		} {
+			again.wantExit(t, 0)
+			wantSame(t, "the replay "+name, again.out.String(), g.out.String())
 		}
 	}
 }

@@ -91,7 +91,7 @@ func startProgram(t testing.TB, s setup, argv []string) *process {
 	if s.user != 0 {
 		p.cmd.SysProcAttr.Credential = &syscall.Credential{Uid: s.user, Gid: s.user}
 	}
-	if s.helper == helperHideLibbpf || s.helper == helperHideBTF {
+	if strings.HasPrefix(s.helper, "hide-") {
 		p.cmd.SysProcAttr.Unshareflags = syscall.CLONE_NEWNS
 	}
 	p.started = time.Now()

@@ -17,12 +17,13 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-// The most memory that a run may use, by the kernel's figures: everything counts, including the pages of the program's file.
+// The most memory that a run may use, by the kernel's figures: everything counts, including the pages of the program's file, some
+// 14 MiB that all runs and guards share.
 const (
 	// idleMemoryBudget is for a run that waits for events.
 	idleMemoryBudget = 24 << 20
 	// startMemoryBudget is for its start, where the kernel's types can be mapped, and readTypesBudget where they cannot.
-	startMemoryBudget = 28 << 20
+	startMemoryBudget = 32 << 20
 	readTypesBudget   = 36 << 20
 	// stormMemoryBudget is for a storm of events, without the event buffer.
 	stormMemoryBudget = 24 << 20

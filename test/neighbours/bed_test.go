@@ -31,6 +31,8 @@ type bed struct {
 	dir     string
 	daemons []*daemon
 	absent  []string // files that daemons make outside of the folder, and that did not exist before
+	// group is the control group of the daemons; nil: that of the test.
+	group *os.File
 }
 
 // newBed returns a bed for daemons that need some programs. When the test ends nothing of it may be left.
@@ -50,8 +52,46 @@ func newBed(t testing.TB, programs ...string) *bed {
 			b.absent = append(b.absent, path)
 		}
 	}
+	b.makeGroup(t)
 	t.Cleanup(func() { b.close(t) })
 	return b
+}
+
+// makeGroup makes a control group for daemons where all controllers are in one hierarchy: podman moves the processes of its group
+// to another one, if that is the root.
+func (b *bed) makeGroup(t testing.TB) {
+	t.Helper()
+	const root = "/sys/fs/cgroup"
+	if _, err := os.Stat(root + "/cgroup.controllers"); err != nil {
+		return
+	}
+	path := filepath.Join(root, filepath.Base(b.dir))
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if b.group, err = os.Open(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// removeGroup removes the control group with those that daemons have made in it.
+func (b *bed) removeGroup() error {
+	if b.group == nil {
+		return nil
+	}
+	defer b.group.Close()
+	var groups []string
+	err := filepath.WalkDir(b.group.Name(), func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			groups = append(groups, path)
+		}
+		return err
+	})
+	for _, path := range slices.Backward(groups) {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 // outside returns where daemons leave folders whatever their configuration says.
@@ -78,17 +118,18 @@ func (b *bed) write(t testing.TB, name, text string, mode fs.FileMode) string {
 
 // daemon is a process that runs until it is stopped.
 type daemon struct {
-	log  string
-	args []string
-	env  []string
-	cmd  *exec.Cmd
-	done chan struct{} // closed when it has ended
+	group *os.File
+	log   string
+	args  []string
+	env   []string
+	cmd   *exec.Cmd
+	done  chan struct{} // closed when it has ended
 }
 
 // spawn starts a daemon and waits until it is ready.
 func (b *bed) spawn(t testing.TB, env []string, ready func() error, args ...string) *daemon {
 	t.Helper()
-	d := &daemon{log: b.path(filepath.Base(args[0]) + ".log"), args: args, env: env}
+	d := &daemon{group: b.group, log: b.path(filepath.Base(args[0]) + ".log"), args: args, env: env}
 	b.daemons = append(b.daemons, d)
 	d.start(t, ready)
 	return d
@@ -106,6 +147,9 @@ func (d *daemon) start(t testing.TB, ready func() error) {
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	// A Ctrl-C is for the test. If the test is killed, the daemon ends.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
+	if d.group != nil {
+		d.cmd.SysProcAttr.UseCgroupFD, d.cmd.SysProcAttr.CgroupFD = true, int(d.group.Fd())
+	}
 	d.done = make(chan struct{})
 	if err := run(d.cmd, d.done); err != nil {
 		t.Fatal(err)
@@ -219,6 +263,7 @@ func (b *bed) close(t testing.TB) {
 	if left := b.mounts(t); len(left) > 0 {
 		t.Errorf("left mounted: %v", left)
 	}
+	eventually(t, "the control group is gone", b.removeGroup)
 	for _, path := range b.absent {
 		eventually(t, "what was not there before is gone", func() error { return removeEmpty(path) })
 	}

@@ -65,8 +65,15 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 	}, gadgetSuite(), suite{
 		pkg:    "test/wild",
 		skip:   "OtherCompiler", // the guest has no compiler
-		before: "^TestBuild$",
-		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "wild")} },
+		before: "^TestCorpusBuilds$",
+		args: func(programs string) []string {
+			return []string{"-objects", filepath.Join(programs, "wild"), "-all-hooks"}
+		},
+	}, suite{
+		// The suites of the clients take too long under emulation.
+		pkg:  "test/neighbours",
+		run:  "^Test(Docker|Podman|Containerd|CRI|StormOfContainers)$/^gizmo",
+		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10", "-slow"} },
 	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
 	for i := range list {
 		if list[i].run != "" {

@@ -6,9 +6,13 @@ package wild
 import (
 	"flag"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +25,8 @@ import (
 var (
 	update = flag.Bool("update", false, "rewrite the golden files")
 	keep   = flag.String("objects", "", "compile the corpus into this `folder`, and use those that are there")
+
+	allHooks = flag.Bool("all-hooks", false, "fail if the kernel lacks a hook that the corpus uses")
 )
 
 // objects is the folder of the compiled corpus while the tests run.
@@ -64,18 +70,109 @@ func work() {
 		panic(err)
 	}
 	defer file.Close()
-	var buf [64]byte
+	server := serve()
 	for {
-		_, _ = os.Open("/nonexistent/wild")
-		_, _ = file.ReadAt(buf[:], 0)
-		_, _ = file.Read(buf[:])
-		_, _ = file.Seek(0, 0)
-		_, _, _ = syscall.RawSyscall(unix.SYS_GETPGID, 4242, 0, 0)
-		_ = unix.Kill(os.Getpid(), unix.SIGURG)
-		_ = exec.Command("/bin/true", "one", "two").Run()
-		_ = exec.Command("/bin/ls", "/").Run()
-		time.Sleep(20 * time.Millisecond)
+		began := time.Now()
+		workOnce(file, server, os.Args[1])
+		time.Sleep(max(20*time.Millisecond, 2*time.Since(began))) // the lab has one processor for everything
 	}
+}
+
+// serve answers requests at the address that it returns.
+func serve() string {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				panic(err)
+			}
+			var request [64]byte
+			_, _ = conn.Read(request[:])
+			_, _ = conn.Write([]byte("HTTP/1.1 204 No Content\r\n\r\n"))
+			conn.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// fetch sends a request of 22 bytes over a connection of its own.
+func fetch(addr string) {
+	conn, err := net.Dial("tcp4", addr)
+	if err != nil {
+		return // the system may be short of ports
+	}
+	defer conn.Close()
+	_, _ = conn.Write([]byte("GET /wild HTTP/1.1\r\n\r\n"))
+	_, _ = io.ReadAll(conn)
+}
+
+func workOnce(file *os.File, server, full string) {
+	var buf [64]byte
+	_, _ = os.Open("/nonexistent/wild")
+	_, _ = file.ReadAt(buf[:], 0)
+	_, _ = file.Read(buf[:])
+	_, _ = file.Seek(0, 0)
+	_, _, _ = syscall.RawSyscall(unix.SYS_GETPGID, 4242, 0, 0)
+	_ = unix.Rmdir(full) // which fails
+	if memory, err := unix.Mmap(-1, 0, 3*4096, unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON); err == nil {
+		_ = unix.Munmap(memory)
+	}
+	_ = unix.Mount("wild-source", "/nonexistent/wild", "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "")
+	_ = unix.PtraceDetach(4242)
+	_ = unix.PivotRoot("/nonexistent/wild", "/nonexistent/wild") // the kernel asks for the capability first
+	for range 4 {
+		fetch(server)
+	}
+	_ = unix.Kill(os.Getpid(), unix.SIGURG)
+	_ = os.WriteFile(filepath.Join(full, "brief"), nil, 0o600)
+	_ = os.Remove(filepath.Join(full, "brief"))
+	if l, err := net.Listen("tcp4", "127.0.0.1:0"); err == nil {
+		_ = l.Close()
+	}
+	if terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0); err == nil {
+		_, _ = terminal.WriteString("wild")
+		_ = terminal.Close()
+	}
+	runOthers()
+}
+
+// runOthers runs programs in C, for what they call in their libraries.
+func runOthers() {
+	shell := exec.Command("/bin/bash", "--norc", "-i")
+	shell.Stdin = strings.NewReader("true wild\n")
+	for _, cmd := range []*exec.Cmd{
+		exec.Command("/bin/true", "one", "two"),
+		exec.Command("/bin/ls", "/"),
+		exec.Command("sort", "/etc/passwd"),           // locks a mutex
+		exec.Command("getent", "ahosts", "localhost"), // resolves a name
+		shell,
+	} {
+		_ = cmd.Run()
+	}
+}
+
+// pinned are the maps of the gadget pinned_gpu.
+const pinned = "/sys/fs/bpf/gpu_*"
+
+// unpin removes what the gadgets of the corpus have pinned when the test ends.
+func unpin(t *testing.T) {
+	t.Helper()
+	before, _ := filepath.Glob(pinned)
+	t.Cleanup(func() {
+		after, _ := filepath.Glob(pinned)
+		for _, path := range after {
+			if slices.Contains(before, path) {
+				continue
+			}
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // startWork runs the workload until the test ends.
@@ -89,7 +186,11 @@ func startWork(t *testing.T) {
 	if err := os.Symlink(self, path); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path)
+	full := t.TempDir() // a folder that is not empty
+	if err := os.WriteFile(filepath.Join(full, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, full)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,10 @@ import (
 // licenseFile matches the names of files that hold a license.
 var licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-._].*)?$`)
 
+// notLicenses are the extensions of files that match, but do not license code: Go code, and the license of documentation,
+// which no program contains.
+var notLicenses = []string{".go", ".docs"}
+
 // File is a file that holds a license.
 type File struct{ Name, Text string }
 
@@ -28,7 +32,7 @@ func LicenseFiles(dir string) ([]File, error) {
 	}
 	var all []File
 	for _, e := range entries {
-		if e.IsDir() || !licenseFile.MatchString(e.Name()) || strings.HasSuffix(e.Name(), ".go") {
+		if e.IsDir() || !licenseFile.MatchString(e.Name()) || slices.Contains(notLicenses, filepath.Ext(e.Name())) {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, e.Name()))

@@ -61,7 +61,8 @@ func TestCheckLicenses(t *testing.T) {
 	all := []Module{
 		{Path: "good", Version: "v1", Dir: module(t, map[string]string{"LICENSE": mit, "LICENSE-MORE": bsd3, "license.go": "package x"})},
 		{Path: "other", Version: "v1", Dir: module(t, map[string]string{"copying.txt": bsd2, "README": "All rights reserved."})},
-		{Path: "bare", Version: "v2", Dir: module(t, map[string]string{"README": mit})},
+		{Path: "docs", Version: "v1", Dir: module(t, map[string]string{"LICENSE": apache, "LICENSE.docs": "Attribution-ShareAlike 4.0"})},
+		{Path: "bare", Version: "v2", Dir: module(t, map[string]string{"README": mit, "LICENSE.docs": mit})},
 		{Path: "unknown", Version: "v3", Dir: module(t, map[string]string{"LICENSE": mit, "LICENCE.md": "All rights reserved."})},
 		{Path: "strict", Version: "v4", Dir: module(t, map[string]string{"COPYING": "GNU AFFERO GENERAL PUBLIC LICENSE Version 3"})},
 		{Path: "gone", Version: "v5", Dir: filepath.Join(t.TempDir(), "none")},

@@ -185,8 +185,10 @@ func IsAttachable(p *image.Program) bool { return of(p).attach != nil }
 
 // Loaded is what attaching needs to know about the gadget beside the program.
 type Loaded struct {
-	// Spec is the object.
-	Spec *ebpf.CollectionSpec
+	// ProbeSpecs declares the map for the arguments of static probes; nil: the object has none.
+	ProbeSpecs *ebpf.MapSpec
+	// AttachTypes are those of the programs, by their names.
+	AttachTypes map[string]ebpf.AttachType
 	// Maps are those of the gadget in the kernel.
 	Maps map[string]*ebpf.Map
 	// Cookies says whether programs can ask for the number that their probe was given.

@@ -156,7 +156,7 @@ func sockMapHook(kind string, sections ...string) *hook {
 			if m == nil || m.Type() != ebpf.SockMap && m.Type() != ebpf.SockHash {
 				return nil, fmt.Errorf("the gadget has no SockMap or SockHash %q%s", p.SockMap, nearest.Hint(p.SockMap, socketMaps(l.Maps)))
 			}
-			return attachToMap(m, prog, l.Spec.Programs[p.Name].AttachType)
+			return attachToMap(m, prog, l.AttachTypes[p.Name])
 		},
 		result: verdict,
 	}

@@ -88,13 +88,12 @@ func newUSDTSpecs(l *Loaded) (*usdtSpecs, error) {
 		specs:   l.Maps[usdt.SpecMap], addresses: l.Maps[usdt.IPMap],
 		ids: make(map[string]uint32), noted: make(map[uint64]uint32),
 	}
-	declared := l.Spec.Maps[usdt.SpecMap]
-	if s.specs == nil || declared == nil {
+	if s.specs == nil || l.ProbeSpecs == nil {
 		s.specs = nil
 		return s, nil
 	}
 	var err error
-	s.layout, err = usdt.LayoutOf(declared.Value)
+	s.layout, err = usdt.LayoutOf(l.ProbeSpecs.Value)
 	return s, err
 }
 

@@ -3,16 +3,12 @@
 
 package hook
 
-import (
-	"testing"
-
-	"github.com/cilium/ebpf"
-)
+import "testing"
 
 // An object without the maps of <bpf/usdt.bpf.h> has no use for arguments.
 func TestUSDTWithoutArguments(t *testing.T) {
 	t.Parallel()
-	specs, err := (&Loaded{Spec: &ebpf.CollectionSpec{}}).usdt()
+	specs, err := new(Loaded).usdt()
 	if err != nil || specs.specs != nil {
 		t.Errorf("%+v, %v", specs, err)
 	}

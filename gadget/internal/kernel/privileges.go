@@ -29,13 +29,16 @@ func CheckPrivileges() error {
 }
 
 // RaiseMemlock lifts the limit of locked memory on kernels that count a gadget's memory as locked.
-func RaiseMemlock() error { return explainMemlock(rlimit.RemoveMemlock()) }
+func RaiseMemlock() error { return explainMemlock(rlimit.RemoveMemlock(), userNamespace()) }
 
-// explainMemlock explains an error of kernels that count the memory of maps as locked.
-func explainMemlock(err error) error {
+// explainMemlock explains an error of kernels that count the memory of maps as locked. The library takes a kernel that lets it make
+// no map at all for one of those; place is the hint of userNamespace.
+func explainMemlock(err error, place string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, unix.EPERM) && place != "":
+		return fmt.Errorf("%w: %s", ErrPrivileges, place)
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: kernels before 5.11 count a gadget's memory as locked memory: run as root, with CAP_SYS_RESOURCE, or without that limit (ulimit -l unlimited): %w",
 			ErrPrivileges, err)

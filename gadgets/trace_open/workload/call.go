@@ -58,6 +58,7 @@ func (t *thread) list(c call, r uintptr, errno unix.Errno) {
 	if errno == 0 {
 		e.FD = uint32(r)
 		e.Fpath = workload.CutPath(c.fpath)
+		e.FpathTruncated = e.Fpath != c.fpath
 	}
 	t.Events = append(t.Events, e)
 }

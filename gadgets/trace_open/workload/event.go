@@ -15,6 +15,7 @@ type Event struct {
 	Fname          string `json:"fname"`
 	FnameTruncated bool   `json:"fname_truncated"`
 	Fpath          string `json:"fpath"`
+	FpathTruncated bool   `json:"fpath_truncated"`
 }
 
 // maxFname is the room in the record, without the terminating zero.

@@ -11,7 +11,9 @@ import (
 	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/container/runtimes"
 	"github.com/gizmo-ebpf/gizmo/container/starts"
+	"github.com/gizmo-ebpf/gizmo/host/pidns"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
@@ -25,6 +27,7 @@ type Containers struct {
 	Kubernetes bool
 
 	keeper  *container.Keeper
+	scan    *runtimes.Scan
 	command []string      // runs Guard
 	guard   *starts.Guard // nil: gizmo sees containers when their runtimes report them
 	log     *slog.Logger
@@ -69,6 +72,7 @@ func (c *Containers) Start() {
 }
 
 func (c *Containers) sayLate(err error) {
+	c.scan.Poll()
 	c.log.Debug("gizmo sees containers when their runtimes report them, which is after they have started", "err", err)
 }
 
@@ -101,6 +105,17 @@ func (c *Containers) Close() error {
 	return err
 }
 
+// hasRuntime reports whether a runtime has answered.
+func (c *Containers) hasRuntime() bool {
+	return slices.ContainsFunc(c.keeper.Connected(), func(name string) bool { return name != runtimes.ScanName })
+}
+
+// seesTheHost reports whether gizmo sees the processes of all containers.
+func seesTheHost() bool {
+	ns, err := pidns.Own()
+	return err != nil || ns.IsInitial()
+}
+
 // WhyNone says why there is no container to show; "" if there is one.
 func (c *Containers) WhyNone() string {
 	all := slices.DeleteFunc(c.Set.All(), func(one *container.Container) bool { return one.Pod.Sandbox })
@@ -110,8 +125,10 @@ func (c *Containers) WhyNone() string {
 		}
 	}
 	switch {
-	case len(c.keeper.Connected()) == 0:
+	case len(all) == 0 && !c.hasRuntime():
 		return "gizmo found no container runtime"
+	case len(all) == 0 && !seesTheHost():
+		return "gizmo sees no process of a container, because it is in a pid namespace of its own; give it that of the host (docker run --pid=host)"
 	case len(all) == 0:
 		return "no container runs yet"
 	default:

@@ -99,12 +99,16 @@ func (f *Flags) Open(log *slog.Logger, guard []string) (*Containers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--runtimes: %w", err)
 	}
+	scan := runtimes.NewScan()
+	if len(f.runtimes) == 0 {
+		clients = append(clients, scan)
+	}
 	set := container.NewSet(nodeName())
 	keeper, err := container.NewKeeper(set, log, clients...)
 	if err != nil {
 		return nil, err
 	}
-	return &Containers{Set: set, Selector: selector, Kubernetes: container.OnKubernetes(), keeper: keeper, command: guard, log: log}, nil
+	return &Containers{Set: set, Selector: selector, Kubernetes: container.OnKubernetes(), keeper: keeper, scan: scan, command: guard, log: log}, nil
 }
 
 // nodeName returns the name of the Kubernetes node: the one in the environment, or else the name of the host, which is

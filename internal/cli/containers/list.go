@@ -5,6 +5,7 @@ package containers
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
@@ -55,7 +57,7 @@ type List struct {
 func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 	format, err := encode.Lookup(f.mode)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--output: %w", err)
 	}
 	l := &List{w: w, from: from, watch: f.watch, schema: &event.Schema{Name: "containers", Single: f.watch}}
 	if f.watch {
@@ -69,10 +71,10 @@ func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 	var chosen []int
 	if f.fields != "" {
 		if chosen, err = encode.Select(l.schema, f.fields, encode.DefaultFields(l.schema, format)); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("--fields: %w", err)
 		}
 	}
-	l.enc, err = format.Bind(l.schema, encode.Options{Fields: chosen})
+	l.enc, err = format.Bind(l.schema, encode.Options{Fields: chosen, Width: outlet.Width(w)})
 	return l, err
 }
 

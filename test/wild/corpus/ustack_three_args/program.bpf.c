@@ -15,8 +15,8 @@ struct event {
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(stacks, events, event);
 
-SEC("uprobe/libc:getpgid")
-int BPF_UPROBE(ig_getpgid, int pid)
+SEC("uprobe/libc:getenv")
+int BPF_UPROBE(ig_getenv, const char *name)
 {
 	struct event *event = gadget_reserve_buf(&events, sizeof(struct event));
 
