@@ -35,20 +35,21 @@ type nothing struct{}
 func (nothing) Close() error { return nil }
 
 // Attach attaches the programs that were loaded, each to its own target: events come from now on. It
-// leaves out those of which the params have left nothing, those that LoadOptions.ManualAttach names, and
-// those that AttachTo has attached to this target already.
+// leaves out those of which the params have left nothing, those that LoadOptions.ManualAttach names,
+// those that AttachTo has attached to this target already, and those that LoadOptions.FileProbes leaves to AttachIn.
 func (g *Gadget) Attach() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var missing missingFiles
+	missing := missingFiles{found: g.fileProbes == InRootsToo}
 	for _, p := range g.programs {
 		p = g.onInterface(p)
 		at := g.settled(attachment{p.Name, p.Target})
 		if g.attached == nil { // maybe only now
 			break
 		}
-		if at != nil || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
-			missing.found = missing.found || at != nil || !hook.IsAttachable(p)
+		elsewhere := g.fileProbes == InRootsOnly && hook.InFile(p)
+		if elsewhere || at != nil || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
+			missing.found = missing.found || elsewhere || at != nil || !hook.IsAttachable(p)
 			continue
 		}
 		err := g.attach(p)
@@ -191,10 +192,14 @@ func (g *Gadget) find(name string) (*image.Program, error) {
 func (g *Gadget) Detach() error {
 	g.mu.Lock()
 	all := slices.Collect(maps.Values(g.attached))
+	roots := slices.Collect(maps.Keys(g.roots))
 	g.attached = nil
 	g.mu.Unlock()
-	errs := make([]error, len(all))
+	errs := make([]error, len(all)+len(roots))
 	var wg sync.WaitGroup
+	for i, r := range roots {
+		wg.Go(func() { errs[len(all)+i] = r.Close() })
+	}
 	for i, a := range all { // at once: the kernel waits for a grace period for each
 		if a.gone != nil {
 			wg.Go(func() { <-a.gone })
@@ -211,7 +216,7 @@ func (g *Gadget) Detach() error {
 type missingFiles struct {
 	programs []string
 	errs     []error
-	found    bool // another program has its hook
+	found    bool // another program has its hook, or may find it in another root
 }
 
 // note records the result of attaching a program, and reports whether the gadget can run without it.

@@ -27,19 +27,22 @@ type Gadget struct {
 	names []string // of the image's programs
 	coll  *ebpf.Collection
 	// programs are those that were loaded.
-	programs []*image.Program
-	choices  []Choice
-	iface    string
-	manual   []string
-	strict   bool
-	log      *slog.Logger
+	programs   []*image.Program
+	choices    []Choice
+	iface      string
+	manual     []string
+	fileProbes FileProbes
+	strict     bool
+	log        *slog.Logger
 
 	sources []pipeline.Source
 	lost    lostByMount
+	inFiles func() []*image.Program // those that are attached to files
 
 	mu       sync.Mutex // guards the fields below: several goroutines attach and detach programs
 	loaded   *hook.Loaded
 	attached map[attachment]*attached // nil from Detach on
+	roots    map[*inRoot]bool         // what AttachIn has attached
 	known    map[string]ProgramStats  // what Stats has found out
 }
 

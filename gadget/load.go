@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/cilium/ebpf"
 
@@ -43,9 +44,10 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 		return nil, err
 	}
 	g := &Gadget{
-		image: img, names: namesOf(img), iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, log: o.Logger,
-		attached: make(map[attachment]*attached), known: make(map[string]ProgramStats),
+		image: img, names: namesOf(img), iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, fileProbes: o.FileProbes, log: o.Logger,
+		attached: make(map[attachment]*attached), roots: make(map[*inRoot]bool), known: make(map[string]ProgramStats),
 	}
+	g.inFiles = sync.OnceValue(g.findInFiles)
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {

@@ -6,6 +6,7 @@ package gadget
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -98,6 +99,13 @@ func (g *Gadget) openMap(d *image.DataSource, schema *event.Schema, o *LoadOptio
 		e.Maps = append(e.Maps, second)
 	}
 	return e.Open()
+}
+
+// ShowsNetworks reports whether the gadget has iterators that show one network namespace: those for which LoadOptions.NetNS is called.
+func (g *Gadget) ShowsNetworks() bool {
+	return slices.ContainsFunc(g.programs, func(p *image.Program) bool {
+		return !hook.IsAttachable(p) && hook.ShowsOneNetwork(p.Target)
+	})
 }
 
 // openIterators makes a source of iter programs. Those that are not loaded, or of which the params have

@@ -21,7 +21,8 @@ import (
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
 
-// Containers name the containers of events, and select the containers whose events a run shows.
+// Containers name the containers of events, and select the containers whose events a run shows. Programs that are attached to files are
+// attached to those of the selected containers, and iterators over sockets read their network namespaces; with Host those of the host, too.
 type Containers struct {
 	// Set has the containers of the machine. Runs of one process share it. See container.Keeper.
 	Set *container.Set

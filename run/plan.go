@@ -61,7 +61,14 @@ func (p *Plan) Schemas() []*event.Schema { return p.schemas }
 // NamesContainers reports whether some events of the run say which container they are of. It is false without
 // Options.Containers.
 func (p *Plan) NamesContainers() bool {
-	return p.options.Containers != nil && slices.ContainsFunc(p.schemas, stage.FindsContainers)
+	return slices.ContainsFunc(p.gadgets, func(g plannedGadget) bool { return p.namesContainers(g.name) })
+}
+
+// namesContainers is NamesContainers for one gadget.
+func (p *Plan) namesContainers(gadget string) bool {
+	return p.options.Containers != nil && slices.ContainsFunc(p.schemas, func(s *event.Schema) bool {
+		return s.Gadget == gadget && stage.FindsContainers(s)
+	})
 }
 
 // addGadgets lists the gadgets and their data sources.

@@ -25,11 +25,13 @@ type Run struct {
 	options  Options
 	host     *host.Host // nil for a replay
 	gadgets  []*gadget.Gadget
-	names    []string // of the gadgets
+	followed []*gadget.Gadget // those that follow containers
+	names    []string         // of the gadgets
 	sources  []pipeline.Source
 	assembly *assembly
-	record   *recording   // nil: none
-	filter   *mountFilter // nil: programs do not filter by container
+	record   *recording    // nil: none
+	filter   *mountFilter  // nil: programs do not filter by container
+	inside   *inContainers // nil: no program is attached in containers
 	lost     containerLosses
 	ledger   pipeline.Ledger
 	unwatch  func() // ends the watch of the clock; nil: there is none
@@ -69,6 +71,10 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		}
 		options.LostByMount = r.lost.set != nil
 		r.filter.apply(g.image, options)
+		followed := p.namesContainers(g.name)
+		if followed {
+			p.options.Containers.follow(options)
+		}
 		loaded, err := gadget.Load(g.image, options)
 		if err != nil {
 			return inGadget(g.name, err)
@@ -76,6 +82,9 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		r.gadgets = append(r.gadgets, loaded)
 		r.names = append(r.names, g.name)
 		r.lost.gadgets = append(r.lost.gadgets, loaded)
+		if followed {
+			r.followed = append(r.followed, loaded)
+		}
 		for _, src := range loaded.Sources() {
 			for _, s := range src.Schemas() {
 				s.Gadget = g.name
@@ -83,6 +92,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			r.sources = append(r.sources, src)
 		}
 	}
+	r.inside = newInContainers(p.options.Containers, r.followed, p.options.logger())
 	if rec := p.options.Record; rec != nil {
 		var err error
 		if r.record, err = openRecording(ctx, rec, p, r); err != nil {
@@ -273,6 +283,9 @@ func (r *Run) begin() error {
 			return inGadget(r.names[i], err)
 		}
 	}
+	if r.inside != nil {
+		r.inside.start(r.options.Containers.Set)
+	}
 	if r.record != nil {
 		if err := r.record.begin(r.host); err != nil {
 			return err
@@ -291,9 +304,11 @@ func (r *Run) begin() error {
 
 func (r *Run) detach() {
 	r.hurry()
+	r.inside.end()
 	for _, g := range r.gadgets {
 		_ = g.Detach() // Close reports errors
 	}
+	r.inside.wait()
 }
 
 // Ledger returns the account of the run. It may be read while the run goes on.
@@ -302,6 +317,14 @@ func (r *Run) Ledger() *pipeline.Ledger { return &r.ledger }
 // DetachWritesFiles reports whether the end of the run may have to open a file for writing, to detach its gadgets.
 func (r *Run) DetachWritesFiles() bool {
 	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).DetachWritesFiles)
+}
+
+// AttachesInContainers reports whether the run attaches programs to the files of containers that start.
+func (r *Run) AttachesInContainers() bool { return r.inside != nil }
+
+// EntersNetworks reports whether the run enters network namespaces of containers, to read iterators there.
+func (r *Run) EntersNetworks() bool {
+	return slices.ContainsFunc(r.followed, (*gadget.Gadget).ShowsNetworks)
 }
 
 // Stats returns the kernel's counts of program runs, in the order of the gadgets.
@@ -322,6 +345,7 @@ func (r *Run) Close() error {
 	if r.unwatch != nil {
 		r.unwatch()
 	}
+	r.inside.end() // if begin failed
 	var errs []error
 	if r.assembly != nil {
 		for _, stage := range r.assembly.list.stages {

@@ -6,6 +6,7 @@ package cli
 import (
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/internal/privileges"
 	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -33,10 +34,21 @@ func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 
 // needsOf returns the system calls and capabilities that a run needs besides those to keep.
 func needsOf(r *run.Run, containers bool, keep []privileges.Cap) (seccomp.Needs, []privileges.Cap) {
-	if containers {
-		keep = append(keep, unix.CAP_SYS_PTRACE) // to see the namespaces of other users' processes
+	needs := seccomp.Needs{
+		Maps: true, WriteFiles: r.DetachWritesFiles(), UnixSockets: containers,
+		AttachProbes: r.AttachesInContainers(), EnterNetworks: r.EntersNetworks(),
 	}
-	return seccomp.Needs{Maps: true, WriteFiles: r.DetachWritesFiles(), UnixSockets: containers}, keep
+	if containers {
+		keep = append(keep, unix.CAP_SYS_PTRACE) // to see the namespaces of other users' processes, and their files
+	}
+	if needs.AttachProbes {
+		keep = append(keep, unix.CAP_DAC_READ_SEARCH) // to read files of other users
+		needs.PerfEvents = !gadget.HasProbeLinks()
+	}
+	if needs.EnterNetworks || needs.PerfEvents { // a link in place of a perf event takes no capability
+		keep = append(keep, unix.CAP_SYS_ADMIN)
+	}
+	return needs, keep
 }
 
 // dropPrivileges gives up all capabilities except those to keep, the right to gain others, and the system calls that the run does not need.

@@ -31,7 +31,17 @@ func callsOf(needs Needs, pid uint32) map[uint32]*rule {
 	calls[unix.SYS_IOCTL] = except(1, unix.TIOCSTI, unix.TIOCLINUX)
 	calls[unix.SYS_BPF] = never
 	if needs.Maps {
-		calls[unix.SYS_BPF] = only(0, mapCommands()...)
+		calls[unix.SYS_BPF] = only(0, bpfCommands(needs)...)
+	}
+	if needs.AttachProbes {
+		delete(calls, unix.SYS_OPENAT2)
+		delete(calls, unix.SYS_NAME_TO_HANDLE_AT) // asks for a number of a file; opening by it stays forbidden
+	}
+	if needs.PerfEvents {
+		delete(calls, unix.SYS_PERF_EVENT_OPEN)
+	}
+	if needs.EnterNetworks {
+		calls[unix.SYS_SETNS] = only(1, unix.CLONE_NEWNET)
 	}
 	if needs.UnixSockets {
 		calls[unix.SYS_SOCKET] = only(0, unix.AF_UNIX)
@@ -54,6 +64,18 @@ func openFlags(needs Needs) uint32 {
 		return unix.O_CREAT | unix.O_TRUNC
 	}
 	return unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY | unix.O_RDWR
+}
+
+// bpfCommands returns the commands of bpf(2) that the process may use.
+func bpfCommands(needs Needs) []uint32 {
+	commands := mapCommands()
+	if needs.AttachProbes {
+		commands = append(commands, unix.BPF_LINK_CREATE)
+	}
+	if needs.PerfEvents {
+		commands = append(commands, unix.BPF_PROG_LOAD)
+	}
+	return commands
 }
 
 // mapCommands returns the commands of bpf(2) that an attached gadget needs, from its first event to its end.

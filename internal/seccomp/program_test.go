@@ -52,6 +52,7 @@ const (
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	gadget, probes, replay, sockets := Needs{Maps: true}, Needs{Maps: true, WriteFiles: true}, Needs{}, Needs{Maps: true, UnixSockets: true}
+	attaching := Needs{Maps: true, AttachProbes: true}
 	threads := uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD)
 	for _, c := range []struct {
 		needs  Needs
@@ -79,6 +80,19 @@ func TestDecisions(t *testing.T) {
 		{probes, unix.SYS_FCHMODAT, [6]uint64{}, forbidden},
 		{probes, unix.SYS_CLONE3, [6]uint64{}, absent},
 		{probes, unix.SYS_OPENAT2, [6]uint64{}, absent},
+		{probes, unix.SYS_NAME_TO_HANDLE_AT, [6]uint64{}, forbidden},
+		{attaching, unix.SYS_OPENAT2, [6]uint64{}, allowed},
+		{attaching, unix.SYS_NAME_TO_HANDLE_AT, [6]uint64{}, allowed},
+		{attaching, unix.SYS_OPEN_BY_HANDLE_AT, [6]uint64{}, forbidden},
+		{attaching, unix.SYS_PERF_EVENT_OPEN, [6]uint64{}, forbidden},
+		{attaching, unix.SYS_SETNS, [6]uint64{0, unix.CLONE_NEWNET}, forbidden},
+		{attaching, unix.SYS_BPF, [6]uint64{unix.BPF_LINK_CREATE}, allowed},
+		{attaching, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, forbidden},
+		{Needs{Maps: true, AttachProbes: true, PerfEvents: true}, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, allowed},
+		{Needs{Maps: true, AttachProbes: true, PerfEvents: true}, unix.SYS_PERF_EVENT_OPEN, [6]uint64{}, allowed},
+		{Needs{Maps: true, EnterNetworks: true}, unix.SYS_SETNS, [6]uint64{5, unix.CLONE_NEWNET}, allowed},
+		{Needs{Maps: true, EnterNetworks: true}, unix.SYS_SETNS, [6]uint64{5, unix.CLONE_NEWNS}, forbidden},
+		{Needs{Maps: true, EnterNetworks: true}, unix.SYS_SETNS, [6]uint64{5, 0}, forbidden},
 		{replay, newestCall, [6]uint64{}, allowed},
 		{replay, newestCall + 1, [6]uint64{}, absent},
 		{replay, 1<<32 - 1, [6]uint64{}, absent},
@@ -106,6 +120,7 @@ func TestDecisions(t *testing.T) {
 		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_DETACH}, allowed},
 		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_ITER_CREATE}, allowed},
 		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, forbidden},
+		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_LINK_CREATE}, forbidden},
 		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_MAP_CREATE}, forbidden},
 		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_ATTACH}, forbidden},
 		{gadget, unix.SYS_BPF, [6]uint64{unix.BPF_OBJ_GET}, forbidden},
@@ -132,7 +147,7 @@ func TestDecisions(t *testing.T) {
 // The tree finds the rule of each call, including the last call before a run and the first after it.
 func TestProgramFindsEachRule(t *testing.T) {
 	t.Parallel()
-	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}} {
+	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}, {Maps: true, AttachProbes: true, PerfEvents: true, EnterNetworks: true}} {
 		calls := callsOf(needs, self)
 		whole := program(calls)
 		for n := range uint32(newestCall + 100) {

@@ -27,6 +27,14 @@ type Needs struct {
 	UnixSockets bool
 	// HoldFiles: it has the kernel ask it about accesses to further files.
 	HoldFiles bool
+	// AttachProbes: it attaches programs to files of containers, which it finds with openat2. A filter cannot read that call's flags, so
+	// it can also create files then, where the file system lets it.
+	AttachProbes bool
+	// PerfEvents: the programs that it attaches need a perf event each, because the kernel has nothing newer (before Linux 6.6). The
+	// library also loads a program to find out what the kernel has.
+	PerfEvents bool
+	// EnterNetworks: it enters other network namespaces.
+	EnterNetworks bool
 }
 
 // Restrict forbids all other calls to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. Forbidden

@@ -27,17 +27,21 @@ var noCapabilities = map[string]string{
 
 const none = "0000000000000000"
 
-// onlyCapability is the status of a thread that has only one capability and cannot gain any.
-func onlyCapability(number int) map[string]string {
+// onlyCapabilities is the status of a thread that has only these capabilities and cannot gain any.
+func onlyCapabilities(numbers ...int) map[string]string {
+	bits := 0
+	for _, n := range numbers {
+		bits |= 1 << n
+	}
 	want := maps.Clone(noCapabilities)
 	for _, set := range []string{"CapPrm", "CapEff", "CapBnd"} {
-		want[set] = fmt.Sprintf("%016x", 1<<number)
+		want[set] = fmt.Sprintf("%016x", bits)
 	}
 	return want
 }
 
 // followsContainers is the status of a run whose events name their containers.
-var followsContainers = onlyCapability(unix.CAP_SYS_PTRACE)
+var followsContainers = onlyCapabilities(unix.CAP_SYS_PTRACE)
 
 // filtered adds to the status of a thread that it has a filter of system calls.
 func filtered(t *testing.T, capabilities map[string]string) map[string]string {

@@ -21,13 +21,14 @@ import (
 // helperMode is the environment variable that makes the test program a helper.
 const helperMode = "GIZMO_E2E_HELPER"
 
-// The modes of the helper. Openers, storms, hogs and steppers work on command; the others prepare the process
+// The modes of the helper. Openers, storms, hogs, steppers and containers work on command; the others prepare the process
 // and then become the program that the arguments name.
 const (
 	helperOpener           = "opener"
 	helperStorm            = "storm"
 	helperHog              = "hog"
 	helperStepper          = "stepper"
+	helperContainer        = "container"
 	helperDropCapabilities = "drop-capabilities"
 	helperHideLibbpf       = "hide-libbpf"
 	helperHideBTF          = "hide-btf"
@@ -50,6 +51,8 @@ func helper(mode string, args []string) int {
 		err = holdMemory(os.Stdin, os.Stdout)
 	case helperStepper:
 		err = stepOnCommand(os.Stdin, os.Stdout)
+	case helperContainer:
+		err = liveInContainer(args, os.Stdin, os.Stdout)
 	case helperDropCapabilities:
 		err = become(args, dropCapabilities)
 	case helperHideLibbpf:

@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/cilium/ebpf"
 
@@ -51,6 +52,8 @@ type hook struct {
 	// attach hangs the program on its hook until the result is closed. Nil if the programs are for a data
 	// source to run.
 	attach func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error)
+	// probe returns the probe of a program that is attached to a file, which each root can have its own of.
+	probe func(l *Loaded, p *image.Program) (*userProbe, error)
 	// result says what the result of a program is for.
 	result result
 }
@@ -195,7 +198,9 @@ type Loaded struct {
 	// Log gets messages that are not errors.
 	Log *slog.Logger
 
-	probes *usdtSpecs // descriptions of the arguments of static probes; nil until there is one
+	files  sharedLinks // what is attached to files
+	mu     sync.Mutex  // guards probes
+	probes *usdtSpecs  // descriptions of the arguments of static probes; nil until there is one
 }
 
 // Attach hangs the program on its target until the result is closed.

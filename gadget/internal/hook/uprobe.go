@@ -8,10 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 	"runtime"
 	"sync"
 
@@ -33,37 +30,41 @@ type userSite struct {
 
 // userProbe is a program for user space.
 type userProbe struct {
-	prog     *ebpf.Program
-	multi    bool // attach it to all sites with one link
-	atReturn bool
+	loaded *Loaded
+	name   string // of the program
+	prog   *ebpf.Program
+	// file is where the probe is: a path or a short name; target is the rest of the program's target.
+	file, target string
+	atReturn     bool
 	// find returns the sites of the probe in a file.
 	find func(f *elffile.File) ([]userSite, error)
 }
 
-// attach attaches the program in all files that a name means. It skips versions of a library without the
+// attach attaches the program in all files that the name means in a root. It skips versions of a library without the
 // probe, if at least one version has it.
-func (u *userProbe) attach(name string) (io.Closer, error) {
-	finder := targets.Finder{Path: filepath.SplitList(os.Getenv("PATH")), Arch: runtime.GOARCH}
-	files, err := finder.Find(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &MissingFileError{err}
-	}
+func (u *userProbe) attach(root *Root) (io.Closer, error) {
+	files, err := root.find(u.file)
 	if err != nil {
 		return nil, err
 	}
 	var links closers
 	var without []error // why not, file by file
 	for _, file := range files {
-		defer file.Close() // the probes stay without it
-		sites, err := u.sitesIn(file)
-		if err != nil {
-			without = append(without, fmt.Errorf("%s: %w", file.Path, err))
-			continue
-		}
-		l, err := u.attachTo(file.AttachPath(), sites)
-		links = append(links, l...)
-		if err != nil {
+		l, err := u.loaded.files.attach(place{u.name, u.target, file.ID}, func() (closers, error) {
+			sites, err := u.sitesIn(file)
+			if err != nil {
+				return nil, &withoutProbe{err}
+			}
+			return u.attachTo(file.AttachPath(), sites)
+		})
+		var lacks *withoutProbe
+		switch {
+		case errors.As(err, &lacks):
+			without = append(without, fmt.Errorf("%s: %w", file.Path, lacks.cause))
+		case err != nil:
 			return nil, errors.Join(fmt.Errorf("%s: %w", file.Path, explainUprobe(err)), links.Close())
+		default:
+			links = append(links, l)
 		}
 	}
 	if len(links) == 0 {
@@ -75,6 +76,11 @@ func (u *userProbe) attach(name string) (io.Closer, error) {
 	}
 	return links, nil
 }
+
+// withoutProbe says that a file does not have the probe, or cannot be read.
+type withoutProbe struct{ cause error }
+
+func (e *withoutProbe) Error() string { return e.cause.Error() }
 
 // joinLine is errors.Join on one line.
 func joinLine(errs []error) error {
@@ -117,7 +123,7 @@ func (u *userProbe) attachTo(path string, sites []userSite) (closers, error) {
 	if err != nil {
 		return nil, err
 	}
-	if u.multi {
+	if u.loaded.UprobeMulti {
 		l, err := u.attachMulti(file, sites)
 		if err != nil {
 			return nil, err

@@ -7,8 +7,8 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
+	"sync"
 
 	"github.com/cilium/ebpf"
 
@@ -29,7 +29,8 @@ func usdtHook() *hook {
 		},
 		missing: missingUprobes,
 		prepare: prepareUprobe,
-		attach: func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
+		attach:  attachOnHost,
+		probe: func(l *Loaded, p *image.Program) (*userProbe, error) {
 			target, err := targets.ParseProbe(p.Target)
 			if err != nil {
 				return nil, err
@@ -38,14 +39,14 @@ func usdtHook() *hook {
 			if err != nil {
 				return nil, err
 			}
-			u := &userProbe{prog: prog, multi: l.UprobeMulti, find: func(f *elffile.File) ([]userSite, error) {
+			name := target.Provider + ":" + target.Name
+			return &userProbe{file: target.File, target: name, find: func(f *elffile.File) ([]userSite, error) {
 				sites, err := specs.sites(f, target)
 				if err != nil {
-					return nil, fmt.Errorf("USDT probe %s:%s: %w", target.Provider, target.Name, err)
+					return nil, fmt.Errorf("USDT probe %s: %w", name, err)
 				}
 				return sites, nil
-			}}
-			return u.attach(target.File)
+			}}, nil
 		},
 	}
 }
@@ -57,12 +58,18 @@ type usdtSpecs struct {
 	// specs and addresses are libbpf's maps; nil if the programs do not look at arguments.
 	specs, addresses *ebpf.Map
 	layout           *usdt.Layout
+
+	mu sync.Mutex // guards the maps below
 	// ids are the indices in specs, by the description there. Sites with the same arguments share one.
 	ids map[string]uint32
+	// noted has the ids in addresses.
+	noted map[uint64]uint32
 }
 
 // usdt returns the gadget's only usdtSpecs.
 func (l *Loaded) usdt() (*usdtSpecs, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.probes != nil {
 		return l.probes, nil
 	}
@@ -79,7 +86,7 @@ func newUSDTSpecs(l *Loaded) (*usdtSpecs, error) {
 		log:     l.Log,
 		cookies: l.Cookies,
 		specs:   l.Maps[usdt.SpecMap], addresses: l.Maps[usdt.IPMap],
-		ids: make(map[string]uint32),
+		ids: make(map[string]uint32), noted: make(map[uint64]uint32),
 	}
 	if s.specs == nil || l.ProbeSpecs == nil {
 		s.specs = nil
@@ -97,6 +104,8 @@ func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, e
 	if err != nil {
 		return nil, err
 	}
+	s.mu.Lock() // only now: reading the file of a container may take long
+	defer s.mu.Unlock()
 	sites := make([]userSite, len(found))
 	told := make(map[string]bool)
 	for i := range found {
@@ -159,8 +168,12 @@ func (s *usdtSpecs) noteAddress(f *elffile.File, address uint64, id uint32) erro
 	case s.addresses == nil:
 		return fmt.Errorf("the object has no map %s", usdt.IPMap)
 	}
+	if other, ok := s.noted[address]; ok && other != id {
+		return errors.New("another file has a probe with other arguments at the same address, and telling them apart needs Linux 5.15 or newer")
+	}
 	if err := s.addresses.Put(address, id); err != nil {
 		return fmt.Errorf("map %s: %w", usdt.IPMap, err)
 	}
+	s.noted[address] = id
 	return nil
 }

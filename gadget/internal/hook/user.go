@@ -5,7 +5,6 @@ package hook
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 
@@ -38,20 +37,21 @@ func userHook(sections []string, atReturn bool) *hook {
 		},
 		missing: missingUprobes,
 		prepare: prepareUprobe,
-		attach: func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
+		attach:  attachOnHost,
+		probe: func(_ *Loaded, p *image.Program) (*userProbe, error) {
 			target, err := targets.ParseFunction(p.Target)
 			if err != nil {
 				return nil, err
 			}
 			place := symbols.Place{Name: target.Symbol, Offset: target.Offset, Return: atReturn}
-			u := &userProbe{prog: prog, multi: l.UprobeMulti, atReturn: atReturn, find: func(f *elffile.File) ([]userSite, error) {
+			text := fmt.Sprintf("%s+%d", target.Symbol, target.Offset)
+			return &userProbe{file: target.File, target: text, atReturn: atReturn, find: func(f *elffile.File) ([]userSite, error) {
 				off, err := symbols.Locate(f, place)
 				if err != nil {
 					return nil, fmt.Errorf("function %s: %w", target.Symbol, err)
 				}
 				return []userSite{{offset: off}}, nil
-			}}
-			return u.attach(target.File)
+			}}, nil
 		},
 	}
 }

@@ -64,7 +64,15 @@ func (n *Namespace) enter(f func() error) (home bool, err error) {
 		return true, fmt.Errorf("find this process's network namespace: %w", err)
 	}
 	defer from.Close()
-	if err := setns(n.file); err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(from.Fd()), &st); err == nil && st.Ino == n.ID {
+		return true, f() // entering it again would take CAP_SYS_ADMIN
+	}
+	err = setns(n.file)
+	if errors.Is(err, unix.EPERM) {
+		err = fmt.Errorf("%w (it takes CAP_SYS_ADMIN)", err)
+	}
+	if err != nil {
 		return true, fmt.Errorf("enter the network namespace %s: %w", n.file.Name(), err)
 	}
 	err = f()

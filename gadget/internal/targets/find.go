@@ -26,9 +26,6 @@ type Finder struct {
 	Arch string
 }
 
-// ID identifies a file, whatever its path.
-type ID struct{ Device, Inode uint64 }
-
 // File is a file to probe. It is open, and stays the same file if another one replaces it at its path. The
 // caller closes it.
 type File struct {

@@ -81,7 +81,11 @@ func (r *root) open(name string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{File: f, Path: name, ID: ID{Device: st.Dev, Inode: st.Ino}, Size: st.Size}, nil
+	id, err := identify(f, &st)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &File{File: f, Path: name, ID: id, Size: st.Size}, nil
 }
 
 // reopen opens a file that was looked up for reading.

@@ -251,7 +251,7 @@ func TestFindHere(t *testing.T) {
 			t.Fatalf("%s: %v, %v", name, files, err)
 		}
 		var st unix.Stat_t
-		if err := unix.Stat(files[0].AttachPath(), &st); err != nil || (ID{st.Dev, st.Ino}) != files[0].ID {
+		if err := unix.Stat(files[0].AttachPath(), &st); err != nil || st.Dev != files[0].ID.Device || st.Ino != files[0].ID.Inode {
 			t.Errorf("%s: %v, %+v", name, err, files[0].ID)
 		}
 		if err := files[0].Close(); err != nil {

@@ -1,0 +1,106 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package hook
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
+)
+
+// place is where a program is attached in a file.
+type place struct {
+	program string
+	// target is the program's target without the file.
+	target string
+	file   targets.ID
+}
+
+// sharedLinks are the attachments of a gadget to files: one for each place, however many roots it is in.
+type sharedLinks struct {
+	mu    sync.Mutex
+	links map[place]*sharedLink
+}
+
+type sharedLink struct {
+	uses int
+	// ready is closed once the program is attached, or has failed to be.
+	ready chan struct{}
+	err   error
+	links closers
+	// gone is nil until the last user has closed it, and closed when the program is detached.
+	gone chan struct{}
+}
+
+// attach returns the attachment to a place, which do makes if there is none yet. It belongs to the caller together with others.
+func (s *sharedLinks) attach(at place, do func() (closers, error)) (io.Closer, error) {
+	for {
+		s.mu.Lock()
+		l := s.links[at]
+		switch {
+		case l == nil:
+			return s.add(at, do)
+		case l.gone != nil: // a second attachment at the same time would make each event twice
+			s.mu.Unlock()
+			<-l.gone
+			continue
+		}
+		l.uses++
+		s.mu.Unlock()
+		<-l.ready
+		if l.err != nil {
+			return nil, l.err
+		}
+		return &sharedUse{of: s, at: at, link: l}, nil
+	}
+}
+
+// add attaches to a new place. It releases the lock, which the caller holds: do may take long, or wait forever for a container's file
+// system, which others must not notice.
+func (s *sharedLinks) add(at place, do func() (closers, error)) (io.Closer, error) {
+	l := &sharedLink{uses: 1, ready: make(chan struct{})}
+	if s.links == nil {
+		s.links = make(map[place]*sharedLink)
+	}
+	s.links[at] = l
+	s.mu.Unlock()
+	defer close(l.ready)
+	if l.links, l.err = do(); l.err != nil {
+		l.err = errors.Join(l.err, l.links.Close())
+		s.forget(at)
+		return nil, l.err
+	}
+	return &sharedUse{of: s, at: at, link: l}, nil
+}
+
+func (s *sharedLinks) forget(at place) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.links, at)
+}
+
+// sharedUse is one of the users of an attachment.
+type sharedUse struct {
+	of   *sharedLinks
+	at   place
+	link *sharedLink
+}
+
+// Close detaches the program if there is no other user. It is called once.
+func (u *sharedUse) Close() error {
+	u.of.mu.Lock()
+	u.link.uses--
+	if u.link.uses > 0 {
+		u.of.mu.Unlock()
+		return nil
+	}
+	u.link.gone = make(chan struct{})
+	u.of.mu.Unlock()
+	err := u.link.links.Close() // without the lock: several at once take no longer than one
+	u.of.forget(u.at)
+	close(u.link.gone)
+	return err
+}
