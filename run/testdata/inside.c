@@ -14,13 +14,12 @@
 
 static int listening(void)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET };
+	struct sockaddr_in addr = {.sin_family = AF_INET};
 	socklen_t size = sizeof(addr);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, size) ||
-	    listen(fd, 1) ||
-	    getsockname(fd, (struct sockaddr *)&addr, &size)) {
+	    listen(fd, 1) || getsockname(fd, (struct sockaddr *)&addr, &size)) {
 		perror("listen");
 		exit(1);
 	}
