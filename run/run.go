@@ -12,6 +12,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/gizmo-ebpf/gizmo/container/source"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/host"
@@ -27,6 +28,7 @@ type Run struct {
 	gadgets  []*gadget.Gadget
 	names    []string // of the gadgets
 	sources  []pipeline.Source
+	changes  []*source.Source // those of containers that start and end
 	assembly *assembly
 	record   *recording   // nil: none
 	filter   *mountFilter // nil: programs do not filter by container
@@ -82,6 +84,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			}
 			r.sources = append(r.sources, src)
 		}
+		r.openContainersSource(g)
 	}
 	if rec := p.options.Record; rec != nil {
 		var err error
@@ -273,6 +276,9 @@ func (r *Run) begin() error {
 			return inGadget(r.names[i], err)
 		}
 	}
+	for _, src := range r.changes {
+		src.Start()
+	}
 	if r.record != nil {
 		if err := r.record.begin(r.host); err != nil {
 			return err
@@ -329,6 +335,9 @@ func (r *Run) Close() error {
 		}
 	} else if r.record != nil {
 		errs = append(errs, r.record.Close())
+	}
+	for _, src := range r.changes {
+		errs = append(errs, src.Close())
 	}
 	for _, g := range r.gadgets {
 		errs = append(errs, g.Close())

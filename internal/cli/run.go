@@ -145,6 +145,13 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*flags.Pa
 	for i := range img.DataSources { // before params, one of which may have the same name
 		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
 	}
+	containers, _, err := run.ContainersSource(img)
+	if err != nil {
+		return nil, nil, err
+	}
+	if containers != nil {
+		f.events.registerSource(fs, containers.Name)
+	}
 	f.fetch = flags.RegisterFetch(fs, img)
 	params, err := flags.RegisterParams(fs, img)
 	if err != nil {
