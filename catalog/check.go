@@ -10,6 +10,7 @@ import (
 	"runtime"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/container/source"
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
@@ -62,6 +63,13 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 			for _, f := range container.Fields() {
 				known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
 			}
+		}
+	}
+	if wants, err := img.Metadata.WantsContainers(); err != nil {
+		return known, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
+	} else if wants {
+		for _, f := range source.Schema().Fields {
+			known.DataSources[source.Name] = append(known.DataSources[source.Name], f.Name)
 		}
 	}
 	for _, p := range img.Params {

@@ -26,6 +26,8 @@ type Identity struct {
 	StartedAt time.Time
 	// Labels are the labels of the container. Nil means that the source does not know them; an empty map, that there are none.
 	Labels map[string]string
+	// Bundle is the folder that the OCI runtime made the container from; empty if the source does not know it.
+	Bundle string
 	// Pod is the Kubernetes pod of the container; its zero value means that there is none.
 	Pod Pod
 }
@@ -54,6 +56,7 @@ func (i *Identity) completedBy(o *Identity) {
 	if i.Labels == nil {
 		i.Labels = o.Labels
 	}
+	i.Bundle = cmp.Or(i.Bundle, o.Bundle)
 	p, q := &i.Pod, &o.Pod
 	p.Namespace, p.Name, p.UID = cmp.Or(p.Namespace, q.Namespace), cmp.Or(p.Name, q.Name), cmp.Or(p.UID, q.UID)
 	p.Container, p.Sandbox = cmp.Or(p.Container, q.Container), p.Sandbox || q.Sandbox
@@ -64,7 +67,7 @@ func (i *Identity) completedBy(o *Identity) {
 
 func (i *Identity) equal(o *Identity) bool {
 	return i.Runtime == o.Runtime && i.ID == o.ID && i.Name == o.Name && i.Image == o.Image && i.ImageDigest == o.ImageDigest &&
-		i.PID == o.PID && i.StartedAt.Equal(o.StartedAt) && maps.Equal(i.Labels, o.Labels) &&
+		i.PID == o.PID && i.Bundle == o.Bundle && i.StartedAt.Equal(o.StartedAt) && maps.Equal(i.Labels, o.Labels) &&
 		i.Pod.Namespace == o.Pod.Namespace && i.Pod.Name == o.Pod.Name && i.Pod.UID == o.Pod.UID &&
 		i.Pod.Container == o.Pod.Container && i.Pod.Sandbox == o.Pod.Sandbox && maps.Equal(i.Pod.Labels, o.Pod.Labels)
 }
@@ -80,6 +83,10 @@ type Container struct {
 	// Cgroup is the path of the first process in the unified hierarchy, or in that of the memory controller:
 	// "/docker/ID".
 	Cgroup string
+	// CgroupID is the id of a control group of the first process, the inode number of its folder: of the one in the unified hierarchy,
+	// whose id bpf_get_current_cgroup_id returns in the container; of Cgroup, if the process is in the root of that hierarchy. 0 if
+	// gizmo does not see the folder.
+	CgroupID uint64
 	// Node is the name of the Kubernetes node that the container's pod runs on; empty outside of pods.
 	Node string
 	// Began is the start of the first process, in nanoseconds since boot, rounded down to the kernel's clock ticks.
@@ -93,7 +100,7 @@ func (c *Container) Compare(o *Container) int {
 
 func (c *Container) equal(o *Container) bool {
 	return c.Identity.equal(&o.Identity) && c.MountNS == o.MountNS && c.NetNS == o.NetNS &&
-		c.HostNetwork == o.HostNetwork && c.Cgroup == o.Cgroup && c.Began == o.Began
+		c.HostNetwork == o.HostNetwork && c.Cgroup == o.Cgroup && c.CgroupID == o.CgroupID && c.Began == o.Began
 }
 
 // OnKubernetes reports whether this machine is a node of a Kubernetes cluster: whether the kubelet has made control groups

@@ -14,7 +14,7 @@ import (
 // process is what the kernel knows about a process.
 type process struct {
 	mountNS, netNS uint64
-	cgroup         string
+	cgroup         cgroup
 	began          int64 // nanoseconds since boot
 }
 
@@ -82,31 +82,4 @@ func readBegan(dir string) (int64, error) {
 		return 0, fmt.Errorf("%s/stat: %w", dir, err)
 	}
 	return ticks * (1e9 / clockTicks), nil
-}
-
-// readCgroup returns the path of a process's control group: in the hierarchy of the memory controller if there are
-// several, because then the process may be in the root of the unified one.
-func readCgroup(dir string) (string, error) {
-	data, err := os.ReadFile(dir + "/cgroup") // a line for each of at most some 15 hierarchies
-	if err != nil {
-		return "", err
-	}
-	return parseCgroup(data), nil
-}
-
-// parseCgroup reads lines like "5:memory:/docker/ID" and "0::/docker/ID".
-func parseCgroup(data []byte) (path string) {
-	for line := range bytes.Lines(data) {
-		parts := strings.SplitN(strings.TrimSuffix(string(line), "\n"), ":", 3)
-		if len(parts) != 3 {
-			continue
-		}
-		if parts[1] == "memory" {
-			return parts[2]
-		}
-		if parts[0] == "0" {
-			path = parts[2]
-		}
-	}
-	return path
 }

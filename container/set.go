@@ -5,6 +5,7 @@ package container
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -33,7 +34,8 @@ type Set struct {
 	past        []past // in the order of time
 	inNet       map[uint64][]*member
 	subscribers []*subscriber
-	sweep       *time.Timer // nil: nothing waits for its grace to be over
+	announced   []*func(Identity) // see OnAnnounced
+	sweep       *time.Timer       // nil: nothing waits for its grace to be over
 }
 
 // past is something that was current until some time: a container that has ended, or a handle that was returned.
@@ -128,14 +130,15 @@ func (s *Set) All() []*Container {
 	return all
 }
 
-// Subscribe calls tell for each living container, then for each container that starts, changes or ends, until the caller calls the
+// Subscribe calls tell for each living container, in the order of All, then for each container that starts, changes or ends, until the caller calls the
 // returned function. Calls come one after the other; tell may call only the methods Find, FindNet and At of the set.
 func (s *Set) Subscribe(tell func(Notice)) (stop func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sub := &subscriber{tell}
 	s.subscribers = append(s.subscribers, sub)
-	for _, m := range s.live {
+	all := slices.SortedFunc(maps.Values(s.live), func(a, b *member) int { return a.Compare(b.Container) })
+	for _, m := range all {
 		tell(Notice{Container: m.Container, Handle: m.handle})
 	}
 	return func() {
@@ -196,8 +199,10 @@ func (s *Set) publish(m *member, proc process) {
 	}
 	if was := m.Container; was != nil && proc.began == 0 {
 		c.MountNS, c.NetNS, c.HostNetwork, c.Cgroup, c.Began = was.MountNS, was.NetNS, was.HostNetwork, was.Cgroup, was.Began
+		c.CgroupID = was.CgroupID
 	} else {
-		c.MountNS, c.NetNS, c.HostNetwork, c.Cgroup, c.Began = proc.mountNS, proc.netNS, proc.netNS == s.hostNet, proc.cgroup, proc.began
+		c.MountNS, c.NetNS, c.HostNetwork, c.Cgroup, c.Began = proc.mountNS, proc.netNS, proc.netNS == s.hostNet, proc.cgroup.path, proc.began
+		c.CgroupID = proc.cgroup.id
 	}
 	if c.InPod() {
 		c.Node = s.node

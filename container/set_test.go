@@ -57,7 +57,7 @@ func (f *fakeSet) start(rank int, id Identity, mountNS, netNS uint64) {
 		f.live[id.ID] = m
 	}
 	m.learn(rank, id)
-	f.publish(m, process{mountNS: mountNS, netNS: netNS, began: f.clock, cgroup: "/" + id.ID})
+	f.publish(m, process{mountNS: mountNS, netNS: netNS, began: f.clock, cgroup: cgroup{"/" + id.ID, uint64(len(id.ID))}})
 }
 
 func (f *fakeSet) name(h event.Handle) string {
@@ -437,10 +437,11 @@ func TestOwner(t *testing.T) {
 func TestParseCgroup(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"": "", "0::/docker/a\n": "/docker/a", "5:memory:/docker/a\n0::/\n": "/docker/a", "0::/x\n4:cpu,cpuacct:/y\n": "/x", "junk\n": "",
-		"1:name=systemd:/s\n0::/with:colon\n": "/with:colon",
+		"": " ", "0::/docker/a\n": "/docker/a ", "5:memory:/docker/a\n0::/\n": "/ /docker/a", "0::/x\n4:cpu,cpuacct:/y\n": "/x ", "junk\n": " ",
+		"1:name=systemd:/s\n0::/with:colon\n": "/with:colon ",
 	} {
-		if got := parseCgroup([]byte(text)); got != want {
+		unified, memory := parseCgroup([]byte(text))
+		if got := unified + " " + memory; got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}

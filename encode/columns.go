@@ -218,7 +218,7 @@ func (v *value) appendFlat(dst []byte, b *event.Batch, row int) []byte {
 	switch v.op {
 	case opText, opTextNumber, opTextBool:
 		return v.text(dst, b, row)
-	case opString, opColumnText:
+	case opString, opTrailingText, opColumnText:
 		return append(dst, v.reader.Bytes(b, row)...)
 	case opColumnNumber:
 		return v.appendColumnNumber(dst, b, row)

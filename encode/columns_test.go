@@ -49,6 +49,7 @@ func TestColumnValues(t *testing.T) {
 		{"control characters", event.Field{Kind: event.String, Size: 4}, "\x1b[m\x7f", `\x1b[m\x7f`},
 		{"bytes", event.Field{Kind: event.Bytes, Size: 3}, "\x00\xff\x10", "00ff10"},
 		{"trailing data", event.Field{Kind: event.Bytes, Rest: true}, "\x01\x02", "0102"},
+		{"trailing text", event.Field{Kind: event.String, Rest: true}, "a\x1bb", `a\x1bb`},
 		{"part of the trailing data", event.Field{Kind: event.Bytes, Rest: true, LenSize: 1}, "\x01\x02", "01"},
 		{"wider than the column", event.Field{Kind: event.String, Size: 20}, "twenty characters ...", "twenty characters .."},
 	} {

@@ -306,7 +306,7 @@ func (s *jsonStep) appendOther(dst []byte, b *event.Batch, row int) []byte {
 		return s.appendToken(dst, b, row)
 	case opArray:
 		return s.appendArray(dst, rec, &jsonBrackets)
-	case opString, opColumnText:
+	case opString, opTrailingText, opColumnText:
 		return append(appendJSON(append(dst, '"'), s.reader.Bytes(b, row)), '"')
 	case opBytes, opColumnBytes:
 		return append(s.appendHex(append(dst, '"'), b, row), '"')

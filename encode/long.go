@@ -69,7 +69,7 @@ func (l *lengths) isLong(b *event.Batch, row int) bool {
 
 // isVarying reports whether the value has other lengths in other rows.
 func (v *value) isVarying() bool {
-	return v.op == opColumnText || v.op == opColumnBytes || v.op == opBytes && v.reader.Origin() == event.FromTrailing
+	return v.op == opColumnText || v.op == opColumnBytes || v.op == opTrailingText || v.op == opBytes && v.reader.Origin() == event.FromTrailing
 }
 
 // bytes returns the number of bytes of the value in the record.
@@ -80,7 +80,7 @@ func (v *value) isLong(b *event.Batch, row int) bool {
 	switch v.op {
 	case opArray:
 		return v.bytes() >= longValue
-	case opString, opBytes, opColumnText, opColumnBytes:
+	case opString, opBytes, opTrailingText, opColumnText, opColumnBytes:
 		return len(v.reader.Bytes(b, row)) >= longValue
 	}
 	return false
@@ -191,7 +191,7 @@ func (v *value) appendLongJSON(dst []byte, b *event.Batch, row int, s spill) []b
 	if quoted {
 		dst = append(dst, '"')
 	}
-	if v.op == opString || v.op == opColumnText {
+	if v.op == opString || v.op == opTrailingText || v.op == opColumnText {
 		for len(l.bytes) > 0 {
 			dst = s.long(appendJSON(dst, l.nextText()))
 		}

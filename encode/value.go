@@ -33,6 +33,7 @@ const (
 	opTextBool     // from the field's Text: true or false
 	opString       // char[N]
 	opBytes        // of the record, or the trailing data
+	opTrailingText // the trailing data, if it is text
 	opArray        // of numbers or booleans
 	opColumnText   // of a column's table
 	opColumnBytes  // of a column's table
@@ -80,7 +81,7 @@ func bindValue(s *event.Schema, i int, words *nonFinite) (value, error) {
 	case event.FromColumn:
 		v.op = columnOp(reader.Form())
 	case event.FromTrailing:
-		v.op = opBytes
+		v.op = trailingOp(reader.Form())
 	default:
 		v.bindRecord(f)
 	}
@@ -123,6 +124,14 @@ func columnOp(form event.Form) op {
 		return opColumnNumber
 	}
 	return opColumnText
+}
+
+// trailingOp is how trailing data is written.
+func trailingOp(form event.Form) op {
+	if form == event.FormText {
+		return opTrailingText
+	}
+	return opBytes
 }
 
 // scalarOp is how a number or boolean of the record is written.

@@ -89,7 +89,7 @@ func (s *step) appendYAML(dst []byte, b *event.Batch, row int, sp spill) []byte 
 	}
 	start := len(dst)
 	switch s.op {
-	case opText, opString, opColumnText:
+	case opText, opString, opTrailingText, opColumnText:
 		return quoteYAML(s.appendText(dst, b, row), start)
 	case opTextNumber, opTextBool, opColumnNumber:
 		return s.appendToken(dst, b, row)

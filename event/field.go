@@ -65,7 +65,7 @@ type Field struct {
 	BitOff  uint8 `json:"bitOff,omitempty"`
 	BitSize uint8 `json:"bitSize,omitempty"`
 	// Rest marks the trailing data, which Trailing returns: the bytes of a record after its struct. Off
-	// is then the struct's size, Size 0 and Kind Bytes.
+	// is then the struct's size, Size 0, and Kind Bytes or String; a String has all bytes, NUL included.
 	Rest bool `json:"rest,omitempty"`
 	// LenOff and LenSize locate the integer in the record that says how many bytes of the trailing data
 	// are valid. LenSize 0: all of them are.

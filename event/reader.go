@@ -62,7 +62,7 @@ func (s *Schema) RecordReader(i int) (Reader, error) {
 		return r, fmt.Errorf("field %q ends at byte %d of a record of %d bytes", f.Name, end, s.Size)
 	}
 	if f.Rest {
-		r.form, r.origin = FormBytes, FromTrailing
+		r.form, r.origin = formOfKind(f.Kind), FromTrailing
 		return r, nil
 	}
 	r.number = Number{Off: f.Off, Size: f.Size, BitOff: f.BitOff, BitSize: f.BitSize}

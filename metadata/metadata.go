@@ -4,6 +4,9 @@
 package metadata
 
 import (
+	"fmt"
+	"strconv"
+
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -16,7 +19,7 @@ type Metadata struct {
 	HomepageURL      string
 	DocumentationURL string
 	SourceURL        string
-	// Annotations are those of the gadget as a whole. Their keys are free.
+	// Annotations are those of the gadget as a whole. Their keys are free; gizmo reads ContainersKey.
 	Annotations map[string]string
 	// DataSources holds the annotations of the data sources and their fields.
 	DataSources map[string]annotation.Spec
@@ -99,6 +102,22 @@ type Perf struct {
 type Sampler struct {
 	// Frequency counts runs in a second on each CPU; 0 when nothing was said.
 	Frequency uint64
+}
+
+// ContainersKey is the annotation of a gadget as a whole that gives it the data source of containers.
+const ContainersKey = "enable-containers-datasource"
+
+// WantsContainers reports whether the gadget asks for the data source of containers.
+func (m *Metadata) WantsContainers() (bool, error) {
+	text, ok := m.Annotations[ContainersKey]
+	if !ok {
+		return false, nil
+	}
+	wants, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, m.Locate(fmt.Errorf("%s: %q is neither true nor false", ContainersKey, text), keyAnnotations, ContainersKey)
+	}
+	return wants, nil
 }
 
 // Source returns the annotations of the data source with the given name. It never returns nil.

@@ -30,6 +30,8 @@ type plannedGadget struct {
 	name  string
 	image *image.Image
 	load  gadget.LoadOptions
+	// containers: the gadget has the data source of containers.
+	containers bool
 }
 
 // NewPlan decides what a run with these options will do. It returns all errors about the options at once: errors.As
@@ -61,10 +63,12 @@ func (p *Plan) Schemas() []*event.Schema { return p.schemas }
 // NamesContainers reports whether some events of the run say which container they are of. It is false without
 // Options.Containers.
 func (p *Plan) NamesContainers() bool {
-	return slices.ContainsFunc(p.gadgets, func(g plannedGadget) bool { return p.namesContainers(g.name) })
+	return p.options.Containers != nil && slices.ContainsFunc(p.gadgets, func(g plannedGadget) bool {
+		return g.containers || p.namesContainers(g.name)
+	})
 }
 
-// namesContainers is NamesContainers for one gadget.
+// namesContainers reports whether some events of a gadget say which container they are of.
 func (p *Plan) namesContainers(gadget string) bool {
 	return p.options.Containers != nil && slices.ContainsFunc(p.schemas, func(s *event.Schema) bool {
 		return s.Gadget == gadget && stage.FindsContainers(s)
@@ -85,10 +89,7 @@ func (p *Plan) addGadgets() error {
 			}
 			names[name] = true
 		}
-		if len(g.Image.DataSources) == 0 {
-			return fmt.Errorf("gadget %s has no data source: nothing to show", g.Image.Metadata.Name)
-		}
-		p.gadgets = append(p.gadgets, plannedGadget{name, g.Image, g.Load})
+		planned := plannedGadget{name: name, image: g.Image, load: g.Load}
 		for i := range g.Image.DataSources {
 			d := &g.Image.DataSources[i]
 			s := d.Schema.Clone()
@@ -96,6 +97,13 @@ func (p *Plan) addGadgets() error {
 			p.schemas = append(p.schemas, s)
 			p.specs[s.ID()] = d.Annotations
 		}
+		if err := p.addContainersSource(&planned); err != nil {
+			return err
+		}
+		if len(g.Image.DataSources) == 0 && !planned.containers {
+			return fmt.Errorf("gadget %s has no data source: nothing to show", g.Image.Metadata.Name)
+		}
+		p.gadgets = append(p.gadgets, planned)
 	}
 	return nil
 }

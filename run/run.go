@@ -12,6 +12,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
+	"github.com/gizmo-ebpf/gizmo/container/source"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/host"
@@ -28,6 +29,7 @@ type Run struct {
 	followed []*gadget.Gadget // those that follow containers
 	names    []string         // of the gadgets
 	sources  []pipeline.Source
+	changes  []*source.Source // those of containers that start and end
 	assembly *assembly
 	record   *recording    // nil: none
 	filter   *mountFilter  // nil: programs do not filter by container
@@ -91,6 +93,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 			}
 			r.sources = append(r.sources, src)
 		}
+		r.openContainersSource(g)
 	}
 	r.inside = newInContainers(p.options.Containers, r.followed, p.options.logger())
 	if rec := p.options.Record; rec != nil {
@@ -286,6 +289,9 @@ func (r *Run) begin() error {
 	if r.inside != nil {
 		r.inside.start(r.options.Containers.Set)
 	}
+	for _, src := range r.changes {
+		src.Start()
+	}
 	if r.record != nil {
 		if err := r.record.begin(r.host); err != nil {
 			return err
@@ -353,6 +359,9 @@ func (r *Run) Close() error {
 		}
 	} else if r.record != nil {
 		errs = append(errs, r.record.Close())
+	}
+	for _, src := range r.changes {
+		errs = append(errs, src.Close())
 	}
 	for _, g := range r.gadgets {
 		errs = append(errs, g.Close())

@@ -71,7 +71,7 @@ func checkPlace(s *event.Schema, f *event.Field) error {
 }
 
 func checkRest(s *event.Schema, f *event.Field) error {
-	if f.Off != s.Size || f.Size != 0 || f.Kind != event.Bytes {
+	if f.Off != s.Size || f.Size != 0 || f.Kind != event.Bytes && f.Kind != event.String {
 		return fmt.Errorf("trailing data (%s) at byte %d of records of %d", f.Kind, f.Off, s.Size)
 	}
 	switch f.LenSize {

@@ -49,6 +49,7 @@ func TestValidateSchema(t *testing.T) {
 		{"beyond the end", field(func(f *event.Field) { f.Off = 25 }), "8 bytes at byte 25 of records of 32"},
 		{"overflow", field(func(f *event.Field) { f.Off = math.MaxUint32 - 3 }), "of records of 32"},
 		{"trailing data", field(func(f *event.Field) { f.Kind, f.Rest, f.Off, f.Size = event.Bytes, true, 32, 0 }), ""},
+		{"trailing text", field(func(f *event.Field) { f.Kind, f.Rest, f.Off, f.Size = event.String, true, 32, 0 }), ""},
 		{"trailing data within", field(func(f *event.Field) { f.Kind, f.Rest, f.Off, f.Size = event.Bytes, true, 31, 0 }), "trailing data (bytes) at byte 31"},
 		{"trailing data with a size", field(func(f *event.Field) { f.Kind, f.Rest, f.Off = event.Bytes, true, 32 }), "trailing data"},
 		{"trailing number", field(func(f *event.Field) { f.Rest, f.Off, f.Size = true, 32, 0 }), "trailing data (uint)"},

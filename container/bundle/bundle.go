@@ -6,14 +6,12 @@ package bundle
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 )
 
 // maxConfig bounds a bundle's configuration: Docker's have some 10 KB.
@@ -25,19 +23,25 @@ type config struct {
 }
 
 func readConfig(folder string) (c config, err error) {
-	f, err := os.Open(filepath.Join(folder, "config.json"))
+	data, err := Config(folder)
 	if err != nil {
 		return c, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return c, err
-	}
-	if len(data) > maxConfig {
-		return c, fmt.Errorf("%s: it has more than %d bytes", f.Name(), maxConfig)
 	}
 	return c, json.Unmarshal(data, &c)
+}
+
+// Config returns the configuration of the container in a bundle's folder: its config.json, which may be no JSON at all.
+func Config(folder string) ([]byte, error) {
+	return safefile.Read(filepath.Join(folder, "config.json"), "a container's configuration", maxConfig)
+}
+
+// Parse is [Identity] for a bundle whose configuration the caller has read. A configuration that is empty or no JSON says nothing.
+func Parse(ociRuntime, id, folder string, text []byte) container.Identity {
+	var c config
+	if json.Unmarshal(text, &c) != nil {
+		c = config{}
+	}
+	return identity(ociRuntime, id, folder, c.Annotations)
 }
 
 // Identity returns the identity of the container that an OCI runtime made from the bundle in a folder. Kubernetes' runtimes write
@@ -56,7 +60,7 @@ func identity(ociRuntime, containerID, folder string, a map[string]string) conta
 		return a[keys[i]]
 	}
 	id := container.Identity{
-		Runtime: caller(ociRuntime, folder, a), ID: containerID, Name: containerID,
+		Runtime: caller(ociRuntime, folder, a), ID: containerID, Name: containerID, Bundle: folder,
 		Image: first("io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"),
 		Pod: container.Pod{
 			Namespace: first("io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"),

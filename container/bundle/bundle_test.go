@@ -38,7 +38,7 @@ func TestIdentityOfBundles(t *testing.T) {
 		"nerdctl": {"/run/containerd/io.containerd.runtime.v2.task/default/id", map[string]string{"nerdctl/name": "web"}, container.Identity{Runtime: "containerd", Name: "web"}},
 		"runc":    {"/my/bundle", nil, container.Identity{Runtime: "runc", Name: "id"}},
 	} {
-		c.want.ID = "id"
+		c.want.ID, c.want.Bundle = "id", c.bundle
 		if got := identity("runc", "id", c.bundle, c.annotations); !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v\nwant %+v", name, got, c.want)
 		}

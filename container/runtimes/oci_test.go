@@ -49,9 +49,9 @@ func TestStateOfOCIRuntimes(t *testing.T) {
 		client *OCI
 		want   container.Identity
 	}{
-		{NewRunc(root + "/runc"), container.Identity{Runtime: "containerd", ID: "one", Name: "front", Image: "nginx:1", PID: 77,
+		{NewRunc(root + "/runc"), container.Identity{Runtime: "containerd", ID: "one", Name: "front", Image: "nginx:1", PID: 77, Bundle: folder,
 			Pod: container.Pod{Namespace: "shop", Name: "web-0", Container: "front"}}},
-		{NewCrun(root + "/crun"), container.Identity{Runtime: "crun", ID: "two", Name: "two", PID: 78}},
+		{NewCrun(root + "/crun"), container.Identity{Runtime: "crun", ID: "two", Name: "two", PID: 78, Bundle: "/my/bundle"}},
 	} {
 		c.want.StartedAt = began
 		all, err := c.client.List(t.Context())

@@ -16,6 +16,9 @@ type command struct {
 	pidFile string // empty: there is none
 }
 
+// key is the same for all commands that make the same container.
+func (c *command) key() string { return c.id + "\x00" + c.bundle }
+
 // flagsWithValue are the flags of runc and crun whose value is the argument after them.
 var flagsWithValue = map[string]bool{
 	"--bundle": true, "-b": true, "--pid-file": true, "--console-socket": true, "--root": true, "--log": true, "--log-format": true,

@@ -22,6 +22,8 @@ type message struct {
 	// Watched are the runtimes that the guard watches. Its first message has them, or an error.
 	Watched []string `json:",omitempty"`
 	Error   string   `json:",omitempty"`
+	// Creating is a container that is about to be made. It needs no answer.
+	Creating *Start `json:",omitempty"`
 	// Number is that of a container that was created. The answer to the guard has the same number.
 	Number uint64 `json:",omitempty"`
 	Start  *Start `json:",omitempty"`
@@ -36,15 +38,17 @@ const socketFD = 3
 // Guard is a process that runs a Watcher, seen from the process that started it. The kernel lets a container run when the guard has
 // answered. So containers start even while the process that wants to know of them is stopped, by Ctrl-Z for example.
 type Guard struct {
-	cmd     *exec.Cmd
-	socket  *os.File
-	created func(ctx context.Context, s Start)
-	running sync.WaitGroup // the reader of messages, and what handles them
+	cmd      *exec.Cmd
+	socket   *os.File
+	creating func(s Start)
+	created  func(ctx context.Context, s Start)
+	running  sync.WaitGroup // the reader of messages, and what handles them
 }
 
-// StartGuard starts a guard: a process that runs the command, which has to call Serve. Its created is called with each container that
-// exists and has run nothing, as Options says. StartGuard does not wait until the guard watches: see Ready.
-func StartGuard(command []string, created func(ctx context.Context, s Start)) (*Guard, error) {
+// StartGuard starts a guard: a process that runs the command, which has to call Serve. Its creating, which may be nil, and created are
+// called as Options says, but the OCI runtime does not wait for creating, which must return at once. Of one container, creating is called
+// first. StartGuard does not wait until the guard watches: see Ready.
+func StartGuard(command []string, creating func(s Start), created func(ctx context.Context, s Start)) (*Guard, error) {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("socketpair: %w", err)
@@ -60,7 +64,7 @@ func StartGuard(command []string, created func(ctx context.Context, s Start)) (*
 		own.Close()
 		return nil, err
 	}
-	return &Guard{cmd: cmd, socket: own, created: created}, nil
+	return &Guard{cmd: cmd, socket: own, creating: creating, created: created}, nil
 }
 
 // readyIn is how long Ready waits for a guard.
@@ -89,6 +93,9 @@ func (g *Guard) run() {
 		var m message
 		if err := receive(g.socket, buf, &m); err != nil {
 			return
+		}
+		if m.Creating != nil && g.creating != nil {
+			g.creating(*m.Creating)
 		}
 		if m.Start == nil {
 			continue

@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 // owner prints the containers that its guard sees, until its input ends.
 func owner() {
 	var mu sync.Mutex
-	g, err := StartGuard([]string{os.Args[0], guardMode}, func(_ context.Context, s Start) {
+	g, err := StartGuard([]string{os.Args[0], guardMode}, nil, func(_ context.Context, s Start) {
 		mu.Lock()
 		defer mu.Unlock()
 		fmt.Println(s.ID, commOf(s.PID))
@@ -64,9 +64,9 @@ func owner() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-func startGuard(t *testing.T, created func(ctx context.Context, s Start)) *Guard {
+func startGuard(t *testing.T, creating func(s Start), created func(ctx context.Context, s Start)) *Guard {
 	t.Helper()
-	g, err := StartGuard([]string{os.Args[0], guardMode}, created)
+	g, err := StartGuard([]string{os.Args[0], guardMode}, creating, created)
 	must(t, err)
 	watched, err := g.Ready()
 	must(t, err)
@@ -80,8 +80,11 @@ func startGuard(t *testing.T, created func(ctx context.Context, s Start)) *Guard
 func TestGuardTellsOfContainers(t *testing.T) {
 	b := newBed(t)
 	id := fmt.Sprintf("guarded-%d", os.Getpid())
-	seen := make(chan string, 1)
-	g := startGuard(t, func(_ context.Context, s Start) {
+	seen := make(chan string, 2)
+	creating := func(s Start) {
+		seen <- fmt.Sprint(s.Runtime, " ", s.ID, " ", s.Bundle, " ", s.PID)
+	}
+	g := startGuard(t, creating, func(_ context.Context, s Start) {
 		time.Sleep(10 * time.Millisecond) // the container waits
 		known, err := s.Identity()
 		must(t, err)
@@ -89,6 +92,9 @@ func TestGuardTellsOfContainers(t *testing.T) {
 	})
 	b.start(t, id)
 	must(t, g.Close())
+	if got, want := <-seen, "runc "+id+" "+b.dir+" 0"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 	if got, want := <-seen, id+" sleeper runc:[2:INIT]"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -126,10 +132,10 @@ func TestGuardOfAStoppedProcess(t *testing.T) {
 }
 
 func TestGuardThatCannotWatch(t *testing.T) {
-	if _, err := StartGuard([]string{"/nonexistent"}, nil); !errors.Is(err, unix.ENOENT) {
+	if _, err := StartGuard([]string{"/nonexistent"}, nil, nil); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("no program: %v", err)
 	}
-	g, err := StartGuard([]string{os.Args[0], absentMode}, nil)
+	g, err := StartGuard([]string{os.Args[0], absentMode}, nil, nil)
 	must(t, err)
 	if _, err := g.Ready(); !errors.Is(err, io.EOF) {
 		t.Errorf("a program that ends at once: %v", err)

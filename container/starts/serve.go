@@ -23,7 +23,7 @@ func Serve(watching func()) error {
 	socket := os.NewFile(socketFD, "guard")
 	defer socket.Close()
 	s := &server{socket: socket, waiting: make(map[uint64]chan struct{}), gone: make(chan struct{})}
-	w, err := Watch(Options{Created: s.created, Log: slog.New(slog.DiscardHandler)})
+	w, err := Watch(Options{Creating: s.creating, Created: s.created, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return send(socket, &message{Error: err.Error()})
 	}
@@ -62,6 +62,9 @@ func (s *server) run() {
 		s.mu.Unlock()
 	}
 }
+
+// creating tells of a container that is about to be made. If the other process reads no messages, this one is left out.
+func (s *server) creating(c Start) { _ = send(s.socket, &message{Creating: &c}) }
 
 // created holds a container up until the other process answers. A process that is stopped reads no messages: then the
 // container waits until ctx is done, and, once the socket is full, not at all.

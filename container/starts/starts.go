@@ -40,6 +40,9 @@ const answerIn = MostDelay - 5*time.Millisecond
 type Options struct {
 	// Binaries are the paths of OCI runtimes. Nil: those of Binaries.
 	Binaries []string
+	// Creating, if set, is called with a container that an OCI runtime is about to make: its PID is 0, and nothing of it exists but
+	// its bundle. The runtime waits until Creating returns, as for Created. Not every such container gets as far as Created.
+	Creating func(s Start)
 	// Created is called with a container that exists but has not run anything. The container waits until Created returns,
 	// at most until ctx is done. Several calls may run at once.
 	Created func(ctx context.Context, s Start)
@@ -95,6 +98,7 @@ type Watcher struct {
 
 	mu      sync.Mutex
 	waiting map[string]command // by the path of the pid file
+	told    map[string]bool    // what Creating was called with: see isNew
 	folders map[string]int     // marked, with the number of pid files that are waited for
 	closed  bool
 }
@@ -116,7 +120,7 @@ func Watch(o Options) (*Watcher, error) {
 	}
 	w := &Watcher{
 		options: o, fd: fd, group: os.NewFile(uintptr(fd), "fanotify"), self: int32(os.Getpid()),
-		done: make(chan struct{}), waiting: make(map[string]command), folders: make(map[string]int),
+		done: make(chan struct{}), waiting: make(map[string]command), told: make(map[string]bool), folders: make(map[string]int),
 	}
 	for _, path := range o.Binaries {
 		if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, unix.FAN_OPEN_EXEC_PERM, unix.AT_FDCWD, path); err != nil {
@@ -220,9 +224,41 @@ func (w *Watcher) executed(pid int32) {
 	}
 	folder, _ := os.Readlink(dir + "/cwd")
 	c, ok := parseCommand(strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00"), folder)
-	if !ok || c.pidFile == "" {
-		return // without a pid file no caller reads one, so the kernel cannot stop the container
+	if !ok {
+		return
 	}
+	if w.options.Creating != nil && w.isNew(c) {
+		w.options.Creating(Start{Runtime: c.runtime, ID: c.id, Bundle: c.bundle})
+	}
+	if c.pidFile != "" { // without a pid file no caller reads one, so the kernel cannot stop the container
+		w.await(c)
+	}
+}
+
+// oneStart is the time in which the OCI runtime that makes a container executes itself again.
+const oneStart = time.Second
+
+// isNew reports whether a command has not been seen yet.
+func (w *Watcher) isNew(c command) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.told[c.key()] || w.closed {
+		return false
+	}
+	w.told[c.key()] = true
+	time.AfterFunc(oneStart, func() { w.made(c) })
+	return true
+}
+
+// made says that the runtime does not execute itself for this container again: the next command is that of another start.
+func (w *Watcher) made(c command) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.told, c.key())
+}
+
+// await begins to wait for the pid file of a container.
+func (w *Watcher) await(c command) {
 	parent, err := filepath.EvalSymlinks(filepath.Dir(c.pidFile)) // as the kernel names it
 	if err != nil {
 		return
@@ -285,6 +321,7 @@ func (w *Watcher) read(ctx context.Context, fd int32) {
 	if !ok {
 		return
 	}
+	w.made(c)
 	w.options.Created(ctx, Start{Runtime: c.runtime, ID: c.id, Bundle: c.bundle, PID: pid})
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -164,5 +165,41 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 	}
 	if _, err := Watch(Options{Binaries: []string{"/nonexistent/runc"}, Log: quiet}); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a runtime that is not there: %v", err)
+	}
+}
+
+// A container is told of before its runtime makes it: of runc and crun, with a pid file and without, once each, and whether or not
+// the runtime succeeds.
+func TestRuntimesAreSeenBeforeTheyMakeContainers(t *testing.T) {
+	b := newBed(t)
+	kerneltest.RequireProgram(t, "crun")
+	var mu sync.Mutex
+	var seen []string
+	w, err := Watch(Options{
+		Log:     quiet,
+		Created: func(context.Context, Start) {},
+		Creating: func(s Start) {
+			mu.Lock()
+			defer mu.Unlock()
+			state, _ := filepath.Glob(b.dir + "/" + s.Runtime + "/" + s.ID + "/stat*") // runc's state.json, crun's status
+			seen = append(seen, fmt.Sprint(s, " made: ", len(state) > 0))
+		},
+	})
+	must(t, err)
+	var want []string
+	for _, runtime := range []string{"runc", "crun"} {
+		for _, command := range []string{"create --pid-file " + b.dir + "/pid", "run --detach"} {
+			verb, _, _ := strings.Cut(command, " ")
+			id := fmt.Sprintf("%s-%s-%d", runtime, verb, os.Getpid())
+			root := b.dir + "/" + runtime
+			// crun fails where there are several hierarchies of control groups.
+			_ = exec.Command(runtime, slices.Concat([]string{"--root", root}, strings.Fields(command), []string{"--bundle", b.dir, id})...).Run()
+			_ = exec.Command(runtime, "--root", root, "delete", "--force", id).Run()
+			want = append(want, fmt.Sprint(Start{Runtime: runtime, ID: id, Bundle: b.dir}, " made: false"))
+		}
+	}
+	must(t, w.Close())
+	if !slices.Equal(seen, want) {
+		t.Errorf("got\n\t%q\nwant\n\t%q", seen, want)
 	}
 }

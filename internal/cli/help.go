@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
@@ -50,16 +51,24 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 		cmd.UseLine(), cmd.LocalFlags().FlagUsages(), cmd.InheritedFlags().FlagUsages())
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
-		s := d.Schema.Clone()
-		if err := run.Compose(s, d.Annotations, &semtype.Env{Arch: runtime.GOARCH}, containers.Stages()); err != nil {
-			return err
-		}
-		fmt.Fprintf(a.page, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
-		if err := printFields(a.page, s); err != nil {
+		if err := describe(a.page, d.Schema.Clone(), d.Annotations); err != nil {
 			return err
 		}
 	}
-	return nil
+	s, annotations, err := run.ContainersSource(img)
+	if s == nil {
+		return err
+	}
+	return describe(a.page, s, annotations)
+}
+
+// describe completes a schema and prints its fields.
+func describe(w io.Writer, s *event.Schema, annotations *annotation.Spec) error {
+	if err := run.Compose(s, annotations, &semtype.Env{Arch: runtime.GOARCH}, containers.Stages()); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
+	return printFields(w, s)
 }
 
 func printFields(w io.Writer, s *event.Schema) error {

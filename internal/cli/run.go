@@ -22,6 +22,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/heap"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -145,6 +146,13 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*flags.Pa
 	for i := range img.DataSources { // before params, one of which may have the same name
 		f.events.registerSource(fs, img.DataSources[i].Schema.Name)
 	}
+	containers, _, err := run.ContainersSource(img)
+	if err != nil {
+		return nil, nil, err
+	}
+	if containers != nil {
+		f.events.registerSource(fs, containers.Name)
+	}
 	f.fetch = flags.RegisterFetch(fs, img)
 	params, err := flags.RegisterParams(fs, img)
 	if err != nil {
@@ -184,12 +192,12 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	defer func() { err = errors.Join(err, known.Close()) }()
 	options := a.runOptions(c)
 	options.Containers = known.Options(f.host)
-	memory := startMemory()
-	defer memory.end()
+	start := heap.Begin()
+	defer start.End()
 	drop := func() {} // set once the gadget is loaded
 	options.OnAttached = func() error {
 		drop()
-		memory.started()
+		start.Over()
 		return nil
 	}
 	plan, err := run.NewPlan(options)

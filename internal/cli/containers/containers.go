@@ -50,7 +50,7 @@ func (c *Containers) Prepare() {
 		return
 	}
 	var err error
-	if c.guard, err = starts.StartGuard(c.command, c.created); err != nil {
+	if c.guard, err = starts.StartGuard(c.command, c.creating, c.created); err != nil {
 		c.sayLate(err)
 	}
 }
@@ -74,6 +74,11 @@ func (c *Containers) Start() {
 func (c *Containers) sayLate(err error) {
 	c.scan.Poll()
 	c.log.Debug("gizmo sees containers when their runtimes report them, which is after they have started", "err", err)
+}
+
+// creating announces a container that is about to be made. What its bundle says is read only for those who ask for it.
+func (c *Containers) creating(s starts.Start) {
+	c.Set.Announce(container.Identity{Runtime: s.Runtime, ID: s.ID, Name: s.ID, Bundle: s.Bundle})
 }
 
 // created adds a container that waits until created returns.

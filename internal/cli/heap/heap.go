@@ -1,7 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+// Package heap controls how the process uses memory while a run starts.
+package heap
 
 import (
 	"runtime/debug"
@@ -17,27 +18,28 @@ const (
 	settleTime = 100 * time.Millisecond
 )
 
-// memory controls how the process uses memory while a run starts.
-type memory struct {
+// Start is the start of a run.
+type Start struct {
 	percent int // the garbage collector's setting before
 	settle  *time.Timer
 }
 
-func startMemory() *memory {
-	return &memory{percent: debug.SetGCPercent(startPercent)}
+// Begin makes the garbage collector rest.
+func Begin() *Start {
+	return &Start{percent: debug.SetGCPercent(startPercent)}
 }
 
-// started is called when the run has begun.
-func (m *memory) started() {
-	m.settle = time.AfterFunc(settleTime, func() {
-		debug.SetGCPercent(m.percent)
+// Over is called when the run has begun. A moment later the process releases what the start has left.
+func (s *Start) Over() {
+	s.settle = time.AfterFunc(settleTime, func() {
+		debug.SetGCPercent(s.percent)
 		debug.FreeOSMemory()
 	})
 }
 
-// end is called when the run is over, whether it has begun or not.
-func (m *memory) end() {
-	if m.settle == nil || m.settle.Stop() {
-		debug.SetGCPercent(m.percent)
+// End is called when the run has ended, whether it had begun or not.
+func (s *Start) End() {
+	if s.settle == nil || s.settle.Stop() {
+		debug.SetGCPercent(s.percent)
 	}
 }
