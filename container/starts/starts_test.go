@@ -106,6 +106,9 @@ func TestContainersAreSeenBeforeTheyRun(t *testing.T) {
 	var mu sync.Mutex
 	seen := make(map[string]string)
 	w, err := Watch(Options{Log: quiet, Created: func(_ context.Context, s Start) {
+		if s.Bundle != b.dir {
+			return // of another test on this machine
+		}
 		time.Sleep(10 * time.Millisecond) // it waits
 		id, err := s.Identity()
 		if err != nil {
@@ -143,7 +146,10 @@ func TestContainersAreNotHeldUpForLong(t *testing.T) {
 	b := newBed(t)
 	release := make(chan struct{})
 	var held time.Duration
-	w, err := Watch(Options{Log: quiet, Created: func(ctx context.Context, _ Start) {
+	w, err := Watch(Options{Log: quiet, Created: func(ctx context.Context, s Start) {
+		if s.Bundle != b.dir {
+			return
+		}
 		start := time.Now()
 		<-ctx.Done()
 		held = time.Since(start)
@@ -179,6 +185,9 @@ func TestRuntimesAreSeenBeforeTheyMakeContainers(t *testing.T) {
 		Log:     quiet,
 		Created: func(context.Context, Start) {},
 		Creating: func(s Start) {
+			if s.Bundle != b.dir {
+				return
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			state, _ := filepath.Glob(b.dir + "/" + s.Runtime + "/" + s.ID + "/stat*") // runc's state.json, crun's status
