@@ -107,6 +107,9 @@ type Watcher struct {
 var ErrNothing = errors.New("no OCI runtime is installed")
 
 // Watch starts a watcher. It needs CAP_SYS_ADMIN, and a kernel with CONFIG_FANOTIFY_ACCESS_PERMISSIONS.
+//
+// Until Close, the process must not execute a watched runtime itself: Go may run no other goroutine before the new program
+// runs, so that none can answer. A process that starts a [Guard] may.
 func Watch(o Options) (*Watcher, error) {
 	if o.Binaries == nil {
 		o.Binaries = Binaries()
