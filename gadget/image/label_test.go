@@ -5,6 +5,7 @@ package image
 
 import (
 	"debug/elf"
+	"fmt"
 	"testing"
 )
 
@@ -24,5 +25,18 @@ func TestLocalLabelsAreNoPrograms(t *testing.T) {
 		if got := isLocalLabel(&c.symbol); got != c.want {
 			t.Errorf("%s, info %#x, %d bytes: got %v", c.symbol.Name, c.symbol.Info, c.symbol.Size, got)
 		}
+	}
+}
+
+// The limit is on the instructions of real programs, and the error says what it is.
+func TestCodeLimit(t *testing.T) {
+	t.Parallel()
+	if err := checkCode(147, maxCode-147*10, 10); err != nil {
+		t.Error(err)
+	}
+	want := fmt.Sprintf("it has 147 programs with %d instructions together, and functions with 10 instructions, which each program may call; "+
+		"with a copy of the functions for each program that exceeds gizmo's limit of %d instructions", maxCode-147*10+1, maxCode)
+	if err := checkCode(147, maxCode-147*10+1, 10); err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
 	}
 }

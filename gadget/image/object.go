@@ -193,6 +193,12 @@ func checkSymbols(f *elf.File) error {
 		code += size / instructionSize
 		programs++
 	}
+	return checkCode(programs, code, shared)
+}
+
+// checkCode fails if an object has too many instructions, with a copy of the functions that are shared for each program: the library
+// makes these copies.
+func checkCode(programs, code, shared uint64) error {
 	if code+shared*programs > maxCode {
 		return fmt.Errorf("it has %d programs with %d instructions together, and functions with %d instructions, which each program may call; "+
 			"with a copy of the functions for each program that exceeds gizmo's limit of %d instructions", programs, code, shared, maxCode)
