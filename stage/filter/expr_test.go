@@ -142,6 +142,38 @@ func TestExprCannotBeEvaluated(t *testing.T) {
 	}
 }
 
+// A recording can have values of many MiB. Expressions compare them with constants, and make no copies of them.
+func TestExprOfALongText(t *testing.T) {
+	t.Parallel()
+	s := &event.Schema{Name: "long", Single: true, Size: 1<<20 + 1}
+	s.Fields = []event.Field{{Name: "text", Kind: event.String, Size: s.Size, Parent: event.NoParent}}
+	for length, want := range map[int]string{
+		1 << 20:   "",
+		1<<20 + 1: `field "text" has 1048577 bytes of text, and expressions calculate with at most 1048576; compare it with a constant instead`,
+	} {
+		row := make([]byte, s.Size)
+		copy(row, strings.Repeat("a", length))
+		for _, text := range []string{`upper(text) != ""`, `text contains "a"`} {
+			st, err := filter.NewExpr(map[string]string{"": text})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := st.Bind(s, event.FieldSet{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = f(&event.Batch{Schema: s, Rows: [][]byte{row}})
+			if calculates := strings.HasPrefix(text, "upper"); calculates && want != "" {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%s, %d bytes: got %v, want %s", text, length, err, want)
+				}
+			} else if err != nil {
+				t.Errorf("%s, %d bytes: %v", text, length, err)
+			}
+		}
+	}
+}
+
 // TestExprIsBounded: whatever is written, compiling it and running it ends soon.
 func TestExprIsBounded(t *testing.T) {
 	t.Parallel()

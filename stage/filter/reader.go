@@ -75,11 +75,19 @@ func (o *operand) integer(c *cursor) (int, bool) {
 	return int(low), fits
 }
 
+// maxCalculated is the length in bytes of the longest text that expressions calculate with: functions make copies of it.
+const maxCalculated = 1 << 20
+
 func (o *operand) stringReader(c *cursor) function {
 	var last any = ""
 	lastText := ""
 	return function{typ: new(func() string), call: func(...any) (any, error) {
-		if p := o.text(c); string(p) != lastText {
+		p := o.text(c)
+		if len(p) > maxCalculated {
+			return nil, fmt.Errorf("field %q has %d bytes of text, and expressions calculate with at most %d; "+
+				"compare it with a constant instead", o.name, len(p), maxCalculated)
+		}
+		if string(p) != lastText {
 			lastText = string(p)
 			last = lastText
 		}
