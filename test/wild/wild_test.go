@@ -322,10 +322,21 @@ func loadAlone(t *testing.T, object string) error {
 	if err != nil {
 		return err
 	}
+	var options ebpf.ProgramOptions
 	// The map gadget_sockets, which is the loader's to describe, holds what the object says.
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{
-		Programs: ebpf.ProgramOptions{ExtraRelocationTargets: []*btf.Spec{spec.Types}},
-	})
+	var value *btf.Struct
+	if spec.Types.TypeByName("gadget_socket_value", &value) == nil {
+		builder, err := btf.NewBuilder([]btf.Type{value}, nil)
+		if err != nil {
+			return err
+		}
+		types, err := builder.Spec()
+		if err != nil {
+			return err
+		}
+		options.ExtraRelocationTargets = []*btf.Spec{types}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: options})
 	if err == nil {
 		coll.Close()
 	}
