@@ -32,7 +32,7 @@ const slack = 30 * time.Millisecond
 func fastest(t *testing.T, most time.Duration, try func() time.Duration) {
 	t.Helper()
 	var all []time.Duration
-	for range 8 {
+	for range 24 { // a busy machine disturbs some
 		d := try()
 		if d <= most {
 			return

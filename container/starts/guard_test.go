@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 	case ownerMode:
 		owner()
 	case absentMode:
+		_ = unix.Kill(os.Getpid(), unix.SIGKILL) // an exit takes a second with the race detector
 	default:
 		os.Exit(m.Run())
 	}
