@@ -203,16 +203,26 @@ var slow = flag.Bool("slow", false, "the machine is emulated")
 
 var programs = flag.String("programs", "", "take the program from this `folder` instead of building it")
 
+// built is the folder of the program, which TestMain removes; "": it is not built here.
+var built string
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built != "" {
+		_ = os.RemoveAll(built)
+	}
+	os.Exit(code)
+}
+
 // program builds gizmo once.
-var program = sync.OnceValues(func() (string, error) {
+var program = sync.OnceValues(func() (path string, err error) {
 	if *programs != "" {
 		return filepath.Join(*programs, "gizmo"), nil
 	}
-	dir, err := os.MkdirTemp("", "gizmo-neighbours")
-	if err != nil {
+	if built, err = os.MkdirTemp("", "gizmo-neighbours"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "gizmo")
+	path = filepath.Join(built, "gizmo")
 	build := exec.Command("go", "build", "-o", path, "../../cmd/gizmo")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
