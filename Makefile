@@ -38,9 +38,9 @@ run: build setup-mounts ## run a gadget until Ctrl-C: make run GADGET=trace_exec
 
 .PHONY: test
 test: setup-test setup-mounts build vet ## all tests; as root those of the kernel, too
-	@go test $(AGAIN) ./...
+	@go test $(AGAIN) $(PATIENCE) ./...
 	@go -C tools test $(AGAIN) ./...
-	@CGO_ENABLED=1 go test $(AGAIN) -race $(RACE)
+	@CGO_ENABLED=1 go test $(AGAIN) $(PATIENCE) -race $(RACE)
 
 .PHONY: test-vm
 test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
@@ -106,6 +106,9 @@ help: ## list what make can do
 
 # Go's cache of test results does not know about the kernel, so CI goes without it.
 AGAIN := $(if $(CI),-count=1)
+
+# The tests of test/e2e take 6 minutes on two processors, and the limit is 10 unless it is said.
+PATIENCE := -timeout 40m
 
 # The packages in which goroutines meet.
 RACE := ./pipeline/... ./container/... ./stage/sort/... ./sink/... ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
