@@ -38,7 +38,7 @@ type suite struct {
 }
 
 // suiteTime is how long a suite may take before it is ended with a trace of its goroutines.
-const suiteTime = "12m"
+const suiteTime = "30m"
 
 // The tests of gadgets that the lab treats in ways of their own.
 const (
