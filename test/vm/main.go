@@ -61,7 +61,7 @@ func parseOptions(args []string) (*options, error) {
 	fs.BoolVar(&o.record, "record", false, "remake the gadgets' recordings and golden files, or those that -run selects: TestReplayOfRecordings/NAME")
 	fs.StringVar(&o.page, "hooks", "", "write the page about the gadgets' hooks to this `file`")
 	fs.BoolVar(&o.verbose, "v", false, "also print when each test starts, and the kernel's messages")
-	fs.DurationVar(&o.timeout, "timeout", 20*time.Minute, "how long a virtual machine may run")
+	fs.DurationVar(&o.timeout, "timeout", 45*time.Minute, "how long a virtual machine may run")
 	fs.StringVar(&o.accel, "accel", emulation, "qemu's `accelerator`")
 	if err := fs.Parse(args); err != nil {
 		return nil, err
