@@ -56,7 +56,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	defer pins.close()
 	schemas := schemasOf(img, k.Types)
 	o.AfterPrograms()
-	if err := errors.Join(g.openSources(schemas, o), g.openLostByMount(o)); err != nil {
+	if err := errors.Join(g.openSources(schemas, o), g.openLostByMount()); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	if o.trial {
@@ -206,7 +206,7 @@ func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 	}
 	image.SetCookieFlag(spec, kernel.HasCookies)
 	prepare.DropUnusedLosses(spec)
-	if err := prepare.CountLostByMount(spec, o.LostByMount); err != nil {
+	if g.lost.counted, err = prepare.CountLostByMount(spec, o.LostByMount); err != nil {
 		return nil, err
 	}
 	if err := share(spec, g.image, o.Maps); err != nil {

@@ -23,7 +23,8 @@ type LostEvents struct {
 
 // lostByMount reads what programs count by mount namespace.
 type lostByMount struct {
-	counts  *ebpf.Map         // nil: they do not
+	counted bool // they do
+	counts  *ebpf.Map
 	sources map[uint32]string // names of data sources by the ids of their buffers
 	seen    map[lostKey]uint64
 }
@@ -36,12 +37,12 @@ type lostKey struct {
 }
 
 // openLostByMount finds the buffers by whose ids programs count.
-func (g *Gadget) openLostByMount(o *LoadOptions) error {
-	counts := g.coll.Maps[prepare.LostByMount]
-	if !o.LostByMount || counts == nil || counts.MaxEntries() == 1 {
+func (g *Gadget) openLostByMount() error {
+	if !g.lost.counted {
 		return nil
 	}
-	g.lost = lostByMount{counts: counts, sources: make(map[uint32]string), seen: make(map[lostKey]uint64)}
+	g.lost.counts = g.coll.Maps[prepare.LostByMount]
+	g.lost.sources, g.lost.seen = make(map[uint32]string), make(map[lostKey]uint64)
 	for i := range g.image.DataSources {
 		d := &g.image.DataSources[i]
 		if d.Kind != image.Tracer {
@@ -60,7 +61,7 @@ func (g *Gadget) openLostByMount(o *LoadOptions) error {
 // LostByMount returns the events that did not fit into a buffer since the last call, by the mount namespace of the process that
 // caused them. It returns none without LoadOptions.LostByMount, and for gadgets that do not count so. Calls must not overlap.
 func (g *Gadget) LostByMount() ([]LostEvents, error) {
-	if g.lost.counts == nil {
+	if !g.lost.counted {
 		return nil, nil
 	}
 	var lost []LostEvents

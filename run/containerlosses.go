@@ -25,40 +25,29 @@ type ContainerLoss struct {
 
 // containerLosses attributes losses to containers while the run goes on, since the kernel may reuse the number of a namespace.
 type containerLosses struct {
-	set     *container.Set // nil: the run knows no containers
-	gadgets []*gadget.Gadget
-	log     *slog.Logger
+	set *container.Set // nil: the run knows no containers
+	log *slog.Logger
 
 	mu  sync.Mutex
 	all []ContainerLoss
 }
 
-// collect attributes the losses since the last call.
-func (c *containerLosses) collect() {
+// collect attributes the losses of gadgets since the last call. names are the names of the gadgets in the run.
+func (c *containerLosses) collect(gadgets []*gadget.Gadget, names []string) {
 	if c.set == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i, g := range c.gadgets {
+	for i, g := range gadgets {
 		lost, err := g.LostByMount()
 		if err != nil {
 			c.log.Debug("cannot count lost events by container", "err", err)
 		}
 		for _, l := range lost {
-			c.add(event.SourceID{Gadget: gadgetName(c.gadgets[i]), Name: l.Source}, l)
+			c.add(event.SourceID{Gadget: names[i], Name: l.Source}, l)
 		}
 	}
-}
-
-// gadgetName returns the name of the gadget's instance in the run.
-func gadgetName(g *gadget.Gadget) string {
-	for _, src := range g.Sources() {
-		for _, s := range src.Schemas() {
-			return s.Gadget
-		}
-	}
-	return ""
 }
 
 func (c *containerLosses) add(id event.SourceID, l gadget.LostEvents) {

@@ -83,7 +83,6 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		}
 		r.gadgets = append(r.gadgets, loaded)
 		r.names = append(r.names, g.name)
-		r.lost.gadgets = append(r.lost.gadgets, loaded)
 		if followed {
 			r.followed = append(r.followed, loaded)
 		}
@@ -185,13 +184,13 @@ func (r *Run) Run(ctx context.Context) error {
 		Ledger:  &r.ledger,
 		OnLoss: func(s *event.Schema, lost []event.Loss) {
 			losses.note(s, lost)
-			r.lost.collect()
+			r.lost.collect(r.gadgets, r.names)
 		},
 		Start: r.begin,
 		Stop:  r.detach,
 	}
 	err := runner.Run(ctx)
-	r.lost.collect()
+	r.lost.collect(r.gadgets, r.names)
 	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.endRecording() }()

@@ -148,7 +148,7 @@ struct gadget_lost_key {
 	__u32 zero;
 };
 
-/* The loader takes this map away if it does not set gadget_count_lost_by_mntns. */
+/* The loader makes this map as small as possible if it does not set gadget_count_lost_by_mntns. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);

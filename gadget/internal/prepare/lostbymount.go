@@ -17,22 +17,22 @@ const (
 	lostByMountKeySize = 16
 )
 
-// CountLostByMount makes the programs count lost events by mount namespace, if they can and if wanted is set. Otherwise it
-// takes the map for that away.
-func CountLostByMount(spec *ebpf.CollectionSpec, wanted bool) error {
+// CountLostByMount makes the programs count lost events by mount namespace, if they can and if wanted is set, and reports whether
+// they do. If they do not, it makes the map for that as small as possible.
+func CountLostByMount(spec *ebpf.CollectionSpec, wanted bool) (counts bool, err error) {
 	m, variable := spec.Maps[LostByMount], spec.Variables[countLostByMount]
 	if m == nil || variable == nil {
-		return nil
+		return false, nil
 	}
 	if !wanted || !allRunInTheProcess(spec) {
-		// Programs refer to the map in code that the verifier removes, so it stays, as small as possible.
+		// Programs refer to the map in code that the verifier removes, so it stays.
 		m.MaxEntries = 1
-		return nil
+		return false, nil
 	}
 	if m.Type != ebpf.Hash || m.KeySize != lostByMountKeySize || m.ValueSize != 8 {
-		return fmt.Errorf("map %s is not that of <gadget/buffer.h>", LostByMount)
+		return false, fmt.Errorf("map %s is not that of <gadget/buffer.h>", LostByMount)
 	}
-	return variable.Set(true)
+	return true, variable.Set(true)
 }
 
 // allRunInTheProcess reports whether all programs run in the process that causes their events. Those for packets run in any.
