@@ -4,11 +4,12 @@
 package container
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/internal/procstat"
 )
 
 // process is what the kernel knows about a process.
@@ -30,9 +31,11 @@ func readProcessOf(pid int) (process, error) {
 func readProcess(name string) (p process, err error) {
 	dir := "/proc/" + name
 	// The start is read first and last, which shows whether another process got the same id in between.
-	if p.began, err = readBegan(dir); err != nil {
+	stat, err := procstat.Read(dir)
+	if err != nil {
 		return p, err
 	}
+	p.began = stat.Began
 	if p.mountNS, err = readNamespace(dir + "/ns/mnt"); err != nil {
 		return p, err
 	}
@@ -42,8 +45,8 @@ func readProcess(name string) (p process, err error) {
 	if p.cgroup, err = readCgroup(dir); err != nil {
 		return p, err
 	}
-	began, err := readBegan(dir)
-	if err == nil && began != p.began {
+	stat, err = procstat.Read(dir)
+	if err == nil && stat.Began != p.began {
 		err = fmt.Errorf("process %s: %w", name, os.ErrNotExist)
 	}
 	return p, err
@@ -61,25 +64,4 @@ func readNamespace(path string) (uint64, error) {
 		return 0, fmt.Errorf("%s: %w", path, err)
 	}
 	return number, nil
-}
-
-// clockTicks is the number of ticks in a second in which /proc counts, on all architectures that gizmo runs on.
-const clockTicks = 100
-
-// readBegan returns when a process started: field 22 of its stat. The name in field 2 may hold anything.
-func readBegan(dir string) (int64, error) {
-	data, err := os.ReadFile(dir + "/stat")
-	if err != nil {
-		return 0, err
-	}
-	const startTime = 22 - 3 // counted from the field after the name
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	if len(fields) <= startTime {
-		return 0, fmt.Errorf("%s/stat: %d fields", dir, len(fields))
-	}
-	ticks, err := strconv.ParseInt(string(fields[startTime]), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s/stat: %w", dir, err)
-	}
-	return ticks * (1e9 / clockTicks), nil
 }

@@ -5,7 +5,6 @@ package container
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/internal/procstat"
 )
 
 // aProcess is a process that sleeps, in namespaces of its own where the test may make them.
@@ -300,11 +300,11 @@ func TestFirstProcessOfABetterSource(t *testing.T) {
 
 func began(t *testing.T, cmd *exec.Cmd) int64 {
 	t.Helper()
-	at, err := readBegan(fmt.Sprintf("/proc/%d", cmd.Process.Pid))
+	stat, err := procstat.Read(fmt.Sprintf("/proc/%d", cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return at
+	return stat.Began
 }
 
 // Readers never see a number change hands, whatever else is put into the tables meanwhile.
@@ -444,16 +444,5 @@ func TestParseCgroup(t *testing.T) {
 		if got := unified + " " + memory; got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
-	}
-}
-
-func TestReadBeganOfOddNames(t *testing.T) {
-	dir := t.TempDir()
-	stat := "12 (a) b ) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4321 20 21\n"
-	if err := os.WriteFile(dir+"/stat", []byte(stat), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := readBegan(dir); err != nil || got != 43_210_000_000 {
-		t.Errorf("got %d, %v", got, err)
 	}
 }

@@ -5,7 +5,6 @@ package runtimes
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/internal/procstat"
 )
 
 // ScanName is the name of [Scan] among runtimes.
@@ -130,14 +130,14 @@ func firstProcess(group string) int {
 		return 0
 	}
 	return slices.MinFunc(all, func(a, b started) int {
-		return cmp.Or(cmp.Compare(a.ticks, b.ticks), cmp.Compare(inside(a.parent), inside(b.parent)))
+		return cmp.Or(cmp.Compare(a.Began, b.Began), cmp.Compare(inside(a.Parent), inside(b.Parent)))
 	}).pid
 }
 
-// started is a process, with its parent and its start in clock ticks.
+// started is a process, with its parent and its start.
 type started struct {
-	pid, parent int
-	ticks       uint64
+	pid int
+	procstat.Process
 }
 
 // maxProcesses bounds how many processes of a control group are inspected.
@@ -155,26 +155,11 @@ func processesOf(group string) (all []started) {
 		if err != nil {
 			continue
 		}
-		if p, ok := startOf(pid); ok {
-			all = append(all, p)
+		if p, err := procstat.Read("/proc/" + lines.Text()); err == nil {
+			all = append(all, started{pid, p})
 		}
 	}
 	return all
-}
-
-// startOf reads a process's parent and start: fields 4 and 22 of its stat. The name in field 2 may hold anything.
-func startOf(pid int) (p started, ok bool) {
-	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return p, false
-	}
-	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:])) // from field 3 on
-	if len(fields) < 20 {
-		return p, false
-	}
-	parent, err1 := strconv.Atoi(fields[1])
-	ticks, err2 := strconv.ParseUint(fields[19], 10, 64)
-	return started{pid, parent, ticks}, err1 == nil && err2 == nil
 }
 
 // Get implements container.Runtime.
