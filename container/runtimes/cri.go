@@ -51,11 +51,7 @@ const (
 
 // List implements container.Runtime. It lists the sandboxes, too. A sandbox has no PID if its shim does not answer.
 func (c *CRI) List(ctx context.Context) ([]container.Identity, error) {
-	sandboxes, err := c.listSandboxes(ctx, appendMessage(nil, 2, appendState(sandboxReady)))
-	if err != nil {
-		return nil, err
-	}
-	containers, err := c.listContainers(ctx, appendMessage(nil, 2, appendState(containerRunning)))
+	sandboxes, containers, err := c.running(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +132,15 @@ func (c *CRI) Get(ctx context.Context, id string) (container.Identity, error) {
 		}
 	}
 	return container.Identity{}, noSuch(id)
+}
+
+// running lists the sandboxes and the containers that run.
+func (c *CRI) running(ctx context.Context) (sandboxes, containers []criObject, err error) {
+	if sandboxes, err = c.listSandboxes(ctx, appendMessage(nil, 2, appendState(sandboxReady))); err != nil {
+		return nil, nil, err
+	}
+	containers, err = c.listContainers(ctx, appendMessage(nil, 2, appendState(containerRunning)))
+	return sandboxes, containers, err
 }
 
 // criObject is a container or a sandbox, as lists and status have it.

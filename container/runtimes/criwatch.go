@@ -62,7 +62,7 @@ func (c *CRI) watchEvents(ctx context.Context, ready func(), changed func(contai
 	return c.client.watch(ctx, grpcWatch{
 		method: method{name: criService + "GetContainerEvents"},
 		confirm: func(ctx context.Context) (err error) {
-			if seen.before, err = c.running(ctx); err != nil {
+			if seen.before, err = c.runningIDs(ctx); err != nil {
 				return err
 			}
 			select {
@@ -87,7 +87,7 @@ func (c *CRI) watchEvents(ctx context.Context, ready func(), changed func(contai
 			return nil
 		},
 		later: func(ctx context.Context) error {
-			now, err := c.running(ctx)
+			now, err := c.runningIDs(ctx)
 			if err != nil {
 				return err
 			}
@@ -121,13 +121,9 @@ func readContainerEvent(message []byte) (change container.Change, ok bool, err e
 	return change, kind == started || kind == stopped, nil
 }
 
-// running returns the ids of the containers and sandboxes that run.
-func (c *CRI) running(ctx context.Context) (map[string]bool, error) {
-	sandboxes, err := c.listSandboxes(ctx, appendMessage(nil, 2, appendState(sandboxReady)))
-	if err != nil {
-		return nil, err
-	}
-	containers, err := c.listContainers(ctx, appendMessage(nil, 2, appendState(containerRunning)))
+// runningIDs returns the ids of the containers and sandboxes that run.
+func (c *CRI) runningIDs(ctx context.Context) (map[string]bool, error) {
+	sandboxes, containers, err := c.running(ctx)
 	if err != nil {
 		return nil, err
 	}
