@@ -42,9 +42,9 @@ func Check(img *image.Image) error {
 
 // knownOf lists the names in an image that metadata can refer to.
 func knownOf(img *image.Image) (metadata.Known, error) {
-	known := metadata.Known{DataSources: make(map[string][]string), KernelStacks: make(map[string][]string)}
-	for _, f := range encode.Formats() {
-		known.OutputModes = append(known.OutputModes, f.Name)
+	known := metadata.Known{
+		OutputModes: encode.Names(),
+		DataSources: make(map[string][]string), KernelStacks: make(map[string][]string),
 	}
 	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {

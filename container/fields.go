@@ -38,6 +38,9 @@ const (
 	InKubernetes
 )
 
+// IDWidth is the width of a column of ids in characters. Ids have 64 digits, and the first 12 identify a container.
+const IDWidth = 20
+
 // fieldCount is the number of fields that containers have.
 const fieldCount = 15
 

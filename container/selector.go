@@ -109,6 +109,9 @@ func (s *Selector) Matches(c *Container) bool {
 	return true
 }
 
+// Shows reports whether a container is selected and one that users know: the sandbox of a pod is not.
+func (s *Selector) Shows(c *Container) bool { return !c.Pod.Sandbox && s.Matches(c) }
+
 func (k *Criterion) condition(values []string) (func(c *Container) bool, error) {
 	if k.parse != nil {
 		return k.allOf(values)

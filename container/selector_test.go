@@ -74,3 +74,21 @@ func TestSelector(t *testing.T) {
 		t.Error("no selector selects all")
 	}
 }
+
+func TestSelectorShowsNoSandbox(t *testing.T) {
+	web, err := NewSelector(map[string]string{"containername": "web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := func(name string, sandbox bool) *Container {
+		return &Container{Identity: Identity{Name: name, Pod: Pod{Sandbox: sandbox}}}
+	}
+	for _, s := range []*Selector{nil, web} {
+		if !s.Shows(named("web", false)) || s.Shows(named("web", true)) {
+			t.Errorf("%+v: shows the container: %v, the sandbox: %v", s, s.Shows(named("web", false)), s.Shows(named("web", true)))
+		}
+	}
+	if web.Shows(named("db", false)) {
+		t.Error("a container that is not selected is shown")
+	}
+}

@@ -61,15 +61,23 @@ func Formats() []Format {
 	return []Format{columnsFormat(), jsonFormat(), jsonPrettyFormat(), yamlFormat(), noneFormat()}
 }
 
+// Names returns the names of all formats, in the order of [Formats].
+func Names() []string {
+	var names []string
+	for _, f := range Formats() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
 // Lookup returns the format with the given name.
 func Lookup(name string) (Format, error) {
-	var names []string
 	for _, f := range Formats() {
 		if f.Name == name {
 			return f, nil
 		}
-		names = append(names, f.Name)
 	}
+	names := Names()
 	return Format{}, fmt.Errorf("unknown output format %q (known: %s)%s",
 		name, strings.Join(names, ", "), nearest.Hint(name, names))
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
@@ -56,14 +57,11 @@ func Schema() *event.Schema {
 		{Name: "container_config", Kind: event.String, Types: []string{"char"}, Off: recordSize, Rest: true, Parent: event.NoParent},
 	}}
 	s.Fields[0].Ann.Columns.Width = len(precreate)
-	s.Fields[1].Ann.Columns.Width = idWidth
+	s.Fields[1].Ann.Columns.Width = container.IDWidth
 	config := &s.Fields[len(s.Fields)-1].Ann
 	config.Description, config.Columns.Hidden = "The OCI configuration of the container, as JSON", true
 	return s
 }
-
-// idWidth is the width of the column of ids in characters. Ids have 64 digits, and the first 12 identify a container.
-const idWidth = 20
 
 // Annotations returns the annotations of the data source: those of the gadget, and that the command line shows no event of it unless the user
 // names an output mode.

@@ -81,18 +81,13 @@ func (s *Source) Start() {
 
 // changed handles a notice. It never waits for anything but the lock, which is held for moments only.
 func (s *Source) changed(n container.Notice) {
-	before, after := n.Was != nil && s.wants(n.Was), !n.Ended && s.wants(n.Container)
+	before, after := n.Was != nil && s.options.Selector.Shows(n.Was), !n.Ended && s.options.Selector.Shows(n.Container)
 	switch {
 	case after && !before:
 		s.note(change{created, n.Container})
 	case before && !after:
 		s.note(change{deleted, n.Container})
 	}
-}
-
-// wants reports whether a container is selected. The sandbox of a pod is no container for users.
-func (s *Source) wants(c *container.Container) bool {
-	return !c.Pod.Sandbox && s.options.Selector.Matches(c)
 }
 
 func (s *Source) note(c change) {
@@ -192,7 +187,7 @@ func (s *Source) add(c change) {
 	}
 	if c.kind == precreate {
 		c.Container = &container.Container{Identity: bundle.Parse(c.Runtime, c.ID, c.Bundle, config)}
-		if !s.wants(c.Container) {
+		if !s.options.Selector.Shows(c.Container) {
 			return
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -32,11 +33,7 @@ const wholeRecording = 24 * time.Hour
 
 // register adds the flags; window is the default time for which single events are held back to sort them.
 func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
-	var names []string
-	for _, format := range encode.Formats() {
-		names = append(names, format.Name)
-	}
-	fs.StringVarP(&f.modes, "output", "o", "", "output mode, or DATASOURCE:MODE,...: "+strings.Join(names, ", "))
+	fs.StringVarP(&f.modes, "output", "o", "", "output mode, or DATASOURCE:MODE,...: "+strings.Join(encode.Names(), ", "))
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
@@ -70,22 +67,11 @@ func (a *app) options(f *eventFlags) run.Options {
 	return run.Options{
 		DrainTimeout: drain,
 		Events: run.Events{
-			Filters: given(f.filters), Expressions: given(f.exprs),
+			Filters: flags.Given(f.filters), Expressions: flags.Given(f.exprs),
 			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,
 		},
 		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields},
 		OnLoss: func(l run.Loss) { account.Loss(a.Err, l) },
 		Logger: a.logger,
 	}
-}
-
-// given leaves out the flags that the user did not set.
-func given(flags map[string]*string) map[string]string {
-	texts := make(map[string]string)
-	for name, text := range flags {
-		if *text != "" {
-			texts[name] = *text
-		}
-	}
-	return texts
 }

@@ -204,10 +204,11 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	if err != nil {
 		return err
 	}
-	if flag := f.containers.Selecting(); flag != "" && !plan.NamesContainers() {
+	named := plan.NamesContainers()
+	if flag := f.containers.Selecting(); flag != "" && !named {
 		return fmt.Errorf("--%s: the events of %s do not say which container they are of", flag, c.name)
 	}
-	if plan.NamesContainers() {
+	if named {
 		known.Prepare()
 	}
 	r, err := plan.Load(ctx)
@@ -215,13 +216,13 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return a.nameCompilers(ctx, c, withFlags(err))
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if plan.NamesContainers() {
+	if named {
 		known.Start()
 		a.sayWhyNoContainer(known, f.host)
 	}
 	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			needs, keep := needsOf(r, plan.NamesContainers(), keep)
+			needs, keep := needsOf(r, named, keep)
 			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -34,7 +35,7 @@ func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (s
 			}
 			filtered += totals.Filtered
 		}
-		fmt.Fprintln(a.Err, waitingText(meta, filtered, len(given(f.filters))+len(given(f.exprs)) > 0))
+		fmt.Fprintln(a.Err, waitingText(meta, filtered, len(flags.Given(f.filters))+len(flags.Given(f.exprs)) > 0))
 	})
 	return func() { timer.Stop() }
 }

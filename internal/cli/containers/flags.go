@@ -14,6 +14,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/container/runtimes"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 )
 
 // Flags select containers and say which runtimes gizmo asks for them.
@@ -74,28 +75,17 @@ func (f *Flags) paths() map[string]*string {
 	return paths
 }
 
-// given returns the values that are set, by their names.
-func given(flags map[string]*string) map[string]string {
-	values := make(map[string]string)
-	for name, value := range flags {
-		if *value != "" {
-			values[name] = *value
-		}
-	}
-	return values
-}
-
 // Open checks the flags and returns the containers, of which none is known before Start. It asks no runtime yet. guard is the
 // command that runs Guard; without it, gizmo sees no container before its runtime reports it.
 func (f *Flags) Open(log *slog.Logger, guard []string) (*Containers, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	selector, err := container.NewSelector(given(f.criteria))
+	selector, err := container.NewSelector(flags.Given(f.criteria))
 	if err != nil {
 		return nil, fmt.Errorf("--%w", err)
 	}
-	clients, err := runtimes.Open(f.runtimes, given(f.sockets))
+	clients, err := runtimes.Open(f.runtimes, flags.Given(f.sockets))
 	if err != nil {
 		return nil, fmt.Errorf("--runtimes: %w", err)
 	}

@@ -28,11 +28,7 @@ type ListFlags struct {
 
 // Register adds the flags to fs.
 func (f *ListFlags) Register(fs *pflag.FlagSet) {
-	var names []string
-	for _, format := range encode.Formats() {
-		names = append(names, format.Name)
-	}
-	fs.StringVarP(&f.mode, "output", "o", "columns", "output mode: "+strings.Join(names, ", "))
+	fs.StringVarP(&f.mode, "output", "o", "columns", "output mode: "+strings.Join(encode.Names(), ", "))
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default")
 	fs.BoolVarP(&f.watch, "watch", "w", false, "continue, and show each container that starts or ends")
 }
@@ -66,7 +62,7 @@ func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 	shown := shownFields(from.Kubernetes)
 	l.fields = stage.AddFields(l.schema, from.Set, func(field container.Field) bool { return slices.Contains(shown, field.Name) })
 	if id, ok := l.schema.Lookup("runtime.containerId"); ok {
-		l.schema.Fields[id].Ann.Columns.Width = idWidth
+		l.schema.Fields[id].Ann.Columns.Width = container.IDWidth
 	}
 	var chosen []int
 	if f.fields != "" {
@@ -77,9 +73,6 @@ func NewList(w io.Writer, from *Containers, f *ListFlags) (*List, error) {
 	l.enc, err = format.Bind(l.schema, encode.Options{Fields: chosen, Width: outlet.Width(w)})
 	return l, err
 }
-
-// idWidth is the width of the column of ids in characters. Ids have 64 digits, and the first 12 identify a container.
-const idWidth = 20
 
 // shownFields returns the fields that are columns by default.
 func shownFields(kubernetes bool) []string {
@@ -100,7 +93,7 @@ func (l *List) Run(ctx context.Context) error {
 	failed := make(chan error, 1)
 	var once sync.Once
 	stop := l.from.Set.Subscribe(func(n container.Notice) {
-		if n.Was != nil && !n.Ended || !l.isListed(n.Container) {
+		if n.Was != nil && !n.Ended || !l.from.Selector.Shows(n.Container) {
 			return
 		}
 		if err := l.writeChange(n); err != nil {
@@ -116,20 +109,14 @@ func (l *List) Run(ctx context.Context) error {
 	}
 }
 
-// isListed reports whether a container is selected. The sandbox of a pod is no container for users.
-func (l *List) isListed(c *container.Container) bool {
-	return !c.Pod.Sandbox && l.from.Selector.Matches(c)
-}
-
 // writeAll writes the containers that run now, in the order of their runtimes and names.
 func (l *List) writeAll() error {
 	var all []container.Notice
 	l.from.Set.Subscribe(func(n container.Notice) {
-		if l.isListed(n.Container) {
+		if l.from.Selector.Shows(n.Container) {
 			all = append(all, n)
 		}
 	})()
-	slices.SortFunc(all, func(a, b container.Notice) int { return a.Compare(b.Container) })
 	l.reset(len(all))
 	handles := l.fields.Fill(&l.batch)
 	for i := range all {
