@@ -295,11 +295,13 @@ func TestSocketsInContainers(t *testing.T) {
 	names := map[string]string{host.tell(t, "l"): ""} // by ports
 	for _, name := range []string{"web", "web-2", "db"} {
 		i := startInside(t, program, "", unix.CLONE_NEWNS|unix.CLONE_NEWNET)
+		port := i.tell(t, "l")
+		for _, taken := names[port]; taken; _, taken = names[port] { // by chance
+			i = startInside(t, program, "", unix.CLONE_NEWNS|unix.CLONE_NEWNET)
+			port = i.tell(t, "l")
+		}
 		i.put(t, set, name)
-		names[i.tell(t, "l")] = name
-	}
-	if len(names) != 4 {
-		t.Skip("two sockets have the same port by chance")
+		names[port] = name
 	}
 	gone := startInside(t, program, "", unix.CLONE_NEWNS|unix.CLONE_NEWNET)
 	gone.put(t, set, "web-3") // its process ends, which the set learns later

@@ -45,6 +45,7 @@ func newBed(t *testing.T) *bed {
 	}
 	must(t, os.MkdirAll(b.dir+"/rootfs/bin", 0o755))
 	must(t, os.MkdirAll(b.dir+"/rootfs/proc", 0o755))
+	must(t, os.MkdirAll(b.dir+"/rootfs/dev", 0o755))
 	program, err := os.ReadFile(busybox)
 	must(t, err)
 	must(t, os.WriteFile(b.dir+"/rootfs/bin/busybox", program, 0o755))
@@ -53,8 +54,11 @@ func newBed(t *testing.T) *bed {
 		"process": map[string]any{
 			"user": map[string]int{"uid": 0, "gid": 0}, "args": []string{"/bin/busybox", "sleep", "60"}, "cwd": "/", "noNewPrivileges": true,
 		},
-		"root":        map[string]any{"path": "rootfs"},
-		"mounts":      []map[string]any{{"destination": "/proc", "type": "proc", "source": "proc"}},
+		"root": map[string]any{"path": "rootfs"},
+		"mounts": []map[string]any{
+			{"destination": "/proc", "type": "proc", "source": "proc"},
+			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs"}, // runtimes make files there: containers that share it disturb each other
+		},
 		"annotations": map[string]string{"nerdctl/name": "sleeper"},
 		"linux": map[string]any{
 			"namespaces": []map[string]string{{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network"}},
@@ -174,8 +178,8 @@ func TestWatchSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-// A container is told of before its runtime makes it: of runc and crun, with a pid file and without, once each, and whether or not
-// the runtime succeeds.
+// Watch reports each container once, before runc or crun makes it, with a pid file and without, and whether or not the runtime
+// succeeds.
 func TestRuntimesAreSeenBeforeTheyMakeContainers(t *testing.T) {
 	b := newBed(t)
 	kerneltest.RequireProgram(t, "crun")
