@@ -51,7 +51,7 @@ func TestAccountIsReadWhileBooked(t *testing.T) {
 	}
 }
 
-// A recording can tell of losses on any CPU and by any cause. They are all counted, and take little memory and time.
+// A recording can hold losses on any CPU and by any cause. The ledger counts them all, in little memory and time.
 func TestLossesOfManyKinds(t *testing.T) {
 	t.Parallel()
 	var ledger Ledger

@@ -63,7 +63,7 @@ func (s *server) run() {
 	}
 }
 
-// creating tells of a container that is about to be made. If the other process reads no messages, this one is left out.
+// creating tells the other process that a container is about to be made. It leaves the message out if the socket is full.
 func (s *server) creating(c Start) { _ = send(s.socket, &message{Creating: &c}) }
 
 // created holds a container up until the other process answers. A process that is stopped reads no messages: then the

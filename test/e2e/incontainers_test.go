@@ -103,7 +103,7 @@ func libraryOf(t *testing.T, program string) string {
 	return path
 }
 
-// copyForNobody copies a file for a user without privileges, and nobody else.
+// copyForNobody copies a file. The copy belongs to the user without privileges, and only this user may run it.
 func copyForNobody(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)

@@ -29,7 +29,7 @@ func (c counted) Close() error {
 
 func inFile(inode uint64) place { return place{"program", "f+0", targets.ID{Inode: inode}} }
 
-// A file that never answers holds up only those who want the same file.
+// If reading a file never ends, only the callers that want the same file wait for it.
 func TestSharedLinksWaitForTheirFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s sharedLinks

@@ -76,7 +76,7 @@ func (c *Containers) sayLate(err error) {
 	c.log.Debug("gizmo sees containers when their runtimes report them, which is after they have started", "err", err)
 }
 
-// creating announces a container that is about to be made. What its bundle says is read only for those who ask for it.
+// creating announces a container that is about to be made. It does not read the bundle: a subscriber that needs more does.
 func (c *Containers) creating(s starts.Start) {
 	c.Set.Announce(container.Identity{Runtime: s.Runtime, ID: s.ID, Name: s.ID, Bundle: s.Bundle})
 }
