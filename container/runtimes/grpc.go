@@ -76,16 +76,14 @@ func newGRPCClient(socket string) *grpcClient {
 	return c
 }
 
-// grpcConn tells its client when it is closed. The transport closes it, too, after the server has closed it.
+// grpcConn tells its client when it is closed. Its client and the transport may both close it, at the same time: the transport
+// does so after the server has closed it, or after the last call.
 type grpcConn struct {
 	net.Conn
-	client *grpcClient
+	close func() error // closes Conn the first time, and returns the same result each time
 }
 
-func (c *grpcConn) Close() error {
-	c.client.forget(c)
-	return c.Conn.Close()
-}
+func (c *grpcConn) Close() error { return c.close() }
 
 func (c *grpcClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	var d net.Dialer
@@ -98,7 +96,11 @@ func (c *grpcClient) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	if c.closed {
 		return nil, errors.Join(net.ErrClosed, conn.Close())
 	}
-	tracked := &grpcConn{conn, c}
+	tracked := &grpcConn{Conn: conn}
+	tracked.close = sync.OnceValue(func() error {
+		c.forget(tracked)
+		return conn.Close()
+	})
 	if c.conns == nil {
 		c.conns = make(map[*grpcConn]struct{})
 	}

@@ -306,3 +306,20 @@ func TestGRPCClose(t *testing.T) {
 		t.Errorf("a call after Close: %v", err)
 	}
 }
+
+// The client and the transport close a connection at the same time, and neither takes that for an error.
+func TestGRPCClosedTwice(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		c := newGRPCClient(containertest.Serve(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }))
+		conn, err := c.dial(within(t), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		byTransport := make(chan error)
+		go func() { byTransport <- conn.Close() }()
+		if err := errors.Join(c.Close(), <-byTransport); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
