@@ -104,6 +104,12 @@ func (s *Set) Finder() *Finder {
 	return &Finder{mounts: finder{owners: &s.mounts}, nets: finder{owners: &s.nets}}
 }
 
+// FindsNone reports whether the set has known no container yet that has a namespace of its own: until then, the other methods return 0
+// for each number.
+func (f *Finder) FindsNone() bool {
+	return f.mounts.owners.table.Load() == nil && f.nets.owners.table.Load() == nil
+}
+
 // Find does what [Set.Find] does.
 func (f *Finder) Find(mountNS uint64, at int64) event.Handle { return f.mounts.find(mountNS, at) }
 

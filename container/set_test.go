@@ -70,7 +70,14 @@ func (f *fakeSet) name(h event.Handle) string {
 func TestFind(t *testing.T) {
 	t.Parallel()
 	f := newFakeSet(t)
+	finder := f.Finder()
+	if !finder.FindsNone() || finder.Find(10, 0) != 0 {
+		t.Error("an empty set finds something")
+	}
 	f.start(RankHigh, Identity{ID: "a", Name: "first"}, 10, 20)
+	if finder.FindsNone() || f.name(finder.Find(10, 0)) != "first" {
+		t.Error("the finder finds nothing")
+	}
 	began := f.clock
 	for at, want := range map[int64]string{0: "first", began: "first", began + 1e9: "first", began - 1: ""} {
 		if got := f.name(f.Find(10, at)); got != want {
@@ -84,6 +91,17 @@ func TestFind(t *testing.T) {
 		if h := f.Find(number, 0); h != 0 {
 			t.Errorf("number %d belongs to %q", number, f.name(h))
 		}
+	}
+}
+
+// A container that shares the mount namespace of the host can be found by its network.
+func TestFindByNetworkAlone(t *testing.T) {
+	t.Parallel()
+	f := newFakeSet(t)
+	f.start(RankHigh, Identity{ID: "a", Name: "first"}, f.hostMount, 20)
+	finder := f.Finder()
+	if finder.FindsNone() || f.name(finder.FindNet(20, 0)) != "first" {
+		t.Error("the finder finds nothing")
 	}
 }
 

@@ -248,6 +248,9 @@ const (
 // fill sets the container of each event.
 func (f *finder) fill(b *event.Batch) []event.Handle {
 	handles := f.column.Fill(b)
+	if f.owners.FindsNone() {
+		return handles
+	}
 	for i, row := range b.Rows {
 		handles[i] = f.find(row)
 	}

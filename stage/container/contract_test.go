@@ -22,6 +22,7 @@ import (
 // neighbour is a container with namespaces of its own, known to the set.
 type neighbour struct {
 	set        *container.Set
+	id         container.Identity
 	mount, net uint64
 }
 
@@ -44,7 +45,7 @@ func newNeighbour(t testing.TB, name string) *neighbour {
 		t.Fatal(err)
 	}
 	c := set.All()[0]
-	return &neighbour{set, c.MountNS, c.NetNS}
+	return &neighbour{set, id, c.MountNS, c.NetNS}
 }
 
 // schema returns a schema of events with the namespaces and a time.
@@ -163,6 +164,48 @@ func TestWhoseEvents(t *testing.T) {
 	}
 }
 
+// The stage finds a container that the set learns of only later.
+func TestContainerComesLater(t *testing.T) {
+	n := newNeighbour(t, "web")
+	set, s := container.NewSet(""), schema("s")
+	defer set.Close()
+	find := bindAll(t, New(Options{Set: set, Host: true}), s)
+	handles := func() []event.Handle {
+		b := event.Batch{Schema: s, Rows: [][]byte{row(n.mount, 0, 0), row(0, n.net, 0)}}
+		if err := find(&b); err != nil {
+			t.Fatal(err)
+		}
+		column, _ := s.Fields[len(s.Fields)-1].Column()
+		return column.Handles(&b)
+	}
+	if got := handles(); got[0] != 0 || got[1] != 0 {
+		t.Errorf("before: handles %v", got)
+	}
+	if err := set.Put(container.RankHigh, n.id); err != nil {
+		t.Fatal(err)
+	}
+	if got := handles(); set.At(got[0]) == nil || set.At(got[1]) == nil {
+		t.Errorf("afterwards: handles %v", got)
+	}
+}
+
+// bindAll binds the stage to a schema of which the sink needs all fields.
+func bindAll(t testing.TB, st *Stage, s *event.Schema) pipeline.Func {
+	t.Helper()
+	if err := st.Extend(s); err != nil {
+		t.Fatal(err)
+	}
+	var need event.FieldSet
+	for i := range s.Fields {
+		need.Add(i)
+	}
+	f, err := st.Bind(s, need)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
 func sprint(names []string) string {
 	text := "["
 	for i, name := range names {
@@ -215,18 +258,7 @@ func BenchmarkStage(b *testing.B) {
 	}
 	n := newNeighbour(b, "web")
 	s := schema("s")
-	st := New(Options{Set: n.set, Host: true})
-	if err := st.Extend(s); err != nil {
-		b.Fatal(err)
-	}
-	var need event.FieldSet
-	for i := range s.Fields {
-		need.Add(i)
-	}
-	f, err := st.Bind(s, need)
-	if err != nil {
-		b.Fatal(err)
-	}
+	f := bindAll(b, New(Options{Set: n.set, Host: true}), s)
 	const rows = 512
 	batch := event.Batch{Schema: s}
 	for range rows {

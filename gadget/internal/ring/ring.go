@@ -83,7 +83,10 @@ func (r *Ring) Next() (head, tail []byte, ok bool) {
 // Peek returns the same record as the next call of Next, without consuming it.
 func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	end := r.producer.Load()
-	for r.pos < end && r.maps(r.pos+headerSize) {
+	for r.pos < end {
+		if next := r.pos + headerSize; next > r.window.to && !r.extend(next) {
+			break
+		}
 		at := r.pos & r.mask
 		word := (*atomic.Uint32)(unsafe.Pointer(&r.data[at])).Load()
 		if word&busyBit != 0 {
@@ -91,7 +94,7 @@ func (r *Ring) Peek() (head, tail []byte, ok bool) {
 		}
 		size := uint64(word &^ (busyBit | discardBit))
 		r.after = r.pos + (size+headerSize+7)&^7
-		if !r.maps(r.after) {
+		if r.after > r.window.to && !r.extend(r.after) {
 			break
 		}
 		if word&discardBit != 0 {
@@ -108,11 +111,9 @@ func (r *Ring) Peek() (head, tail []byte, ok bool) {
 	return nil, nil, false
 }
 
-// maps maps the memory before the position end if necessary, and reports whether that succeeded.
-func (r *Ring) maps(end uint64) bool {
-	if end <= r.window.to {
-		return true
-	}
+// extend maps the memory before the position end, and reports whether that succeeded. Its callers compare end with the end of the
+// window first, because they do so for each event.
+func (r *Ring) extend(end uint64) bool {
 	if r.err == nil {
 		r.err = r.window.extend(end)
 	}
