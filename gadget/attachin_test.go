@@ -5,6 +5,7 @@ package gadget
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -250,4 +251,37 @@ func TestAttachInOverlays(t *testing.T) {
 	if n := linksOf(t, g, "on_call"); n != 0 {
 		t.Errorf("%d links are left", n)
 	}
+}
+
+// A description of a probe's arguments takes up room for as long as a root needs it.
+func TestAttachInReleasesDescriptions(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	o := userOptions(t)
+	o.FileProbes = InRootsOnly
+	g := start(t, userImageOf(t, "user_few", map[string]string{"on_probe": "/bin/app:fixture:constant"}), o)
+	var roots, want []string
+	for i := range 5 {
+		app := buildC(t, "constant.c", fmt.Sprintf("-DCONSTANT=%d", -i))
+		roots = append(roots, rootWith(t, copyTo(app)))
+	}
+	call := func(root string) {
+		t.Helper()
+		want = append(want, runApp(t, []string{"probe"}, nil, filepath.Join(root, "bin/app"))...)
+	}
+	for _, root := range roots {
+		attached := mustAttachIn(t, g, root)
+		call(root)
+		closeAll(t, attached)
+	}
+	first, second := mustAttachIn(t, g, roots[0]), mustAttachIn(t, g, roots[1])
+	third, err := g.AttachIn(roots[2])
+	if err == nil || !strings.Contains(err.Error(), "more than 2 ways") {
+		t.Errorf("a third description: %v", err)
+	}
+	closeAll(t, first, third)
+	third = mustAttachIn(t, g, roots[2])
+	call(roots[1])
+	call(roots[2])
+	closeAll(t, second, third)
+	g.expectUser(t, want)
 }

@@ -53,6 +53,12 @@ func startUser(t testing.TB, targets map[string]string) *running {
 
 func userImage(t testing.TB, targets map[string]string) *image.Image {
 	t.Helper()
+	return userImageOf(t, "user", targets)
+}
+
+// userImageOf is userImage for a fixture with the same programs.
+func userImageOf(t testing.TB, fixture string, targets map[string]string) *image.Image {
+	t.Helper()
 	var yaml strings.Builder
 	yaml.WriteString("programs:\n")
 	for _, name := range []string{"on_call", "on_return", "on_probe", "on_typed"} {
@@ -62,7 +68,7 @@ func userImage(t testing.TB, targets map[string]string) *image.Image {
 		}
 		fmt.Fprintf(&yaml, "  %s:\n    attach_to: %q\n", name, target)
 	}
-	return parseWith(t, "user", yaml.String())
+	return parseWith(t, fixture, yaml.String())
 }
 
 // userOptions has the programs report this process's children.

@@ -28,6 +28,27 @@ type userSite struct {
 	cookie    uint64 // passed to the program
 }
 
+// userSites are the sites of a probe in a file.
+type userSites struct {
+	all []userSite
+	// release forgets what the programs know about the sites, once they are detached from them; nil: nothing.
+	release func() error
+}
+
+// siteLinks are the links to sites, which they release at the end.
+type siteLinks struct {
+	links closers
+	sites *userSites
+}
+
+func (l *siteLinks) Close() error {
+	err := l.links.Close()
+	if l.sites.release != nil {
+		err = errors.Join(err, l.sites.release())
+	}
+	return err
+}
+
 // userProbe is a program for user space.
 type userProbe struct {
 	loaded *Loaded
@@ -37,7 +58,7 @@ type userProbe struct {
 	file, target string
 	atReturn     bool
 	// find returns the sites of the probe in a file.
-	find func(f *elffile.File) ([]userSite, error)
+	find func(f *elffile.File) (*userSites, error)
 }
 
 // attach attaches the program in all files that the name means in a root. It skips versions of a library without the
@@ -55,7 +76,8 @@ func (u *userProbe) attach(root *Root) (io.Closer, error) {
 			if err != nil {
 				return nil, &withoutProbe{err}
 			}
-			return u.attachTo(file.AttachPath(), sites)
+			links, err := u.attachTo(file.AttachPath(), sites.all)
+			return closers{&siteLinks{links, sites}}, err
 		})
 		var lacks *withoutProbe
 		switch {
@@ -95,7 +117,7 @@ func joinLine(errs []error) error {
 	return err
 }
 
-func (u *userProbe) sitesIn(file *targets.File) ([]userSite, error) {
+func (u *userProbe) sitesIn(file *targets.File) (*userSites, error) {
 	f, err := elffile.New(file, file.Size)
 	if err != nil {
 		return nil, err

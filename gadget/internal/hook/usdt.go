@@ -40,7 +40,7 @@ func usdtHook() *hook {
 				return nil, err
 			}
 			name := target.Provider + ":" + target.Name
-			return &userProbe{file: target.File, target: name, find: func(f *elffile.File) ([]userSite, error) {
+			return &userProbe{file: target.File, target: name, find: func(f *elffile.File) (*userSites, error) {
 				sites, err := specs.sites(f, target)
 				if err != nil {
 					return nil, fmt.Errorf("USDT probe %s: %w", name, err)
@@ -59,11 +59,17 @@ type usdtSpecs struct {
 	specs, addresses *ebpf.Map
 	layout           *usdt.Layout
 
-	mu sync.Mutex // guards the maps below
-	// ids are the indices in specs, by the description there. Sites with the same arguments share one.
-	ids map[string]uint32
-	// noted has the ids in addresses.
-	noted map[uint64]uint32
+	mu sync.Mutex // guards what follows
+	// ids has what is in specs: a description of arguments for each index.
+	ids descriptions
+	// noted has what is in addresses.
+	noted map[uint64]noted
+}
+
+// noted is the index of a description, and how many files have a probe with it at the same address.
+type noted struct {
+	id   uint32
+	uses int
 }
 
 // usdt returns the gadget's only usdtSpecs.
@@ -86,48 +92,88 @@ func newUSDTSpecs(l *Loaded) (*usdtSpecs, error) {
 		log:     l.Log,
 		cookies: l.Cookies,
 		specs:   l.Maps[usdt.SpecMap], addresses: l.Maps[usdt.IPMap],
-		ids: make(map[string]uint32), noted: make(map[uint64]uint32),
+		noted: make(map[uint64]noted),
 	}
 	if s.specs == nil || l.ProbeSpecs == nil {
 		s.specs = nil
 		return s, nil
 	}
+	s.ids = newDescriptions(s.specs.MaxEntries())
 	var err error
 	s.layout, err = usdt.LayoutOf(l.ProbeSpecs.Value)
 	return s, err
 }
 
 // sites finds the sites of a static probe in a file, and describes to the programs where the arguments of each
-// are.
-func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) ([]userSite, error) {
+// are, until the result is released.
+func (s *usdtSpecs) sites(f *elffile.File, target *targets.Probe) (*userSites, error) {
 	found, err := usdt.Find(f, target.Provider, target.Name)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock() // only now: reading the file of a container may take long
 	defer s.mu.Unlock()
-	sites := make([]userSite, len(found))
+	var used []described
+	sites := &userSites{release: func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.forget(used)
+	}}
 	told := make(map[string]bool)
 	for i := range found {
-		sites[i] = userSite{offset: found[i].Offset, semaphore: found[i].Semaphore}
-		if s.specs == nil {
-			continue
-		}
-		description, missing := s.layout.Encode(&found[i].Args)
-		s.tellMissing(target, missing, told)
-		id, err := s.id(description)
-		switch {
-		case err != nil:
-			return nil, err
-		case s.cookies:
-			sites[i].cookie = uint64(id)
-		default:
-			if err := s.noteAddress(f, found[i].Address, id); err != nil {
-				return nil, err
+		site := userSite{offset: found[i].Offset, semaphore: found[i].Semaphore}
+		if s.specs != nil {
+			description, missing := s.layout.Encode(&found[i].Args)
+			s.tellMissing(target, missing, told)
+			d, err := s.describe(f, found[i].Address, string(description))
+			if err != nil {
+				return nil, errors.Join(err, s.forget(used))
 			}
+			used = append(used, d)
+			site.cookie = uint64(d.id)
 		}
+		sites.all = append(sites.all, site)
 	}
 	return sites, nil
+}
+
+// described is a site that programs know the arguments of.
+type described struct {
+	id      uint32
+	address uint64 // in addresses; 0: it is not there
+}
+
+// describe tells programs where the arguments of a site are.
+func (s *usdtSpecs) describe(f *elffile.File, address uint64, description string) (d described, err error) {
+	if d.id, err = s.id(description); err != nil || s.cookies {
+		return d, err
+	}
+	d.address = address
+	if err := s.noteAddress(f, address, d.id); err != nil {
+		s.ids.release(d.id)
+		return d, err
+	}
+	return d, nil
+}
+
+// forget releases the descriptions of sites that have no probe any more.
+func (s *usdtSpecs) forget(used []described) (err error) {
+	for _, d := range used {
+		s.ids.release(d.id)
+		if d.address == 0 {
+			continue
+		}
+		n := s.noted[d.address]
+		if n.uses--; n.uses > 0 {
+			s.noted[d.address] = n
+			continue
+		}
+		delete(s.noted, d.address)
+		if e := s.addresses.Delete(d.address); e != nil {
+			err = errors.Join(err, fmt.Errorf("map %s: %w", usdt.IPMap, e))
+		}
+	}
+	return err
 }
 
 // tellMissing logs which arguments of a probe programs cannot have, each once for all sites. It is no
@@ -142,20 +188,19 @@ func (s *usdtSpecs) tellMissing(target *targets.Probe, missing []error, told map
 	}
 }
 
-// id returns the place at which the programs find a description of arguments.
-func (s *usdtSpecs) id(description []byte) (uint32, error) {
-	if id, ok := s.ids[string(description)]; ok {
-		return id, nil
-	}
-	id := uint32(len(s.ids))
-	if id >= s.specs.MaxEntries() {
+// id returns the index at which the programs find a description of arguments. The caller releases it.
+func (s *usdtSpecs) id(description string) (uint32, error) {
+	id, isNew, ok := s.ids.take(description)
+	if !ok {
 		return 0, fmt.Errorf("the probes of this gadget find their arguments in more than %d ways: "+
 			"#define a larger BPF_USDT_MAX_SPEC_CNT before <bpf/usdt.bpf.h>", s.specs.MaxEntries())
 	}
-	if err := s.specs.Put(id, description); err != nil {
-		return 0, fmt.Errorf("map %s: %w", usdt.SpecMap, err)
+	if isNew {
+		if err := s.specs.Put(id, []byte(description)); err != nil {
+			s.ids.drop(id)
+			return 0, fmt.Errorf("map %s: %w", usdt.SpecMap, err)
+		}
 	}
-	s.ids[string(description)] = id
 	return id, nil
 }
 
@@ -168,12 +213,15 @@ func (s *usdtSpecs) noteAddress(f *elffile.File, address uint64, id uint32) erro
 	case s.addresses == nil:
 		return fmt.Errorf("the object has no map %s", usdt.IPMap)
 	}
-	if other, ok := s.noted[address]; ok && other != id {
+	n, known := s.noted[address]
+	if known && n.id != id {
 		return errors.New("another file has a probe with other arguments at the same address, and telling them apart needs Linux 5.15 or newer")
 	}
-	if err := s.addresses.Put(address, id); err != nil {
-		return fmt.Errorf("map %s: %w", usdt.IPMap, err)
+	if !known {
+		if err := s.addresses.Put(address, id); err != nil {
+			return fmt.Errorf("map %s: %w", usdt.IPMap, err)
+		}
 	}
-	s.noted[address] = id
+	s.noted[address] = noted{id, n.uses + 1}
 	return nil
 }

@@ -45,12 +45,12 @@ func userHook(sections []string, atReturn bool) *hook {
 			}
 			place := symbols.Place{Name: target.Symbol, Offset: target.Offset, Return: atReturn}
 			text := fmt.Sprintf("%s+%d", target.Symbol, target.Offset)
-			return &userProbe{file: target.File, target: text, atReturn: atReturn, find: func(f *elffile.File) ([]userSite, error) {
+			return &userProbe{file: target.File, target: text, atReturn: atReturn, find: func(f *elffile.File) (*userSites, error) {
 				off, err := symbols.Locate(f, place)
 				if err != nil {
 					return nil, fmt.Errorf("function %s: %w", target.Symbol, err)
 				}
-				return []userSite{{offset: off}}, nil
+				return &userSites{all: []userSite{{offset: off}}}, nil
 			}}, nil
 		},
 	}
