@@ -112,12 +112,14 @@ func (k *Keeper) follow(ctx context.Context, rt Runtime, connected func()) error
 	ready := func() {
 		// Watch runs at the same time, so that no change is missed.
 		listing.Go(func() {
-			if listErr = k.list(ctx, rt); listErr != nil {
+			var unanswered []string
+			if unanswered, listErr = k.list(ctx, rt); listErr != nil {
 				cancel()
 				return
 			}
 			k.note(rt)
 			connected()
+			k.askAgain(ctx, rt, unanswered)
 		})
 	}
 	err := rt.Watch(ctx, ready, func(c Change) { k.change(ctx, rt, c) })
@@ -134,19 +136,55 @@ func (k *Keeper) note(rt Runtime) {
 	}
 }
 
-// list puts all containers of a runtime into the set, and removes those that ended while the runtime was away.
-func (k *Keeper) list(ctx context.Context, rt Runtime) error {
+// list puts all containers of a runtime into the set. It returns the ids of those about which the runtime did not answer in time: it
+// says neither which process is their first, nor that they have ended.
+func (k *Keeper) list(ctx context.Context, rt Runtime) (unanswered []string, err error) {
 	all, err := rt.List(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, id := range all {
-		if err := k.set.Put(rt.Rank(), id); err != nil {
+		switch err := k.set.Put(rt.Rank(), id); {
+		case err == nil:
+		case id.PID == 0:
+			unanswered = append(unanswered, id.ID)
+		default:
 			k.log.Debug("a container has ended at once", "runtime", rt.Name(), "id", id.ID, "err", err)
 		}
 	}
-	k.log.Debug("containers of a runtime", "runtime", rt.Name(), "running", len(all))
-	return nil
+	k.log.Debug("containers of a runtime", "runtime", rt.Name(), "running", len(all), "unanswered", len(unanswered))
+	return unanswered, nil
+}
+
+// How long to wait before asking again about a container, and when to give up: by then, the runtime has either reported its end or
+// does not know it any more. Each pause is twice as long as the one before.
+const (
+	firstAsked = 500 * time.Millisecond
+	lastAsked  = 10 * time.Minute
+)
+
+// askAgain asks about containers until the set knows them, or they are gone.
+func (k *Keeper) askAgain(ctx context.Context, rt Runtime, ids []string) {
+	for pause := firstAsked; len(ids) > 0 && pause < lastAsked; pause *= 2 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { return k.set.knows(id) || k.ask(ctx, rt, id) })
+	}
+}
+
+// ask asks about a container and puts it into the set. It reports whether there is nothing more to ask.
+func (k *Keeper) ask(ctx context.Context, rt Runtime, id string) bool {
+	c, err := rt.Get(ctx, id)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return true
+	case err != nil:
+		return false
+	}
+	return k.set.Put(rt.Rank(), c) == nil || c.PID != 0
 }
 
 // change handles a change that a runtime reports.

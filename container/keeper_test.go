@@ -263,6 +263,26 @@ func TestKeeperWaitsNoLongerThanPatience(t *testing.T) {
 	}
 }
 
+// The keeper asks again about containers whose first process the runtime does not know yet, until they have one or are gone.
+func TestKeeperAsksAgain(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, "one")
+	late, other := aProcess(t, 0), aProcess(t, 0)
+	f.put(Identity{ID: "a", Name: "late"}, false)
+	f.put(Identity{ID: "b", Name: "gone"}, false)
+	set, _ := startKeeper(t, f)
+	if got := names(set); got != "" {
+		t.Errorf("after Start: %q", got)
+	}
+	f.put(Identity{ID: "c", Name: "told", PID: other.Process.Pid}, true) // meanwhile, changes are handled
+	eventually(t, set, "told")
+	f.mu.Lock()
+	delete(f.containers, "b")
+	f.mu.Unlock()
+	f.put(Identity{ID: "a", Name: "late", PID: late.Process.Pid}, false)
+	eventually(t, set, "late told")
+}
+
 // A container that is held up before it runs is known with its name when Created returns, and in time if a runtime hangs.
 func TestCreatedAsksTheRuntimes(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ type Runtime interface {
 	// Socket is the path of the runtime's socket.
 	Socket() string
 	// List returns the running containers, including paused ones. It skips containers that end
-	// meanwhile.
+	// meanwhile. A container has no PID if the runtime does not answer about it in time; it may not run then.
 	List(ctx context.Context) ([]Identity, error)
 	// Get returns a container that has been created, whether or not it runs yet. It returns an error that wraps
 	// ErrUnknown if the runtime has no such container.

@@ -136,6 +136,13 @@ func (s *Set) All() []*Container {
 	return all
 }
 
+// knows reports whether a container with this id lives.
+func (s *Set) knows(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live[id] != nil
+}
+
 // Subscribe calls tell for each living container, in the order of All, then for each container that starts, changes or ends, until the caller calls the
 // returned function. Calls come one after the other; tell may call only the methods Find, FindNet and At of the set.
 func (s *Set) Subscribe(tell func(Notice)) (stop func()) {

@@ -61,7 +61,7 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, wait)
 }
 
-// List implements container.Runtime. It leaves out a container whose shim does not answer.
+// List implements container.Runtime. A container has no PID if its shim does not answer.
 func (c *Containerd) List(ctx context.Context) ([]container.Identity, error) {
 	namespaces, err := c.namespaces(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (c *Containerd) complete(ctx context.Context, namespace string, message []b
 			return id, c.client.explain(ctx, err)
 		}
 	}
-	id.PID = c.pid(ctx, namespace, id.ID)
+	id.PID, _ = c.pid(ctx, namespace, id.ID)
 	if ctx.Err() != nil {
 		return id, c.client.explain(ctx, ctx.Err())
 	}
@@ -163,17 +163,28 @@ func (c *Containerd) namespaces(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// listNamespace returns the running containers of a namespace.
+// listNamespace returns the containers of a namespace that run, or whose shim does not say whether they do.
 func (c *Containerd) listNamespace(ctx context.Context, namespace string) ([]container.Identity, error) {
 	list, err := c.created(ctx, namespace)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	inParallel(len(list), func(i int) { list[i].PID = c.pid(ctx, namespace, list[i].ID) })
+	ended := make([]bool, len(list))
+	inParallel(len(list), func(i int) {
+		var known bool
+		list[i].PID, known = c.pid(ctx, namespace, list[i].ID)
+		ended[i] = known && list[i].PID == 0
+	})
 	if ctx.Err() != nil {
 		return nil, c.client.explain(ctx, ctx.Err())
 	}
-	list = slices.DeleteFunc(list, func(id container.Identity) bool { return id.PID == 0 })
+	all := list
+	list = nil
+	for i := range all {
+		if !ended[i] {
+			list = append(list, all[i])
+		}
+	}
 	if !slices.ContainsFunc(list, func(id container.Identity) bool { return id.Image != "" }) {
 		return list, nil
 	}
@@ -230,20 +241,20 @@ func (c *Containerd) created(ctx context.Context, namespace string) ([]container
 	}
 }
 
-// pid returns the id of the first process of a container; 0 if the container does not run, or its shim does not answer in
-// time.
-func (c *Containerd) pid(ctx context.Context, namespace, id string) int {
+// pid returns the id of the first process of a container, 0 if the container does not run. It is not known if the container's shim
+// does not answer in time.
+func (c *Containerd) pid(ctx context.Context, namespace, id string) (pid int, known bool) {
 	if pid, known := c.tasks.pid(namespace, id); known {
-		return pid
+		return pid, true
 	}
 	ctx, cancel := patient(ctx)
 	defer cancel()
 	answer, err := c.client.call(ctx, method{tasksService + "Get", namespace}, appendText(nil, 1, id), maxObject)
 	if err != nil {
-		return 0
+		return 0, hasCode(err, codeNotFound)
 	}
-	const running, paused, pausing = 2, 4, 5
-	var pid, status uint64
+	const unknown, running, paused, pausing = 0, 2, 4, 5
+	var number, status uint64
 	err = eachMessage(answer, 1, func(process []byte) error {
 		for f, err := range fields(process) {
 			if err != nil {
@@ -251,18 +262,20 @@ func (c *Containerd) pid(ctx context.Context, namespace, id string) int {
 			}
 			switch f.number {
 			case 3:
-				pid = f.value
+				number = f.value
 			case 4:
 				status = f.value
 			}
 		}
 		return nil
 	})
-	// If the shim does not answer containerd in time, containerd reports an unknown status.
-	if err != nil || status != running && status != paused && status != pausing {
-		return 0
+	switch {
+	case err != nil || status == unknown: // the shim has not answered containerd in time
+		return 0, false
+	case status != running && status != paused && status != pausing:
+		return 0, true
 	}
-	return validPID(pid)
+	return validPID(number), true
 }
 
 // containerdIdentity makes an identity of the message of a container.

@@ -6,6 +6,7 @@ package runtimes
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -282,6 +283,37 @@ func TestContainerdContract(t *testing.T) {
 		Wrong:     wrongGRPC(),
 		Undated:   true,
 	})
+}
+
+// A container whose shim does not answer is listed without a process, one that does not run is not, and the others are listed in time.
+func TestContainerdSilentShim(t *testing.T) {
+	t.Parallel()
+	n := playContainerd(t)
+	c := NewContainerd(n.Socket)
+	defer c.Close()
+	n.Create(t, containertest.Wanted{Name: "never started"})
+	silent := n.Create(t, containertest.Wanted{Name: "silent"})
+	runs := n.Create(t, containertest.Wanted{Name: "runs"})
+	n.Start(t, runs)
+	finish := n.Begin(t, silent)
+	pids := func() map[string]bool {
+		list, err := c.List(within(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := make(map[string]bool)
+		for _, id := range list {
+			found[id.ID] = id.PID != 0
+		}
+		return found
+	}
+	if got, want := pids(), map[string]bool{silent: false, runs: true}; !maps.Equal(got, want) {
+		t.Errorf("has a process: %v, want %v", got, want)
+	}
+	finish()
+	if got, want := pids(), map[string]bool{silent: true, runs: true}; !maps.Equal(got, want) {
+		t.Errorf("afterwards: has a process: %v, want %v", got, want)
+	}
 }
 
 // Watch works if containerd does not send gizmo's event back, or refuses to publish it.
