@@ -353,15 +353,22 @@ func (e *ends) note(n Notice) {
 	e.watched[int32(fd)] = n.Container
 }
 
+// afterSignal is how long to stay out of system calls after a signal has interrupted one: docs/RATIONALE.md.
+const afterSignal = 20 * time.Millisecond
+
 func (e *ends) run() {
 	defer close(e.done)
 	var events [64]unix.EpollEvent
 	for {
 		n, err := unix.EpollWait(e.epoll, events[:], -1)
-		if err != nil && !errors.Is(err, unix.EINTR) {
+		if errors.Is(err, unix.EINTR) {
+			time.Sleep(afterSignal)
+			continue
+		}
+		if err != nil {
 			return
 		}
-		for _, event := range events[:max(n, 0)] {
+		for _, event := range events[:n] {
 			if event.Fd == int32(e.wake) {
 				return
 			}

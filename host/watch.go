@@ -55,6 +55,7 @@ func (w *clockWatch) run(begun chan<- struct{}, changed func(ago time.Duration))
 	for {
 		ago, err := w.wait(waits)
 		if errors.Is(err, unix.EINTR) {
+			time.Sleep(afterSignal)
 			continue
 		}
 		if err != nil || w.closing.Load() {
@@ -65,6 +66,11 @@ func (w *clockWatch) run(begun chan<- struct{}, changed func(ago time.Duration))
 		}
 	}
 }
+
+// afterSignal is how long to stay out of system calls after a signal has interrupted one. Giving up capabilities sends signals to all
+// threads, some forty times in a few milliseconds, and stops all goroutines each time. A thread that enters a system call
+// at that very moment can keep Go's runtime waiting until the call returns: docs/RATIONALE.md.
+const afterSignal = 20 * time.Millisecond
 
 // beQuick makes the kernel run the calling thread before others, if it is allowed to (CAP_SYS_NICE): the thread runs for some
 // microseconds, and only when the clock was set.
