@@ -93,6 +93,10 @@ bench: build setup-bench setup-mounts ## measure gizmo beside other programs, in
 bench-parts: ## measure the parts by themselves
 	@go test -run='^$$' -bench=. ./...
 
+.PHONY: profile
+profile: setup-test setup-mounts ## measure where an event spends its time, for the compiler: docs/performance.md
+	@go -C tools run ./profile ..
+
 .PHONY: clean
 clean: ## remove what was built
 	@rm -rf bin dist

@@ -223,7 +223,7 @@ var program = sync.OnceValues(func() (path string, err error) {
 		return "", err
 	}
 	path = filepath.Join(built, "gizmo")
-	build := exec.Command("go", "build", "-o", path, "../../cmd/gizmo")
+	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", path, "../../cmd/gizmo")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := build.CombinedOutput()
 	if err != nil {
