@@ -113,7 +113,7 @@ func gadgetSuite() suite {
 	return suite{
 		pkg: "test/e2e",
 		run: "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk|" +
-			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl|SmallestCapabilities|CapabilitiesOfA|KeepCapabilities)",
+			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl|SmallestCapabilities|CapabilitiesOfA|CapabilitiesFor|KeepCapabilities)",
 		args: func(programs string) []string { return []string{"-programs", programs} },
 	}
 }
