@@ -10,9 +10,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
@@ -73,6 +76,7 @@ func (s *storm) run(t *testing.T, attempt int) (missing []string) {
 			missing = append(missing, fmt.Sprintf("%d execs of %s, want 2", seen[id], id))
 		}
 	}
+	wantHeldUp(t, g.err.text(), len(all))
 	if left, err := os.ReadDir(s.state); len(left) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("runc has %d containers left, %v", len(left), err)
 	}
@@ -80,6 +84,27 @@ func (s *storm) run(t *testing.T, attempt int) (missing []string) {
 		missing = append(missing, g.err.text())
 	}
 	return missing
+}
+
+var heldUp = regexp.MustCompile(`a container is about to start" id=\S+ held_up_for=(\S+)`)
+
+// wantHeldUp checks that gizmo says of each container how long it has held it up.
+func wantHeldUp(t *testing.T, said string, containers int) {
+	t.Helper()
+	var all []time.Duration
+	for _, m := range heldUp.FindAllStringSubmatch(said, -1) {
+		d, err := time.ParseDuration(m[1])
+		if err != nil {
+			t.Error(err)
+		}
+		all = append(all, d)
+	}
+	if len(all) != containers {
+		t.Errorf("gizmo says of %d containers that they are about to start, want %d", len(all), containers)
+	}
+	if slices.Sort(all); len(all) > 0 {
+		t.Logf("gizmo held containers up for %v (median), at most for %v", all[len(all)/2], all[len(all)-1])
+	}
 }
 
 // storm has what its containers share.

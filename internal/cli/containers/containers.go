@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/container"
 	"github.com/gizmo-ebpf/gizmo/container/runtimes"
@@ -83,13 +84,16 @@ func (c *Containers) creating(s starts.Start) {
 
 // created adds a container that waits until created returns.
 func (c *Containers) created(ctx context.Context, s starts.Start) {
+	seen := time.Now()
 	id, err := s.Identity()
 	if err != nil {
 		c.log.Debug("cannot read what belongs to a container", "err", err)
 	}
 	if err := c.keeper.Created(ctx, id); err != nil {
 		c.log.Debug("cannot inspect a container that was created", "err", err)
+		return
 	}
+	c.log.Debug("a container is about to start", "id", id.ID, "held_up_for", time.Since(seen))
 }
 
 // End makes what Start began end, and does not wait for that.
