@@ -156,8 +156,8 @@ func (k *Keeper) list(ctx context.Context, rt Runtime) (unanswered []string, err
 	return unanswered, nil
 }
 
-// How long to wait before asking again about a container, and when to give up: by then, the runtime has either reported its end or
-// does not know it any more. Each pause is twice as long as the one before.
+// How long to wait before asking again about a container. Each pause is twice as long as the one before. After the longest the runtime has
+// most likely reported the container's end, or does not know it any more.
 const (
 	firstAsked = 500 * time.Millisecond
 	lastAsked  = 10 * time.Minute
