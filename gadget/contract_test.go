@@ -64,14 +64,25 @@ func testContract(t *testing.T, c pipelinetest.SourceCase, img *image.Image, o L
 // Iterators show a process that does nothing: its one thread and its open files.
 func TestIteratorContract(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	idle := exec.Command("sleep", "infinity")
+	idle := exec.Command("sh", "-c", "echo; read end") // after its output it opens no more files
+	in, err := idle.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := idle.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := idle.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = idle.Process.Kill()
+		_ = in.Close()
 		_ = idle.Wait()
 	}()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", idle.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
