@@ -74,11 +74,15 @@ func follow(t *testing.T, n containertest.Neighbour, flags []string) *following 
 		defer n.Remove(t, made)
 		n.Start(t, made)
 	}
-	f.waitFor("the sleep of the container", f.execs, sleepArgs)
+	var sleep *row // the shell's arguments contain those of the sleep
+	f.waitFor("the sleep of the container", f.execs, func(string) bool {
+		sleep = f.execs.row(t, sleepArgs)
+		return sleep != nil
+	})
 	says := n.Says(t, id)
-	if sleep := f.execs.row(t, sleepArgs); sleep != nil {
+	if sleep != nil {
 		endSleep(t, sleep)
-		f.waitFor("the last open of the container", f.opens, lastFile)
+		f.waitFor("the last open of the container", f.opens, func(text string) bool { return strings.Contains(text, lastFile) })
 	} else {
 		n.End(t, id)
 	}
@@ -89,9 +93,9 @@ func follow(t *testing.T, n containertest.Neighbour, flags []string) *following 
 
 const sleepArgs = "/bin/busybox sleep 600"
 
-// waitFor waits until gizmo shows a text.
-func (f *following) waitFor(what string, g *gizmo, text string) {
-	for end := time.Now().Add(patience / 2); !strings.Contains(g.out.text(), text); time.Sleep(10 * time.Millisecond) {
+// waitFor waits until gizmo shows what is wanted.
+func (f *following) waitFor(what string, g *gizmo, isThere func(text string) bool) {
+	for end := time.Now().Add(patience / 2); !isThere(g.out.text()); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			f.problem("%s is not shown: %s", what, g.out.text())
 			return
