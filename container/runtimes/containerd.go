@@ -174,6 +174,9 @@ func (c *Containerd) listNamespace(ctx context.Context, namespace string) ([]con
 		var known bool
 		list[i].PID, known = c.pid(ctx, namespace, list[i].ID)
 		ended[i] = known && list[i].PID == 0
+		if known {
+			c.tasks.note(taskKey{namespace, list[i].ID}, list[i].PID)
+		}
 	})
 	if ctx.Err() != nil {
 		return nil, c.client.explain(ctx, ctx.Err())

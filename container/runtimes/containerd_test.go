@@ -316,6 +316,38 @@ func TestContainerdSilentShim(t *testing.T) {
 	}
 }
 
+// While Watch runs, Get asks no shim about a container that was in a list: the shim may be about to start it.
+func TestContainerdRemembersLists(t *testing.T) {
+	t.Parallel()
+	n := playContainerd(t)
+	c := NewContainerd(n.Socket)
+	defer c.Close()
+	id := n.Create(t, containertest.Wanted{Name: "created before"})
+	ctx, cancel := context.WithCancel(within(t))
+	isReady, ended := make(chan bool), make(chan error)
+	go func() { ended <- c.Watch(ctx, func() { close(isReady) }, func(container.Change) {}) }()
+	<-isReady
+	if _, err := c.List(ctx); err != nil {
+		t.Fatal(err)
+	}
+	finish := n.Begin(t, id)
+	began := time.Now()
+	if got, err := c.Get(ctx, id); err != nil || got.PID != 0 || time.Since(began) >= shimPatience {
+		t.Errorf("Get returned process %d, %v after %v", got.PID, err, time.Since(began))
+	}
+	finish()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if got, err := c.Get(ctx, id); err == nil && got.PID != 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the container does not run")
+		}
+	}
+	cancel()
+	<-ended
+}
+
 // Watch works if containerd does not send gizmo's event back, or refuses to publish it.
 func TestContainerdWithoutSignal(t *testing.T) {
 	t.Parallel()

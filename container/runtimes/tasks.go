@@ -19,11 +19,12 @@ const (
 	kubernetesNamespace = "k8s.io"
 )
 
-// tasks has the ids of the first processes of containers, from containerd's events since Watch began. With them, the client
-// need not ask a shim, which may not answer.
+// tasks has the ids of the first processes of containers, from containerd's events since Watch began, and from a list since then. With
+// them, the client need not ask a shim, which may not answer.
 type tasks struct {
-	mu   sync.Mutex
-	pids map[taskKey]int // 0: the container does not run
+	mu       sync.Mutex
+	watching bool            // Watch misses no event
+	pids     map[taskKey]int // 0: the container does not run
 }
 
 type taskKey struct{ namespace, id string }
@@ -36,9 +37,23 @@ func (t *tasks) pid(namespace, id string) (pid int, known bool) {
 	return pid, known
 }
 
+// set is for events.
 func (t *tasks) set(key taskKey, pid int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.put(key, pid)
+}
+
+// note is for what a shim says. An event about the container may have been newer.
+func (t *tasks) note(key taskKey, pid int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, known := t.pids[key]; !known && t.watching {
+		t.put(key, pid)
+	}
+}
+
+func (t *tasks) put(key taskKey, pid int) {
 	if t.pids == nil {
 		t.pids = make(map[taskKey]int)
 	}
@@ -53,11 +68,18 @@ func (t *tasks) forget(key taskKey) {
 	delete(t.pids, key)
 }
 
+// begin is called when Watch misses no event any more.
+func (t *tasks) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watching = true
+}
+
 // forgetAll is for the time after Watch, which misses events.
 func (t *tasks) forgetAll() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pids = nil
+	t.watching, t.pids = false, nil
 }
 
 // The topics of the events that gizmo asks for.
@@ -71,7 +93,11 @@ const (
 // Watch implements container.Runtime.
 func (c *Containerd) Watch(ctx context.Context, ready func(), changed func(container.Change)) error {
 	defer c.tasks.forgetAll()
-	return watchTasks(ctx, c.client, "", ready, func(e event, told bool) {
+	isReady := func() {
+		c.tasks.begin()
+		ready()
+	}
+	return watchTasks(ctx, c.client, "", isReady, func(e event, told bool) {
 		key := taskKey{e.namespace, e.id}
 		switch e.topic {
 		case topicCreate:
