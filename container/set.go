@@ -233,11 +233,15 @@ func (s *Set) publish(m *member, proc process) {
 // own puts a member into the tables of namespaces. Namespaces of the host belong to no container.
 func (s *Set) own(m *member, was *Container) {
 	if m.MountNS != s.hostMount {
-		chain := s.mounts.chain(m.MountNS)
-		if len(chain) > 0 && chain[0].id == m.ID {
-			chain = chain[1:]
+		from, chain := m.Began, s.mounts.chain(m.MountNS)
+		switch {
+		case len(chain) == 0:
+		case chain[0].id == m.ID && chain[0].to.Load() == 0:
+			from, chain = chain[0].from, chain[1:]
+		default:
+			from = s.after(chain[0], m.Began)
 		}
-		s.mounts.set(m.MountNS, link(append([]*owner{{handle: m.handle, id: m.ID, from: m.Began}}, chain...)))
+		s.mounts.set(m.MountNS, link(append([]*owner{{handle: m.handle, id: m.ID, from: from}}, chain...)))
 	}
 	if m.HostNetwork {
 		return
@@ -246,6 +250,17 @@ func (s *Set) own(m *member, was *Container) {
 		s.inNet[m.NetNS] = append(s.inNet[m.NetNS], m)
 	}
 	s.ownNet(m.NetNS)
+}
+
+// after returns since when a container has had a number that another one had before. A container's first process begins before it
+// has a namespace of its own: until the other one ended, the number was still the other's.
+func (s *Set) after(other *owner, began int64) (from int64) {
+	if to := other.to.Load(); to != 0 {
+		return max(began, to)
+	}
+	// The other one has ended, too, but its end is not known yet. Events from between may be of either.
+	other.to.Store(began)
+	return s.now()
 }
 
 // ownNet decides which container owns a network namespace.
@@ -269,6 +284,9 @@ func (s *Set) ownNet(netNS uint64) {
 	from := members[0].Began
 	for _, m := range members {
 		from = min(from, m.Began)
+	}
+	if len(chain) > 0 {
+		from = s.after(chain[0], from)
 	}
 	s.nets.set(netNS, link(append([]*owner{{handle: s.common(members), from: from}}, chain...)))
 }

@@ -49,6 +49,11 @@ func newFakeSet(t testing.TB) *fakeSet {
 // start puts a container into the set that has these namespaces.
 func (f *fakeSet) start(rank int, id Identity, mountNS, netNS uint64) {
 	f.clock++
+	f.startedAt(f.clock, rank, id, mountNS, netNS)
+}
+
+// startedAt is start for a container whose first process began at a time.
+func (f *fakeSet) startedAt(began int64, rank int, id Identity, mountNS, netNS uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	m := f.live[id.ID]
@@ -57,7 +62,7 @@ func (f *fakeSet) start(rank int, id Identity, mountNS, netNS uint64) {
 		f.live[id.ID] = m
 	}
 	m.learn(rank, id)
-	f.publish(m, process{mountNS: mountNS, netNS: netNS, began: f.clock, cgroup: cgroup{"/" + id.ID, uint64(len(id.ID))}})
+	f.publish(m, process{mountNS: mountNS, netNS: netNS, began: began, cgroup: cgroup{"/" + id.ID, uint64(len(id.ID))}})
 }
 
 func (f *fakeSet) name(h event.Handle) string {
@@ -121,6 +126,52 @@ func TestReusedNumbers(t *testing.T) {
 		}
 		if got := f.name(f.FindNet(20, at)); got != want {
 			t.Errorf("by network at %d: %q, want %q", at, got, want)
+		}
+	}
+}
+
+// The first process of a container begins before it has namespaces of its own: they may get the numbers of a container that ends
+// meanwhile, whose last events stay its own.
+func TestReusedNumbersOfAContainerThatEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		known bool // the end of the first container, before the second one is known
+		want  map[int64]string
+	}{
+		"its end is known":         {true, map[int64]string{1999: "first", 2499: "first", 2500: "second", 4000: "second"}},
+		"its end is not known yet": {false, map[int64]string{1999: "first", 2499: "", 2999: "", 3000: "second", 4000: "second"}},
+	} {
+		f := newFakeSet(t)
+		f.start(RankHigh, Identity{ID: "a", Name: "first"}, 10, 20)
+		if f.clock = 2500; c.known {
+			f.End("a")
+		}
+		f.clock = 3000
+		second := Identity{ID: "b", Name: "second"}
+		f.startedAt(2000, RankHigh, second, 10, 21)
+		f.clock = 3500
+		f.End("a")
+		second.Image = "nginx"
+		f.startedAt(2000, RankLow, second, 10, 21) // which another source knows, too
+		for at, want := range c.want {
+			if got := f.name(f.Find(10, at)); got != want {
+				t.Errorf("%s: at %d: %q, want %q", name, at, got, want)
+			}
+		}
+	}
+}
+
+// The same for network namespaces.
+func TestReusedNetworkOfAContainerThatEndsMeanwhile(t *testing.T) {
+	t.Parallel()
+	f := newFakeSet(t)
+	f.start(RankHigh, Identity{ID: "a", Name: "first"}, 10, 20)
+	f.clock = 2500
+	f.End("a")
+	f.startedAt(2000, RankHigh, Identity{ID: "b", Name: "second"}, 11, 20)
+	for at, want := range map[int64]string{1999: "first", 2499: "first", 2500: "second", 4000: "second"} {
+		if got := f.name(f.FindNet(20, at)); got != want {
+			t.Errorf("at %d: %q, want %q", at, got, want)
 		}
 	}
 }
