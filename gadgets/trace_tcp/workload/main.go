@@ -27,6 +27,7 @@ func run(dir string) error {
 			workload.InTurn(tasks()...),
 			onThread("tcp-timeout", unanswered), // the timeout takes seconds
 		),
+		onThread("tcp-exit", byExit),              // alone: until its child executes cat, the child has all connections
 		onThread("tcp-no-fd", withoutDescriptors), // alone: see there
 	))
 }
@@ -53,7 +54,6 @@ func tasks() []workload.Task[Event] {
 		onThread("tcp-fast-open", fastOpen),
 		onThread("tcp-accepts", accepts),
 		onThread("tcp-passed-on", acrossThreads),
-		onThread("tcp-exit", byExit),
 		onThread("tcp-orphan", orphan),
 		onThread("tcp-network", inOwnNetwork),
 		onThread("tcp-others", noTCP),
