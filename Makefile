@@ -17,6 +17,7 @@ CLI     := github.com/gizmo-ebpf/gizmo/internal/cli
 # -E: the program begins where it finds out whether it has a standard output (internal/stdstreams).
 LDFLAGS := -s -w -E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin -X $(CLI).version=$(VERSION) -X $(CLI).sourceTime=$(SOURCE_TIME)
 OBJECTS := catalog/objects
+SOCKETS := socket/objects
 
 # What "make run" runs, and for how long that and "make soak" last; 0: until Ctrl-C, and 10 minutes.
 GADGET  ?= trace_open
@@ -100,7 +101,7 @@ profile: setup-test setup-mounts ## measure where an event spends its time, for 
 .PHONY: clean
 clean: ## remove what was built
 	@rm -rf bin dist
-	@find $(OBJECTS) -mindepth 1 -not -name .gitignore -delete
+	@find $(OBJECTS) $(SOCKETS) -mindepth 1 -not -name .gitignore -delete
 
 .PHONY: help
 help: ## list what make can do
@@ -125,17 +126,18 @@ OUTDATED += {{with .Update}}{{if not $$.Indirect}}{{$$.Path}} {{$$.Version}} has
 AS_ROOT = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
 # The C code that is ours to format, and the program that does it.
-C_FILES      := find $(wildcard include gadgets test bench) -path include/vmlinux -prune -o \( -name "*.[ch]" -print \)
+C_FILES      := find $(wildcard include gadgets socket test bench) -path include/vmlinux -prune -o \( -name "*.[ch]" -print \)
 CLANG_FORMAT  = $(shell command -v clang-format-19 || echo clang-format)
 
 CLANG = $(shell command -v clang-19 || echo clang)
 
 SCRIPTS = .ci/run $(shell find . -name '*.sh' -not -path './bin/*' -not -path './dist/*')
 
-# The gadgets of the program. The command is run on this machine, whatever the program is built for.
+# The gadgets of the program, and the programs that find the owners of sockets. The command is run on this machine, whatever the program is built for.
 .PHONY: objects
 objects:
 	@env -u GOOS -u GOARCH go run ./build/gadgets $(if $(GOARCH),-arch $(GOARCH)) -o $(OBJECTS) gadgets
+	@env -u GOOS -u GOARCH go run ./build/gadgets $(if $(GOARCH),-arch $(GOARCH)) -o $(SOCKETS) socket/programs
 
 .PHONY: vet
 vet:

@@ -233,14 +233,15 @@ func preparePrograms(spec *ebpf.CollectionSpec, chosen []*image.Program) error {
 
 // newCollection puts maps and programs into the kernel.
 func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins *pins, o *LoadOptions) (*ebpf.Collection, error) {
-	replaced := maps.Clone(pins.found)
+	replaced := make(map[string]*ebpf.Map)
+	maps.Copy(replaced, pins.found)
 	maps.Copy(replaced, o.Maps)
 	options := ebpf.CollectionOptions{
 		Programs:        ebpf.ProgramOptions{KernelTypes: k.Types, ExtraRelocationTargets: o.ExtraTypes},
 		MapReplacements: replaced, // which are cloned
 		Cache:           k.Cache,
 	}
-	if err := g.standInForSockets(spec, o, &options.Programs); err != nil {
+	if err := g.linkSockets(spec, o, &options); err != nil {
 		return nil, err
 	}
 	if alternating, ok := prepare.Alternate(spec, g.alternating(o)); ok {
@@ -252,20 +253,6 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 		g.log.Debug("the programs do not load with a second map to alternate with; loading them as they are", "error", err)
 	}
 	return ebpf.NewCollectionWithOptions(spec, options)
-}
-
-// standInForSockets gives programs that ask for the owner of a socket an empty map, unless the caller has one.
-func (g *Gadget) standInForSockets(spec *ebpf.CollectionSpec, o *LoadOptions, programs *ebpf.ProgramOptions) error {
-	if o.Maps[prepare.SocketsMap] != nil {
-		return nil
-	}
-	types, err := prepare.StandInForSockets(spec)
-	if types == nil {
-		return err
-	}
-	g.log.Warn("the gadget asks which process owns a socket, which this version does not support: its events do not show the owners of sockets")
-	programs.ExtraRelocationTargets = append(slices.Clip(programs.ExtraRelocationTargets), types)
-	return nil
 }
 
 // alternating lists the maps that are emptied while programs write to them, and that only the gadget's own

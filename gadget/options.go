@@ -46,6 +46,8 @@ type LoadOptions struct {
 	// caller's: closing the gadget does not close them. Buffers, and the maps for variables, cannot be
 	// shared.
 	Maps map[string]*ebpf.Map
+	// Sockets makes programs find the owners of sockets, if they ask for them. Nil: they find none.
+	Sockets SocketLinker
 	// Types keeps the kernel's types, some 20 MiB, from one load to the next, so that not each load reads them. Nil: Load keeps none.
 	Types *btf.Cache
 	// ExtraTypes are types, of modules say, that programs may refer to beside those of the kernel itself.

@@ -15,6 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
 
@@ -28,6 +29,8 @@ type Options struct {
 	Gadgets []Gadget
 	// Host holds facts about this machine; several runs can share one. Nil: the run makes its own.
 	Host *host.Host
+	// Sockets find the owners of sockets for gadgets that ask for them; several runs can share one. Nil: the run makes its own.
+	Sockets *socket.Pool
 	// Containers name the containers of events, and select some of them. Nil: events have no containers, and the run shows those of
 	// the whole machine.
 	Containers *Containers

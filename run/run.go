@@ -19,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	"github.com/gizmo-ebpf/gizmo/socket"
 )
 
 // Run is one run of gadgets, or the replay of a recording. Its Run method is called once.
@@ -31,8 +32,9 @@ type Run struct {
 	sources  []pipeline.Source
 	changes  []*source.Source // those of containers that start and end
 	assembly *assembly
-	record   *recording    // nil: none
-	filter   *mountFilter  // nil: programs do not filter by container
+	record   *recording   // nil: none
+	filter   *mountFilter // nil: programs do not filter by container
+	sockets  socketOwners
 	inside   *inContainers // nil: no program is attached in containers
 	lost     containerLosses
 	ledger   pipeline.Ledger
@@ -58,6 +60,10 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
 		return err
 	}
+	r.sockets = socketOwners{pool: p.options.Sockets, log: p.options.logger()}
+	if r.sockets.pool == nil {
+		r.sockets.pool = socket.NewPool(socket.Options{Fields: socket.DefaultFields(), Logger: p.options.logger()})
+	}
 	var types *btf.Cache // a run of one gadget releases the types before it allocates the buffers
 	if len(p.gadgets) > 1 {
 		types = btf.NewCache()
@@ -73,6 +79,9 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		}
 		options.LostByMount = r.lost.set != nil
 		r.filter.apply(g.image, options)
+		if err := r.sockets.link(g.image, options, types); err != nil {
+			return inGadget(g.name, err)
+		}
 		followed := p.namesContainers(g.name)
 		if followed {
 			p.options.Containers.follow(options)
@@ -191,6 +200,7 @@ func (r *Run) Run(ctx context.Context) error {
 	}
 	err := runner.Run(ctx)
 	r.lost.collect(r.gadgets, r.names)
+	r.sockets.tell()
 	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.endRecording() }()
@@ -280,6 +290,9 @@ func (r *Run) begin() error {
 	if r.record != nil {
 		r.record.warnOfReaders() // before attaching: the first message opens the file of the time zone
 	}
+	if err := r.sockets.start(); err != nil {
+		return err
+	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
 			return inGadget(r.names[i], err)
@@ -365,6 +378,6 @@ func (r *Run) Close() error {
 	for _, g := range r.gadgets {
 		errs = append(errs, g.Close())
 	}
-	errs = append(errs, r.filter.close())
+	errs = append(errs, r.sockets.close(), r.filter.close())
 	return errors.Join(errs...)
 }

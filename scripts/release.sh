@@ -62,9 +62,10 @@ for arch in "${archs[@]}"; do
 	dir=$work/$name
 	mkdir "$dir"
 	(cd "$src" && go run ./build/gadgets -arch "$arch" -o catalog/objects gadgets)
+	(cd "$src" && go run ./build/gadgets -arch "$arch" -o socket/objects socket/programs)
 	(cd "$src" && GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false -ldflags "$ldflags" -o "$dir/gizmo" ./cmd/gizmo)
 	cp -r "$src/LICENSE" "$src/LICENSES" "$src/README.md" "$src/CHANGELOG.md" "$dir"
-	go -C "$src/tools" run ./sbom -binary "$dir/gizmo" -objects "$src/catalog/objects" -version "$version" \
+	go -C "$src/tools" run ./sbom -binary "$dir/gizmo" -objects "gadgets=$src/catalog/objects,socket=$src/socket/objects" -version "$version" \
 		-time "$SOURCE_DATE_EPOCH" -compiler "$("$CLANG" --version | head -n 1)" -libbpf "$libbpf" \
 		-texts "$dir/LICENSES/modules.txt" -o "$out/$name.cdx.json"
 	tar --create --directory="$work" --format=ustar --sort=name --mtime="@$SOURCE_DATE_EPOCH" \

@@ -33,6 +33,7 @@ func floors() map[string]int {
 		"run":                     3,
 		"catalog":                 3,
 		"gadget":                  3,
+		"socket":                  3,
 		"gadget/internal/fixture": 3, // for its tests
 		"oci":                     3,
 		"build":                   3,
@@ -106,9 +107,10 @@ func forbidden() map[string][]string {
 // sideways lists the allowed imports on one floor.
 func sideways() map[string][]string {
 	return map[string][]string{
-		"catalog":                 {"gadget", "build"}, // finds images, and has folders compiled
-		"run":                     {"gadget"},          // loads images
-		"pipeline/pipelinetest":   {"pipeline"},        // the suites run what it defines
-		"gadget/internal/fixture": {"build"},           // compiles the gadgets of tests
+		"catalog":                 {"gadget", "build"},  // finds images, and has folders compiled
+		"run":                     {"gadget", "socket"}, // loads images
+		"socket":                  {"gadget"},           // loads its programs as one
+		"pipeline/pipelinetest":   {"pipeline"},         // the suites run what it defines
+		"gadget/internal/fixture": {"build"},            // compiles the gadgets of tests
 	}
 }

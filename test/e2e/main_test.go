@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -64,7 +65,9 @@ func buildGizmo(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return err
 	}
-	errGadgets = goCommand("run", "./build/gadgets", "-o", "catalog/objects", "gadgets")
+	errGadgets = errors.Join(
+		goCommand("run", "./build/gadgets", "-o", "catalog/objects", "gadgets"),
+		goCommand("run", "./build/gadgets", "-o", "socket/objects", "socket/programs"))
 	return goCommand("build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin -X github.com/gizmo-ebpf/gizmo/internal/cli.version="+buildVersion,
 		"-o", gizmoPath, "./cmd/gizmo")

@@ -65,7 +65,9 @@ func gadgetNames() ([]string, error) {
 
 // buildGizmo does what "make build" does.
 func buildGizmo(ctx context.Context, programs string) error {
-	objects := goCommand(ctx, "run", "./build/gadgets", "-o", "catalog/objects", "gadgets")
+	objects := errors.Join(
+		goCommand(ctx, "run", "./build/gadgets", "-o", "catalog/objects", "gadgets"),
+		goCommand(ctx, "run", "./build/gadgets", "-o", "socket/objects", "socket/programs"))
 	const begin = "-E github.com/gizmo-ebpf/gizmo/internal/stdstreams.begin"
 	return errors.Join(objects, buildMain(ctx, "./cmd/gizmo", filepath.Join(programs, "gizmo"), begin))
 }

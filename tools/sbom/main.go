@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
@@ -28,7 +29,7 @@ func run(args []string) error {
 	var in input
 	fs := flag.NewFlagSet("sbom", flag.ContinueOnError)
 	fs.StringVar(&in.binary, "binary", "", "the `file` to describe")
-	fs.StringVar(&in.objects, "objects", "", "the `folder` with the objects that it embeds")
+	fs.StringVar(&in.objects, "objects", "", "`NAME=FOLDER,...`: the folders with the objects that it embeds")
 	fs.StringVar(&in.source, "source", "..", "the `folder` of the module")
 	fs.StringVar(&in.version, "version", "", "gizmo's version")
 	fs.StringVar(&in.compiler, "compiler", "", "what compiled the objects: the first `line` of clang --version")
@@ -125,12 +126,36 @@ func (in *input) describe(info *buildinfo.BuildInfo, list []module) (*cdx.BOM, e
 
 // kernelObjects describes the objects for the kernel, and the headers in them that are not ours.
 func (in *input) kernelObjects() ([]cdx.Component, error) {
-	files, err := filepath.Glob(filepath.Join(in.objects, "*", "program.o"))
+	var parts []cdx.Component
+	for pair := range strings.SplitSeq(in.objects, ",") {
+		name, folder, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("-objects: %q: want NAME=FOLDER", pair)
+		}
+		some, err := in.objectsIn(name, folder)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, some...)
+	}
+	if in.libbpf != "" {
+		parts = append(parts, cdx.Component{
+			BOMRef: "libbpf", Type: cdx.ComponentTypeLibrary, Name: "libbpf", Version: in.libbpf,
+			Description: "headers, compiled into the objects for the kernel",
+			Licenses:    &cdx.Licenses{{Expression: "LGPL-2.1-only OR BSD-2-Clause"}},
+		})
+	}
+	return parts, nil
+}
+
+// objectsIn describes the objects of a folder.
+func (in *input) objectsIn(name, folder string) ([]cdx.Component, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*", "program.o"))
 	if err != nil {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("there are no objects in %s", in.objects)
+		return nil, fmt.Errorf("there are no objects in %s", folder)
 	}
 	var parts []cdx.Component
 	for _, file := range files {
@@ -138,18 +163,11 @@ func (in *input) kernelObjects() ([]cdx.Component, error) {
 		if err != nil {
 			return nil, err
 		}
-		name := "gadgets/" + filepath.Base(filepath.Dir(file)) + "/program.o"
+		name := name + "/" + filepath.Base(filepath.Dir(file)) + "/program.o"
 		parts = append(parts, cdx.Component{
 			BOMRef: name, Type: cdx.ComponentTypeFile, Name: name, Version: in.version, Hashes: hash,
 			Licenses:   &cdx.Licenses{{Expression: "GPL-2.0-only OR Apache-2.0"}},
 			Properties: &[]cdx.Property{{Name: "gizmo:compiler", Value: in.compiler}},
-		})
-	}
-	if in.libbpf != "" {
-		parts = append(parts, cdx.Component{
-			BOMRef: "libbpf", Type: cdx.ComponentTypeLibrary, Name: "libbpf", Version: in.libbpf,
-			Description: "headers, compiled into the objects for the kernel",
-			Licenses:    &cdx.Licenses{{Expression: "LGPL-2.1-only OR BSD-2-Clause"}},
 		})
 	}
 	return parts, nil

@@ -37,7 +37,7 @@ func describe(t *testing.T, objects map[string]string) (file, texts, binary stri
 	}
 	file, texts = filepath.Join(dir, "sbom.json"), filepath.Join(dir, "texts")
 	err := run([]string{
-		"-binary", binary, "-objects", filepath.Join(dir, "objects"), "-source", "../..", "-version", "v1.2.3",
+		"-binary", binary, "-objects", "gadgets=" + filepath.Join(dir, "objects"), "-source", "../..", "-version", "v1.2.3",
 		"-compiler", "clang version 19", "-libbpf", "1.5", "-time", "1700000000", "-o", file, "-texts", texts,
 	})
 	if err != nil {
@@ -110,7 +110,7 @@ func TestMissingArguments(t *testing.T) {
 
 func TestNoObjects(t *testing.T) {
 	t.Parallel()
-	in := input{objects: t.TempDir()}
+	in := input{objects: "gadgets=" + t.TempDir()}
 	if _, err := in.kernelObjects(); err == nil || !strings.Contains(err.Error(), "there are no objects") {
 		t.Errorf("got %v", err)
 	}

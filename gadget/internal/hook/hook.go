@@ -80,6 +80,7 @@ func hooks() []*hook {
 		lsmHook(),
 		perfEventHook(),
 		sockOpsHook(),
+		controlGroupHook(),
 		streamHook(),
 		messageHook(),
 		xdpHook(),

@@ -5,7 +5,6 @@ package hook
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -22,47 +21,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
-
-// sockOpsHook is for events of the TCP sockets of a control group: all sockets on the host, unless the
-// target is the folder of a group.
-func sockOpsHook() *hook {
-	return &hook{
-		sections: []string{"sockops"},
-		check: func(p *image.Program) error {
-			if p.Target != "" && !filepath.IsAbs(p.Target) {
-				return fmt.Errorf("program %s: %q: want the path of a control group's folder in attach_to, or none for all sockets of the host", p.Name, p.Place())
-			}
-			return nil
-		},
-		missing: func(_ *kernel.Kernel, p *image.Program) error {
-			_, err := ControlGroupOf(p)
-			return err
-		},
-		attach: attachSockOps,
-		result: verdict,
-	}
-}
-
-func attachSockOps(_ *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
-	path, err := ControlGroupOf(p)
-	if err != nil {
-		return nil, err
-	}
-	folder, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Close()
-	l, err := link.AttachRawLink(link.RawLinkOptions{Target: int(folder.Fd()), Program: prog, Attach: ebpf.AttachCGroupSockOps})
-	if errors.Is(err, link.ErrNotSupported) {
-		// The older way leaves the program attached when gizmo is killed.
-		return nil, fmt.Errorf("this kernel has no links to control groups (they came with Linux 5.7): %w", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return l, nil
-}
 
 // ControlGroupOf returns the folder of the control group whose sockets a program sees.
 func ControlGroupOf(p *image.Program) (string, error) {

@@ -1,0 +1,226 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package socket
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/metadata"
+)
+
+// objects holds the programs, filled by "make build".
+//
+//go:embed all:objects
+var objects embed.FS
+
+// Options are the options of Owners. The zero value is useful.
+type Options struct {
+	// Fields are the sizes of what is kept only for gadgets that read it.
+	Fields Fields
+	// MaxSockets is how many sockets can have owners at a time; 0 means DefaultMaxSockets.
+	MaxSockets int
+	// Types keeps the kernel's types from one load to the next. Nil: Open keeps none.
+	Types *btf.Cache
+	// Logger gets warnings and debug messages; nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// DefaultMaxSockets is the number of sockets that can have owners if the caller names none. Maps of the kernel take memory for the
+// sockets that there are, and 16 bytes for each that there could be.
+const DefaultMaxSockets = 128 << 10
+
+// pastSockets is how many sockets that were closed are remembered.
+const pastSockets = 4096
+
+// Owners are programs in the kernel that note the owners of sockets. All methods may be called by several goroutines at once.
+type Owners struct {
+	sizes   sizes
+	types   *btf.Spec
+	gadget  *gadget.Gadget
+	library *library
+	log     *slog.Logger
+
+	mu      sync.Mutex // guards what follows
+	started bool
+	ports   bool // gadget_sockets is filled
+	told    [2]uint64
+}
+
+// Open loads the programs. Nothing is noted until Start. The caller must Close the owners.
+func Open(options *Options) (*Owners, error) {
+	var all Options
+	if options != nil {
+		all = *options
+	}
+	if all.Logger == nil {
+		all.Logger = slog.Default()
+	}
+	if all.MaxSockets == 0 {
+		all.MaxSockets = DefaultMaxSockets
+	}
+	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.MaxSockets), past: pastSockets, flags: unix.BPF_F_NO_PREALLOC}}
+	var err error
+	if o.types, err = o.sizes.fields.types(); err != nil {
+		return nil, err
+	}
+	if err := o.load(&all); err != nil {
+		return nil, fmt.Errorf("owners of sockets: %w", err)
+	}
+	return o, nil
+}
+
+func (o *Owners) load(options *Options) error {
+	lookup, err := object("lookup")
+	if err != nil {
+		return err
+	}
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(lookup))
+	if err != nil {
+		return err
+	}
+	if o.library, err = newLibrary(spec); err != nil {
+		return err
+	}
+	owners, err := object("owners")
+	if err != nil {
+		return err
+	}
+	meta, err := metadata.Parse("gadget.yaml", nil)
+	if err != nil {
+		return err
+	}
+	img, err := image.Parse(bytes.NewReader(owners), meta)
+	if err != nil {
+		return err
+	}
+	o.gadget, err = gadget.Load(img, &gadget.LoadOptions{
+		Sockets: o.own(), Types: options.Types, Logger: options.Logger,
+		Constants: map[string]image.Value{
+			"cwd_size":     u32(uint32(o.sizes.fields.Cwd)),
+			"exepath_size": u32(uint32(o.sizes.fields.Exepath)),
+		},
+	})
+	return err
+}
+
+func u32(n uint32) image.Value {
+	return image.Value{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}
+}
+
+// object returns a built program.
+func object(name string) ([]byte, error) {
+	data, err := objects.ReadFile("objects/" + name + "/program.o")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("this program was built without them (make build puts them in)")
+	}
+	return data, err
+}
+
+// ownMaps gives the maps of the programs themselves their sizes.
+type ownMaps struct{ owners *Owners }
+
+func (o *Owners) own() gadget.SocketLinker { return ownMaps{o} }
+
+// Link implements gadget.SocketLinker.
+func (m ownMaps) Link(spec *ebpf.CollectionSpec) (gadget.LinkedSockets, error) {
+	m.owners.sizes.apply(spec)
+	return gadget.LinkedSockets{Types: m.owners.types}, nil
+}
+
+// Link implements gadget.SocketLinker.
+func (o *Owners) Link(spec *ebpf.CollectionSpec) (gadget.LinkedSockets, error) {
+	plain := false
+	for _, p := range spec.Programs {
+		plain = o.library.link(p) || plain
+	}
+	linked := gadget.LinkedSockets{Types: o.types, Maps: make(map[string]*ebpf.Map)}
+	for name, m := range o.library.maps {
+		if strings.HasPrefix(name, ".") {
+			continue
+		}
+		spec.Maps[name] = m.Copy()
+		if shared, ok := o.gadget.Map(name); ok {
+			linked.Maps[name] = shared
+		}
+	}
+	linked.Maps[portsMap], _ = o.gadget.Map(portsMap)
+	o.sizes.apply(spec)
+	if plain {
+		return linked, o.fillPorts()
+	}
+	return linked, nil
+}
+
+// fillPorts makes gadget_sockets complete from now on.
+func (o *Owners) fillPorts() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.ports {
+		return nil
+	}
+	keep, _ := o.gadget.Map("keep_ports")
+	if err := keep.Put(uint32(0), uint32(1)); err != nil {
+		return fmt.Errorf("owners of sockets: keep ports: %w", err)
+	}
+	o.ports = true
+	if !o.started {
+		return nil
+	}
+	return o.findSockets()
+}
+
+// Start notes owners from now on, and finds those of the sockets that there are.
+func (o *Owners) Start() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.started {
+		return nil
+	}
+	if err := o.gadget.Attach(); err != nil {
+		return fmt.Errorf("owners of sockets: %w", err)
+	}
+	o.started = true
+	return o.findSockets()
+}
+
+func (o *Owners) findSockets() error {
+	if err := o.gadget.RunIterator("find_sockets"); err != nil {
+		return fmt.Errorf("owners of sockets: find the sockets that there are: %w", err)
+	}
+	return nil
+}
+
+// Full returns how many sockets got no owner, since Open, because a map of the kernel was full.
+func (o *Owners) Full() (uint64, error) {
+	m, _ := o.gadget.Map("full")
+	var total uint64
+	for i := range m.MaxEntries() {
+		var counts []uint64
+		if err := m.Lookup(i, &counts); err != nil {
+			return 0, fmt.Errorf("owners of sockets: read what did not fit: %w", err)
+		}
+		for _, n := range counts {
+			total += n
+		}
+	}
+	return total, nil
+}
+
+// Close takes the programs and their maps out of the kernel.
+func (o *Owners) Close() error { return o.gadget.Close() }
+
+var _ gadget.SocketLinker = (*Owners)(nil)

@@ -1,0 +1,725 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/*
+ * Finds the owners of the sockets of TCP and UDP: the process that used a socket last.
+ *
+ * A socket gets an owner, and claims the endpoints of its packets, where it gets a local port
+ * or uses one in the context of its process:
+ *
+ *   UDP	when it is bound, and when it sends: programs on the root of the control groups
+ *   TCP	when it listens or connects, which are changes of its state
+ *
+ * Connections that come in belong to the owner of the listener that answered, until a
+ * process accepts them or reads or writes.  A socket that is closed gives its claim back, and
+ * is remembered for a while in case that packets of its still come.
+ *
+ * The programs on control groups decide over the host's network: each returns 1 on every path,
+ * which lets the call go on.
+ */
+
+#include "../owners.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include <gadget/common.h>
+#include <gadget/macros.h>
+
+#define PROCEED 1
+
+/* Programs that are left out where the kernel lacks their hooks. */
+const volatile bool where_possible = true;
+GADGET_PARAM(where_possible);
+
+/* Programs on control groups, or functions of the kernel in their place. */
+const volatile bool use_cgroups = true;
+GADGET_PARAM(use_cgroups);
+
+/* How long paths may be; 0: they are not kept. */
+const volatile __u32 cwd_size = 0;
+const volatile __u32 exepath_size = 0;
+
+/*
+ * Whether gadget_sockets is filled, too: gizmo sets it for the first gadget that needs it.  An array, which
+ * gizmo can write to while the programs run.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} keep_ports SEC(".maps");
+
+/* What did not fit, for each CPU and map. */
+enum full_map {
+	FULL_OWNERS,
+	FULL_SETS,
+	FULL_MAPS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FULL_MAPS);
+	__type(key, __u32);
+	__type(value, __u64);
+} full SEC(".maps");
+
+/* An owner in which nothing is set, as long as gizmo makes it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct owner);
+} blank SEC(".maps");
+
+/* As struct gadget_socket_key. */
+struct port_key {
+	__u32 netns;
+	__u16 family;
+	__u8 proto;
+	__u8 __padding;
+	__u16 port;
+	__u16 __padding2;
+};
+
+/* For programs that look up a port: the owner of one of its sockets, best one that listens. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct port_key);
+	__type(value, struct owner);
+} gadget_sockets SEC(".maps");
+
+static __always_inline void count_full(__u32 map)
+{
+	__u64 *n = bpf_map_lookup_elem(&full, &map);
+
+	if (n)
+		*n += 1;
+}
+
+/* ---- Who: owners ---- */
+
+/* Copies a path and leaves no rest of an older one that is shown. */
+static __always_inline void keep_path(char *to, __u32 size, const char *path)
+{
+	to[0] = '\0';
+	if (path)
+		bpf_probe_read_kernel_str(to, size, path);
+}
+
+static __noinline int keep_paths(struct owner *o, struct task_struct *task)
+{
+	if (!o)
+		return 0;
+	if (cwd_size && cwd_size <= GADGET_PATH_MAX)
+		keep_path(o->paths, cwd_size, gadget_get_cwd(task));
+	if (exepath_size && exepath_size <= GADGET_PATH_MAX &&
+	    cwd_size <= GADGET_PATH_MAX)
+		keep_path(o->paths + cwd_size, exepath_size,
+			  gadget_get_exepath(task));
+	return 0;
+}
+
+/*
+ * Makes the process of a task the owner.  The owner of a socket that changes hands is
+ * overwritten in its place, so a packet at that very moment may show a mixture: a new
+ * entry would cost more than all the rest.
+ */
+static __always_inline void give_to(struct owner *o, struct task_struct *task)
+{
+	struct task_struct *parent = task->real_parent;
+	const struct cred *cred = task->cred;
+
+	o->mntns = task->nsproxy->mnt_ns->ns.inum;
+	o->pid_tgid = (__u64)task->tgid << 32 | (__u32)task->pid;
+	o->uid_gid = (__u64)cred->gid.val << 32 | cred->uid.val;
+	__gadget_copy_comm(o->task, task->comm);
+	__gadget_copy_comm(o->ptask, parent->comm);
+	o->ppid = parent->tgid;
+	o->ptid = parent->pid;
+	o->exec_id = (__u32)task->self_exec_id;
+	if (cwd_size || exepath_size)
+		keep_paths(o, task);
+}
+
+/* Whether the current process, in the program that it runs, is the owner already. */
+static __always_inline bool is_current(const struct owner *o)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	return o->pid_tgid >> 32 == (__u32)task->tgid &&
+	       o->exec_id == (__u32)task->self_exec_id;
+}
+
+/* The owner of a socket: a blank one if it had none.  NULL if there is no room. */
+static __always_inline struct owner *owner_for(__u64 cookie)
+{
+	struct owner *o = owner_of(cookie), *none;
+	__u32 zero = 0;
+
+	if (o)
+		return o;
+	none = bpf_map_lookup_elem(&blank, &zero);
+	if (!none)
+		return NULL;
+	bpf_map_update_elem(&gadget_socket_owners, &cookie, none, BPF_NOEXIST);
+	o = owner_of(cookie);
+	if (!o)
+		count_full(FULL_OWNERS);
+	return o;
+}
+
+/* ---- Which: claims ---- */
+
+static __always_inline bool keeps_ports(void)
+{
+	__u32 zero = 0, *keep = bpf_map_lookup_elem(&keep_ports, &zero);
+
+	return keep && *keep;
+}
+
+static __always_inline void port_of(struct port_key *port,
+				    const struct owner *o)
+{
+	port->netns = o->at.netns;
+	port->family = o->family;
+	port->proto = o->at.proto;
+	port->__padding = 0;
+	port->port = o->at.lport;
+	port->__padding2 = 0;
+}
+
+/* Shows the owner under its port, unless another socket is shown that listens. */
+static __always_inline void show_port(const struct owner *o)
+{
+	struct owner *shown;
+	struct port_key port;
+
+	if (!o->at.lport || !keeps_ports())
+		return;
+	port_of(&port, o);
+	shown = bpf_map_lookup_elem(&gadget_sockets, &port);
+	if (shown && shown->sock != o->sock && !shown->at.rport && o->at.rport)
+		return;
+	if (bpf_map_update_elem(&gadget_sockets, &port, o, BPF_ANY))
+		count_full(FULL_OWNERS);
+}
+
+/* Puts the socket into the set of those with these endpoints. */
+static __always_inline void join_set(const struct endpoints *at, __u64 cookie)
+{
+	struct set alone = {.cookies = {cookie}};
+	struct set *set;
+
+	if (!bpf_map_update_elem(&gadget_socket_sets, at, &alone, BPF_NOEXIST))
+		return;
+	set = bpf_map_lookup_elem(&gadget_socket_sets, at);
+	if (!set) {
+		count_full(FULL_SETS);
+		return;
+	}
+	if (at->proto == IPPROTO_TCP &&
+	    at->rport) { /* there is one connection only */
+		set->cookies[0] = cookie;
+		set->cookies[1] = set->cookies[2] = set->cookies[3] = 0;
+		return;
+	}
+#pragma unroll
+	for (int i = 0; i < SET_SIZE; i++)
+		if (set->cookies[i] == cookie)
+			return;
+#pragma unroll
+	for (int i = 0; i < SET_SIZE; i++) {
+		if (!set->cookies[i]) {
+			set->cookies[i] = cookie;
+			return;
+		}
+	}
+	/* A packet of so many sockets is anybody's.  Those that send are found by their owners. */
+	count_full(FULL_SETS);
+}
+
+/* Takes the socket out of its set and returns another member, or 0 if it was the last one. */
+static __always_inline __u64 leave_set(const struct endpoints *at, __u64 cookie)
+{
+	struct set *set = bpf_map_lookup_elem(&gadget_socket_sets, at);
+	__u64 other = 0;
+
+	if (!set)
+		return 0;
+#pragma unroll
+	for (int i = 0; i < SET_SIZE; i++) {
+		if (set->cookies[i] == cookie)
+			set->cookies[i] = 0;
+		else if (set->cookies[i])
+			other = set->cookies[i];
+	}
+	if (!other)
+		bpf_map_delete_elem(&gadget_socket_sets, at);
+	return other;
+}
+
+static __always_inline void claim(struct owner *o, const struct endpoints *at,
+				  __u64 cookie)
+{
+	join_set(at, cookie);
+	o->at = *at;
+	show_port(o);
+}
+
+/* Takes the claim back.  The last socket with these endpoints is remembered. */
+static __always_inline void unclaim(struct owner *o, __u64 cookie)
+{
+	struct owner *other, *shown;
+	struct port_key port;
+	__u64 left;
+
+	if (!o->at.lport)
+		return;
+	o->deletion_timestamp = bpf_ktime_get_ns();
+	left = leave_set(&o->at, cookie);
+	if (!left)
+		bpf_map_update_elem(&gadget_socket_past, &o->at, o, BPF_ANY);
+	if (keeps_ports()) {
+		port_of(&port, o);
+		shown = bpf_map_lookup_elem(&gadget_sockets, &port);
+		if (shown && shown->sock == o->sock) {
+			other = left ? owner_of(left) : NULL;
+			if (other)
+				bpf_map_update_elem(&gadget_sockets, &port,
+						    other, BPF_ANY);
+			else
+				bpf_map_delete_elem(&gadget_sockets, &port);
+		}
+	}
+	o->deletion_timestamp = 0;
+	o->at.lport = 0;
+}
+
+static __always_inline void forget(__u64 cookie)
+{
+	struct owner *o = owner_of(cookie);
+
+	if (!o)
+		return;
+	unclaim(o, cookie);
+	bpf_map_delete_elem(&gadget_socket_owners, &cookie);
+}
+
+/* What else gadgets are told about the socket. */
+static __always_inline void describe(struct owner *o, const struct sock *sk)
+{
+	o->sock = (__u64)sk;
+	o->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	o->ipv6only =
+		BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
+}
+
+static __always_inline void claim_own(struct owner *o, const struct sock *sk,
+				      __u8 proto, __u64 cookie)
+{
+	struct endpoints at;
+
+	if (endpoints_of(&at, sk, proto))
+		claim(o, &at, cookie);
+}
+
+/* The socket belongs to the current process, and has these endpoints from now on. */
+static __always_inline void take(const struct sock *sk, __u8 proto,
+				 __u64 cookie)
+{
+	struct owner *o = owner_for(cookie);
+
+	if (!o)
+		return;
+	unclaim(o, cookie);
+	if (!is_current(o))
+		give_to(o, bpf_get_current_task_btf());
+	describe(o, sk);
+	claim_own(o, sk, proto, cookie);
+}
+
+/*
+ * The verifier lets no program calculate with a typed pointer to a socket.  As a number, read
+ * back from the stack, it can be given to bpf_probe_read_kernel().
+ */
+static __always_inline struct sock *as_number(void *typed)
+{
+	void *volatile spilled = typed;
+	struct sock *sk = NULL;
+
+	bpf_probe_read_kernel(&sk, sizeof(sk), (void *)&spilled);
+	return sk;
+}
+
+/* ---- UDP ---- */
+
+static __always_inline int bound(struct bpf_sock *ctx)
+{
+	if (ctx->protocol == IPPROTO_UDP)
+		take((struct sock *)ctx, IPPROTO_UDP,
+		     bpf_get_socket_cookie(ctx));
+	return PROCEED;
+}
+
+SEC("cgroup/post_bind4")
+int on_bind4(struct bpf_sock *ctx)
+{
+	return bound(ctx);
+}
+
+SEC("cgroup/post_bind6")
+int on_bind6(struct bpf_sock *ctx)
+{
+	return bound(ctx);
+}
+
+/* Whether the socket has got other endpoints since it claimed some: it was connected, say. */
+static __always_inline bool has_moved(const struct bpf_sock *sk,
+				      const struct owner *o)
+{
+	if (o->at.lport != sk->src_port ||
+	    o->at.rport != bpf_ntohs(sk->dst_port))
+		return true;
+	if (!o->at.rport)
+		return false;
+	if (sk->family == AF_INET)
+		return o->at.raddr[3] != sk->dst_ip4;
+	return o->at.raddr[3] != sk->dst_ip6[3] ||
+	       o->at.raddr[2] != sk->dst_ip6[2] ||
+	       o->at.raddr[1] != sk->dst_ip6[1] ||
+	       o->at.raddr[0] != sk->dst_ip6[0];
+}
+
+/*
+ * A process sends a datagram, so it is the owner.  Sockets of the kernel, for tunnels say, send for
+ * whoever is running.
+ */
+static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
+{
+	struct owner *o = owner_of(cookie);
+	struct sock *sk;
+
+	if (o && is_current(o) && !has_moved(typed, o))
+		return;
+	sk = as_number(typed);
+	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+		return;
+	if (o && !has_moved(typed, o)) {
+		give_to(o, bpf_get_current_task_btf());
+		show_port(o);
+		return;
+	}
+	take(sk, IPPROTO_UDP, cookie);
+}
+
+/* ---- TCP ---- */
+
+/* A connecting socket sends its first packet, and so has a local port. */
+static __always_inline void began(struct bpf_sock *typed, __u64 cookie)
+{
+	struct owner *o = owner_of(cookie);
+
+	if (o && !o->at.lport)
+		claim_own(o, as_number(typed), IPPROTO_TCP, cookie);
+}
+
+/* The source and destination ports of a packet that begins with its IP header. */
+static __always_inline bool load_ports(struct __sk_buff *skb, __u32 at,
+				       struct endpoints *to)
+{
+	__u16 ports[2];
+
+	if (bpf_skb_load_bytes(skb, at, ports, sizeof(ports)))
+		return false;
+	to->lport = bpf_ntohs(ports[0]);
+	to->rport = bpf_ntohs(ports[1]);
+	return true;
+}
+
+/* The endpoints of a packet of TCP that is sent. */
+static __always_inline bool endpoints_sent(struct __sk_buff *skb,
+					   struct endpoints *at)
+{
+	__u32 addrs[2];
+	__u8 first;
+
+	at->proto = IPPROTO_TCP;
+	if (skb->protocol == bpf_htons(ETH_P_IPV6))
+		return !bpf_skb_load_bytes(skb, 8, at->laddr, 16) &&
+		       !bpf_skb_load_bytes(skb, 24, at->raddr, 16) &&
+		       load_ports(skb, 40, at);
+	if (bpf_skb_load_bytes(skb, 0, &first, sizeof(first)) ||
+	    bpf_skb_load_bytes(skb, 12, addrs, sizeof(addrs)))
+		return false;
+	map_ipv4(at->laddr, addrs[0]);
+	map_ipv4(at->raddr, addrs[1]);
+	return load_ports(skb, (first & 0xf) * 4, at);
+}
+
+/* A listener answers: which of several on its port it is, is known now. */
+static __always_inline void answered(struct __sk_buff *skb,
+				     struct bpf_sock *typed, __u64 cookie)
+{
+	struct sock *listener = as_number(typed);
+	struct endpoints at = {};
+
+	at.netns = BPF_CORE_READ(listener, __sk_common.skc_net.net, ns.inum);
+	if (endpoints_sent(skb, &at))
+		bpf_map_update_elem(&gadget_socket_begun, &at, &cookie,
+				    BPF_ANY);
+}
+
+SEC("cgroup_skb/egress")
+int on_egress(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return PROCEED;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return PROCEED;
+	if (sk->protocol == IPPROTO_UDP)
+		sent(sk, bpf_get_socket_cookie(skb));
+	else if (sk->protocol != IPPROTO_TCP)
+		return PROCEED;
+	else if (sk->state == TCP_SYN_SENT)
+		began(sk, bpf_get_socket_cookie(skb));
+	else if (sk->state == TCP_LISTEN)
+		answered(skb, sk, bpf_get_socket_cookie(skb));
+	return PROCEED;
+}
+
+/* The listener that a connection came in by. */
+static __always_inline __u64 listener_of(const struct endpoints *connection)
+{
+	__u64 *answered = bpf_map_lookup_elem(&gadget_socket_begun, connection);
+	struct endpoints at = *connection;
+	struct set *set;
+	__u64 cookie;
+
+	if (answered) {
+		cookie = *answered;
+		bpf_map_delete_elem(&gadget_socket_begun, connection);
+		return cookie;
+	}
+	at.rport = 0;
+	clear_addr(at.raddr);
+	set = bpf_map_lookup_elem(&gadget_socket_sets, &at);
+	if (!set) {
+		at.laddr[0] = at.laddr[1] = at.laddr[3] = 0;
+		if (at.laddr[2] != bpf_htonl(0xffff))
+			at.laddr[2] = 0;
+		set = bpf_map_lookup_elem(&gadget_socket_sets, &at);
+	}
+	if (!set && at.laddr[2]) {
+		at.laddr[2] = 0;
+		set = bpf_map_lookup_elem(&gadget_socket_sets, &at);
+	}
+	return set ? set->cookies[0] : 0;
+}
+
+/* A connection has come in: it belongs to the owner of the listener. */
+static __always_inline void came_in(struct sock *sk, __u64 cookie)
+{
+	struct owner *listening, *o;
+	struct endpoints at;
+	__u64 listener;
+
+	if (!endpoints_of(&at, sk, IPPROTO_TCP))
+		return;
+	listener = listener_of(&at);
+	listening = owner_of(listener);
+	if (!listening)
+		return;
+	if (bpf_map_update_elem(&gadget_socket_owners, &cookie, listening,
+				BPF_ANY)) {
+		count_full(FULL_OWNERS);
+		return;
+	}
+	o = owner_of(cookie);
+	if (!o)
+		return;
+	describe(o, sk);
+	claim(o, &at, cookie);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(on_state, struct sock *sk, int was, int state)
+{
+	__u64 cookie;
+
+	if (state != TCP_SYN_SENT && state != TCP_LISTEN &&
+	    state != TCP_CLOSE &&
+	    !(state == TCP_ESTABLISHED && was == TCP_SYN_RECV))
+		return 0;
+	if (sk->sk_protocol != IPPROTO_TCP)
+		return 0;
+	cookie = bpf_get_socket_cookie(sk);
+	if (state == TCP_CLOSE)
+		forget(cookie);
+	else if (state == TCP_ESTABLISHED)
+		came_in(sk, cookie);
+	else
+		take(sk, IPPROTO_TCP, cookie);
+	return 0;
+}
+
+/* Sockets that never were connected do not change their state when they are closed. */
+SEC("cgroup/sock_release")
+int on_release(struct bpf_sock *ctx)
+{
+	if (ctx->protocol == IPPROTO_UDP ||
+	    (ctx->protocol == IPPROTO_TCP && ctx->state == TCP_CLOSE))
+		forget(bpf_get_socket_cookie(ctx));
+	return PROCEED;
+}
+
+/* ---- Sockets that change hands ---- */
+
+/* The current process uses the socket. */
+static __always_inline void used(struct sock *sk)
+{
+	__u64 cookie = sk->__sk_common.skc_cookie.counter;
+	struct owner *o;
+
+	if (!cookie)
+		return;
+	o = owner_of(cookie);
+	if (!o || is_current(o))
+		return;
+	give_to(o, bpf_get_current_task_btf());
+	show_port(o);
+}
+
+SEC("fexit/inet_accept")
+int BPF_PROG(on_accepted, struct socket *listener, struct socket *connection)
+{
+	struct sock *sk = connection->sk;
+
+	if (sk)
+		used(sk);
+	return 0;
+}
+
+/* accept() asks for the peer's address, if its caller wants to know it. */
+static __always_inline int asked_for_peer(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct owner *o;
+
+	if (!sk)
+		return PROCEED;
+	o = owner_of(bpf_get_socket_cookie(ctx));
+	if (o && !is_current(o)) {
+		give_to(o, bpf_get_current_task_btf());
+		show_port(o);
+	}
+	return PROCEED;
+}
+
+SEC("cgroup/getpeername4")
+int on_peer4(struct bpf_sock_addr *ctx)
+{
+	return asked_for_peer(ctx);
+}
+
+SEC("cgroup/getpeername6")
+int on_peer6(struct bpf_sock_addr *ctx)
+{
+	return asked_for_peer(ctx);
+}
+
+GADGET_PREFER(on_accepted, on_peer4);
+GADGET_PREFER(on_accepted, on_peer6);
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(on_received, struct sock *sk, int length, int flags)
+{
+	used(sk);
+	return 0;
+}
+
+GADGET_TRY_IF(on_received, where_possible);
+
+/* Before the first byte goes out. */
+SEC("tp_btf/tcp_sendmsg_locked")
+int BPF_PROG(on_sending, struct sock *sk)
+{
+	used(sk);
+	return 0;
+}
+
+SEC("fentry/tcp_sendmsg")
+int BPF_PROG(on_sending_too, struct sock *sk)
+{
+	used(sk);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(on_sent, struct sock *sk, int length, int flags)
+{
+	used(sk);
+	return 0;
+}
+
+GADGET_PREFER(on_sending, on_sending_too);
+GADGET_PREFER(on_sending_too, on_sent);
+GADGET_TRY_IF(on_sending, where_possible);
+GADGET_TRY_IF(on_sending_too, where_possible);
+GADGET_TRY_IF(on_sent, where_possible);
+
+/* ---- Sockets that were there before ---- */
+
+/* Gives an open socket that has no owner to a process that has it. */
+static __always_inline void found(struct sock *sk, __u8 proto,
+				  struct task_struct *task)
+{
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct owner *o;
+
+	o = owner_of(cookie);
+	if (o) {
+		show_port(o);
+		return;
+	}
+	o = owner_for(cookie);
+	if (!o)
+		return;
+	give_to(o, task);
+	describe(o, sk);
+	claim_own(o, sk, proto, cookie);
+}
+
+SEC("iter/task_file")
+int find_sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (!file || !task)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk)
+		return 0;
+	family = sk->__sk_common.skc_family;
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (sk->sk_protocol == IPPROTO_UDP)
+		found(sk, IPPROTO_UDP, task);
+	else if (sk->sk_protocol == IPPROTO_TCP &&
+		 sk->__sk_common.skc_state != TCP_CLOSE)
+		found(sk, IPPROTO_TCP, task);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";
