@@ -36,20 +36,23 @@ func (nothing) Close() error { return nil }
 
 // Attach attaches the programs that were loaded, each to its own target: events come from now on. It
 // leaves out those of which the params have left nothing, those that LoadOptions.ManualAttach names,
-// those that AttachTo has attached to this target already, and those that LoadOptions.FileProbes leaves to AttachIn.
+// those that AttachTo has attached to this target already, and those that LoadOptions.Places leaves to AttachIn and AttachInNetwork.
 func (g *Gadget) Attach() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	missing := missingFiles{found: g.fileProbes == InRootsToo}
+	missing := missingFiles{found: g.where == InContainersToo}
 	for _, p := range g.programs {
 		p = g.onInterface(p)
 		at := g.settled(attachment{p.Name, p.Target})
 		if g.attached == nil { // maybe only now
 			break
 		}
-		elsewhere := g.fileProbes == InRootsOnly && hook.InFile(p)
+		elsewhere := g.where == InContainersOnly && (hook.InFile(p) || hook.InNetwork(p))
 		if elsewhere || at != nil || !hook.IsAttachable(p) || slices.Contains(g.manual, p.Name) {
 			missing.found = missing.found || elsewhere || at != nil || !hook.IsAttachable(p)
+			if err := g.readyElsewhere(p, elsewhere); err != nil {
+				return g.explainAttach(p, err)
+			}
 			continue
 		}
 		err := g.attach(p)
@@ -67,13 +70,22 @@ func (g *Gadget) Attach() error {
 	return missing.report(g.log)
 }
 
+// readyElsewhere readies a program for packets that AttachInNetwork attaches, so that an error comes now, and later calls need less of the
+// kernel.
+func (g *Gadget) readyElsewhere(p *image.Program, elsewhere bool) error {
+	if !elsewhere || !slices.ContainsFunc(g.inNetworks(), func(q *image.Program) bool { return q.Name == p.Name }) {
+		return nil
+	}
+	return hook.ReadyForNetworks(g.loaded, p, g.coll.Programs[p.Name])
+}
+
 // onInterface returns the program with the network interface that the caller has chosen, if it takes one.
 func (g *Gadget) onInterface(p *image.Program) *image.Program {
 	if g.iface == "" || !hook.TakesInterface(p) {
 		return p
 	}
 	other := *p
-	other.Target = g.iface
+	other.Target, other.Settings.AttachTo = g.iface, g.iface
 	return &other
 }
 
@@ -192,12 +204,12 @@ func (g *Gadget) find(name string) (*image.Program, error) {
 func (g *Gadget) Detach() error {
 	g.mu.Lock()
 	all := slices.Collect(maps.Values(g.attached))
-	roots := slices.Collect(maps.Keys(g.roots))
+	places := slices.Collect(maps.Keys(g.places))
 	g.attached = nil
 	g.mu.Unlock()
-	errs := make([]error, len(all)+len(roots))
+	errs := make([]error, len(all)+len(places))
 	var wg sync.WaitGroup
-	for i, r := range roots {
+	for i, r := range places {
 		wg.Go(func() { errs[len(all)+i] = r.Close() })
 	}
 	for i, a := range all { // at once: the kernel waits for a grace period for each

@@ -7,38 +7,46 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 )
 
-// FileProbes says where the programs of a gadget that are attached to files (uprobe, uretprobe, usdt) get attached.
-type FileProbes uint8
+// Places says where the programs of a gadget get attached that each container can have its own of: those that are attached to files (uprobe,
+// uretprobe, usdt), and those for the packets of a network namespace (socket, classifier).
+type Places uint8
 
 const (
-	// OnHost: Attach attaches them to the files of this process's root.
-	OnHost FileProbes = iota
-	// InRootsToo: Attach attaches them, too, but it is no error if none of their files exists there, because the caller uses AttachIn
-	// for other roots.
-	InRootsToo
-	// InRootsOnly: Attach leaves them to AttachIn.
-	InRootsOnly
+	// OnHost: Attach attaches them to the files of this process's root and in this process's network namespace.
+	OnHost Places = iota
+	// InContainersToo: Attach attaches them, too, but it is no error if none of their files exists there, because the caller uses AttachIn
+	// and AttachInNetwork for other roots and namespaces.
+	InContainersToo
+	// InContainersOnly: Attach leaves them to AttachIn and AttachInNetwork.
+	InContainersOnly
 )
 
 // HasFileProbes reports whether the gadget has programs that AttachIn attaches.
 func (g *Gadget) HasFileProbes() bool { return len(g.inFiles()) > 0 }
 
+// HasPackets reports whether the gadget has programs that AttachInNetwork attaches.
+func (g *Gadget) HasPackets() bool { return len(g.inNetworks()) > 0 }
+
 // HasProbeLinks reports whether this kernel attaches programs to files without perf events, which take more privileges (since Linux 6.6).
 func HasProbeLinks() bool { return kernel.HasUprobeMulti() }
 
-// findInFiles returns the programs that are attached to files and do something.
-func (g *Gadget) findInFiles() []*image.Program {
+// findAttachable returns the programs of a kind that do something and that AttachIn or AttachInNetwork attaches.
+func (g *Gadget) findAttachable(is func(*image.Program) bool) []*image.Program {
 	var programs []*image.Program
 	for _, p := range g.programs {
-		if hook.InFile(p) && !slices.Contains(g.manual, p.Name) && !hook.IsIdle(p, g.coll.Programs[p.Name]) {
+		if is(g.onInterface(p)) && !slices.Contains(g.manual, p.Name) && !hook.IsIdle(p, g.coll.Programs[p.Name]) {
 			programs = append(programs, p)
 		}
 	}
@@ -55,36 +63,76 @@ func (g *Gadget) findInFiles() []*image.Program {
 // It is safe for use by several goroutines, also while the gadget runs. Calls for different roots do not wait for each other, because the
 // file system of a container may answer late or never.
 func (g *Gadget) AttachIn(root string) (io.Closer, error) {
-	a := &inRoot{gadget: g}
+	files := hook.NewRoot(root)
+	defer files.Close()
+	return g.attachAll(root, g.inFiles(), func(p *image.Program) (io.Closer, error) {
+		link, err := hook.AttachIn(g.loaded, p, g.coll.Programs[p.Name], files)
+		var missing *hook.MissingFileError
+		if errors.As(err, &missing) {
+			g.log.Debug("program not attached", "program", p.Name, "root", root, "reason", err)
+			err = nil
+		}
+		return link, err
+	})
+}
+
+// AttachInNetwork attaches the programs for packets (socket, classifier), except those of LoadOptions.ManualAttach and those with an interface
+// or a namespace of their own, in the network namespace of a path: /proc/PID/ns/net. Programs in sections socket see the packets of all
+// interfaces of the namespace. Programs in sections classifier are attached to the other ends of its veth and netkit interfaces that
+// are in the network namespace that the gadget was loaded in; for that namespace itself, to all its interfaces that are up. A namespace for which
+// AttachInNetwork is called more than once gets each program once.
+//
+// If the namespace does not exist anymore, AttachInNetwork logs that at level debug. After other errors it goes on with the next program, and
+// returns all of them, each once. The result, which is nil only after Detach, ends what AttachInNetwork has attached; so does Detach.
+//
+// It is safe for use by several goroutines, also while the gadget runs.
+func (g *Gadget) AttachInNetwork(path string) (io.Closer, error) {
+	ns, err := netns.Open(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		g.log.Debug("a network namespace has gone before programs were attached there", "path", path, "reason", err)
+		return g.attachAll(path, nil, nil)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("attach in a network namespace: %w", err)
+	}
+	defer ns.Close()
+	return g.attachAll(path, g.inNetworks(), func(p *image.Program) (io.Closer, error) {
+		link, err := hook.AttachInNetwork(g.loaded, p, g.coll.Programs[p.Name], ns)
+		if err != nil {
+			err = fmt.Errorf("program %s: %w", p.Name, err)
+		}
+		return link, err
+	})
+}
+
+// attachAll attaches programs at a place that has its own of them. attach returns nil for a program that does not find its target there.
+func (g *Gadget) attachAll(place string, programs []*image.Program, attach func(*image.Program) (io.Closer, error)) (io.Closer, error) {
+	a := &inPlace{gadget: g}
 	g.mu.Lock()
 	if g.attached == nil {
 		g.mu.Unlock()
-		return nil, fmt.Errorf("attach in %s: %w", root, ErrDetached)
+		return nil, fmt.Errorf("attach in %s: %w", place, ErrDetached)
 	}
-	g.roots[a] = true
+	g.places[a] = true
 	g.mu.Unlock()
-	files := hook.NewRoot(root)
-	defer files.Close()
 	var errs []error
-	for _, p := range g.inFiles() {
-		link, err := hook.AttachIn(g.loaded, p, g.coll.Programs[p.Name], files)
-		var missing *hook.MissingFileError
+	for _, p := range programs {
+		link, err := attach(p)
 		switch {
-		case errors.As(err, &missing):
-			g.log.Debug("program not attached", "program", p.Name, "root", root, "reason", err)
 		case err != nil:
 			if !slices.ContainsFunc(errs, func(e error) bool { return e.Error() == err.Error() }) {
 				errs = append(errs, err) // not explained: that takes some 20 MiB, and a container can cause errors at will
 			}
+		case link == nil:
 		case !a.add(link):
-			return nil, errors.Join(fmt.Errorf("attach in %s: %w", root, ErrDetached), link.Close())
+			return nil, errors.Join(fmt.Errorf("attach in %s: %w", place, ErrDetached), link.Close())
 		}
 	}
 	return a, errors.Join(errs...)
 }
 
-// inRoot is what AttachIn has attached.
-type inRoot struct {
+// inPlace is what AttachIn or AttachInNetwork has attached.
+type inPlace struct {
 	gadget *Gadget
 
 	mu     sync.Mutex
@@ -94,7 +142,7 @@ type inRoot struct {
 }
 
 // add reports whether the link belongs to a from now on. It does not if a is closed.
-func (a *inRoot) add(link io.Closer) bool {
+func (a *inPlace) add(link io.Closer) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
@@ -103,16 +151,16 @@ func (a *inRoot) add(link io.Closer) bool {
 	return !a.closed
 }
 
-// Close detaches the programs from files that no other root has, and returns when they are detached.
-func (a *inRoot) Close() error {
+// Close detaches the programs from files and namespaces that nothing else needs, and returns when they are detached.
+func (a *inPlace) Close() error {
 	err := a.end()
 	a.gadget.mu.Lock()
 	defer a.gadget.mu.Unlock()
-	delete(a.gadget.roots, a)
+	delete(a.gadget.places, a)
 	return err
 }
 
-func (a *inRoot) end() error {
+func (a *inPlace) end() error {
 	a.mu.Lock()
 	links := a.links
 	a.links, a.closed = nil, true

@@ -58,7 +58,7 @@ func rootWith(t *testing.T, do func(app string) error) string {
 func inRootsOnly(t *testing.T) *running {
 	t.Helper()
 	o := userOptions(t)
-	o.FileProbes = InRootsOnly
+	o.Places = InContainersOnly
 	return start(t, userImage(t, map[string]string{"on_call": "/bin/app:work"}), o)
 }
 
@@ -134,7 +134,7 @@ func TestAttachInSharesWithHost(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	app := buildC(t, "main.c work.c")
 	o := userOptions(t)
-	o.FileProbes = InRootsToo
+	o.Places = InContainersToo
 	g := start(t, userImage(t, map[string]string{"on_call": app + ":work"}), o)
 	root := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(root, filepath.Dir(app)), 0o755); err != nil {
@@ -257,7 +257,7 @@ func TestAttachInOverlays(t *testing.T) {
 func TestAttachInReleasesDescriptions(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	o := userOptions(t)
-	o.FileProbes = InRootsOnly
+	o.Places = InContainersOnly
 	g := start(t, userImageOf(t, "user_few", map[string]string{"on_probe": "/bin/app:fixture:constant"}), o)
 	var roots, want []string
 	for i := range 5 {

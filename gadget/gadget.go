@@ -27,22 +27,23 @@ type Gadget struct {
 	names []string // of the image's programs
 	coll  *ebpf.Collection
 	// programs are those that were loaded.
-	programs   []*image.Program
-	choices    []Choice
-	iface      string
-	manual     []string
-	fileProbes FileProbes
-	strict     bool
-	log        *slog.Logger
+	programs []*image.Program
+	choices  []Choice
+	iface    string
+	manual   []string
+	where    Places
+	strict   bool
+	log      *slog.Logger
 
 	sources []pipeline.Source
 	lost    lostByMount
-	inFiles func() []*image.Program // those that are attached to files
+	// inFiles and inNetworks are the programs of AttachIn and of AttachInNetwork.
+	inFiles, inNetworks func() []*image.Program
 
 	mu       sync.Mutex // guards the fields below: several goroutines attach and detach programs
 	loaded   *hook.Loaded
 	attached map[attachment]*attached // nil from Detach on
-	roots    map[*inRoot]bool         // what AttachIn has attached
+	places   map[*inPlace]bool        // what AttachIn and AttachInNetwork have attached
 	known    map[string]ProgramStats  // what Stats has found out
 }
 
@@ -70,6 +71,9 @@ func (g *Gadget) Close() error {
 		errs = append(errs, s.Close())
 	}
 	g.sources = nil
+	if g.loaded != nil {
+		errs = append(errs, g.loaded.Close())
+	}
 	g.coll.Close()
 	return errors.Join(errs...)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/choose"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
@@ -44,10 +45,11 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 		return nil, err
 	}
 	g := &Gadget{
-		image: img, names: namesOf(img), iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, fileProbes: o.FileProbes, log: o.Logger,
-		attached: make(map[attachment]*attached), roots: make(map[*inRoot]bool), known: make(map[string]ProgramStats),
+		image: img, names: namesOf(img), iface: o.Interface, strict: o.Strict, manual: o.ManualAttach, where: o.Places, log: o.Logger,
+		attached: make(map[attachment]*attached), places: make(map[*inPlace]bool), known: make(map[string]ProgramStats),
 	}
-	g.inFiles = sync.OnceValue(g.findInFiles)
+	g.inFiles = sync.OnceValue(func() []*image.Program { return g.findAttachable(hook.InFile) })
+	g.inNetworks = sync.OnceValue(func() []*image.Program { return g.findAttachable(hook.InNetwork) })
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {
@@ -150,7 +152,11 @@ func (g *Gadget) loadChosen(k *kernel.Kernel, o *LoadOptions) (*pins, error) {
 			return nil, err
 		}
 		if g.coll, err = g.newCollection(spec, k, pins, o); err == nil {
-			g.loaded = g.toAttach(spec)
+			if g.loaded, err = g.toAttach(spec); err != nil {
+				g.coll.Close()
+				pins.close()
+				return nil, err
+			}
 			return pins, nil
 		}
 		pins.close()
@@ -272,14 +278,22 @@ func (g *Gadget) alternating(o *LoadOptions) []string {
 }
 
 // toAttach returns the facts that attaching needs.
-func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) *hook.Loaded {
+func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) (*hook.Loaded, error) {
 	types := make(map[string]ebpf.AttachType, len(spec.Programs))
 	for name, p := range spec.Programs {
 		types[name] = p.AttachType
 	}
-	return &hook.Loaded{
+	loaded := &hook.Loaded{
 		ProbeSpecs: spec.Maps[usdt.SpecMap], AttachTypes: types, Maps: g.coll.Maps,
 		Cookies: kernel.HasCookies(), UprobeMulti: kernel.HasUprobeMulti(),
 		Log: g.log,
 	}
+	if !slices.ContainsFunc(g.programs, hook.ForPackets) {
+		return loaded, nil
+	}
+	var err error
+	if loaded.Home, err = netns.Open(netns.Own); err != nil {
+		return nil, fmt.Errorf("find this process's network namespace: %w", err)
+	}
+	return loaded, nil
 }

@@ -54,8 +54,8 @@ type LoadOptions struct {
 	ExtraTypes []*btf.Spec
 	// ManualAttach names the programs that Gadget.Attach leaves to Gadget.AttachTo.
 	ManualAttach []string
-	// FileProbes says where programs that are attached to files get attached: on the host, in other roots, or both.
-	FileProbes FileProbes
+	// Places says where programs that are attached to files, and those for packets, get attached: on the host, in containers, or both.
+	Places Places
 	// BufferSize is the size in bytes of each ring buffer. It is limited by MaxBufferSize and by the memory
 	// of this process. 0 means DefaultBufferSize(), or less if several buffers share little memory. It is rounded
 	// up to a power of two. Perf buffers divide it among the CPUs; for them 0 means 1 MiB for each.

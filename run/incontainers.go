@@ -203,9 +203,9 @@ func networksOf(c *Containers) func() ([]string, error) {
 
 // follow makes a gadget show the selected containers.
 func (c *Containers) follow(o *gadget.LoadOptions) {
-	o.FileProbes = gadget.InRootsOnly
+	o.Places = gadget.InContainersOnly
 	if c.Host {
-		o.FileProbes = gadget.InRootsToo
+		o.Places = gadget.InContainersToo
 	}
 	if o.NetNS == nil {
 		o.NetNS = networksOf(c)

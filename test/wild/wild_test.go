@@ -204,7 +204,7 @@ func golden(t *testing.T, name string, lines []string) {
 }
 
 // notYet are the sources with programs of a kind that gizmo does not attach yet. They are shown to the verifier without gizmo.
-var notYet = []string{"dnspeek", "pktlog", "smtphello", "snicheck", "socket_filter", "tc_classifier", "tcmeter", "tcrate"}
+var notYet = []string{"pktlog", "tc_classifier", "tcmeter", "tcrate"}
 
 // refused are the sources that gizmo refuses whatever the kernel. The error is in testdata/warnings.golden.
 var refused = []string{"oomwatch", "two_containers"}

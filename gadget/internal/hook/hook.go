@@ -17,8 +17,10 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/dispatch"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/idle"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 )
 
 // ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
@@ -54,6 +56,8 @@ type hook struct {
 	attach func(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error)
 	// probe returns the probe of a program that is attached to a file, which each root can have its own of.
 	probe func(l *Loaded, p *image.Program) (*userProbe, error)
+	// network attaches a program for packets in a network namespace, whose own interfaces or packets it is for.
+	network func(l *Loaded, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error)
 	// result says what the result of a program is for.
 	result result
 }
@@ -88,6 +92,7 @@ func hooks() []*hook {
 		uprobeHook(),
 		uretprobeHook(),
 		usdtHook(),
+		socketHook(),
 		laterHook(),
 	}
 }
@@ -196,12 +201,32 @@ type Loaded struct {
 	Cookies bool
 	// UprobeMulti says whether one link can hold many probes in user space.
 	UprobeMulti bool
+	// Home is the network namespace that the gadget was loaded in; nil: no program is for packets.
+	Home *netns.Namespace
 	// Log gets messages that are not errors.
 	Log *slog.Logger
 
-	files  sharedLinks // what is attached to files
-	mu     sync.Mutex  // guards probes
-	probes *usdtSpecs  // descriptions of the arguments of static probes; nil until there is one
+	files    sharedLinks[place]     // what is attached to files
+	networks sharedLinks[inNetwork] // what is attached in network namespaces
+
+	mu      sync.Mutex                  // guards the fields below
+	probes  *usdtSpecs                  // descriptions of the arguments of static probes; nil until there is one
+	targets map[string]*dispatch.Target // programs for packets, by name
+}
+
+// Close lets go of what attaching needed. All programs are detached.
+func (l *Loaded) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var errs []error
+	for _, t := range l.targets {
+		errs = append(errs, t.Close())
+	}
+	l.targets = nil
+	if l.Home != nil {
+		errs = append(errs, l.Home.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // Attach hangs the program on its target until the result is closed.
@@ -228,9 +253,7 @@ func WithTarget(p *image.Program, target string) (*image.Program, error) {
 // laterHook is for the kinds of programs that the ABI describes and nothing here attaches.
 func laterHook() *hook {
 	return &hook{
-		sections: []string{
-			"socket*", "classifier",
-		},
+		sections: []string{"classifier"},
 		check: func(p *image.Program) error {
 			return fmt.Errorf("program %s: section %q: this kind of program is %w", p.Name, p.Section, ErrNotYetSupported)
 		},

@@ -19,10 +19,16 @@ type place struct {
 	file   targets.ID
 }
 
-// sharedLinks are the attachments of a gadget to files: one for each place, however many roots it is in.
-type sharedLinks struct {
+// inNetwork is a program that is attached in a network namespace.
+type inNetwork struct {
+	program string
+	inode   uint64
+}
+
+// sharedLinks are the attachments of a gadget at places of a kind: one for each place, however many users it has.
+type sharedLinks[P comparable] struct {
 	mu    sync.Mutex
-	links map[place]*sharedLink
+	links map[P]*sharedLink
 }
 
 type sharedLink struct {
@@ -36,7 +42,7 @@ type sharedLink struct {
 }
 
 // attach returns the attachment to a place, which do makes if there is none yet. It belongs to the caller together with others.
-func (s *sharedLinks) attach(at place, do func() (closers, error)) (io.Closer, error) {
+func (s *sharedLinks[P]) attach(at P, do func() (closers, error)) (io.Closer, error) {
 	for {
 		s.mu.Lock()
 		l := s.links[at]
@@ -54,16 +60,16 @@ func (s *sharedLinks) attach(at place, do func() (closers, error)) (io.Closer, e
 		if l.err != nil {
 			return nil, l.err
 		}
-		return &sharedUse{of: s, at: at, link: l}, nil
+		return &sharedUse[P]{of: s, at: at, link: l}, nil
 	}
 }
 
 // add attaches to a new place. It releases the lock, which the caller holds: do may take long, or wait forever for a container's file
 // system, which others must not notice.
-func (s *sharedLinks) add(at place, do func() (closers, error)) (io.Closer, error) {
+func (s *sharedLinks[P]) add(at P, do func() (closers, error)) (io.Closer, error) {
 	l := &sharedLink{uses: 1, ready: make(chan struct{})}
 	if s.links == nil {
-		s.links = make(map[place]*sharedLink)
+		s.links = make(map[P]*sharedLink)
 	}
 	s.links[at] = l
 	s.mu.Unlock()
@@ -73,24 +79,24 @@ func (s *sharedLinks) add(at place, do func() (closers, error)) (io.Closer, erro
 		s.forget(at)
 		return nil, l.err
 	}
-	return &sharedUse{of: s, at: at, link: l}, nil
+	return &sharedUse[P]{of: s, at: at, link: l}, nil
 }
 
-func (s *sharedLinks) forget(at place) {
+func (s *sharedLinks[P]) forget(at P) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.links, at)
 }
 
 // sharedUse is one of the users of an attachment.
-type sharedUse struct {
-	of   *sharedLinks
-	at   place
+type sharedUse[P comparable] struct {
+	of   *sharedLinks[P]
+	at   P
 	link *sharedLink
 }
 
 // Close detaches the program if there is no other user. It is called once.
-func (u *sharedUse) Close() error {
+func (u *sharedUse[P]) Close() error {
 	u.of.mu.Lock()
 	u.link.uses--
 	if u.link.uses > 0 {

@@ -32,7 +32,7 @@ func inFile(inode uint64) place { return place{"program", "f+0", targets.ID{Inod
 // If reading a file never ends, only the callers that want the same file wait for it.
 func TestSharedLinksWaitForTheirFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s sharedLinks
+		var s sharedLinks[place]
 		var now atomic.Int32
 		answer := make(chan struct{})
 		slow := make(chan io.Closer, 2)
@@ -73,7 +73,7 @@ func TestSharedLinksWaitForTheirFile(t *testing.T) {
 // While an attachment ends, no second one begins: it would double events.
 func TestSharedLinksOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s sharedLinks
+		var s sharedLinks[place]
 		var now, most atomic.Int32
 		end := make(chan struct{})
 		do := func() (closers, error) {
@@ -104,7 +104,7 @@ func TestSharedLinksOneAtATime(t *testing.T) {
 
 // After an error the next one tries again.
 func TestSharedLinksAfterAnError(t *testing.T) {
-	var s sharedLinks
+	var s sharedLinks[place]
 	var now atomic.Int32
 	failed := errors.New("failed")
 	now.Add(1)

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// own is where a thread finds its own network namespace.
-const own = "/proc/thread-self/ns/net"
+// Own is where a thread finds its own network namespace.
+const Own = "/proc/thread-self/ns/net"
 
 // Namespace is a network namespace that is held open.
 type Namespace struct {
@@ -35,6 +35,10 @@ func Open(path string) (*Namespace, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		f.Close()
+		return nil, fmt.Errorf("%s is not a network namespace", path)
 	}
 	return &Namespace{ID: st.Ino, file: f}, nil
 }
@@ -59,7 +63,7 @@ func (n *Namespace) Do(f func() error) error {
 
 // enter calls f in the namespace and reports whether the thread is in its own again.
 func (n *Namespace) enter(f func() error) (home bool, err error) {
-	from, err := os.Open(own)
+	from, err := os.Open(Own)
 	if err != nil {
 		return true, fmt.Errorf("find this process's network namespace: %w", err)
 	}

@@ -56,14 +56,14 @@ func open(t *testing.T, path string) *Namespace {
 
 func TestDoIsElsewhere(t *testing.T) {
 	t.Parallel()
-	here, there := open(t, own), open(t, create(t))
+	here, there := open(t, Own), open(t, create(t))
 	if here.ID == there.ID {
 		t.Fatal("the new namespace is the old one")
 	}
 	for range 50 { // on whichever thread
 		var inside uint64
 		if err := there.Do(func() error {
-			inside = open(t, own).ID
+			inside = open(t, Own).ID
 			return nil
 		}); err != nil {
 			t.Fatal(err)
@@ -97,8 +97,10 @@ func TestDoReturnsErrors(t *testing.T) {
 	if err := open(t, create(t)).Do(func() error { return want }); !errors.Is(err, want) {
 		t.Errorf("got %v", err)
 	}
-	if err := open(t, "/proc/self/ns/mnt").Do(func() error { t.Error("called"); return nil }); !errors.Is(err, unix.EINVAL) {
-		t.Errorf("a namespace of another kind: %v", err)
+	for _, path := range []string{"/proc/self/ns/mnt", "/proc/self/exe", "/dev/null", "/"} {
+		if _, err := Open(path); err == nil || err.Error() != path+" is not a network namespace" {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 	if _, err := Open("/proc/self/ns/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("none: %v", err)
@@ -118,7 +120,7 @@ func TestRunningFindsEachOnce(t *testing.T) {
 			n.Close()
 		}
 	}
-	if !slices.Contains(ids, open(t, own).ID) {
+	if !slices.Contains(ids, open(t, Own).ID) {
 		t.Errorf("%v lack the own", ids)
 	}
 	slices.Sort(ids)
