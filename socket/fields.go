@@ -50,6 +50,20 @@ func ParseFields(text string) (Fields, error) {
 	return f, nil
 }
 
+// String returns the list in the form that ParseFields takes.
+func (f Fields) String() string {
+	var items []string
+	for _, name := range fieldNames {
+		if size := *f.field(name); size > 0 {
+			items = append(items, fmt.Sprintf("%s=%d", name, size))
+		}
+	}
+	if len(items) == 0 {
+		return "none"
+	}
+	return strings.Join(items, ",")
+}
+
 var fieldNames = []string{"cwd", "exepath"}
 
 func (f *Fields) field(name string) *int {

@@ -24,6 +24,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/heap"
 	"github.com/gizmo-ebpf/gizmo/run"
+	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
 
@@ -40,6 +41,7 @@ type runFlags struct {
 	keepCaps   bool
 	containers containers.Flags
 	buffers    flags.Buffers
+	sockets    flags.SocketFields
 	fetch      *flags.Fetch // of the gadget
 }
 
@@ -55,6 +57,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	f.containers.Register(fs)
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
 	f.buffers.Register(fs)
+	f.sockets.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
@@ -236,6 +239,7 @@ func (a *app) runOptions(c *chosen) run.Options {
 	o := a.options(&f.events)
 	o.Annotate = f.annotate
 	o.Text.Block = f.buffers.Blocks()
+	o.Sockets = socket.NewPool(socket.Options{Fields: f.sockets.Fields, Logger: a.logger})
 	if f.record != "" {
 		o.Record = &run.Recording{Path: f.record, Gadget: c.name, Version: version}
 	}
