@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -22,7 +25,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
-var socketPrograms = []string{"on_sockops", "on_parser", "on_verdict", "on_message"}
+var socketPrograms = []string{"on_sockops", "on_parser", "on_verdict", "on_message", "on_bind"}
 
 // connection is a pair of sockets that are connected to each other on this host.
 type connection struct {
@@ -135,10 +138,13 @@ func TestSockOpsOfControlGroup(t *testing.T) {
 	}
 }
 
-// The error says that control groups are not mounted, or that gizmo sees only a part of them.
+// gizmo needs no mount of the control groups, but it must not see a part of them only.
 func TestSockOpsWithoutControlGroups(t *testing.T) {
 	kerneltest.RequireRoot(t)
+	l := listen(t)
 	img := parseWith(t, "sockets", only("on_sockops", "", socketPrograms...))
+	values := make(map[string]image.Value)
+	setParam(t, img, values, "port", portOf(l))
 	root, err := hook.ControlGroupOf(&image.Program{Section: "sockops"})
 	if err != nil {
 		t.Fatal(err)
@@ -159,13 +165,76 @@ func TestSockOpsWithoutControlGroups(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		mustSay(t, refusal(t, img, LoadOptions{}), "program on_sockops: sockops: control groups of version 2 are not mounted: mount -t cgroup2 cgroup2 ")
+		g := start(t, img, LoadOptions{Params: values})
+		connect(t, l)
+		if got, want := g.told(t), []string{"on_sockops 0"}; !slices.Equal(got, want) {
+			t.Errorf("without mounts: got %q, want %q", got, want)
+		}
 	})
+}
+
+// A program of a control group decides over calls: these go on.
+func TestBindInControlGroup(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	img := parseWith(t, "sockets", only("on_bind", "", socketPrograms...))
+	l := listen(t)
+	port := portOf(l)
+	l.Close()
+	values := make(map[string]image.Value)
+	setParam(t, img, values, "port", port)
+	g := start(t, img, LoadOptions{Params: values})
+	for range 2 {
+		l, err := net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+	}
+	if got, want := g.told(t), []string{"on_bind 0", "on_bind 0"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A control group can have a program that allows no others beside it. The error names it.
+func TestControlGroupIsTaken(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	root, err := hook.ControlGroupOf(&image.Program{Section: "sockops"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	group := filepath.Join(root, fmt.Sprintf("gizmo-test-taken-%d", os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(group)
+	folder, err := os.Open(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Close()
+	holder, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "holder", Type: ebpf.CGroupSock, AttachType: ebpf.AttachCGroupInet4PostBind, License: "GPL",
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.Close()
+	alone := link.RawAttachProgramOptions{Target: int(folder.Fd()), Program: holder, Attach: ebpf.AttachCGroupInet4PostBind}
+	if err := link.RawAttachProgram(alone); err != nil {
+		t.Fatal(err)
+	}
+	img := parseWith(t, "sockets", only("on_bind", group, socketPrograms...))
+	mustSay(t, refusal(t, img, LoadOptions{}), "the control group "+group+" has a program that was attached so that it allows no others beside it", "holder (id ")
+	if err := link.RawDetachProgram(link.RawDetachProgramOptions{Target: int(folder.Fd()), Program: holder, Attach: alone.Attach}); err != nil {
+		t.Fatal(err)
+	}
+	start(t, img, LoadOptions{})
 }
 
 func TestSockMaps(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	g := start(t, parseWith(t, "sockets", disabling("on_sockops")), LoadOptions{})
+	g := start(t, parseWith(t, "sockets", disabling("on_sockops", "on_bind")), LoadOptions{})
 	c := connect(t, listen(t))
 	g.put(t, "receivers", c.to)
 	g.put(t, "senders", c.from)

@@ -65,7 +65,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		r.sockets.pool = socket.NewPool(socket.Options{Fields: socket.DefaultFields(), Logger: p.options.logger()})
 	}
 	var types *btf.Cache // a run of one gadget releases the types before it allocates the buffers
-	if len(p.gadgets) > 1 {
+	if len(p.gadgets) > 1 || p.asksForSockets() {
 		types = btf.NewCache()
 	}
 	if c := p.options.Containers; c != nil {

@@ -6,6 +6,7 @@ package run
 import (
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/cilium/ebpf/btf"
 
@@ -13,6 +14,16 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/socket"
 )
+
+// asksForSockets reports whether a gadget of the plan asks for the owners of sockets.
+func (p *Plan) asksForSockets() bool {
+	return slices.ContainsFunc(p.gadgets, func(g plannedGadget) bool { return asksForSockets(g.image, &g.load) })
+}
+
+// asksForSockets reports whether a gadget asks for the owners of sockets, and the caller does not tell it where to find them.
+func asksForSockets(img *image.Image, o *gadget.LoadOptions) bool {
+	return img.HasMap(gadget.SocketsMap) && o.Maps[gadget.SocketsMap] == nil && o.Sockets == nil
+}
 
 // socketOwners are the owners of sockets that the gadgets of a run ask for.
 type socketOwners struct {
@@ -24,7 +35,7 @@ type socketOwners struct {
 
 // link makes a gadget find the owners, if it asks for them and the caller has no map of its own.
 func (s *socketOwners) link(img *image.Image, o *gadget.LoadOptions, types *btf.Cache) error {
-	if !img.HasMap(gadget.SocketsMap) || o.Maps[gadget.SocketsMap] != nil || o.Sockets != nil {
+	if !asksForSockets(img, o) {
 		return nil
 	}
 	fields, err := gadget.SocketFields(img, o)

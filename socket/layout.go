@@ -22,6 +22,8 @@ const (
 
 	byPacket = "gadget_socket_by_packet"
 	bySock   = "gadget_socket_by_sock"
+	// keepPaths is the function that looks for paths.
+	keepPaths = "keep_paths"
 	// plainBySock is what <gadget/sockets-map.h> has for bySock to take its place.
 	plainBySock = "__gadget_socket_by_sock"
 )

@@ -6,6 +6,7 @@ package socket
 import (
 	"bytes"
 	"embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,11 +58,28 @@ type Owners struct {
 	mu      sync.Mutex // guards what follows
 	started bool
 	ports   bool // gadget_sockets is filled
-	told    [2]uint64
 }
 
-// Open loads the programs. Nothing is noted until Start. The caller must Close the owners.
-func Open(options *Options) (*Owners, error) {
+// Open loads the programs and attaches them in the most exact way that the kernel allows. The caller must Close the owners.
+func Open(options *Options) (*Owners, error) { return open(options, ways()) }
+
+// way is a set of programs that notes owners.
+type way struct {
+	param string // of the programs; empty: only those that there are in every way
+	// lacks is what these programs do not see, for a message.
+	lacks string
+}
+
+// ways lists the ways, the most exact one first.
+func ways() []way {
+	return []way{
+		{param: "use_groups"},
+		{param: "use_functions", lacks: "which of several listeners on a port answers"},
+		{lacks: "sockets of UDP"},
+	}
+}
+
+func open(options *Options, ways []way) (*Owners, error) {
 	var all Options
 	if options != nil {
 		all = *options
@@ -77,48 +95,83 @@ func Open(options *Options) (*Owners, error) {
 	if o.types, err = o.sizes.fields.types(); err != nil {
 		return nil, err
 	}
-	if err := o.load(&all); err != nil {
+	if o.library, err = loadLibrary(); err != nil {
+		return nil, fmt.Errorf("owners of sockets: %w", err)
+	}
+	if err := o.attachOne(&all, ways); err != nil {
 		return nil, fmt.Errorf("owners of sockets: %w", err)
 	}
 	return o, nil
 }
 
-func (o *Owners) load(options *Options) error {
-	lookup, err := object("lookup")
+// attachOne attaches the programs of the first way that works.
+func (o *Owners) attachOne(options *Options, ways []way) error {
+	img, err := parse("owners")
 	if err != nil {
 		return err
 	}
-	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(lookup))
+	var errs []error
+	for _, w := range ways {
+		err := o.attach(img, &w, options)
+		if err == nil {
+			if len(errs) > 0 {
+				o.log.Warn("gizmo finds the owners of sockets in a less exact way", "lacks", w.lacks, "why", errors.Join(errs...))
+			}
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Owners) attach(img *image.Image, w *way, options *Options) error {
+	params := make(map[string]image.Value)
+	if w.param != "" {
+		params[w.param] = image.Value{1}
+	}
+	g, err := gadget.Load(img, &gadget.LoadOptions{
+		Sockets: ownMaps{o}, Types: options.Types, Logger: options.Logger, Params: params,
+		Constants: map[string]image.Value{
+			"cwd_size":     u32(o.sizes.fields.Cwd),
+			"exepath_size": u32(o.sizes.fields.Exepath),
+		},
+	})
 	if err != nil {
 		return err
 	}
-	if o.library, err = newLibrary(spec); err != nil {
-		return err
+	if err := g.Attach(); err != nil {
+		return errors.Join(err, g.Close())
 	}
-	owners, err := object("owners")
+	o.gadget = g
+	return nil
+}
+
+func parse(name string) (*image.Image, error) {
+	data, err := object(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	meta, err := metadata.Parse("gadget.yaml", nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	img, err := image.Parse(bytes.NewReader(owners), meta)
-	if err != nil {
-		return err
-	}
-	o.gadget, err = gadget.Load(img, &gadget.LoadOptions{
-		Sockets: o.own(), Types: options.Types, Logger: options.Logger,
-		Constants: map[string]image.Value{
-			"cwd_size":     u32(uint32(o.sizes.fields.Cwd)),
-			"exepath_size": u32(uint32(o.sizes.fields.Exepath)),
-		},
-	})
-	return err
+	return image.Parse(bytes.NewReader(data), meta)
 }
 
-func u32(n uint32) image.Value {
-	return image.Value{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}
+func loadLibrary() (*library, error) {
+	data, err := object("lookup")
+	if err != nil {
+		return nil, err
+	}
+	spec, err := ebpf.LoadCollectionSpecFromReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return newLibrary(spec)
+}
+
+func u32(n int) image.Value {
+	return binary.LittleEndian.AppendUint32(nil, uint32(n)) // amd64 and arm64
 }
 
 // object returns a built program.
@@ -133,11 +186,14 @@ func object(name string) ([]byte, error) {
 // ownMaps gives the maps of the programs themselves their sizes.
 type ownMaps struct{ owners *Owners }
 
-func (o *Owners) own() gadget.SocketLinker { return ownMaps{o} }
-
 // Link implements gadget.SocketLinker.
 func (m ownMaps) Link(spec *ebpf.CollectionSpec) (gadget.LinkedSockets, error) {
 	m.owners.sizes.apply(spec)
+	if m.owners.sizes.fields == (Fields{}) {
+		for _, p := range spec.Programs {
+			empty(p, keepPaths)
+		}
+	}
 	return gadget.LinkedSockets{Types: m.owners.types}, nil
 }
 
@@ -183,15 +239,12 @@ func (o *Owners) fillPorts() error {
 	return o.findSockets()
 }
 
-// Start notes owners from now on, and finds those of the sockets that there are.
+// Start finds the owners of the sockets that there are. Those of others are noted since Open.
 func (o *Owners) Start() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.started {
 		return nil
-	}
-	if err := o.gadget.Attach(); err != nil {
-		return fmt.Errorf("owners of sockets: %w", err)
 	}
 	o.started = true
 	return o.findSockets()
@@ -222,5 +275,3 @@ func (o *Owners) Full() (uint64, error) {
 
 // Close takes the programs and their maps out of the kernel.
 func (o *Owners) Close() error { return o.gadget.Close() }
-
-var _ gadget.SocketLinker = (*Owners)(nil)

@@ -246,8 +246,7 @@ gadget_socket_lookup(const struct __sk_buff *skb)
  * build it into others, nor leave out the argument that is not used here.
  */
 static __noinline __attribute__((unused)) struct gadget_socket_value *
-__gadget_socket_by_sock(const struct sock *sk,
-			const struct gadget_socket_key *key)
+__gadget_socket_by_sock(const void *sk, const struct gadget_socket_key *key)
 {
 	asm volatile("" : : "r"(sk));
 	return bpf_map_lookup_elem(&gadget_sockets, key);

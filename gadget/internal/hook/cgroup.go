@@ -38,8 +38,11 @@ func groupHook(sections ...string) *hook {
 			return nil
 		},
 		missing: func(_ *kernel.Kernel, p *image.Program) error {
-			_, err := ControlGroupOf(p)
-			return err
+			folder, err := openGroup(p)
+			if err != nil {
+				return err
+			}
+			return folder.Close()
 		},
 		attach: attachToGroup,
 		result: verdict,
@@ -47,11 +50,7 @@ func groupHook(sections ...string) *hook {
 }
 
 func attachToGroup(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, error) {
-	path, err := ControlGroupOf(p)
-	if err != nil {
-		return nil, err
-	}
-	folder, err := os.Open(path)
+	folder, err := openGroup(p)
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +67,49 @@ func attachToGroup(l *Loaded, p *image.Program, prog *ebpf.Program) (io.Closer, 
 		return nil, err
 	}
 	return attached, nil
+}
+
+// openGroup opens the control group of a program. The root of all groups need not be mounted.
+func openGroup(p *image.Program) (*os.File, error) {
+	path, err := ControlGroupOf(p)
+	if err == nil {
+		return os.Open(path)
+	}
+	if !errors.Is(err, errNotMounted) {
+		return nil, err
+	}
+	root, detachedErr := detachedRoot()
+	if detachedErr != nil {
+		return nil, fmt.Errorf("%w (%w)", err, detachedErr)
+	}
+	return root, nil
+}
+
+// detachedRoot mounts the root of the control groups nowhere (since Linux 5.2). The mount ends with the file.
+func detachedRoot() (*os.File, error) {
+	fs, err := unix.Fsopen("cgroup2", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("this kernel has no control groups of version 2: %w", err)
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, fmt.Errorf("mount control groups of version 2: %w", err)
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("mount control groups of version 2: %w", err)
+	}
+	defer unix.Close(mount)
+	root, err := unix.Openat(mount, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open the root of the control groups: %w", err)
+	}
+	var st unix.Stat_t
+	if unix.Fstatat(root, "cgroup.events", &st, 0) == nil { // which only the root lacks
+		unix.Close(root)
+		return nil, errors.New("this process sees a part of the host's control groups only")
+	}
+	return os.NewFile(uintptr(root), "cgroup2"), nil
 }
 
 // explainGroup names the programs because of which a control group takes no others.

@@ -5,6 +5,7 @@ package hook
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -21,6 +22,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
+
+// errNotMounted says that gizmo sees no control groups of version 2.
+var errNotMounted = errors.New("control groups of version 2 are not mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup")
 
 // ControlGroupOf returns the folder of the control group whose sockets a program sees.
 func ControlGroupOf(p *image.Program) (string, error) {
@@ -47,7 +51,7 @@ func ControlGroupOf(p *image.Program) (string, error) {
 	if len(points) > 0 {
 		return "", fmt.Errorf("program %s: %s: the root of the host's control groups is not mounted here (%s is only a part of them): run gizmo in the host's namespaces", p.Name, p.Kind(), points[0])
 	}
-	return "", fmt.Errorf("program %s: %s: control groups of version 2 are not mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup", p.Name, p.Kind())
+	return "", fmt.Errorf("program %s: %s: %w", p.Name, p.Kind(), errNotMounted)
 }
 
 // cgroupMounts returns where a list of mounts, in the form of /proc/PID/mountinfo, has control groups of

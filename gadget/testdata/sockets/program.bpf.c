@@ -14,6 +14,7 @@ enum program {
 	PARSER,
 	VERDICT,
 	MESSAGE,
+	BIND,
 };
 
 struct event {
@@ -63,6 +64,14 @@ int on_sockops(struct bpf_sock_ops *ops)
 	if (ops->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
 	    bpf_ntohl(ops->remote_port) == port)
 		report(ops, SOCKOPS, 0);
+	return 1;
+}
+
+SEC("cgroup/post_bind4")
+int on_bind(struct bpf_sock *sk)
+{
+	if (sk->src_port == port)
+		report(sk, BIND, 0);
 	return 1;
 }
 

@@ -319,7 +319,8 @@ static __always_inline __u64 cookie_of(const struct sock *sk)
 }
 
 /*
- * gadget_socket_by_sock: in place of __gadget_socket_by_sock() of <gadget/sockets-map.h>.
+ * gadget_socket_by_sock: in place of __gadget_socket_by_sock() of <gadget/sockets-map.h>.  The
+ * type of @sk is left out: with it the kernel would be told all types that a socket leads to.
  */
 static __noinline struct owner *
 gadget_socket_by_sock(const struct sock *sk, const struct port_key *key)

@@ -7,7 +7,8 @@
  * A socket gets an owner, and claims the endpoints of its packets, where it gets a local port
  * or uses one in the context of its process:
  *
- *   UDP	when it is bound, and when it sends: programs on the root of the control groups
+ *   UDP	when it is bound, and when it sends: programs on the root of the control groups,
+ *		or on functions of the kernel
  *   TCP	when it listens or connects, which are changes of its state
  *
  * Connections that come in belong to the owner of the listener that answered, until a
@@ -31,9 +32,12 @@
 const volatile bool where_possible = true;
 GADGET_PARAM(where_possible);
 
-/* Programs on control groups, or functions of the kernel in their place. */
-const volatile bool use_cgroups = true;
-GADGET_PARAM(use_cgroups);
+/* Programs on control groups, or else on functions of the kernel. */
+const volatile bool use_groups = false;
+GADGET_PARAM(use_groups);
+
+const volatile bool use_functions = false;
+GADGET_PARAM(use_functions);
 
 /* How long paths may be; 0: they are not kept. */
 const volatile __u32 cwd_size = 0;
@@ -108,7 +112,8 @@ static __always_inline void keep_path(char *to, __u32 size, const char *path)
 		bpf_probe_read_kernel_str(to, size, path);
 }
 
-static __noinline int keep_paths(struct owner *o, struct task_struct *task)
+/* The type of @task is left out: with it the kernel would be told all types that a task leads to. */
+static __noinline int keep_paths(struct owner *o, void *task)
 {
 	if (!o)
 		return 0;
@@ -121,24 +126,38 @@ static __noinline int keep_paths(struct owner *o, struct task_struct *task)
 	return 0;
 }
 
+/* Copies the name of a task, which is read by bpf_probe_read_kernel(). */
+static __always_inline void copy_name(char *to, struct task_struct *task)
+{
+	__u64 name[2] = {};
+
+	BPF_CORE_READ_INTO(&name, task, comm);
+	__gadget_copy_comm(to, name);
+}
+
 /*
  * Makes the process of a task the owner.  The owner of a socket that changes hands is
  * overwritten in its place, so a packet at that very moment may show a mixture: a new
  * entry would cost more than all the rest.
+ *
+ * No pointer of the task is followed by its type: for each, the verifier searches the types of the whole kernel
+ * several times, some 2 ms (6.18).
  */
 static __always_inline void give_to(struct owner *o, struct task_struct *task)
 {
-	struct task_struct *parent = task->real_parent;
-	const struct cred *cred = task->cred;
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
 
-	o->mntns = task->nsproxy->mnt_ns->ns.inum;
-	o->pid_tgid = (__u64)task->tgid << 32 | (__u32)task->pid;
-	o->uid_gid = (__u64)cred->gid.val << 32 | cred->uid.val;
-	__gadget_copy_comm(o->task, task->comm);
-	__gadget_copy_comm(o->ptask, parent->comm);
-	o->ppid = parent->tgid;
-	o->ptid = parent->pid;
-	o->exec_id = (__u32)task->self_exec_id;
+	o->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+	o->pid_tgid = (__u64)BPF_CORE_READ(task, tgid) << 32 |
+		      (__u32)BPF_CORE_READ(task, pid);
+	o->uid_gid = (__u64)BPF_CORE_READ(cred, gid.val) << 32 |
+		     BPF_CORE_READ(cred, uid.val);
+	copy_name(o->task, task);
+	copy_name(o->ptask, parent);
+	o->ppid = BPF_CORE_READ(parent, tgid);
+	o->ptid = BPF_CORE_READ(parent, pid);
+	o->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
 	if (cwd_size || exepath_size)
 		keep_paths(o, task);
 }
@@ -353,6 +372,12 @@ static __always_inline struct sock *as_number(void *typed)
 	return sk;
 }
 
+/* Sockets of the kernel, for tunnels say, send for whoever is running. */
+static __always_inline bool is_kernels(const struct sock *sk)
+{
+	return BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock);
+}
+
 /* ---- UDP ---- */
 
 static __always_inline int bound(struct bpf_sock *ctx)
@@ -375,6 +400,9 @@ int on_bind6(struct bpf_sock *ctx)
 	return bound(ctx);
 }
 
+GADGET_LOAD_IF(on_bind4, use_groups);
+GADGET_LOAD_IF(on_bind6, use_groups);
+
 /* Whether the socket has got other endpoints since it claimed some: it was connected, say. */
 static __always_inline bool has_moved(const struct bpf_sock *sk,
 				      const struct owner *o)
@@ -392,10 +420,7 @@ static __always_inline bool has_moved(const struct bpf_sock *sk,
 	       o->at.raddr[0] != sk->dst_ip6[0];
 }
 
-/*
- * A process sends a datagram, so it is the owner.  Sockets of the kernel, for tunnels say, send for
- * whoever is running.
- */
+/* A process sends a datagram, so it is the owner. */
 static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
 {
 	struct owner *o = owner_of(cookie);
@@ -404,7 +429,7 @@ static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
 	if (o && is_current(o) && !has_moved(typed, o))
 		return;
 	sk = as_number(typed);
-	if (BPF_CORE_READ_BITFIELD_PROBED(sk, sk_kern_sock))
+	if (is_kernels(sk))
 		return;
 	if (o && !has_moved(typed, o)) {
 		give_to(o, bpf_get_current_task_btf());
@@ -492,6 +517,8 @@ int on_egress(struct __sk_buff *skb)
 	return PROCEED;
 }
 
+GADGET_LOAD_IF(on_egress, use_groups);
+
 /* The listener that a connection came in by. */
 static __always_inline __u64 listener_of(const struct endpoints *connection)
 {
@@ -577,6 +604,8 @@ int on_release(struct bpf_sock *ctx)
 	return PROCEED;
 }
 
+GADGET_LOAD_IF(on_release, use_groups);
+
 /* ---- Sockets that change hands ---- */
 
 /* The current process uses the socket. */
@@ -634,6 +663,9 @@ int on_peer6(struct bpf_sock_addr *ctx)
 
 GADGET_PREFER(on_accepted, on_peer4);
 GADGET_PREFER(on_accepted, on_peer6);
+GADGET_LOAD_IF(on_peer4, use_groups);
+GADGET_LOAD_IF(on_peer6, use_groups);
+GADGET_TRY_IF(on_accepted, where_possible);
 
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(on_received, struct sock *sk, int length, int flags)
@@ -672,6 +704,86 @@ GADGET_TRY_IF(on_sending, where_possible);
 GADGET_TRY_IF(on_sending_too, where_possible);
 GADGET_TRY_IF(on_sent, where_possible);
 
+/* ---- Functions of the kernel, where programs on control groups cannot be attached ---- */
+
+/* A socket has got its port: it was bound, or connects or sends without that. */
+SEC("fexit/udp_lib_get_port")
+int BPF_PROG(on_port, struct sock *sk, unsigned short port, unsigned int hash,
+	     int err)
+{
+	if (!err && !is_kernels(sk))
+		take(sk, IPPROTO_UDP, bpf_get_socket_cookie(sk));
+	return 0;
+}
+
+static __always_inline bool same_addr(const __u32 a[4], const __u32 b[4])
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+/* As sent(), for a socket as the kernel has it. */
+static __always_inline int sends(struct sock *sk)
+{
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct owner *o = owner_of(cookie);
+	struct endpoints at;
+
+	if (is_kernels(sk) || !endpoints_of(&at, sk, IPPROTO_UDP))
+		return 0;
+	if (!o || o->at.lport != at.lport || o->at.rport != at.rport ||
+	    !same_addr(o->at.raddr, at.raddr)) {
+		take(sk, IPPROTO_UDP, cookie);
+	} else if (!is_current(o)) {
+		give_to(o, bpf_get_current_task_btf());
+		show_port(o);
+	}
+	return 0;
+}
+
+SEC("fentry/udp_sendmsg")
+int BPF_PROG(on_udp4, struct sock *sk)
+{
+	return sends(sk);
+}
+
+SEC("fentry/udpv6_sendmsg")
+int BPF_PROG(on_udp6, struct sock *sk)
+{
+	return sends(sk);
+}
+
+/* A connecting socket has a local port, and sends its first packet next. */
+SEC("fentry/tcp_connect")
+int BPF_PROG(on_connect, struct sock *sk)
+{
+	__u64 cookie = bpf_get_socket_cookie(sk);
+	struct owner *o = owner_of(cookie);
+
+	if (o && !o->at.lport)
+		claim_own(o, sk, IPPROTO_TCP, cookie);
+	return 0;
+}
+
+SEC("fentry/inet_release")
+int BPF_PROG(on_closed, struct socket *socket)
+{
+	struct sock *sk = socket->sk;
+
+	if (!sk)
+		return 0;
+	if (sk->sk_protocol == IPPROTO_UDP ||
+	    (sk->sk_protocol == IPPROTO_TCP &&
+	     sk->__sk_common.skc_state == TCP_CLOSE))
+		forget(bpf_get_socket_cookie(sk));
+	return 0;
+}
+
+GADGET_LOAD_IF(on_port, use_functions);
+GADGET_LOAD_IF(on_udp4, use_functions);
+GADGET_LOAD_IF(on_udp6, use_functions);
+GADGET_LOAD_IF(on_connect, use_functions);
+GADGET_LOAD_IF(on_closed, use_functions);
+
 /* ---- Sockets that were there before ---- */
 
 /* Gives an open socket that has no owner to a process that has it. */
@@ -695,8 +807,9 @@ static __always_inline void found(struct sock *sk, __u8 proto,
 }
 
 SEC("iter/task_file")
-int find_sockets(struct bpf_iter__task_file *ctx)
+int find_sockets(void *context) /* without its type: see keep_paths() */
 {
+	struct bpf_iter__task_file *ctx = context;
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
@@ -714,7 +827,8 @@ int find_sockets(struct bpf_iter__task_file *ctx)
 	family = sk->__sk_common.skc_family;
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	if (sk->sk_protocol == IPPROTO_UDP)
+	/* Without either, no program sees when a socket of UDP is closed. */
+	if (sk->sk_protocol == IPPROTO_UDP && (use_groups || use_functions))
 		found(sk, IPPROTO_UDP, task);
 	else if (sk->sk_protocol == IPPROTO_TCP &&
 		 sk->__sk_common.skc_state != TCP_CLOSE)
