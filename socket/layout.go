@@ -16,7 +16,6 @@ const (
 	ownersMap  = "gadget_socket_owners"
 	setsMap    = "gadget_socket_sets"
 	pastMap    = "gadget_socket_past"
-	begunMap   = "gadget_socket_begun"
 	scratchMap = "gadget_socket_scratch"
 	blankMap   = "blank"
 
@@ -29,9 +28,10 @@ const (
 )
 
 const (
-	// ownerSize is the size of struct owner without paths, and scratchSize what struct scratch has beside one.
+	// ownerSize is the size of struct owner without paths. The others are what struct scratch and struct past have beside one.
 	ownerSize   = 136
 	scratchSize = 2 * 48
+	pastSize    = 48
 )
 
 // ownerBytes is the size of an owner with these fields, which are rounded.
@@ -77,7 +77,6 @@ func (f Fields) types() (*btf.Spec, error) {
 type sizes struct {
 	fields  Fields
 	sockets uint32
-	past    uint32
 	flags   uint32 // of hash maps
 }
 
@@ -91,10 +90,7 @@ func (s *sizes) apply(spec *ebpf.CollectionSpec) {
 		case setsMap:
 			m.MaxEntries, m.Flags = s.sockets, s.flags
 		case pastMap:
-			m.MaxEntries = s.past
-			m.ValueSize, m.Value = s.fields.ownerBytes(), nil
-		case begunMap:
-			m.MaxEntries = s.past
+			m.ValueSize, m.Value = pastSize+s.fields.ownerBytes(), nil
 		case blankMap:
 			m.ValueSize, m.Value = s.fields.ownerBytes(), nil
 		case scratchMap:

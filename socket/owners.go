@@ -44,9 +44,6 @@ type Options struct {
 // sockets that there are, and 16 bytes for each that there could be.
 const DefaultMaxSockets = 128 << 10
 
-// pastSockets is how many sockets that were closed are remembered.
-const pastSockets = 4096
-
 // Owners are programs in the kernel that note the owners of sockets. All methods may be called by several goroutines at once.
 type Owners struct {
 	sizes   sizes
@@ -90,7 +87,7 @@ func open(options *Options, ways []way) (*Owners, error) {
 	if all.MaxSockets == 0 {
 		all.MaxSockets = DefaultMaxSockets
 	}
-	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.MaxSockets), past: pastSockets, flags: unix.BPF_F_NO_PREALLOC}}
+	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.MaxSockets), flags: unix.BPF_F_NO_PREALLOC}}
 	var err error
 	if o.types, err = o.sizes.fields.types(); err != nil {
 		return nil, err

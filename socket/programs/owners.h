@@ -59,10 +59,16 @@ struct owner {
 	struct endpoints
 		at; /* of the claim; without a local port: there is none */
 	__u32 __padding;
-
-	/* The working directory and the executable: the loader decides how long they may be. */
-	char paths[2 * GADGET_PATH_MAX];
 };
+
+/*
+ * The working directory and the executable, behind the owner in the maps: the loader decides how long they
+ * may be, and makes the maps' values larger by so much.
+ */
+static __always_inline char *paths_of(struct owner *o)
+{
+	return (char *)(o + 1);
+}
 
 /* The sockets that packets with the same endpoints may belong to, by their cookies. */
 #define SET_SIZE 4
@@ -86,23 +92,40 @@ struct {
 	__type(value, struct set);
 } gadget_socket_sets SEC(".maps");
 
-/* Sockets that are gone: packets of theirs still come. */
+/*
+ * Sockets that are gone: packets of theirs still come.  The endpoints decide on the place, where a later socket
+ * takes the place of an earlier one: an LRU map would cost several times as much for each socket that is closed.
+ */
+#define PAST_SOCKETS 4096
+
+struct past {
+	struct endpoints at; /* without a local port: there is none */
+	__u32 __padding;
+	struct owner owner;
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct endpoints);
-	__type(value, struct owner);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PAST_SOCKETS);
+	__type(key, __u32);
+	__type(value, struct past);
 } gadget_socket_past SEC(".maps");
 
 /*
- * The cookies of the listeners whose answer to a connection's first packet was seen: several
- * listeners can share a port.
+ * The listeners whose answer to a connection's first packet was seen, in places as those of sockets that
+ * are gone: several listeners can share a port.
  */
+struct begun {
+	struct endpoints at;
+	__u32 __padding;
+	__u64 listener; /* its cookie */
+};
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct endpoints);
-	__type(value, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PAST_SOCKETS);
+	__type(key, __u32);
+	__type(value, struct begun);
 } gadget_socket_begun SEC(".maps");
 
 static __always_inline struct owner *owner_of(__u64 cookie)
@@ -129,6 +152,51 @@ static __always_inline void copy_addr(__u32 to[4], const __u32 from[4])
 	to[1] = from[1];
 	to[2] = from[2];
 	to[3] = from[3];
+}
+
+/* The place of endpoints among PAST_SOCKETS. */
+static __always_inline __u32 place_of(const struct endpoints *at)
+{
+	__u64 mixed =
+		((__u64)at->rport << 48 | (__u64)at->lport << 32 | at->netns) ^
+		at->proto;
+
+	mixed ^= (__u64)at->raddr[3] << 32 | at->laddr[3];
+	mixed += (__u64)at->raddr[2] << 32 | at->laddr[2];
+	mixed ^= (__u64)at->raddr[1] << 32 | at->laddr[1];
+	mixed += (__u64)at->raddr[0] << 32 | at->laddr[0];
+	/* 2^64 divided by the golden ratio carries all bits to the highest. */
+	mixed *= 0x9e3779b97f4a7c15;
+	mixed ^= mixed >> 32;
+	mixed *= 0x9e3779b97f4a7c15;
+	return mixed >> 52; /* 12 bits */
+}
+
+static __always_inline struct past *past_of(const struct endpoints *at)
+{
+	__u32 place = place_of(at);
+
+	return bpf_map_lookup_elem(&gadget_socket_past, &place);
+}
+
+static __always_inline struct begun *begun_of(const struct endpoints *at)
+{
+	__u32 place = place_of(at);
+
+	return bpf_map_lookup_elem(&gadget_socket_begun, &place);
+}
+
+static __always_inline bool same_addr(const __u32 a[4], const __u32 b[4])
+{
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
+}
+
+static __always_inline bool same_endpoints(const struct endpoints *a,
+					   const struct endpoints *b)
+{
+	return a->lport == b->lport && a->rport == b->rport &&
+	       a->netns == b->netns && a->proto == b->proto &&
+	       same_addr(a->laddr, b->laddr) && same_addr(a->raddr, b->raddr);
 }
 
 /*

@@ -94,6 +94,7 @@ static __always_inline struct owner *member(struct scratch *s, bool sends)
 	}
 	if (!several)
 		return first;
+	/* With the paths behind it. */
 	bpf_probe_read_kernel(&s->copy,
 			      bpf_core_type_size(struct gadget_socket_value),
 			      first);
@@ -104,7 +105,9 @@ static __always_inline struct owner *member(struct scratch *s, bool sends)
 /* A socket that has been closed. */
 static __always_inline struct owner *gone(struct scratch *s)
 {
-	return bpf_map_lookup_elem(&gadget_socket_past, &s->at);
+	struct past *past = past_of(&s->at);
+
+	return past && same_endpoints(&past->at, &s->at) ? &past->owner : NULL;
 }
 
 /* How a listener waits for packets with any local address. */
@@ -153,12 +156,14 @@ static __always_inline struct owner *waited(struct scratch *s, bool ipv4)
 /* The listener that has answered the first packet of a connection. */
 static __always_inline struct owner *answering(struct scratch *s)
 {
-	__u64 *cookie;
+	struct begun *begun;
 
 	if (s->at.proto != IPPROTO_TCP)
 		return NULL;
-	cookie = bpf_map_lookup_elem(&gadget_socket_begun, &s->at);
-	return cookie ? owner_of(*cookie) : NULL;
+	begun = begun_of(&s->at);
+	if (!begun || !same_endpoints(&begun->at, &s->at))
+		return NULL;
+	return owner_of(begun->listener);
 }
 
 /*

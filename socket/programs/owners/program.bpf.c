@@ -68,7 +68,7 @@ struct {
 	__type(value, __u64);
 } full SEC(".maps");
 
-/* An owner in which nothing is set, as long as gizmo makes it. */
+/* An owner in which nothing is set, with the paths. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -118,47 +118,55 @@ static __noinline int keep_paths(struct owner *o, void *task)
 	if (!o)
 		return 0;
 	if (cwd_size && cwd_size <= GADGET_PATH_MAX)
-		keep_path(o->paths, cwd_size, gadget_get_cwd(task));
+		keep_path(paths_of(o), cwd_size, gadget_get_cwd(task));
 	if (exepath_size && exepath_size <= GADGET_PATH_MAX &&
 	    cwd_size <= GADGET_PATH_MAX)
-		keep_path(o->paths + cwd_size, exepath_size,
+		keep_path(paths_of(o) + cwd_size, exepath_size,
 			  gadget_get_exepath(task));
 	return 0;
 }
 
-/* Copies the name of a task, which is read by bpf_probe_read_kernel(). */
-static __always_inline void copy_name(char *to, struct task_struct *task)
-{
-	__u64 name[2] = {};
-
-	BPF_CORE_READ_INTO(&name, task, comm);
-	__gadget_copy_comm(to, name);
-}
-
 /*
- * Makes the process of a task the owner.  The owner of a socket that changes hands is
- * overwritten in its place, so a packet at that very moment may show a mixture: a new
- * entry would cost more than all the rest.
+ * Fills @o with the process of a task, all but the paths.
  *
- * No pointer of the task is followed by its type: for each, the verifier searches the types of the whole kernel
+ * No pointer in the task is read by its type: for each, the verifier searches the types of the whole kernel
  * several times, some 2 ms (6.18).
  */
-static __always_inline void give_to(struct owner *o, struct task_struct *task)
+static __always_inline void describe_task(struct owner *o,
+					  struct task_struct *task)
 {
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u64 name[2] = {};
 
+	BPF_CORE_READ_INTO(&name, parent, comm);
+	__gadget_copy_comm(o->task, task->comm);
+	__gadget_copy_comm(o->ptask, name);
 	o->mntns = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
-	o->pid_tgid = (__u64)BPF_CORE_READ(task, tgid) << 32 |
-		      (__u32)BPF_CORE_READ(task, pid);
+	o->pid_tgid = (__u64)task->tgid << 32 | (__u32)task->pid;
 	o->uid_gid = (__u64)BPF_CORE_READ(cred, gid.val) << 32 |
 		     BPF_CORE_READ(cred, uid.val);
-	copy_name(o->task, task);
-	copy_name(o->ptask, parent);
 	o->ppid = BPF_CORE_READ(parent, tgid);
 	o->ptid = BPF_CORE_READ(parent, pid);
-	o->exec_id = (__u32)BPF_CORE_READ(task, self_exec_id);
-	if (cwd_size || exepath_size)
+	o->exec_id = (__u32)task->self_exec_id;
+}
+
+static __always_inline bool keeps_paths(void)
+{
+	return cwd_size || exepath_size;
+}
+
+/*
+ * Makes the current process the owner.  The owner of a socket that changes hands is
+ * overwritten in its place, so a packet at that very moment may show a mixture: a new
+ * entry would cost more than all the rest.
+ */
+static __always_inline void give_to_current(struct owner *o)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	describe_task(o, task);
+	if (keeps_paths())
 		keep_paths(o, task);
 }
 
@@ -171,22 +179,26 @@ static __always_inline bool is_current(const struct owner *o)
 	       o->exec_id == (__u32)task->self_exec_id;
 }
 
-/* The owner of a socket: a blank one if it had none.  NULL if there is no room. */
-static __always_inline struct owner *owner_for(__u64 cookie)
+/* Enters a socket with all that is known about it.  False if it has an entry, or if there is no room. */
+static __always_inline bool enter(__u64 cookie, const struct owner *fresh,
+				  struct task_struct *task)
 {
-	struct owner *o = owner_of(cookie), *none;
+	struct owner *o;
 	__u32 zero = 0;
 
-	if (o)
-		return o;
-	none = bpf_map_lookup_elem(&blank, &zero);
-	if (!none)
-		return NULL;
-	bpf_map_update_elem(&gadget_socket_owners, &cookie, none, BPF_NOEXIST);
+	if (!keeps_paths())
+		return !bpf_map_update_elem(&gadget_socket_owners, &cookie,
+					    fresh, BPF_NOEXIST);
+	o = bpf_map_lookup_elem(&blank, &zero);
+	if (!o ||
+	    bpf_map_update_elem(&gadget_socket_owners, &cookie, o, BPF_NOEXIST))
+		return false;
 	o = owner_of(cookie);
 	if (!o)
-		count_full(FULL_OWNERS);
-	return o;
+		return false;
+	*o = *fresh;
+	keep_paths(o, task);
+	return true;
 }
 
 /* ---- Which: claims ---- */
@@ -210,12 +222,12 @@ static __always_inline void port_of(struct port_key *port,
 }
 
 /* Shows the owner under its port, unless another socket is shown that listens. */
-static __always_inline void show_port(const struct owner *o)
+static __always_inline void show_port(struct owner *o)
 {
 	struct owner *shown;
 	struct port_key port;
 
-	if (!o->at.lport || !keeps_ports())
+	if (!o || !o->at.lport || !keeps_ports())
 		return;
 	port_of(&port, o);
 	shown = bpf_map_lookup_elem(&gadget_sockets, &port);
@@ -287,6 +299,23 @@ static __always_inline void claim(struct owner *o, const struct endpoints *at,
 	show_port(o);
 }
 
+/* Remembers a socket that is closed.  Nobody finds it while it is written. */
+static __always_inline void remember(struct owner *o)
+{
+	struct past *past = past_of(&o->at);
+
+	if (!past)
+		return;
+	past->at.lport = 0;
+	barrier();
+	past->owner = *o;
+	if (keeps_paths())
+		bpf_probe_read_kernel(paths_of(&past->owner),
+				      cwd_size + exepath_size, paths_of(o));
+	barrier();
+	past->at = o->at;
+}
+
 /* Takes the claim back.  The last socket with these endpoints is remembered. */
 static __always_inline void unclaim(struct owner *o, __u64 cookie)
 {
@@ -299,7 +328,7 @@ static __always_inline void unclaim(struct owner *o, __u64 cookie)
 	o->deletion_timestamp = bpf_ktime_get_ns();
 	left = leave_set(&o->at, cookie);
 	if (!left)
-		bpf_map_update_elem(&gadget_socket_past, &o->at, o, BPF_ANY);
+		remember(o);
 	if (keeps_ports()) {
 		port_of(&port, o);
 		shown = bpf_map_lookup_elem(&gadget_sockets, &port);
@@ -327,14 +356,45 @@ static __always_inline void forget(__u64 cookie)
 }
 
 /* What else gadgets are told about the socket. */
-static __always_inline void describe(struct owner *o, const struct sock *sk)
+static __always_inline void describe(struct owner *o, const struct sock *sk,
+				     __u16 family)
 {
 	o->sock = (__u64)sk;
-	o->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	o->family = family;
 	o->ipv6only =
+		family == AF_INET6 &&
 		BPF_CORE_READ_BITFIELD_PROBED(sk, __sk_common.skc_ipv6only);
 }
 
+/*
+ * The socket belongs to the process of a task, and has the endpoints of @fresh, if these have a local port.  An
+ * older claim is taken back.
+ */
+static __always_inline void take(struct owner *fresh, __u64 cookie,
+				 struct task_struct *task)
+{
+	struct owner *o;
+
+	describe_task(fresh, task);
+	if (!enter(cookie, fresh, task)) {
+		o = owner_of(cookie);
+		if (!o) {
+			count_full(FULL_OWNERS);
+			return;
+		}
+		unclaim(o, cookie);
+		*o = *fresh;
+		if (keeps_paths())
+			keep_paths(o, task);
+	}
+	if (!fresh->at.lport)
+		return;
+	join_set(&fresh->at, cookie);
+	if (keeps_ports())
+		show_port(owner_of(cookie));
+}
+
+/* A socket that has an owner has got its endpoints. */
 static __always_inline void claim_own(struct owner *o, const struct sock *sk,
 				      __u8 proto, __u64 cookie)
 {
@@ -344,19 +404,15 @@ static __always_inline void claim_own(struct owner *o, const struct sock *sk,
 		claim(o, &at, cookie);
 }
 
-/* The socket belongs to the current process, and has these endpoints from now on. */
-static __always_inline void take(const struct sock *sk, __u8 proto,
-				 __u64 cookie)
+/* As take(), for a socket as the kernel has it and the current process. */
+static __always_inline void take_current(const struct sock *sk, __u8 proto,
+					 __u64 cookie)
 {
-	struct owner *o = owner_for(cookie);
+	struct owner fresh = {};
 
-	if (!o)
-		return;
-	unclaim(o, cookie);
-	if (!is_current(o))
-		give_to(o, bpf_get_current_task_btf());
-	describe(o, sk);
-	claim_own(o, sk, proto, cookie);
+	describe(&fresh, sk, BPF_CORE_READ(sk, __sk_common.skc_family));
+	endpoints_of(&fresh.at, sk, proto);
+	take(&fresh, cookie, bpf_get_current_task_btf());
 }
 
 /*
@@ -383,8 +439,8 @@ static __always_inline bool is_kernels(const struct sock *sk)
 static __always_inline int bound(struct bpf_sock *ctx)
 {
 	if (ctx->protocol == IPPROTO_UDP)
-		take((struct sock *)ctx, IPPROTO_UDP,
-		     bpf_get_socket_cookie(ctx));
+		take_current((struct sock *)ctx, IPPROTO_UDP,
+			     bpf_get_socket_cookie(ctx));
 	return PROCEED;
 }
 
@@ -432,11 +488,11 @@ static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
 	if (is_kernels(sk))
 		return;
 	if (o && !has_moved(typed, o)) {
-		give_to(o, bpf_get_current_task_btf());
+		give_to_current(o);
 		show_port(o);
 		return;
 	}
-	take(sk, IPPROTO_UDP, cookie);
+	take_current(sk, IPPROTO_UDP, cookie);
 }
 
 /* ---- TCP ---- */
@@ -489,11 +545,19 @@ static __always_inline void answered(struct __sk_buff *skb,
 {
 	struct sock *listener = as_number(typed);
 	struct endpoints at = {};
+	struct begun *begun;
 
 	at.netns = BPF_CORE_READ(listener, __sk_common.skc_net.net, ns.inum);
-	if (endpoints_sent(skb, &at))
-		bpf_map_update_elem(&gadget_socket_begun, &at, &cookie,
-				    BPF_ANY);
+	if (!endpoints_sent(skb, &at))
+		return;
+	begun = begun_of(&at);
+	if (!begun)
+		return;
+	begun->at.lport = 0; /* nobody finds it while it is written */
+	barrier();
+	begun->listener = cookie;
+	barrier();
+	begun->at = at;
 }
 
 SEC("cgroup_skb/egress")
@@ -522,15 +586,13 @@ GADGET_LOAD_IF(on_egress, use_groups);
 /* The listener that a connection came in by. */
 static __always_inline __u64 listener_of(const struct endpoints *connection)
 {
-	__u64 *answered = bpf_map_lookup_elem(&gadget_socket_begun, connection);
+	struct begun *answered = begun_of(connection);
 	struct endpoints at = *connection;
 	struct set *set;
-	__u64 cookie;
 
-	if (answered) {
-		cookie = *answered;
-		bpf_map_delete_elem(&gadget_socket_begun, connection);
-		return cookie;
+	if (answered && same_endpoints(&answered->at, connection)) {
+		answered->at.lport = 0;
+		return answered->listener;
 	}
 	at.rport = 0;
 	clear_addr(at.raddr);
@@ -569,7 +631,7 @@ static __always_inline void came_in(struct sock *sk, __u64 cookie)
 	o = owner_of(cookie);
 	if (!o)
 		return;
-	describe(o, sk);
+	describe(o, sk, sk->__sk_common.skc_family);
 	claim(o, &at, cookie);
 }
 
@@ -590,7 +652,7 @@ int BPF_PROG(on_state, struct sock *sk, int was, int state)
 	else if (state == TCP_ESTABLISHED)
 		came_in(sk, cookie);
 	else
-		take(sk, IPPROTO_TCP, cookie);
+		take_current(sk, IPPROTO_TCP, cookie);
 	return 0;
 }
 
@@ -619,7 +681,7 @@ static __always_inline void used(struct sock *sk)
 	o = owner_of(cookie);
 	if (!o || is_current(o))
 		return;
-	give_to(o, bpf_get_current_task_btf());
+	give_to_current(o);
 	show_port(o);
 }
 
@@ -643,7 +705,7 @@ static __always_inline int asked_for_peer(struct bpf_sock_addr *ctx)
 		return PROCEED;
 	o = owner_of(bpf_get_socket_cookie(ctx));
 	if (o && !is_current(o)) {
-		give_to(o, bpf_get_current_task_btf());
+		give_to_current(o);
 		show_port(o);
 	}
 	return PROCEED;
@@ -712,13 +774,8 @@ int BPF_PROG(on_port, struct sock *sk, unsigned short port, unsigned int hash,
 	     int err)
 {
 	if (!err && !is_kernels(sk))
-		take(sk, IPPROTO_UDP, bpf_get_socket_cookie(sk));
+		take_current(sk, IPPROTO_UDP, bpf_get_socket_cookie(sk));
 	return 0;
-}
-
-static __always_inline bool same_addr(const __u32 a[4], const __u32 b[4])
-{
-	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 }
 
 /* As sent(), for a socket as the kernel has it. */
@@ -732,9 +789,9 @@ static __always_inline int sends(struct sock *sk)
 		return 0;
 	if (!o || o->at.lport != at.lport || o->at.rport != at.rport ||
 	    !same_addr(o->at.raddr, at.raddr)) {
-		take(sk, IPPROTO_UDP, cookie);
+		take_current(sk, IPPROTO_UDP, cookie);
 	} else if (!is_current(o)) {
-		give_to(o, bpf_get_current_task_btf());
+		give_to_current(o);
 		show_port(o);
 	}
 	return 0;
@@ -791,19 +848,16 @@ static __always_inline void found(struct sock *sk, __u8 proto,
 				  struct task_struct *task)
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
-	struct owner *o;
+	struct owner *o = owner_of(cookie);
+	struct owner fresh = {};
 
-	o = owner_of(cookie);
 	if (o) {
 		show_port(o);
 		return;
 	}
-	o = owner_for(cookie);
-	if (!o)
-		return;
-	give_to(o, task);
-	describe(o, sk);
-	claim_own(o, sk, proto, cookie);
+	describe(&fresh, sk, sk->__sk_common.skc_family);
+	endpoints_of(&fresh.at, sk, proto);
+	take(&fresh, cookie, task);
 }
 
 SEC("iter/task_file")
