@@ -64,7 +64,26 @@ func connectNetworks(t *testing.T, host, container *network, n int) *pair {
 	}
 	p.hostIndex = setUp(t, host, name, p.hostIP, p.containerIP, macs[1])
 	setUp(t, container, fmt.Sprintf("eth%d", n), p.containerIP, p.hostIP, macs[0])
+	p.wait(t, host, container, p.containerIP)
+	p.wait(t, container, host, p.hostIP)
 	return p
+}
+
+// wait waits until packets pass, which the kernel drops for a moment after an interface is up.
+func (p *pair) wait(t *testing.T, from, to *network, ip string) {
+	t.Helper()
+	conn := to.receiver(t, tapPort+1)
+	defer conn.Close()
+	for end := time.Now().Add(packetLimit); time.Now().Before(end); {
+		from.send(t, ip, tapPort+1, 1)
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Read(make([]byte, 10)); err == nil {
+			return
+		}
+	}
+	t.Fatalf("no packet passes within %v", packetLimit)
 }
 
 // setUp gives one end its address and that of the other end.
