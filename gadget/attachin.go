@@ -4,6 +4,7 @@
 package gadget
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,25 @@ func (g *Gadget) HasFileProbes() bool { return len(g.inFiles()) > 0 }
 // HasPackets reports whether the gadget has programs that AttachInNetwork attaches.
 func (g *Gadget) HasPackets() bool { return len(g.inNetworks()) > 0 }
 
+// FollowsInterfaces reports whether the gadget has programs that are attached to network interfaces when these come.
+func (g *Gadget) FollowsInterfaces() bool {
+	return slices.ContainsFunc(g.inNetworks(), hook.IsClassifier)
+}
+
+// DetachChangesInterfaces reports whether detaching the gadget has to remove filters from network interfaces. That is so for classifier programs
+// where the kernel has no links for them (before Linux 6.6). It takes CAP_NET_ADMIN. Without it the filters stay and do nothing.
+func (g *Gadget) DetachChangesInterfaces() bool {
+	return !g.loaded.TCLinks && slices.ContainsFunc(g.programs, hook.IsClassifier)
+}
+
+// SeesPackets reports whether a gadget that is loaded with these options has programs for the packets of network namespaces, which AttachInNetwork
+// attaches. The options may be nil.
+func SeesPackets(img *image.Image, o *LoadOptions) bool {
+	return slices.ContainsFunc(img.Programs, func(p image.Program) bool {
+		return !p.Disabled && hook.InNetwork(&p) && !(hook.TakesInterface(&p) && o != nil && o.Interface != "")
+	})
+}
+
 // HasProbeLinks reports whether this kernel attaches programs to files without perf events, which take more privileges (since Linux 6.6).
 func HasProbeLinks() bool { return kernel.HasUprobeMulti() }
 
@@ -50,6 +70,16 @@ func (g *Gadget) findAttachable(is func(*image.Program) bool) []*image.Program {
 			programs = append(programs, p)
 		}
 	}
+	return programs
+}
+
+// findInNetworks returns those for packets. Attaching to an interface may take the kernel 15 ms, and to a namespace less than 1 ms, so the latter
+// come first.
+func (g *Gadget) findInNetworks() []*image.Program {
+	programs := g.findAttachable(hook.InNetwork)
+	slices.SortStableFunc(programs, func(a, b *image.Program) int {
+		return cmp.Compare(a.Kind(), b.Kind()) * -1 // socket, classifier
+	})
 	return programs
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/tc"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 )
@@ -49,7 +50,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 		attached: make(map[attachment]*attached), places: make(map[*inPlace]bool), known: make(map[string]ProgramStats),
 	}
 	g.inFiles = sync.OnceValue(func() []*image.Program { return g.findAttachable(hook.InFile) })
-	g.inNetworks = sync.OnceValue(func() []*image.Program { return g.findAttachable(hook.InNetwork) })
+	g.inNetworks = sync.OnceValue(g.findInNetworks)
 	pins, err := g.loadChosen(k, o)
 	g.logChoices()
 	if err != nil {
@@ -152,7 +153,7 @@ func (g *Gadget) loadChosen(k *kernel.Kernel, o *LoadOptions) (*pins, error) {
 			return nil, err
 		}
 		if g.coll, err = g.newCollection(spec, k, pins, o); err == nil {
-			if g.loaded, err = g.toAttach(spec); err != nil {
+			if g.loaded, err = g.toAttach(spec, o); err != nil {
 				g.coll.Close()
 				pins.close()
 				return nil, err
@@ -278,7 +279,7 @@ func (g *Gadget) alternating(o *LoadOptions) []string {
 }
 
 // toAttach returns the facts that attaching needs.
-func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) (*hook.Loaded, error) {
+func (g *Gadget) toAttach(spec *ebpf.CollectionSpec, o *LoadOptions) (*hook.Loaded, error) {
 	types := make(map[string]ebpf.AttachType, len(spec.Programs))
 	for name, p := range spec.Programs {
 		types[name] = p.AttachType
@@ -291,6 +292,8 @@ func (g *Gadget) toAttach(spec *ebpf.CollectionSpec) (*hook.Loaded, error) {
 	if !slices.ContainsFunc(g.programs, hook.ForPackets) {
 		return loaded, nil
 	}
+	loaded.Containers = g.where != OnHost
+	loaded.TCLinks = !o.withoutTCLinks && slices.ContainsFunc(g.programs, hook.IsClassifier) && tc.HasLinks()
 	var err error
 	if loaded.Home, err = netns.Open(netns.Own); err != nil {
 		return nil, fmt.Errorf("find this process's network namespace: %w", err)

@@ -96,6 +96,8 @@ type LoadOptions struct {
 
 	edit  func(*ebpf.CollectionSpec) // changes what is loaded, for tests
 	trial bool                       // the gadget is unloaded at once, so nothing is pinned
+
+	withoutTCLinks bool // as on a kernel without links to network interfaces, for tests
 }
 
 // DefaultBufferSize returns the size in bytes of a buffer when the caller names none: 8 MiB for each

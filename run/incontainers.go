@@ -28,7 +28,8 @@ const (
 	endPatience = time.Second
 )
 
-// inContainers attaches programs to the files of the selected containers, and detaches them when the containers end.
+// inContainers attaches programs to the files of the selected containers and for the packets of their networks, and detaches them when
+// the containers end.
 type inContainers struct {
 	gadgets  []*gadget.Gadget
 	selector *container.Selector
@@ -51,7 +52,7 @@ type attachedIn struct {
 
 // newInContainers returns nil if there is nothing to attach in containers.
 func newInContainers(c *Containers, gadgets []*gadget.Gadget, log *slog.Logger) *inContainers {
-	gadgets = slices.DeleteFunc(slices.Clone(gadgets), func(g *gadget.Gadget) bool { return !g.HasFileProbes() })
+	gadgets = slices.DeleteFunc(slices.Clone(gadgets), func(g *gadget.Gadget) bool { return !g.HasFileProbes() && !g.HasPackets() })
 	if len(gadgets) == 0 {
 		return nil
 	}
@@ -73,7 +74,7 @@ func (a *inContainers) start(set *container.Set) {
 // note handles a change of a container. When it returns, or after attachPatience, the programs are attached in a new container.
 func (a *inContainers) note(n container.Notice) {
 	before, after := n.Was != nil && a.wants(n.Was), !n.Ended && a.wants(n.Container)
-	moved := before && after && (n.Was.PID != n.PID || n.Was.MountNS != n.MountNS)
+	moved := before && after && (n.Was.PID != n.PID || n.Was.MountNS != n.MountNS || n.Was.NetNS != n.NetNS)
 	if before && (!after || moved) {
 		a.leave(n.Was.ID)
 	}
@@ -115,13 +116,27 @@ func (a *inContainers) attach(in *attachedIn, patience time.Duration) {
 func (a *inContainers) attachAll(in *attachedIn) {
 	c := in.container
 	var errs []error
-	for _, g := range a.gadgets {
-		link, err := g.AttachIn(fmt.Sprintf("/proc/%d/root", c.PID))
+	var mu sync.Mutex
+	add := func(link io.Closer, err error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if link != nil {
 			in.links = append(in.links, link)
 		}
 		errs = append(errs, err)
 	}
+	var networks sync.WaitGroup
+	for _, g := range a.gadgets { // beside files, because the file system of a container may answer late
+		if g.HasPackets() {
+			networks.Go(func() { add(g.AttachInNetwork(fmt.Sprintf("/proc/%d/ns/net", c.PID))) })
+		}
+	}
+	for _, g := range a.gadgets {
+		if g.HasFileProbes() {
+			add(g.AttachIn(fmt.Sprintf("/proc/%d/root", c.PID)))
+		}
+	}
+	networks.Wait()
 	// The kernel may have given the number of the process to another one.
 	ns, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", c.PID))
 	if err != nil || ns != fmt.Sprintf("mnt:[%d]", c.MountNS) {
@@ -130,7 +145,7 @@ func (a *inContainers) attachAll(in *attachedIn) {
 	}
 	err = joinOnce(errs)
 	if err != nil && !errors.Is(err, gadget.ErrDetached) {
-		a.log.Warn("events of a container may be missing, because programs could not be attached to its files", "container", c.Name, "id", c.ID, "err", err)
+		a.log.Warn("events of a container may be missing, because programs could not be attached there", "container", c.Name, "id", c.ID, "err", err)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/container"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/run"
@@ -179,6 +180,12 @@ func runInside(t *testing.T, gadget string, o run.Options, do func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	runImage(t, img, o, do)
+}
+
+// runImage is runInside for an image.
+func runImage(t *testing.T, img *image.Image, o run.Options, do func()) {
+	t.Helper()
 	attached := make(chan struct{})
 	o.Gadgets = []run.Gadget{{Image: img}}
 	o.OnAttached = func() error { close(attached); return nil }
@@ -194,7 +201,11 @@ func runInside(t *testing.T, gadget string, o run.Options, do func()) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	<-attached
+	select {
+	case <-attached:
+	case err := <-ended:
+		t.Fatal(err)
+	}
 	if do != nil {
 		do()
 		cancel()

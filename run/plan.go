@@ -68,6 +68,19 @@ func (p *Plan) NamesContainers() bool {
 	})
 }
 
+// FollowsContainers reports whether the run needs to know the containers of this machine: to name them in events, or to attach programs for the
+// packets of their networks. It is false without Options.Containers.
+func (p *Plan) FollowsContainers() bool {
+	return p.options.Containers != nil && slices.ContainsFunc(p.gadgets, func(g plannedGadget) bool {
+		return g.containers || p.followsContainers(&g)
+	})
+}
+
+// followsContainers reports whether programs of a gadget get attached in containers.
+func (p *Plan) followsContainers(g *plannedGadget) bool {
+	return p.namesContainers(g.name) || p.options.Containers != nil && gadget.SeesPackets(g.image, &g.load)
+}
+
 // namesContainers reports whether some events of a gadget say which container they are of.
 func (p *Plan) namesContainers(gadget string) bool {
 	return p.options.Containers != nil && slices.ContainsFunc(p.schemas, func(s *event.Schema) bool {

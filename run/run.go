@@ -82,7 +82,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		if err := r.sockets.link(g.image, options, types); err != nil {
 			return inGadget(g.name, err)
 		}
-		followed := p.namesContainers(g.name)
+		followed := p.followsContainers(g)
 		if followed {
 			p.options.Containers.follow(options)
 		}
@@ -338,11 +338,28 @@ func (r *Run) DetachWritesFiles() bool {
 }
 
 // AttachesInContainers reports whether the run attaches programs to the files of containers that start.
-func (r *Run) AttachesInContainers() bool { return r.inside != nil }
+func (r *Run) AttachesInContainers() bool {
+	return slices.ContainsFunc(r.followed, (*gadget.Gadget).HasFileProbes)
+}
 
-// EntersNetworks reports whether the run enters network namespaces of containers, to read iterators there.
+// AttachesToPackets reports whether the run attaches programs for packets in the network namespaces of containers that start.
+func (r *Run) AttachesToPackets() bool {
+	return slices.ContainsFunc(r.followed, (*gadget.Gadget).HasPackets)
+}
+
+// FollowsInterfaces reports whether the run attaches programs to network interfaces that come.
+func (r *Run) FollowsInterfaces() bool {
+	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).FollowsInterfaces)
+}
+
+// DetachChangesInterfaces reports whether the end of the run has to remove filters from network interfaces.
+func (r *Run) DetachChangesInterfaces() bool {
+	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).DetachChangesInterfaces)
+}
+
+// EntersNetworks reports whether the run enters network namespaces of containers, to read iterators or to attach programs for packets there.
 func (r *Run) EntersNetworks() bool {
-	return slices.ContainsFunc(r.followed, (*gadget.Gadget).ShowsNetworks)
+	return r.AttachesToPackets() || slices.ContainsFunc(r.followed, (*gadget.Gadget).ShowsNetworks)
 }
 
 // Stats returns the kernel's counts of program runs, in the order of the gadgets.

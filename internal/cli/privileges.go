@@ -37,6 +37,7 @@ func needsOf(r *run.Run, containers bool, keep []privileges.Cap) (seccomp.Needs,
 	needs := seccomp.Needs{
 		Maps: true, WriteFiles: r.DetachWritesFiles(), UnixSockets: containers,
 		AttachProbes: r.AttachesInContainers(), EnterNetworks: r.EntersNetworks(),
+		AttachPackets: r.AttachesToPackets(), AttachInterfaces: r.FollowsInterfaces(),
 	}
 	if containers {
 		keep = append(keep, unix.CAP_SYS_PTRACE) // to see the namespaces of other users' processes, and their files
@@ -44,6 +45,12 @@ func needsOf(r *run.Run, containers bool, keep []privileges.Cap) (seccomp.Needs,
 	if needs.AttachProbes {
 		keep = append(keep, unix.CAP_DAC_READ_SEARCH) // to read files of other users
 		needs.PerfEvents = !gadget.HasProbeLinks()
+	}
+	if needs.AttachPackets {
+		keep = append(keep, unix.CAP_NET_RAW)
+	}
+	if r.DetachChangesInterfaces() { // the kernel has no links to network interfaces, so attaching takes it, too
+		keep = append(keep, unix.CAP_NET_ADMIN)
 	}
 	if needs.EnterNetworks || needs.PerfEvents { // a link in place of a perf event takes no capability
 		keep = append(keep, unix.CAP_SYS_ADMIN)

@@ -207,11 +207,11 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	if err != nil {
 		return err
 	}
-	named := plan.NamesContainers()
-	if flag := f.containers.Selecting(); flag != "" && !named {
+	follows := plan.FollowsContainers()
+	if flag := f.containers.Selecting(); flag != "" && !follows {
 		return fmt.Errorf("--%s: the events of %s do not say which container they are of", flag, c.name)
 	}
-	if named {
+	if follows {
 		known.Prepare()
 	}
 	r, err := plan.Load(ctx)
@@ -219,13 +219,13 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return a.nameCompilers(ctx, c, withFlags(err))
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if named {
+	if follows {
 		known.Start()
 		a.sayWhyNoContainer(known, f.host)
 	}
 	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			needs, keep := needsOf(r, named, keep)
+			needs, keep := needsOf(r, follows, keep)
 			drop = func() { a.dropPrivileges(needs, keep...) }
 		}
 	}

@@ -43,8 +43,8 @@ func callsOf(needs Needs, pid uint32) map[uint32]*rule {
 	if needs.EnterNetworks {
 		calls[unix.SYS_SETNS] = only(1, unix.CLONE_NEWNET)
 	}
-	if needs.UnixSockets {
-		calls[unix.SYS_SOCKET] = only(0, unix.AF_UNIX)
+	if families := socketFamilies(needs); len(families) > 0 {
+		calls[unix.SYS_SOCKET] = only(0, families...)
 	}
 	if needs.HoldFiles {
 		delete(calls, unix.SYS_FANOTIFY_MARK)
@@ -66,13 +66,24 @@ func openFlags(needs Needs) uint32 {
 	return unix.O_CREAT | unix.O_TRUNC | unix.O_WRONLY | unix.O_RDWR
 }
 
+// socketFamilies returns the kinds of sockets that the process may open.
+func socketFamilies(needs Needs) (families []uint32) {
+	if needs.UnixSockets {
+		families = append(families, unix.AF_UNIX)
+	}
+	if needs.AttachPackets {
+		families = append(families, unix.AF_PACKET)
+	}
+	return families
+}
+
 // bpfCommands returns the commands of bpf(2) that the process may use.
 func bpfCommands(needs Needs) []uint32 {
 	commands := mapCommands()
-	if needs.AttachProbes {
+	if needs.AttachProbes || needs.AttachInterfaces {
 		commands = append(commands, unix.BPF_LINK_CREATE)
 	}
-	if needs.PerfEvents {
+	if needs.PerfEvents || needs.AttachPackets {
 		commands = append(commands, unix.BPF_PROG_LOAD)
 	}
 	return commands

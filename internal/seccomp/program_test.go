@@ -52,6 +52,7 @@ const (
 func TestDecisions(t *testing.T) {
 	t.Parallel()
 	gadget, probes, replay, sockets := Needs{Maps: true}, Needs{Maps: true, WriteFiles: true}, Needs{}, Needs{Maps: true, UnixSockets: true}
+	packets, interfaces := Needs{Maps: true, AttachPackets: true}, Needs{Maps: true, AttachInterfaces: true}
 	attaching := Needs{Maps: true, AttachProbes: true}
 	threads := uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD)
 	for _, c := range []struct {
@@ -90,6 +91,21 @@ func TestDecisions(t *testing.T) {
 		{attaching, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, forbidden},
 		{Needs{Maps: true, AttachProbes: true, PerfEvents: true}, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, allowed},
 		{Needs{Maps: true, AttachProbes: true, PerfEvents: true}, unix.SYS_PERF_EVENT_OPEN, [6]uint64{}, allowed},
+		{packets, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, allowed},
+		{packets, unix.SYS_BPF, [6]uint64{unix.BPF_LINK_CREATE}, forbidden},
+		{packets, unix.SYS_BPF, [6]uint64{unix.BPF_MAP_CREATE}, forbidden},
+		{packets, unix.SYS_SOCKET, [6]uint64{unix.AF_PACKET, unix.SOCK_RAW | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK}, allowed},
+		{packets, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX}, forbidden},
+		{packets, unix.SYS_SOCKET, [6]uint64{unix.AF_NETLINK}, forbidden},
+		{packets, unix.SYS_SETSOCKOPT, [6]uint64{}, allowed},
+		{packets, unix.SYS_BIND, [6]uint64{}, allowed},
+		{packets, unix.SYS_SETNS, [6]uint64{5, unix.CLONE_NEWNET}, forbidden},
+		{Needs{AttachPackets: true, UnixSockets: true}, unix.SYS_SOCKET, [6]uint64{unix.AF_PACKET}, allowed},
+		{Needs{AttachPackets: true, UnixSockets: true}, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX}, allowed},
+		{interfaces, unix.SYS_BPF, [6]uint64{unix.BPF_LINK_CREATE}, allowed},
+		{interfaces, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, forbidden},
+		{interfaces, unix.SYS_SENDTO, [6]uint64{}, allowed},
+		{interfaces, unix.SYS_SOCKET, [6]uint64{unix.AF_NETLINK}, forbidden},
 		{Needs{Maps: true, EnterNetworks: true}, unix.SYS_SETNS, [6]uint64{5, unix.CLONE_NEWNET}, allowed},
 		{Needs{Maps: true, EnterNetworks: true}, unix.SYS_SETNS, [6]uint64{5, unix.CLONE_NEWNS}, forbidden},
 		{Needs{Maps: true, EnterNetworks: true}, unix.SYS_SETNS, [6]uint64{5, 0}, forbidden},
@@ -147,7 +163,7 @@ func TestDecisions(t *testing.T) {
 // The tree finds the rule of each call, including the last call before a run and the first after it.
 func TestProgramFindsEachRule(t *testing.T) {
 	t.Parallel()
-	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}, {Maps: true, AttachProbes: true, PerfEvents: true, EnterNetworks: true}} {
+	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}, {Maps: true, AttachProbes: true, PerfEvents: true, EnterNetworks: true}, {Maps: true, UnixSockets: true, AttachPackets: true, AttachInterfaces: true}} {
 		calls := callsOf(needs, self)
 		whole := program(calls)
 		for n := range uint32(newestCall + 100) {

@@ -35,6 +35,10 @@ type Needs struct {
 	PerfEvents bool
 	// EnterNetworks: it enters other network namespaces.
 	EnterNetworks bool
+	// AttachPackets: it loads programs and opens packet sockets in the network namespaces of containers.
+	AttachPackets bool
+	// AttachInterfaces: it attaches programs to network interfaces, through a socket that is open.
+	AttachInterfaces bool
 }
 
 // Restrict forbids all other calls to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. Forbidden

@@ -27,6 +27,6 @@
 // Each source is built with every compiler that gadgets may be built with, and loaded, here and in the lab (test/vm). One that the
 // kernel has the hooks for is run, too, beside a program whose events are known: corpus/NAME/want.json has what one event
 // must say, corpus/NAME/args the flags. What the tests expect of a kernel is written down for each source: the hook that it needs
-// (hooks), that gizmo cannot attach it yet (notYet), that gizmo refuses it everywhere (refused), why it is not run (notRun). What the
+// (hooks), that gizmo refuses it everywhere (refused), why it is not run (notRun). What the
 // compilers and gizmo say about a source is in testdata/warnings.golden.
 package wild

@@ -4,6 +4,7 @@
 package wild
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"io"
@@ -110,6 +111,23 @@ func fetch(addr string) {
 	_, _ = io.ReadAll(conn)
 }
 
+// sendPackets sends what gadgets for packets look for: a question for an address, the greeting of a mail server's client, the first message of TLS.
+func sendPackets(server string) {
+	if conn, err := net.Dial("udp4", "127.0.0.1:53"); err == nil {
+		_, _ = conn.Write([]byte("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04wild\x07example\x00\x00\x01\x00\x01"))
+		conn.Close()
+	}
+	if conn, err := net.Dial("tcp4", server); err == nil {
+		_, _ = conn.Write([]byte("EHLO wild\r\n"))
+		_, _ = io.ReadAll(conn)
+		conn.Close()
+	}
+	if conn, err := net.Dial("tcp4", server); err == nil {
+		_ = tls.Client(conn, &tls.Config{ServerName: "wild.example"}).Handshake() // which fails
+		conn.Close()
+	}
+}
+
 func workOnce(file *os.File, server, full string) {
 	var buf [64]byte
 	_, _ = os.Open("/nonexistent/wild")
@@ -127,6 +145,7 @@ func workOnce(file *os.File, server, full string) {
 	for range 4 {
 		fetch(server)
 	}
+	sendPackets(server)
 	_ = unix.Kill(os.Getpid(), unix.SIGURG)
 	_ = os.WriteFile(filepath.Join(full, "brief"), nil, 0o600)
 	_ = os.Remove(filepath.Join(full, "brief"))

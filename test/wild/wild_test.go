@@ -19,7 +19,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 
 	"github.com/gizmo-ebpf/gizmo/build"
@@ -203,9 +202,6 @@ func golden(t *testing.T, name string, lines []string) {
 	}
 }
 
-// notYet are the sources with programs of a kind that gizmo does not attach yet. They are shown to the verifier without gizmo.
-var notYet = []string{"pktlog", "tc_classifier", "tcmeter", "tcrate"}
-
 // refused are the sources that gizmo refuses whatever the kernel. The error is in testdata/warnings.golden.
 var refused = []string{"oomwatch", "two_containers"}
 
@@ -286,12 +282,6 @@ func load(t *testing.T, name, cc string) error {
 		options.Params = switchedOn(t, img, nothing)
 		g, err = gadget.Load(img, &options)
 	}
-	if slices.Contains(notYet, name) {
-		if !errors.Is(err, gadget.ErrNotYetSupported) {
-			return fmt.Errorf("got error %w, want %w", err, gadget.ErrNotYetSupported)
-		}
-		return loadAlone(t, compile(t, name, cc))
-	}
 	if err == nil {
 		err = errors.Join(g.Attach(), g.Close())
 	}
@@ -315,34 +305,6 @@ func switchedOn(t *testing.T, img *image.Image, e *image.NothingToDoError) map[s
 	return values
 }
 
-// loadAlone shows the programs of a kind that gizmo cannot attach yet to the verifier.
-func loadAlone(t *testing.T, object string) error {
-	t.Helper()
-	spec, err := ebpf.LoadCollectionSpec(object)
-	if err != nil {
-		return err
-	}
-	var options ebpf.ProgramOptions
-	// The map gadget_sockets, which is the loader's to describe, holds what the object says.
-	var value *btf.Struct
-	if spec.Types.TypeByName("gadget_socket_value", &value) == nil {
-		builder, err := btf.NewBuilder([]btf.Type{value}, nil)
-		if err != nil {
-			return err
-		}
-		types, err := builder.Spec()
-		if err != nil {
-			return err
-		}
-		options.ExtraRelocationTargets = []*btf.Spec{types}
-	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{Programs: options})
-	if err == nil {
-		coll.Close()
-	}
-	return err
-}
-
 // explained is an error with the verifier's log.
 func explained(err error) string {
 	text := err.Error()
@@ -352,7 +314,7 @@ func explained(err error) string {
 	return text
 }
 
-// notRun are the sources that are not run, and why. Nor are those that are refused, and those of notYet.
+// notRun are the sources that are not run, and why. Nor are those that are refused.
 var notRun = map[string]string{
 	"disklat":         "no machine is sure to have a disk",
 	"modwatch":        "nothing loads a module",
@@ -376,7 +338,7 @@ func TestCorpusRuns(t *testing.T) {
 	for _, name := range loadable(t) {
 		text, err := os.ReadFile(filepath.Join("corpus", name, "want.json"))
 		if err != nil {
-			if notRun[name] == "" && !slices.Contains(notYet, name) {
+			if notRun[name] == "" {
 				t.Errorf("%s is not run, and nothing says why: %v", name, err)
 			}
 			continue

@@ -8,6 +8,7 @@ package dispatch
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -92,4 +93,47 @@ func Undecided(kind ebpf.ProgramType) int32 {
 		return -1 // TC_ACT_UNSPEC: the next program decides
 	}
 	return 0 // a socket filter: the socket does not get the packet
+}
+
+// IsOrphan reports whether the program with a number is a dispatcher whose target is closed. It is false if there is no such program.
+func IsOrphan(id ebpf.ProgramID) (bool, error) {
+	next, err := arrayOf(id)
+	if next == nil || err != nil {
+		return false, err
+	}
+	defer next.Close()
+	var program uint32
+	err = next.Lookup(uint32(0), &program)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return true, nil
+	}
+	return false, err
+}
+
+// arrayOf returns the array of programs of a dispatcher, nil if it is none.
+func arrayOf(id ebpf.ProgramID) (*ebpf.Map, error) {
+	prog, err := ebpf.NewProgramFromID(id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer prog.Close()
+	info, err := prog.Info()
+	if err != nil {
+		return nil, err
+	}
+	maps, _ := info.MapIDs()
+	for _, id := range maps {
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			return nil, err
+		}
+		if m.Type() == ebpf.ProgramArray {
+			return m, nil
+		}
+		m.Close()
+	}
+	return nil, nil
 }

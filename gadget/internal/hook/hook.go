@@ -57,7 +57,7 @@ type hook struct {
 	// probe returns the probe of a program that is attached to a file, which each root can have its own of.
 	probe func(l *Loaded, p *image.Program) (*userProbe, error)
 	// network attaches a program for packets in a network namespace, whose own interfaces or packets it is for.
-	network func(l *Loaded, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error)
+	network func(l *Loaded, p *image.Program, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error)
 	// result says what the result of a program is for.
 	result result
 }
@@ -93,7 +93,7 @@ func hooks() []*hook {
 		uretprobeHook(),
 		usdtHook(),
 		socketHook(),
-		laterHook(),
+		classifierHook(),
 	}
 }
 
@@ -203,6 +203,10 @@ type Loaded struct {
 	UprobeMulti bool
 	// Home is the network namespace that the gadget was loaded in; nil: no program is for packets.
 	Home *netns.Namespace
+	// Containers says that containers have programs of their own, so that those of the host leave out what belongs to containers.
+	Containers bool
+	// TCLinks says whether links attach programs to network interfaces.
+	TCLinks bool
 	// Log gets messages that are not errors.
 	Log *slog.Logger
 
@@ -212,19 +216,25 @@ type Loaded struct {
 	mu      sync.Mutex                  // guards the fields below
 	probes  *usdtSpecs                  // descriptions of the arguments of static probes; nil until there is one
 	targets map[string]*dispatch.Target // programs for packets, by name
+	ends    *interfaceEnds              // the interfaces of Home; nil until a program is attached to one
 }
 
-// Close lets go of what attaching needed. All programs are detached.
+// Close lets go of what attaching needed. All programs are detached. A second call does nothing.
 func (l *Loaded) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var errs []error
+	if l.ends != nil {
+		errs = append(errs, l.ends.Close())
+		l.ends = nil
+	}
 	for _, t := range l.targets {
 		errs = append(errs, t.Close())
 	}
 	l.targets = nil
 	if l.Home != nil {
 		errs = append(errs, l.Home.Close())
+		l.Home = nil
 	}
 	return errors.Join(errs...)
 }
@@ -248,14 +258,4 @@ func WithTarget(p *image.Program, target string) (*image.Program, error) {
 		other.SockMap = target
 	}
 	return &other, Check(&other)
-}
-
-// laterHook is for the kinds of programs that the ABI describes and nothing here attaches.
-func laterHook() *hook {
-	return &hook{
-		sections: []string{"classifier"},
-		check: func(p *image.Program) error {
-			return fmt.Errorf("program %s: section %q: this kind of program is %w", p.Name, p.Section, ErrNotYetSupported)
-		},
-	}
 }

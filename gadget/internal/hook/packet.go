@@ -54,7 +54,14 @@ func ReadyForNetworks(l *Loaded, p *image.Program, prog *ebpf.Program) error {
 	if err != nil {
 		return err
 	}
-	return trial.Close()
+	if err := trial.Close(); err != nil || !IsClassifier(p) {
+		return err
+	}
+	ends, err := l.interfaces()
+	if err != nil {
+		return err
+	}
+	return ends.ready()
 }
 
 // AttachInNetwork hangs the program for packets on its hook in a network namespace until the result is closed. It attaches the program
@@ -65,7 +72,7 @@ func AttachInNetwork(l *Loaded, p *image.Program, prog *ebpf.Program, ns *netns.
 		return nil, err
 	}
 	return l.networks.attach(inNetwork{p.Name, ns.ID}, func() (closers, error) {
-		link, err := of(p).network(l, t, ns)
+		link, err := of(p).network(l, p, t, ns)
 		if link == nil {
 			return nil, err
 		}
@@ -111,7 +118,7 @@ type packetSocket int
 func (s packetSocket) Close() error { return unix.Close(int(s)) }
 
 // attachSocket opens a packet socket in the namespace, for the packets of all its interfaces.
-func attachSocket(_ *Loaded, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error) {
+func attachSocket(_ *Loaded, _ *image.Program, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error) {
 	dispatcher, err := t.For(ns.ID)
 	if err != nil {
 		return nil, err

@@ -43,6 +43,14 @@ func Open(path string) (*Namespace, error) {
 	return &Namespace{ID: st.Ino, file: f}, nil
 }
 
+// FD returns the descriptor that holds the namespace open.
+func (n *Namespace) FD() int { return int(n.file.Fd()) }
+
+// Hold returns the namespace again, for another owner.
+func (n *Namespace) Hold() (*Namespace, error) {
+	return Open(fmt.Sprintf("/proc/thread-self/fd/%d", n.FD()))
+}
+
 // Close lets go of the namespace.
 func (n *Namespace) Close() error { return n.file.Close() }
 
