@@ -34,7 +34,7 @@ type Run struct {
 	assembly *assembly
 	record   *recording   // nil: none
 	filter   *mountFilter // nil: programs do not filter by container
-	sockets  socketOwners
+	sockets  *socket.Leases
 	inside   *inContainers // nil: no program is attached in containers
 	lost     containerLosses
 	ledger   pipeline.Ledger
@@ -60,12 +60,9 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
 		return err
 	}
-	r.sockets = socketOwners{pool: p.options.Sockets, log: p.options.logger()}
-	if r.sockets.pool == nil {
-		r.sockets.pool = socket.NewPool(socket.Options{Fields: socket.DefaultFields(), Logger: p.options.logger()})
-	}
+	r.sockets = socket.NewLeases(p.options.Sockets, p.options.logger())
 	var types *btf.Cache // a run of one gadget releases the types before it allocates the buffers
-	if len(p.gadgets) > 1 || p.asksForSockets() {
+	if len(p.gadgets) > 1 || slices.ContainsFunc(p.gadgets, wantsSockets) {
 		types = btf.NewCache()
 	}
 	if c := p.options.Containers; c != nil {
@@ -73,35 +70,9 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	}
 	for i := range p.gadgets {
 		g := &p.gadgets[i]
-		options, err := p.loadOptions(g, types)
-		if err != nil {
+		if err := r.loadGadget(p, g, types); err != nil {
 			return inGadget(g.name, err)
 		}
-		options.LostByMount = r.lost.set != nil
-		r.filter.apply(g.image, options)
-		if err := r.sockets.link(g.image, options, types); err != nil {
-			return inGadget(g.name, err)
-		}
-		followed := p.followsContainers(g)
-		if followed {
-			p.options.Containers.follow(options)
-		}
-		loaded, err := gadget.Load(g.image, options)
-		if err != nil {
-			return inGadget(g.name, err)
-		}
-		r.gadgets = append(r.gadgets, loaded)
-		r.names = append(r.names, g.name)
-		if followed {
-			r.followed = append(r.followed, loaded)
-		}
-		for _, src := range loaded.Sources() {
-			for _, s := range src.Schemas() {
-				s.Gadget = g.name
-			}
-			r.sources = append(r.sources, src)
-		}
-		r.openContainersSource(g)
 	}
 	r.inside = newInContainers(p.options.Containers, r.followed, p.options.logger())
 	if rec := p.options.Record; rec != nil {
@@ -117,6 +88,42 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 		err = r.record.checkApart(r.assembly.text)
 	}
 	return err
+}
+
+func wantsSockets(g plannedGadget) bool { return socket.AreWanted(g.image, &g.load) }
+
+// loadGadget loads a gadget of the plan and makes its sources. Types keeps the kernel's types for the next one; it may be nil.
+func (r *Run) loadGadget(p *Plan, g *plannedGadget, types *btf.Cache) error {
+	options, err := p.loadOptions(g, types)
+	if err != nil {
+		return err
+	}
+	options.LostByMount = r.lost.set != nil
+	r.filter.apply(g.image, options)
+	if err := r.sockets.Provide(g.image, options, types); err != nil {
+		return err
+	}
+	followed := p.followsContainers(g)
+	if followed {
+		p.options.Containers.follow(options)
+	}
+	loaded, err := gadget.Load(g.image, options)
+	if err != nil {
+		return err
+	}
+	r.gadgets = append(r.gadgets, loaded)
+	r.names = append(r.names, g.name)
+	if followed {
+		r.followed = append(r.followed, loaded)
+	}
+	for _, src := range loaded.Sources() {
+		for _, s := range src.Schemas() {
+			s.Gadget = g.name
+		}
+		r.sources = append(r.sources, src)
+	}
+	r.openContainersSource(g)
+	return nil
 }
 
 // loadOptions returns the options for loading a gadget on this machine.
@@ -200,7 +207,7 @@ func (r *Run) Run(ctx context.Context) error {
 	}
 	err := runner.Run(ctx)
 	r.lost.collect(r.gadgets, r.names)
-	r.sockets.tell()
+	r.sockets.Tell()
 	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
 	go func() { recorded <- r.endRecording() }()
@@ -290,7 +297,7 @@ func (r *Run) begin() error {
 	if r.record != nil {
 		r.record.warnOfReaders() // before attaching: the first message opens the file of the time zone
 	}
-	if err := r.sockets.start(); err != nil {
+	if err := r.sockets.Start(); err != nil {
 		return err
 	}
 	for i, g := range r.gadgets {
@@ -395,6 +402,6 @@ func (r *Run) Close() error {
 	for _, g := range r.gadgets {
 		errs = append(errs, g.Close())
 	}
-	errs = append(errs, r.sockets.close(), r.filter.close())
+	errs = append(errs, r.sockets.Close(), r.filter.close())
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ package socket
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/binary"
 	"errors"
@@ -39,6 +40,8 @@ type Options struct {
 	// Logger gets warnings and debug messages; nil means slog.Default().
 	Logger *slog.Logger
 }
+
+func (o *Options) maxSockets() int { return cmp.Or(o.MaxSockets, DefaultMaxSockets) }
 
 // DefaultMaxSockets is the number of sockets that can have owners if the caller names none. Maps of the kernel take memory for the
 // sockets that there are, and 16 bytes for each that there could be.
@@ -84,10 +87,7 @@ func open(options *Options, ways []way) (*Owners, error) {
 	if all.Logger == nil {
 		all.Logger = slog.Default()
 	}
-	if all.MaxSockets == 0 {
-		all.MaxSockets = DefaultMaxSockets
-	}
-	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.MaxSockets), flags: unix.BPF_F_NO_PREALLOC}}
+	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.maxSockets()), flags: unix.BPF_F_NO_PREALLOC}}
 	var err error
 	if o.types, err = o.sizes.fields.types(); err != nil {
 		return nil, err

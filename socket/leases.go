@@ -1,0 +1,93 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package socket
+
+import (
+	"errors"
+	"log/slog"
+
+	"github.com/cilium/ebpf/btf"
+
+	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+)
+
+// AreWanted reports whether a gadget asks for the owners of sockets, and the options do not say where to find them.
+func AreWanted(img *image.Image, o *gadget.LoadOptions) bool {
+	return img.HasMap(gadget.SocketsMap) && o.Maps[gadget.SocketsMap] == nil && o.Sockets == nil
+}
+
+// Leases are the owners that several gadgets, of a run say, ask for.
+type Leases struct {
+	pool *Pool
+	log  *slog.Logger
+	all  []*Lease
+	full uint64 // sockets for which there was no room, as far as Tell has told them
+}
+
+// NewLeases returns leases, of which there are none yet. Without a pool they make one of their own.
+func NewLeases(pool *Pool, log *slog.Logger) *Leases {
+	if pool == nil {
+		pool = NewPool(Options{Fields: DefaultFields(), Logger: log})
+	}
+	return &Leases{pool: pool, log: log}
+}
+
+// Provide makes a gadget that will be loaded with these options find the owners, if it asks for them. See Pool.Get about types.
+func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions, types *btf.Cache) error {
+	if !AreWanted(img, o) {
+		return nil
+	}
+	fields, err := gadget.SocketFields(img, o)
+	if err != nil {
+		return err
+	}
+	lease, err := l.pool.Get(fields, types)
+	if err != nil {
+		return err
+	}
+	l.all = append(l.all, lease)
+	o.Sockets = lease
+	return nil
+}
+
+// Start finds the owners of the sockets that there are.
+func (l *Leases) Start() error {
+	for _, lease := range l.all {
+		if err := lease.Start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tell warns if there was no room for sockets since the last call.
+func (l *Leases) Tell() {
+	var full uint64
+	for _, lease := range l.all {
+		n, err := lease.Full()
+		if err != nil {
+			l.log.Warn("cannot find out whether all sockets have owners", "err", err)
+			return
+		}
+		full += n
+	}
+	if full > l.full {
+		l.log.Warn("there are too many sockets: events do not show the owners of some", "without_owner", full-l.full, "most", l.pool.options.maxSockets())
+	}
+	l.full = full
+}
+
+// Close ends the uses. No gadget may use the owners any more.
+func (l *Leases) Close() error {
+	if l == nil {
+		return nil
+	}
+	var errs []error
+	for _, lease := range l.all {
+		errs = append(errs, lease.Close())
+	}
+	l.all = nil
+	return errors.Join(errs...)
+}
