@@ -23,10 +23,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 )
 
-// ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
-// reads but cannot run.
-var ErrNotYetSupported = errors.New("not yet supported")
-
 // hook is one kind of hook. A nil function does nothing.
 type hook struct {
 	// sections are the first parts of the ELF sections of its programs: "kprobe" of "kprobe/vfs_read". A
