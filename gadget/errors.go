@@ -19,9 +19,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 )
 
-// ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
-// reads but cannot run.
-var ErrNotYetSupported = hook.ErrNotYetSupported
+// ErrNotYetSupported is wrapped by errors about gadgets or machines that a later version of gizmo may support.
+var ErrNotYetSupported = errors.New("not yet supported")
 
 // ErrPrivileges is wrapped by errors about missing privileges.
 var ErrPrivileges = kernel.ErrPrivileges

@@ -500,3 +500,37 @@ func TestKillOfTaps(t *testing.T) {
 		}
 	})
 }
+
+// An older discipline in the place of clsact has no filters for packets that are sent, so a program for them is not attached there.
+func TestClassifiersBesideIngress(t *testing.T) {
+	host, one := ownNetwork(t), otherNetwork(t)
+	p := connectNetworks(t, host, one, 1)
+	err := netlink.QdiscAdd(&netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: p.hostIndex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	egress := startTaps(t, LoadOptions{Places: InContainersOnly, withoutTCLinks: true}, "on_ingress")
+	_, err = egress.AttachInNetwork(one.path) // the host's end sends what the container receives
+	mustSay(t, err, "program on_ingress: network interface gz1: another tool has put the queueing discipline ingress in the place of clsact")
+	ingress := startTaps(t, LoadOptions{Places: InContainersOnly, withoutTCLinks: true}, "on_egress")
+	mustAttachInNetwork(t, ingress, one.path)
+	p.exchange(t)
+	expect(t, "what the container sends", ingress.seen(t, map[uint64]string{one.ID: "one"}), "on_egress one 20")
+	closeAll(t, ingress.Gadget)
+	all, err := netlink.QdiscList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: p.hostIndex}})
+	if err != nil || !slices.ContainsFunc(all, func(q netlink.Qdisc) bool { return q.Type() == "ingress" }) {
+		t.Errorf("the discipline of another tool has gone: %v, %v", all, err)
+	}
+}
+
+// A program to which the params leave nothing is not loaded.
+func TestTapsWithNothingToDo(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	_, err := Load(parse(t, "taps"), nil) // no port
+	var nothing *image.NothingToDoError
+	if !errors.As(err, &nothing) || !slices.Equal(nothing.Params, []string{"port"}) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -133,6 +133,7 @@ func TestPacketsOfContainers(t *testing.T) {
 	program := buildInside(t)
 	own := func() *inside { return startInside(t, program, "", unix.CLONE_NEWNET|unix.CLONE_NEWNS) }
 	host, web, db, late := startInside(t, program, "", 0), own(), own(), own()
+	gone := own() // its process ends, which the set learns later
 	toHost := make(map[*inside]string)
 	for n, i := range []*inside{web, db, late} {
 		toHost[i] = i.connect(t, n)
@@ -149,6 +150,7 @@ func TestPacketsOfContainers(t *testing.T) {
 		}
 	}
 	of := func(name string) []string { return []string{name + " 0", name + " 0", name + " 0", name + " 2"} }
+	alive := true
 	for name, c := range map[string]struct {
 		host bool
 		want []string
@@ -163,10 +165,16 @@ func TestPacketsOfContainers(t *testing.T) {
 			defer set.Close()
 			web.put(t, set, "web")
 			db.put(t, set, "db")
+			if alive {
+				gone.put(t, set, "gone")
+				_ = gone.cmd.Process.Kill()
+				_ = gone.cmd.Wait()
+				alive = false
+			}
 			var mu sync.Mutex
 			var got []string
 			runImage(t, img, run.Options{
-				Containers: &run.Containers{Set: set, Selector: selectNames(t, "web,late"), Host: c.host},
+				Containers: &run.Containers{Set: set, Selector: selectNames(t, "web,late,gone"), Host: c.host},
 				Sinks: []pipeline.NamedSink{{Name: "values", Sink: structs.Each(func(e *struct {
 					Container string `event:"runtime.containerName"`
 					Place     uint32 `event:"place"`

@@ -48,7 +48,7 @@ func classifierHook() *hook {
 			if err != nil {
 				return nil, err
 			}
-			return ends.add(l, p.Name, d, t, ns)
+			return ends.add(p.Name, d, t, ns)
 		},
 	}
 }
@@ -103,6 +103,9 @@ func attachToInterface(l *Loaded, p *image.Program, prog *ebpf.Program, name str
 func (l *Loaded) interfaces() (*interfaceEnds, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errClosed
+	}
 	if l.ends != nil {
 		return l.ends, nil
 	}
@@ -110,7 +113,7 @@ func (l *Loaded) interfaces() (*interfaceEnds, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.ends = &interfaceEnds{network: network, log: l.Log}
+	l.ends = &interfaceEnds{network: network, home: l.Home.ID, ownOnly: l.Containers, log: l.Log}
 	return l.ends, nil
 }
 

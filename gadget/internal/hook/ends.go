@@ -22,11 +22,14 @@ import (
 // namespaces. It follows interfaces that come and go.
 type interfaceEnds struct {
 	network *tc.Network
+	home    uint64 // the host's network namespace
+	ownOnly bool   // programs for the host's own interfaces leave out those whose other end is in another namespace
 	log     *slog.Logger
 
-	mu   sync.Mutex
-	all  []*endsOf
-	stop func() // ends the watch; nil: there is none
+	mu     sync.Mutex
+	all    []*endsOf
+	stop   func() // ends the watch; nil: there is none
+	closed bool
 }
 
 // endsOf is a program for the interfaces of one network namespace.
@@ -36,19 +39,18 @@ type endsOf struct {
 	direction  tc.Direction
 	dispatcher *ebpf.Program
 	ns         *netns.Namespace // nil: those of the host itself
-	ownOnly    bool             // not to those whose other end is in another namespace
 
 	links map[int]io.Closer // by the interface; guarded by of.mu
 }
 
 // add attaches a program to the interfaces of a namespace: to those that exist, and to those that come.
-func (e *interfaceEnds) add(l *Loaded, program string, d tc.Direction, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error) {
+func (e *interfaceEnds) add(program string, d tc.Direction, t *dispatch.Target, ns *netns.Namespace) (io.Closer, error) {
 	dispatcher, err := t.For(ns.ID)
 	if err != nil {
 		return nil, err
 	}
-	o := &endsOf{of: e, program: program, direction: d, dispatcher: dispatcher, ownOnly: l.Containers, links: make(map[int]io.Closer)}
-	if ns.ID != l.Home.ID {
+	o := &endsOf{of: e, program: program, direction: d, dispatcher: dispatcher, links: make(map[int]io.Closer)}
+	if ns.ID != e.home {
 		if o.ns, err = ns.Hold(); err != nil {
 			return nil, errors.Join(err, dispatcher.Close())
 		}
@@ -80,7 +82,11 @@ func (e *interfaceEnds) ready() error {
 	return e.watch()
 }
 
+// watch begins to follow the interfaces. The caller holds the lock.
 func (e *interfaceEnds) watch() (err error) {
+	if e.closed {
+		return errClosed
+	}
 	if e.stop == nil {
 		e.stop, err = e.network.Watch(e.changed)
 	}
@@ -110,7 +116,7 @@ func (e *interfaceEnds) changed() {
 func (e *interfaceEnds) Close() error {
 	e.mu.Lock()
 	stop := e.stop
-	e.stop = nil
+	e.stop, e.closed = nil, true
 	e.mu.Unlock()
 	if stop != nil {
 		stop() // without the lock, which changed may wait for
@@ -154,7 +160,7 @@ func (o *endsOf) update(interfaces []tc.Interface) error {
 // isFor reports whether the program is for an interface. number is that of its namespace.
 func (o *endsOf) isFor(i tc.Interface, number int) bool {
 	if o.ns == nil {
-		return i.Up && !(o.ownOnly && i.Pair && i.Peer >= 0)
+		return i.Up && !(o.of.ownOnly && i.Pair && i.Peer >= 0)
 	}
 	return number >= 0 && i.Pair && i.Peer == number
 }

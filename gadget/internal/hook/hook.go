@@ -23,10 +23,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 )
 
-// ErrNotYetSupported is wrapped by errors about parts of the gadget ABI that this version of gizmo
-// reads but cannot run.
-var ErrNotYetSupported = errors.New("not yet supported")
-
 // hook is one kind of hook. A nil function does nothing.
 type hook struct {
 	// sections are the first parts of the ELF sections of its programs: "kprobe" of "kprobe/vfs_read". A
@@ -217,24 +213,29 @@ type Loaded struct {
 	probes  *usdtSpecs                  // descriptions of the arguments of static probes; nil until there is one
 	targets map[string]*dispatch.Target // programs for packets, by name
 	ends    *interfaceEnds              // the interfaces of Home; nil until a program is attached to one
+	closed  bool
 }
+
+// errClosed is the error about attaching a program to packets after Close.
+var errClosed = errors.New("the gadget is closed")
 
 // Close lets go of what attaching needed. All programs are detached. A second call does nothing.
 func (l *Loaded) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
 	var errs []error
 	if l.ends != nil {
 		errs = append(errs, l.ends.Close())
-		l.ends = nil
 	}
 	for _, t := range l.targets {
 		errs = append(errs, t.Close())
 	}
-	l.targets = nil
 	if l.Home != nil {
 		errs = append(errs, l.Home.Close())
-		l.Home = nil
 	}
 	return errors.Join(errs...)
 }

@@ -97,6 +97,9 @@ func attachInNetworkOf(l *Loaded, p *image.Program, prog *ebpf.Program, path str
 func (l *Loaded) target(p *image.Program, prog *ebpf.Program) (*dispatch.Target, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errClosed
+	}
 	if t := l.targets[p.Name]; t != nil {
 		return t, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
@@ -40,7 +41,7 @@ func (n *Network) attachFilter(index int, d Direction, prog *ebpf.Program) (io.C
 	if !ok {
 		return nil, errors.New("the kernel does not tell the number of a program")
 	}
-	owned, err := n.addDiscipline(index)
+	owned, err := n.addDiscipline(index, d)
 	if err != nil {
 		return nil, err
 	}
@@ -77,12 +78,23 @@ func disciplineOf(index int) *netlink.Clsact {
 }
 
 // addDiscipline makes the discipline if there is none. It reports whether it is there because of gizmo: gizmo has made it, or has all filters of it.
-func (n *Network) addDiscipline(index int) (owned bool, err error) {
+// An older discipline, ingress, may be in its place.
+func (n *Network) addDiscipline(index int, d Direction) (owned bool, err error) {
 	switch err := n.h.QdiscAdd(disciplineOf(index)); {
 	case err == nil:
 		return true, nil
 	case !errors.Is(err, unix.EEXIST):
 		return false, fmt.Errorf("add the queueing discipline clsact: %w", err)
+	}
+	older, err := n.hasIngress(index)
+	if err != nil {
+		return false, err
+	}
+	if older && d == Egress { // which would take the filter for packets that are received
+		return false, errors.New("another tool has put the queueing discipline ingress in the place of clsact, so no program can see what the interface sends")
+	}
+	if older {
+		return false, nil
 	}
 	all, err := n.filters(index)
 	if err != nil {
@@ -91,11 +103,23 @@ func (n *Network) addDiscipline(index int) (owned bool, err error) {
 	return len(all) > 0 && len(ours(all)) == len(all), nil
 }
 
+func (n *Network) hasIngress(index int) (bool, error) {
+	all, err := n.h.QdiscList(deviceOf(index))
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return false, fmt.Errorf("list the queueing disciplines: %w", err)
+	}
+	return slices.ContainsFunc(all, func(q netlink.Qdisc) bool { return q.Type() == "ingress" }), nil
+}
+
+func deviceOf(index int) netlink.Link {
+	return &netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}
+}
+
 // filters lists the filters of an interface in both directions.
 func (n *Network) filters(index int) ([]netlink.Filter, error) {
 	var all []netlink.Filter
 	for _, d := range []Direction{Ingress, Egress} {
-		list, err := n.h.FilterList(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: index}}, parentOf(d))
+		list, err := n.h.FilterList(deviceOf(index), parentOf(d))
 		if err != nil {
 			return nil, fmt.Errorf("list the filters of a network interface: %w", err)
 		}
