@@ -387,8 +387,8 @@ TRACE(gnutls_recv, "libgnutls:gnutls_record_recv", libgnutls_gnutls_record_recv,
       PT_REGS_PARM2(ctx), 0)
 
 /*
- * What the library sees of libcrypto: the functions behind these have no names in the
- * libraries that distributions ship.  ECDSA_sign() calls ECDSA_sign_ex(), as TLS does.
+ * The functions of libcrypto that TLS and programs call: those behind them have no names
+ * in the libraries that distributions ship.  ECDSA_sign() calls ECDSA_sign_ex(), as TLS does.
  */
 TRACE(rsa_sign, "libcrypto:RSA_sign", libcrypto_RSA_sign, 0, 0)
 TRACE(rsa_verify, "libcrypto:RSA_verify", libcrypto_RSA_verify, 0, 0)
