@@ -116,6 +116,7 @@ func TestSourceKeys(t *testing.T) {
 		"cli.clear-screen-before":    {"true", source{ClearScreen: true}, []string{"yes"}},
 		"ebpf.rest.name":             {"payload", source{RestName: "payload"}, []string{"", "a b"}},
 		"ebpf.rest.len":              {"payload_len", source{RestLen: "payload_len"}, []string{""}},
+		"ebpf.rest.text":             {"payload_text", source{RestText: "payload_text"}, []string{""}},
 		"ebpf.map.flush-on-stop":     {"true", source{FlushOnStop: true}, []string{"1"}},
 		"metrics.collect":            {"true", source{Metrics: annotation.SourceMetrics{Collect: true}}, []string{"1"}},
 		"metrics.print":              {"true", source{Metrics: annotation.SourceMetrics{Print: true}}, []string{"1"}},

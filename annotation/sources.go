@@ -22,6 +22,8 @@ type Source struct {
 	// RestName names the field with the trailing data; empty for none. RestLen names the field with
 	// its length; empty when all that is left counts.
 	RestName, RestLen string
+	// RestText names the field that has the trailing data as text; empty for none.
+	RestText string
 	// FlushOnStop reads a map once more when the run ends.
 	FlushOnStop bool
 	Metrics     SourceMetrics
@@ -67,6 +69,8 @@ func SourceKeys() []Key[Source] {
 			func(s *Source) *string { return &s.RestName }),
 		textKey(Name, "ebpf.rest.len", "Names the field that holds the length of the trailing data.",
 			func(s *Source) *string { return &s.RestLen }),
+		textKey(Name, "ebpf.rest.text", "Names a further field, which has the trailing data as text.",
+			func(s *Source) *string { return &s.RestText }),
 		boolKey("ebpf.map.flush-on-stop", "Reads the map once more when the run ends.",
 			func(s *Source) *bool { return &s.FlushOnStop }),
 		boolKey("metrics.collect", "Aggregates the events to metrics.",

@@ -4,6 +4,7 @@
 package annotation
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -33,6 +34,29 @@ func (s *Source) AddTrailing(schema *event.Schema) error {
 		return nil
 	}
 	schema.Fields = append(schema.Fields, rest)
+	return nil
+}
+
+// AddTrailingText adds the field that has the trailing data as text, if the annotations name one. The schema must have the field
+// that AddTrailing adds.
+func (s *Source) AddTrailingText(schema *event.Schema) error {
+	if s.RestText == "" {
+		return nil
+	}
+	if _, taken := schema.Lookup(s.RestText); taken {
+		return fmt.Errorf("ebpf.rest.text: there is a field %q already", s.RestText)
+	}
+	i := slices.IndexFunc(schema.Fields, func(f event.Field) bool { return f.Rest })
+	if i < 0 {
+		return errors.New("ebpf.rest.text: there is no field for the trailing data; name it with ebpf.rest.name")
+	}
+	rest := schema.Fields[i]
+	schema.Fields = append(schema.Fields, event.Field{
+		Name: s.RestText, Kind: event.String, Parent: event.NoParent, Added: true,
+		Text: func(dst []byte, b *event.Batch, row int) []byte {
+			return append(dst, rest.Trailing(b.Rows[row])...)
+		},
+	})
 	return nil
 }
 

@@ -4,6 +4,7 @@
 package annotation
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -66,6 +67,55 @@ func TestAddTrailingRefuses(t *testing.T) {
 		err := (&Source{RestName: c.name, RestLen: c.len}).AddTrailing(s)
 		if err == nil || !strings.Contains(err.Error(), c.want) || len(s.Fields) != 3 {
 			t.Errorf("%+v: got %v and %d fields", c, err, len(s.Fields))
+		}
+	}
+}
+
+// It counts allocations, so it does not run in parallel.
+func TestAddTrailingText(t *testing.T) {
+	source := &Source{RestName: "data", RestLen: "len", RestText: "text"}
+	s := withTrailing()
+	if err := errors.Join(source.AddTrailing(s), source.AddTrailingText(s)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.ReaderOf("text")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := r.Field(); f.Kind != event.String || !f.Added || f.Rest {
+		t.Errorf("the field is %+v", f)
+	}
+	// All bytes that are valid, zeros among them, and not the padding.
+	row := append(make([]byte, s.Size), "a\x00\xffb\x00\x00"...)
+	row[8] = 4
+	b := &event.Batch{Rows: [][]byte{row}}
+	if got, want := r.String(b, 0), "a\x00\xffb"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	buf := make([]byte, 0, 16)
+	if n := testing.AllocsPerRun(100, func() { buf = r.Append(buf[:0], b, 0) }); n != 0 {
+		t.Errorf("%v allocations for a row", n)
+	}
+}
+
+func TestAddTrailingTextRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		source Source
+		want   string
+	}{
+		{Source{RestText: "text"}, "name it with ebpf.rest.name"},
+		{Source{RestName: "data", RestText: "len"}, `ebpf.rest.text: there is a field "len" already`},
+		{Source{RestName: "data", RestText: "data"}, `ebpf.rest.text: there is a field "data" already`},
+	} {
+		s := withTrailing()
+		if err := c.source.AddTrailing(s); err != nil {
+			t.Fatal(err)
+		}
+		before := len(s.Fields)
+		err := c.source.AddTrailingText(s)
+		if err == nil || !strings.Contains(err.Error(), c.want) || len(s.Fields) != before {
+			t.Errorf("%+v: got %v and %d fields", c.source, err, len(s.Fields))
 		}
 	}
 }

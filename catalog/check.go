@@ -50,6 +50,9 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		s := d.Schema.Clone()
+		if err := d.Settings.AddTrailingText(s); err != nil {
+			return known, locate(img, s.Name, err)
+		}
 		if err := semtype.Apply(s, semtype.Types(), &env, d.Annotations); err != nil {
 			return known, locate(img, s.Name, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -242,15 +243,32 @@ func (m *missingFiles) note(p *image.Program, err error) bool {
 	return false
 }
 
-// report fails if no program of the gadget has a hook. Otherwise it logs the programs that have none.
+// report fails if no program of the gadget has a hook. Otherwise it logs the programs that have none: once for each
+// reason, because a library that is missing keeps many programs from being attached.
 func (m *missingFiles) report(log *slog.Logger) error {
-	var errs []error
+	if !m.found {
+		errs := make([]error, len(m.errs))
+		for i, err := range m.errs {
+			errs[i] = fmt.Errorf("program %s: %w", m.programs[i], err)
+		}
+		return errors.Join(errs...)
+	}
+	var reasons []string
+	programs := make(map[string][]string)
 	for i, err := range m.errs {
-		if m.found {
-			log.Warn("optional program not attached", "program", m.programs[i], "reason", err)
+		reason := err.Error()
+		if programs[reason] == nil {
+			reasons = append(reasons, reason)
+		}
+		programs[reason] = append(programs[reason], m.programs[i])
+	}
+	for _, reason := range reasons {
+		names := programs[reason]
+		if len(names) == 1 {
+			log.Warn("optional program not attached", "program", names[0], "reason", reason)
 			continue
 		}
-		errs = append(errs, fmt.Errorf("program %s: %w", m.programs[i], err))
+		log.Warn("optional programs not attached", "programs", strings.Join(names, " "), "reason", reason)
 	}
-	return errors.Join(errs...)
+	return nil
 }

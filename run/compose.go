@@ -12,7 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
-// Compose completes s in this order: the field for trailing data that its annotations name, the annotations of the fields, and the fields of
+// Compose completes s in this order: the fields for trailing data that its annotations name, the annotations of the fields, and the fields of
 // enriched types and stages.
 func Compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []pipeline.Stage) error {
 	if err := compose(s, spec, env, stages); err != nil {
@@ -30,6 +30,9 @@ func compose(s *event.Schema, spec *annotation.Spec, env *semtype.Env, stages []
 		return err
 	}
 	if err := settings.AddTrailing(s); err != nil {
+		return err
+	}
+	if err := settings.AddTrailingText(s); err != nil {
 		return err
 	}
 	if err := semtype.Apply(s, semtype.Types(), env, spec); err != nil {

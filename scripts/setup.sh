@@ -11,7 +11,8 @@
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
 #   release the one version of clang that releases are built with
-#   test    clang 14, 16 and 19; gcc and the C library, for the race detector
+#   test    clang 14, 16 and 19; gcc and the C library, for the race detector; libraries
+#           that are traced
 #   neighbours  container runtimes and what they need, for test/neighbours
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
@@ -92,6 +93,15 @@ need_test() {
 	done
 	have gcc || need gcc "for the race detector"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
+	need_tls
+}
+
+# The libraries that the workload of trace_ssl uses. The packages of the tools need them, whatever name the
+# distribution gives to theirs.
+need_tls() {
+	have openssl || need openssl "is traced in tests"
+	have gnutls-cli || need gnutls-bin "is traced in tests"
+	have certutil || need libnss3-tools "is traced in tests"
 }
 
 # On a machine with systemd the packages start their daemons. The tests use daemons of their own.
@@ -119,6 +129,7 @@ need_vm() {
 	have depmod || [ -x /usr/sbin/depmod ] || need kmod "packs its modules"
 	have xz || need xz-utils "unpacks kernels"
 	have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs "a disk for the tests" # the workload of trace_fsslower
+	need_tls
 	# Without a kernel here, one is downloaded, of those that apt knows.
 	if ! have_kernel && have apt-cache && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then
 		as_root apt-get update -qq

@@ -73,6 +73,7 @@ func floors() map[string]int {
 		"internal/seccomp":    0,
 
 		"gadgets/internal/workload": 1, // for the workloads of all gadgets
+		"gadgets/internal/calls":    2, // for those of gadgets that observe libraries
 	}
 }
 

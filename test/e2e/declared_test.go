@@ -36,16 +36,17 @@ func hooksOf(t testing.TB, gadget string, args []string) *gadgetHooks {
 		t.Fatal(err)
 	}
 	g := &gadgetHooks{standIns: markers(t, spec.Types, "gadget_prefer_")}
-	conditions := markers(t, spec.Types, "gadget_load_if_")
+	loadIf, tryIf := markers(t, spec.Types, "gadget_load_if_"), markers(t, spec.Types, "gadget_try_if_")
 	for name, p := range spec.Programs {
 		kind, target, _ := strings.Cut(p.SectionName, "/")
 		if to := meta.Programs[name].AttachTo; to != "" {
 			target = to
 		}
 		isSet := func(variable string) bool { return isSet(spec, meta, given, variable) }
-		loaded := len(conditions[name]) == 0 || slices.ContainsFunc(conditions[name], isSet)
-		if loaded && target != "gadget_program_disabled" {
-			g.hooks = append(g.hooks, hook{name, kind, target})
+		needed := len(loadIf[name])+len(tryIf[name]) == 0 || slices.ContainsFunc(loadIf[name], isSet)
+		tried := !needed && slices.ContainsFunc(tryIf[name], isSet)
+		if (needed || tried) && target != "gadget_program_disabled" {
+			g.hooks = append(g.hooks, hook{name, kind, target, tried})
 		}
 	}
 	slices.SortFunc(g.hooks, func(a, b hook) int { return strings.Compare(a.program, b.program) })

@@ -15,6 +15,8 @@ type hook struct {
 	program string
 	kind    string // "kprobe"
 	target  string // "vfs_read"
+	// optional: the gadget does without the program where the kernel cannot run it.
+	optional bool
 }
 
 // gadgetHooks are the hooks of a gadget in one run.
@@ -29,7 +31,7 @@ type gadgetHooks struct {
 func (g *gadgetHooks) missing(offers func(hook) bool) []hook {
 	var list []hook
 	for _, h := range g.hooks {
-		if !slices.ContainsFunc(g.alternatives(h.program), offers) {
+		if !h.optional && !slices.ContainsFunc(g.alternatives(h.program), offers) {
 			list = append(list, h)
 		}
 	}

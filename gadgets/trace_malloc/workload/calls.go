@@ -25,16 +25,16 @@ func allFunctions() *script {
 	s.inner()
 	s.resized()
 	s.failures()
-	s.end()
+	s.End()
 	return s
 }
 
 func (s *script) heap() {
-	null := s.constant(0)
+	null := s.Constant(0)
 	a, b := s.malloc(1), s.malloc(1000)
 	c := s.malloc(0)
-	d := s.allocate("calloc", 3*700, s.constant(3), s.constant(700))
-	e := s.allocate("calloc", 0, null, s.constant(8))
+	d := s.allocate("calloc", 3*700, s.Constant(3), s.Constant(700))
+	e := s.allocate("calloc", 0, null, s.Constant(8))
 	a = s.realloc(a, 5000) // too much for where it is
 	b = s.realloc(b, 10)
 	for _, w := range []word{c, e, a, d, b, null} {
@@ -45,10 +45,10 @@ func (s *script) heap() {
 func (s *script) aligned() {
 	s.free(s.posixMemalign(64, 100))
 	for _, function := range []string{alignedAlloc, memalign} {
-		s.free(s.allocate(function, 2048, s.constant(1024), s.constant(2048)))
+		s.free(s.allocate(function, 2048, s.Constant(1024), s.Constant(2048)))
 	}
 	for _, function := range []string{"valloc", "pvalloc"} {
-		s.free(s.allocate(function, 10, s.constant(10)))
+		s.free(s.allocate(function, 10, s.Constant(10)))
 	}
 }
 
@@ -66,18 +66,18 @@ const (
 )
 
 func (s *script) mmap(at word, pages, flags uint64) word {
-	return s.allocate("mmap", pages*page, at, s.constant(pages*page), s.constant(readWrite), s.constant(flags|anonymous),
-		s.constant(math.MaxUint64), s.constant(0))
+	return s.allocate("mmap", pages*page, at, s.Constant(pages*page), s.Constant(readWrite), s.Constant(flags|anonymous),
+		s.Constant(math.MaxUint64), s.Constant(0))
 }
 
 func (s *script) munmap(at word, size uint64) {
-	s.call("munmap", at, s.constant(size))
+	s.Call("munmap", at, s.Constant(size))
 	s.expect("munmap", at, size)
 }
 
 func (s *script) munmapInVain(addr, size uint64) {
-	s.munmap(s.constant(addr), size)
-	s.expect("munmap_failed", s.constant(addr), size)
+	s.munmap(s.Constant(addr), size)
+	s.expect("munmap_failed", s.Constant(addr), size)
 }
 
 // mremap calls mremap for old memory, and returns the result.
@@ -85,7 +85,7 @@ func (s *script) mremap(old word, oldPages, pages, flags uint64, to word) word {
 	if oldPages > 0 && flags&dontUnmap == 0 {
 		s.expect("mremap_unmap", old, oldPages*page)
 	}
-	return s.call("mremap", old, s.constant(oldPages*page), s.constant(pages*page), s.constant(flags), to)
+	return s.Call("mremap", old, s.Constant(oldPages*page), s.Constant(pages*page), s.Constant(flags), to)
 }
 
 func (s *script) remap(old word, oldPages, pages, flags uint64, to word) word {
@@ -96,18 +96,18 @@ func (s *script) remap(old word, oldPages, pages, flags uint64, to word) word {
 
 func (s *script) remapInVain(old word, oldPages, pages, flags uint64, to word) {
 	s.mremap(old, oldPages, pages, flags, to)
-	s.expect("mremap", s.constant(0), pages*page)
+	s.expect("mremap", s.Constant(0), pages*page)
 }
 
 func (s *script) mappings() {
-	s.munmap(s.mmap(s.constant(0), 3, private), 3*page)
+	s.munmap(s.mmap(s.Constant(0), 3, private), 3*page)
 }
 
 // remappings leaves nothing mapped.
 func (s *script) remappings() {
 	const base = 1 << 36 // where nothing is
-	at := func(n uint64) word { return s.constant(base + n*page) }
-	null := s.constant(0)
+	at := func(n uint64) word { return s.Constant(base + n*page) }
+	null := s.Constant(0)
 	s.mmap(at(0), 4, private|here)
 	s.munmap(at(1), page) // in the middle
 	s.remap(at(0), 1, 2, 0, null)
@@ -129,7 +129,7 @@ func (s *script) remappings() {
 	s.munmap(c, page)
 	s.munmap(d, 1) // all of the page
 
-	s.remapInVain(s.constant(1), 1, 1, mayMove, null)
+	s.remapInVain(s.Constant(1), 1, 1, mayMove, null)
 	s.remapInVain(at(0), 1, 2, mayMove, null) // of nothing
 	e := s.mmap(null, 1, private)
 	s.remapInVain(e, 1, 0, mayMove, null)
@@ -148,15 +148,15 @@ func (s *script) resized() {
 	s.expectOwn("munmap")
 
 	s.expectOwn("mmap")
-	b := s.allocate("calloc", huge, s.constant(1), s.constant(huge))
+	b := s.allocate("calloc", huge, s.Constant(1), s.Constant(huge))
 	b = s.reallocOwn(b, huge-huge/4)
 	s.free(b)
 	s.expectOwn("munmap")
 
-	c := s.call("reallocarray", s.constant(0), s.constant(3), s.constant(100))
+	c := s.Call("reallocarray", s.Constant(0), s.Constant(3), s.Constant(100))
 	s.expect("realloc", c, 300)
 	s.expect("realloc_free", c, 0)
-	d := s.call("reallocarray", c, s.constant(30), s.constant(1000)) // too much for where it is
+	d := s.Call("reallocarray", c, s.Constant(30), s.Constant(1000)) // too much for where it is
 	s.expect("realloc", d, 30_000)
 	s.free(d)
 }
@@ -166,16 +166,16 @@ func (s *script) reallocOwn(old word, size uint64) word {
 	s.expect("realloc_free", old, 0)
 	s.expectOwn("mremap_unmap")
 	s.expectOwn("mremap")
-	return s.allocate("realloc", size, old, s.constant(size))
+	return s.allocate("realloc", size, old, s.Constant(size))
 }
 
 // inner calls functions that call others of ours.
 func (s *script) inner() {
-	null := s.constant(0)
+	null := s.Constant(0)
 	a := s.realloc(null, 300) // malloc
 	s.realloc(a, 0)           // free
-	text := s.constant(uint64('m') | uint64('e')<<8)
-	copied := s.call("strdup", s.constant(text.address()))
+	text := s.Constant(uint64('m') | uint64('e')<<8)
+	copied := s.Call("strdup", s.Constant(text.Address()))
 	s.expect("malloc", copied, 3)
 	s.free(copied)
 
@@ -187,7 +187,7 @@ func (s *script) inner() {
 
 // failures makes allocations that fail. Their result is the address 0, a word's initial value.
 func (s *script) failures() {
-	null, huge := s.constant(0), s.constant(1<<33)
+	null, huge := s.Constant(0), s.Constant(1<<33)
 	s.malloc(endless)
 	s.allocate("calloc", math.MaxUint64, huge, huge)
 	a := s.malloc(20)
@@ -196,9 +196,9 @@ func (s *script) failures() {
 	s.posixMemalign(3, 100)
 
 	s.realloc(null, endless)
-	s.call("reallocarray", null, huge, huge) // too large to ask for
+	s.Call("reallocarray", null, huge, huge) // too large to ask for
 
-	s.call("mmap", null, null, null, null, null, null)
+	s.Call("mmap", null, null, null, null, null, null)
 	s.expect("mmap", null, 0)
 	s.munmapInVain(1, page)
 	s.munmapInVain(page, 0)
@@ -210,10 +210,10 @@ func manyCalls() *script {
 	s := newScript()
 	for i := range uint64(300) {
 		a := s.malloc(i)
-		b := s.allocate("calloc", i, s.constant(1), s.constant(i))
+		b := s.allocate("calloc", i, s.Constant(1), s.Constant(i))
 		s.free(a)
 		s.free(b)
 	}
-	s.end()
+	s.End()
 	return s
 }

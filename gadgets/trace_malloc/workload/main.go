@@ -7,10 +7,6 @@
 //	workload DIR
 //
 // DIR is a folder for its files.
-//
-// A Go program does not use the C library. The processes are programs of a few dozen instructions
-// that make a list of calls; the workload writes their files itself, so that it needs no compiler,
-// and no start-up code allocates memory.
 package main
 
 import (
@@ -18,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/calls"
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
@@ -31,34 +28,43 @@ func run(dir string) error {
 	// With the processes' name no event is lost because others allocate a lot.
 	return workload.Cause([]string{"--comm", comm}, func() ([]Event, error) {
 		for _, p := range processes {
-			if err := p.goOn(); err != nil {
+			if err := p.GoOn(); err != nil {
 				return nil, err
 			}
 		}
 		var events []Event
 		for _, p := range processes {
-			more, err := p.finish()
+			words, proc, err := p.Finish()
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, more...)
+			events = append(events, p.script.results(words, proc)...)
 		}
 		return events, nil
 	})
 }
 
-func startAll(dir string) ([]*process, error) {
-	sys, err := findSystem("/bin/sh")
+// process is a script that has been started and waits.
+type process struct {
+	*calls.Process
+	script *script
+}
+
+// comm is the name of all processes, and of the files with their programs.
+const comm = "malloc-calls"
+
+func startAll(dir string) ([]process, error) {
+	sys, err := calls.FindSystem("/bin/sh")
 	if err != nil {
 		return nil, fmt.Errorf("find the C library: %w", err)
 	}
-	var list []*process
+	var list []process
 	for i, s := range []*script{allFunctions(), manyCalls(), manyCalls()} {
-		p, err := start(s, sys, filepath.Join(dir, strconv.Itoa(i)))
+		p, err := calls.Start(s.Program, sys, filepath.Join(dir, strconv.Itoa(i)), comm)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, p)
+		list = append(list, process{p, s})
 	}
 	return list, nil
 }

@@ -6,12 +6,13 @@ package main
 import (
 	"slices"
 
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/calls"
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
 // script is a program with the events that trace_malloc should report.
 type script struct {
-	program
+	*calls.Program
 	events []expected
 }
 
@@ -23,25 +24,15 @@ type expected struct {
 	opaque    bool // the C library's own doing: address and size are up to it
 }
 
-// newScript makes a program that reports when it runs and then waits.
-func newScript() *script {
-	s := &script{}
-	for _, f := range []string{memalign, alignedAlloc} { // whose addresses are compared
-		s.function(f)
-	}
-	one, eight := s.constant(1), s.constant(8)
-	place := s.constant(one.address())
-	s.call("write", one, place, eight)
-	s.call("read", s.constant(0), place, one)
-	return s
-}
+// word is one of the program's words.
+type word = calls.Word
 
-// end makes the program hand out its memory, and end.
-func (s *script) end() {
-	size := s.constant(0)
-	s.call("write", s.constant(1), s.constant(wordsAddress), size)
-	s.call("_exit", s.constant(0))
-	s.words[size] = uint64(8 * len(s.words))
+func newScript() *script {
+	s := &script{Program: calls.New()}
+	for _, f := range []string{memalign, alignedAlloc} { // whose addresses are compared
+		s.Function(f)
+	}
+	return s
 }
 
 func (s *script) expect(operation string, addr word, size uint64) {
@@ -55,35 +46,30 @@ func (s *script) expectOwn(operation string) {
 
 // allocate calls a function that returns an address.
 func (s *script) allocate(function string, size uint64, args ...word) word {
-	addr := s.call(function, args...)
+	addr := s.Call(function, args...)
 	s.expect(function, addr, size)
 	return addr
 }
 
-func (s *script) malloc(size uint64) word { return s.allocate("malloc", size, s.constant(size)) }
+func (s *script) malloc(size uint64) word { return s.allocate("malloc", size, s.Constant(size)) }
 
 func (s *script) free(addr word) {
-	s.call("free", addr)
+	s.Call("free", addr)
 	s.expect("free", addr, 0)
 }
 
 // realloc resizes the memory at an address, if there is any.
 func (s *script) realloc(old word, size uint64) word {
-	if !s.isNull(old) {
+	if !s.IsNull(old) {
 		s.expect("realloc_free", old, 0)
 	}
-	return s.allocate("realloc", size, old, s.constant(size))
-}
-
-// isNull reports whether a word is the constant 0, not the result of a function.
-func (s *script) isNull(w word) bool {
-	return s.words[w] == 0 && !slices.ContainsFunc(s.steps, func(step [8]word) bool { return step[7] == w })
+	return s.allocate("realloc", size, old, s.Constant(size))
 }
 
 // posixMemalign calls a function that puts the address into a word.
 func (s *script) posixMemalign(align, size uint64) word {
-	addr := s.constant(0)
-	s.call("posix_memalign", s.constant(addr.address()), s.constant(align), s.constant(size))
+	addr := s.Constant(0)
+	s.Call("posix_memalign", s.Constant(addr.Address()), s.Constant(align), s.Constant(size))
 	s.expect("posix_memalign", addr, size)
 	return addr
 }
@@ -91,7 +77,7 @@ func (s *script) posixMemalign(align, size uint64) word {
 // results returns the events, given the program's memory at its end.
 func (s *script) results(words []uint64, proc workload.Proc) []Event {
 	// In glibc before 2.38 these are one function, with one name.
-	oneFunction := words[s.function(memalign)] == words[s.function(alignedAlloc)]
+	oneFunction := words[s.Function(memalign)] == words[s.Function(alignedAlloc)]
 	var events []Event
 	for _, x := range s.events {
 		if x.operation == memalign && oneFunction {

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package calls
 
 import (
 	"bytes"
@@ -12,35 +12,35 @@ import (
 	"strings"
 )
 
-// system holds the facts about the machine that a program depends on.
-type system struct {
+// System holds the facts about the machine that a program depends on.
+type System struct {
 	machine elf.Machine
 	globDat uint32 // the relocation for the address of a symbol
 	loader  string // path of the dynamic loader
 	libc    string // name of the C library
 }
 
-// findSystem asks a program that each system has.
-func findSystem(path string) (system, error) {
+// FindSystem asks a program that each system has, such as /bin/sh.
+func FindSystem(path string) (System, error) {
 	f, err := elf.Open(path)
 	if err != nil {
-		return system{}, err
+		return System{}, err
 	}
 	defer f.Close()
-	s := system{machine: f.Machine}
+	s := System{machine: f.Machine}
 	switch f.Machine {
 	case elf.EM_X86_64:
 		s.globDat = uint32(elf.R_X86_64_GLOB_DAT)
 	case elf.EM_AARCH64:
 		s.globDat = uint32(elf.R_AARCH64_GLOB_DAT)
 	default:
-		return system{}, fmt.Errorf("%s is for %s, which this program does not know", path, f.Machine)
+		return System{}, fmt.Errorf("%s is for %s, which this program does not know", path, f.Machine)
 	}
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP {
 			name := make([]byte, p.Filesz)
 			if _, err := p.ReadAt(name, 0); err != nil {
-				return system{}, fmt.Errorf("%s: %w", path, err)
+				return System{}, fmt.Errorf("%s: %w", path, err)
 			}
 			s.loader = strings.TrimRight(string(name), "\x00")
 		}
@@ -55,7 +55,7 @@ func findSystem(path string) (system, error) {
 		err = errors.New("it is not linked with a C library")
 	}
 	if err != nil {
-		return system{}, fmt.Errorf("%s: %w", path, err)
+		return System{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }
@@ -92,7 +92,7 @@ const (
 )
 
 // file returns the program as the contents of a file.
-func (p *program) file(s system) []byte {
+func (p *Program) file(s System) []byte {
 	if len(p.steps) > maxSteps {
 		panic("too many steps")
 	}
@@ -104,7 +104,7 @@ func (p *program) file(s system) []byte {
 	codeSize := uint64(len(*m))
 	for i, step := range p.steps {
 		for j, w := range step {
-			m.put(stepsAddress+uint64(64*i+8*j), w.address())
+			m.put(stepsAddress+uint64(64*i+8*j), w.Address())
 		}
 	}
 	m.put(wordsAddress, p.words)
@@ -135,19 +135,23 @@ func (p *program) file(s system) []byte {
 
 // putDynamic writes the tables for the dynamic loader, and returns the address and the size of the main
 // one.
-func (p *program) putDynamic(m *image, s system) (address, size uint64) {
-	names := []byte("\x00" + s.libc + "\x00")
+func (p *Program) putDynamic(m *image, s System) (address, size uint64) {
+	var needed []elf.Dyn64
+	names := []byte{0}
+	for _, lib := range append([]string{s.libc}, p.libs...) {
+		needed = append(needed, elf.Dyn64{Tag: int64(elf.DT_NEEDED), Val: uint64(len(names))})
+		names = append(names, lib+"\x00"...)
+	}
 	symbols := []elf.Sym64{{}}
 	var relocs []elf.Rela64
 	for i, f := range p.funcs {
 		symbols = append(symbols, elf.Sym64{Name: uint32(len(names)), Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC)})
-		relocs = append(relocs, elf.Rela64{Off: p.addrs[i].address(), Info: elf.R_INFO(uint32(i+1), s.globDat)})
+		relocs = append(relocs, elf.Rela64{Off: p.addrs[i].Address(), Info: elf.R_INFO(uint32(i+1), s.globDat)})
 		names = append(names, f+"\x00"...)
 	}
 	// One empty bucket: the program exports no symbols.
 	hash := append([]uint32{1, uint32(len(symbols)), 0}, make([]uint32, len(symbols))...)
-	table := []elf.Dyn64{
-		{Tag: int64(elf.DT_NEEDED), Val: 1},
+	table := append(needed, []elf.Dyn64{
 		{Tag: int64(elf.DT_STRTAB), Val: m.put(0, names)},
 		{Tag: int64(elf.DT_STRSZ), Val: uint64(len(names))},
 		{Tag: int64(elf.DT_SYMTAB), Val: m.put(0, symbols)},
@@ -157,6 +161,6 @@ func (p *program) putDynamic(m *image, s system) (address, size uint64) {
 		{Tag: int64(elf.DT_RELASZ), Val: uint64(len(encode(relocs)))},
 		{Tag: int64(elf.DT_RELAENT), Val: uint64(len(encode(elf.Rela64{})))},
 		{Tag: int64(elf.DT_NULL)},
-	}
+	}...)
 	return m.put(0, table), uint64(len(encode(table)))
 }
