@@ -211,6 +211,9 @@ func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 	if err := preparePrograms(spec, g.programs); err != nil {
 		return nil, err
 	}
+	if err := prepare.SetPacketFilters(spec, g.image.PacketFilters(o.Params), kernel.HasStackOffsets); err != nil {
+		return nil, err
+	}
 	image.SetCookieFlag(spec, kernel.HasCookies)
 	prepare.DropUnusedLosses(spec)
 	if g.lost.counted, err = prepare.CountLostByMount(spec, o.LostByMount); err != nil {

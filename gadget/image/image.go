@@ -96,6 +96,7 @@ func analyse(img *Image) (*Image, error) {
 			return nil, fmt.Errorf("gadget object: marker %s: %w", m.variable, err)
 		}
 	}
+	img.addPacketFilters()
 	if err := img.applyMetadata(); err != nil {
 		return nil, err
 	}

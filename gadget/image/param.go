@@ -37,6 +37,7 @@ type Param struct {
 	// Mandatory params must be given a value.
 	Mandatory bool
 
+	packets bool           // it is an expression for a packet filter, and has no variable
 	field   event.Field    // the variable's type
 	address *addressLayout // of a param that is an IP address, whose field is a struct
 	// initial replaces the variable's initial value, if the metadata has another default.
@@ -171,6 +172,9 @@ func (p *Param) Parse(text string) (Value, error) {
 func (p *Param) parse(text string) (Value, error) {
 	if len(p.OneOf) > 0 && !slices.Contains(p.OneOf, text) {
 		return nil, fmt.Errorf("param %q: %q is none of %s", p.Key, text, strings.Join(p.OneOf, ", "))
+	}
+	if p.packets {
+		return p.parsePackets(text)
 	}
 	buf := make([]byte, p.field.Size)
 	if err := p.parseInto(buf, text); err != nil {

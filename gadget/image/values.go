@@ -38,6 +38,9 @@ func (img *Image) setParams(spec *ebpf.CollectionSpec, values map[string]Value) 
 	}
 	for i := range img.Params {
 		p := &img.Params[i]
+		if p.packets {
+			continue
+		}
 		v := spec.Variables[p.Var]
 		value, ok := values[p.Var]
 		if !ok {

@@ -58,6 +58,8 @@ func floors() map[string]int {
 		"clock":               0,
 		"include":             0,
 		"internal/nearest":    0,
+		"internal/pcapexpr":   0,
+		"internal/cbpf":       0,
 		"internal/kerneltest": 0,
 		"internal/archtest":   0,
 		"internal/cpus":       0,
@@ -113,5 +115,6 @@ func sideways() map[string][]string {
 		"socket":                  {"gadget"},           // loads its programs as one
 		"pipeline/pipelinetest":   {"pipeline"},         // the suites run what it defines
 		"gadget/internal/fixture": {"build"},            // compiles the gadgets of tests
+		"internal/pcapexpr":       {"internal/nearest"}, // suggests words
 	}
 }

@@ -23,3 +23,20 @@ func HasRingBuffers() error { return features.HaveMapType(ebpf.RingBuf) }
 // HasTrampolines reports whether the functions of the kernel can call programs directly. There may
 // be all else that it takes without the part of the kernel's tracing that redirects calls.
 func (k *Kernel) HasTrampolines() bool { return k.HasFunction("register_ftrace_direct") }
+
+// HasStackOffsets reports whether programs can read their stack at an offset that is known only when they run (Linux 5.12).
+func HasStackOffsets() bool {
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SocketFilter, License: "GPL", Instructions: asm.Instructions{
+		asm.LoadMem(asm.R2, asm.R1, 0, asm.Word), // the length of the packet
+		asm.And.Imm(asm.R2, 7),
+		asm.StoreImm(asm.RFP, -8, 0, asm.DWord),
+		asm.Mov.Reg(asm.R1, asm.RFP),
+		asm.Add.Reg(asm.R1, asm.R2),
+		asm.LoadMem(asm.R0, asm.R1, -8, asm.Byte),
+		asm.Return(),
+	}})
+	if err != nil {
+		return false
+	}
+	return p.Close() == nil
+}
