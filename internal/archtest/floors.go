@@ -59,7 +59,6 @@ func floors() map[string]int {
 		"include":             0,
 		"internal/nearest":    0,
 		"internal/pcapexpr":   0,
-		"internal/cbpf":       0,
 		"internal/kerneltest": 0,
 		"internal/archtest":   0,
 		"internal/cpus":       0,

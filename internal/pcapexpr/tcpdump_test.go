@@ -49,7 +49,12 @@ func newTcpdump(t *testing.T) *tcpdump {
 
 // compile compiles an expression with options: -O switches tcpdump's optimizer off.
 func (d *tcpdump) compile(expression string, options ...string) ([]bpf.Instruction, error) {
-	cmd := exec.Command(d.path, slices.Concat([]string{"-r", d.file, "-ddd"}, options, []string{"--", expression})...)
+	return d.run(slices.Concat([]string{"-r", d.file}, options, []string{"--", expression})...)
+}
+
+// run compiles an expression by the command line.
+func (d *tcpdump) run(args ...string) ([]bpf.Instruction, error) {
+	cmd := exec.Command(d.path, append([]string{"-ddd"}, args...)...)
 	out, err := cmd.Output()
 	if err != nil {
 		var exit *exec.ExitError
@@ -150,5 +155,34 @@ func compareVerdicts(t *testing.T, rng *rand.Rand, expression string, ours, plai
 	}
 	if always := expression == "net 0.0.0.0/0"; count[true] < 2 || count[false] < 2 && !always {
 		t.Errorf("%s: the packets do not exercise it: %v", expression, count)
+	}
+}
+
+// For packets from a network interface tcpdump looks for the VLAN tag beside the packet, too.
+func TestTagVerdictsAreThoseOfTcpdump(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	d := newTcpdump(t)
+	for i, expression := range corpus(t) {
+		if !strings.Contains(expression, "vlan") {
+			continue
+		}
+		ours, err := Compile(expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := d.run("-i", "lo", "-O", "--", expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rng := rand.New(rand.NewPCG(2, uint64(i)))
+		for _, tag := range []int{-1, 0, 100, 200, 0x2064} {
+			us, them := machine(t, ours, tag), machine(t, theirs, tag)
+			for _, p := range packets(rng, 400, ours, theirs) {
+				if got, want := matches(t, us, p), matches(t, them, p); got != want {
+					t.Errorf("%s, tag %d: %v, tcpdump %v, for the packet %x\n%v\n%v", expression, tag, got, want, p, ours, theirs)
+					break
+				}
+			}
+		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/gizmo-ebpf/gizmo/internal/cbpf"
+	"github.com/gizmo-ebpf/gizmo/gadget/internal/cbpf"
 	"github.com/gizmo-ebpf/gizmo/internal/pcapexpr"
 )
 

@@ -209,7 +209,7 @@ func randomInstruction(rng *rand.Rand, left int) bpf.Instruction {
 // Expressions have the verdicts of the interpreter.
 func TestExpressions(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	data, err := os.ReadFile("../pcapexpr/testdata/corpus.txt")
+	data, err := os.ReadFile("../../../internal/pcapexpr/testdata/corpus.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +229,44 @@ func TestExpressions(t *testing.T) {
 			packets = append(packets, p)
 		}
 		verdicts(t, program, packets)
+	}
+}
+
+// The verifier follows the largest expressions, but for the way that package gadget uses for small ones only.
+func TestLargestExpressions(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, c := range []struct {
+		format, join string
+		n            int
+	}{
+		{"host 2001:db8::%x", " and not ", 1024},
+		{"tcp dst port %d", " or ", 1024},
+		{"(host 10.0.0.%[1]d and port %[1]d)", " or ", 128},
+		{"ip[ip[%d]:2] = 1", " or ", 512},
+	} {
+		parts := make([]string, c.n)
+		for i := range parts {
+			parts[i] = fmt.Sprintf(c.format, i+1)
+		}
+		program, err := pcapexpr.Compile(strings.Join(parts, c.join))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(program) < pcapexpr.MaxInstructions/2 {
+			t.Errorf("%s: only %d instructions", c.format, len(program))
+		}
+		for i := range kinds {
+			k := &kinds[i]
+			if k.access == DirectOrHelper {
+				continue
+			}
+			p, err := k.load(program)
+			if err != nil {
+				t.Errorf("%s: %s: %.300v", c.format, k.name, err)
+				continue
+			}
+			p.Close()
+		}
 	}
 }
 
