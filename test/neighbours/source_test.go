@@ -52,6 +52,16 @@ type bundles struct{ *bed }
 // make makes a bundle of a container that sleeps.
 func (b bundles) make(t *testing.T, id string) {
 	t.Helper()
+	b.makeFor(t, id, []string{"/busybox", "sleep", "600"}, "pid", "mount")
+}
+
+// makeFor makes a bundle of a container that runs a command in new namespaces.
+func (b bundles) makeFor(t *testing.T, id string, command []string, namespaces ...string) {
+	t.Helper()
+	var types []map[string]string
+	for _, ns := range namespaces {
+		types = append(types, map[string]string{"type": ns})
+	}
 	busybox, err := os.ReadFile(kerneltest.RequireProgram(t, "busybox"))
 	if err != nil {
 		t.Fatal(err)
@@ -62,11 +72,11 @@ func (b bundles) make(t *testing.T, id string) {
 	b.write(t, id+"/rootfs/busybox", string(busybox), 0o755)
 	config, err := json.Marshal(map[string]any{
 		"ociVersion":  "1.0.2",
-		"process":     map[string]any{"user": map[string]int{"uid": 0, "gid": 0}, "args": []string{"/busybox", "sleep", "600"}, "cwd": "/"},
+		"process":     map[string]any{"user": map[string]int{"uid": 0, "gid": 0}, "args": command, "cwd": "/"},
 		"root":        map[string]any{"path": "rootfs"},
 		"mounts":      []map[string]any{{"destination": "/proc", "type": "proc", "source": "proc"}},
 		"annotations": map[string]string{"nerdctl/name": "name-of-" + id},
-		"linux":       map[string]any{"namespaces": []map[string]string{{"type": "pid"}, {"type": "mount"}}},
+		"linux":       map[string]any{"namespaces": types},
 	})
 	if err != nil {
 		t.Fatal(err)
