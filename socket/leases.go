@@ -18,7 +18,7 @@ func AreWanted(img *image.Image, o *gadget.LoadOptions) bool {
 	return img.HasMap(gadget.SocketsMap) && o.Maps[gadget.SocketsMap] == nil && o.Sockets == nil
 }
 
-// Leases are the owners that several gadgets, of a run say, ask for.
+// Leases are the owners that several gadgets, of a run say, ask for. Those of a nil pointer are none.
 type Leases struct {
 	pool *Pool
 	log  *slog.Logger
@@ -54,6 +54,9 @@ func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions, types *btf.Cac
 
 // Start finds the owners of the sockets that there are.
 func (l *Leases) Start() error {
+	if l == nil {
+		return nil
+	}
 	for _, lease := range l.all {
 		if err := lease.Start(); err != nil {
 			return err
@@ -64,6 +67,9 @@ func (l *Leases) Start() error {
 
 // Tell warns if there was no room for sockets since the last call.
 func (l *Leases) Tell() {
+	if l == nil {
+		return
+	}
 	var full uint64
 	for _, lease := range l.all {
 		n, err := lease.Full()
