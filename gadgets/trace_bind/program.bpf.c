@@ -7,6 +7,9 @@
  * inet_bind() and inet6_bind() do that, for all protocols.  On entry they get
  * the requested address, on return the socket has its final address; so the
  * arguments are kept in between.
+ *
+ * On kernels without kprobes the end of the system call stands in for that: its arguments are
+ * still known then.
  */
 
 #include <vmlinux.h>
@@ -18,10 +21,15 @@
 #include <gadget/buffer.h>
 #include <gadget/common.h>
 #include <gadget/constants.h>
+#include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
 #include <gadget/maps.bpf.h>
+#include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
+
+/* The longest address that the kernel copies for a socket. */
+#define ADDR_LEN_MAX 128
 
 enum bind_options_set : __u8 {
 	FREEBIND = 0x01,
@@ -56,7 +64,7 @@ GADGET_TRACER(bind, events, event);
 
 struct call {
 	struct socket *socket;
-	const struct sockaddr *addr;
+	const struct sockaddr *addr; /* in the kernel, or the caller's */
 	__u64 addr_len;
 };
 
@@ -176,31 +184,44 @@ static __always_inline void fill_bound(struct gadget_l4endpoint_t *to,
 				   __sk_common.skc_v6_rcv_saddr);
 }
 
+static __always_inline void read_addr(void *to, __u32 size,
+				      const struct call *call, bool from_user)
+{
+	if (from_user)
+		bpf_probe_read_user(to, size, call->addr);
+	else
+		bpf_probe_read_kernel(to, size, call->addr);
+}
+
 /*
  * The address that a failed call asked for.  The memory after the end of an address that
  * is too short holds old data.
  */
 static __always_inline void fill_wanted(struct gadget_l4endpoint_t *to,
-					const struct call *call)
+					const struct call *call, bool from_user)
 {
-	const struct sockaddr_in6 *in6 = (const void *)call->addr;
-	const struct sockaddr_in *in = (const void *)call->addr;
+	struct sockaddr_in6 in6 = {};
+	struct sockaddr_in in = {};
 	__u16 family = 0;
 
 	if (call->addr_len >= sizeof(family))
-		family = BPF_CORE_READ(in, sin_family);
+		read_addr(&family, sizeof(family), call, from_user);
 	if (family == AF_INET6 && call->addr_len >= IN6_LEN_MIN) {
+		read_addr(&in6, IN6_LEN_MIN, call, from_user);
 		to->version = 6;
-		to->port = bpf_ntohs(BPF_CORE_READ(in6, sin6_port));
-		BPF_CORE_READ_INTO(&to->addr_raw.v6, in6, sin6_addr);
-	} else if (family == AF_INET && call->addr_len >= sizeof(*in)) {
+		to->port = bpf_ntohs(in6.sin6_port);
+		__builtin_memcpy(to->addr_raw.v6, &in6.sin6_addr,
+				 sizeof(to->addr_raw.v6));
+	} else if (family == AF_INET && call->addr_len >= sizeof(in)) {
+		read_addr(&in, sizeof(in), call, from_user);
 		to->version = 4;
-		to->port = bpf_ntohs(BPF_CORE_READ(in, sin_port));
-		BPF_CORE_READ_INTO(&to->addr_raw.v4, in, sin_addr.s_addr);
+		to->port = bpf_ntohs(in.sin_port);
+		to->addr_raw.v4 = in.sin_addr.s_addr;
 	}
 }
 
-static __always_inline int report(void *ctx, const struct call *call, int ret)
+static __always_inline int report(void *ctx, const struct call *call, int ret,
+				  bool from_user)
 {
 	const struct socket *socket = call->socket;
 	const struct sock *sk = BPF_CORE_READ(socket, sk);
@@ -216,7 +237,7 @@ static __always_inline int report(void *ctx, const struct call *call, int ret)
 	if (ret == 0)
 		fill_bound(&addr, sk);
 	else
-		fill_wanted(&addr, call);
+		fill_wanted(&addr, call, from_user);
 	if (!is_wanted_port(addr.port))
 		return 0;
 
@@ -242,7 +263,7 @@ static __always_inline int end(void *ctx, int ret)
 
 	if (!gadget_map_take(&calls, &tid, &call))
 		return 0;
-	return report(ctx, &call, ret);
+	return report(ctx, &call, ret, false);
 }
 
 SEC("kprobe/inet_bind")
@@ -270,5 +291,64 @@ int BPF_KRETPROBE(trace_bind_v6_return, int ret)
 {
 	return end(ctx, ret);
 }
+
+/* Returns the socket of a descriptor of the current process, or NULL for other kinds of sockets. */
+static __always_inline struct socket *socket_of(int fd)
+{
+	struct file *file = get_struct_file_for_fd(fd);
+	struct socket *socket;
+	__u16 family;
+
+	if (!file || gadget_get_file_type(file) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	family = BPF_CORE_READ(socket, sk, __sk_common.skc_family);
+	return family == AF_INET || family == AF_INET6 ? socket : NULL;
+}
+
+/*
+ * Whether the call got as far as the socket: before, the kernel copies the address.  The
+ * socket's own code does not return EFAULT.
+ */
+static __always_inline bool has_reached_socket(int addr_len, long ret)
+{
+	return ret != -EFAULT && addr_len >= 0 && addr_len <= ADDR_LEN_MAX;
+}
+
+/* Not inlined: all other calls of the host should go by as fast as can be. */
+static __noinline int report_call(void *ctx, const struct pt_regs *regs,
+				  long ret)
+{
+	struct gadget_call syscall;
+	struct call call;
+
+	if (gadget_should_discard_data_current())
+		return 0;
+	gadget_get_call(regs, &syscall);
+	gadget_resolve_socketcall(&syscall);
+	if (syscall.nr != GADGET_NR_BIND ||
+	    !has_reached_socket(syscall.args[2], ret))
+		return 0;
+	call.socket = socket_of(syscall.args[0]);
+	call.addr = (const struct sockaddr *)syscall.args[1];
+	call.addr_len = syscall.args[2];
+	return call.socket ? report(ctx, &call, ret, true) : 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(trace_bind_call, struct pt_regs *regs, long ret)
+{
+	__u32 nr = gadget_raw_call_nr(regs);
+
+	if (!gadget_may_be_call(nr, BIND) &&
+	    !gadget_may_be_call(nr, SOCKETCALL))
+		return 0;
+	return report_call(ctx, regs, ret);
+}
+
+GADGET_PREFER(trace_bind_v4, trace_bind_call);
+GADGET_PREFER(trace_bind_v4_return, trace_bind_call);
+GADGET_PREFER(trace_bind_v6, trace_bind_call);
+GADGET_PREFER(trace_bind_v6_return, trace_bind_call);
 
 char LICENSE[] SEC("license") = "GPL";

@@ -108,6 +108,18 @@ struct {
 	__type(value, __u32);
 } reported SEC(".maps");
 
+/*
+ * The kernel's own threads close the connections of TCP that a connection of MPTCP consists
+ * of.  So the process that has connected or accepted is kept, by the address of the
+ * socket of MPTCP.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct gadget_process);
+} mptcp_users SEC(".maps");
+
 /* Threads give up their namespaces before their sockets are closed. */
 GADGET_EXITING_MAP(exiting);
 
@@ -125,6 +137,41 @@ static __always_inline bool is_wanted_type(enum tcp_event_type type)
 static __always_inline void fill_process(struct gadget_process *proc)
 {
 	gadget_process_populate_exiting(proc, &exiting);
+}
+
+/* The address of the socket of MPTCP that a connection of TCP belongs to, or 0. */
+static __always_inline __u64 mptcp_socket_of(const struct sock *sk)
+{
+	const struct inet_connection_sock *icsk = (const void *)sk;
+	const struct mptcp_subflow_context *subflow;
+	const struct sock *conn;
+
+	if (!bpf_core_type_exists(struct mptcp_subflow_context))
+		return 0;
+	subflow = BPF_CORE_READ(icsk, icsk_ulp_data);
+	if (!subflow) /* else another protocol may have something there */
+		return 0;
+	conn = BPF_CORE_READ(subflow, conn);
+	if (BPF_CORE_READ(conn, sk_protocol) != IPPROTO_MPTCP)
+		return 0;
+	return (__u64)conn;
+}
+
+/* The process that closes a connection. */
+static __always_inline void fill_closer(struct gadget_process *proc,
+					const struct sock *sk)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct gadget_process *user;
+	__u64 conn;
+
+	fill_process(proc);
+	if (!(task->flags & PF_KTHREAD))
+		return;
+	conn = mptcp_socket_of(sk);
+	user = bpf_map_lookup_elem(&mptcp_users, &conn);
+	if (user)
+		*proc = *user;
 }
 
 enum call_kind {
@@ -272,12 +319,15 @@ static __always_inline struct pending *get_pending(struct sock *sk, __u64 flags)
 static __always_inline void start_connect(struct sock *sk)
 {
 	__u64 address = (__u64)sk;
+	__u64 conn = mptcp_socket_of(sk);
 	struct gadget_process proc;
 	struct pending *p;
 
 	bpf_map_delete_elem(&reported, &address);
 	bpf_sk_storage_delete(&pending, sk);
 	fill_process(&proc);
+	if (conn)
+		bpf_map_update_elem(&mptcp_users, &conn, &proc, BPF_ANY);
 	if (gadget_should_discard_process(&proc))
 		return;
 	p = get_pending(sk, BPF_SK_STORAGE_GET_F_CREATE);
@@ -367,7 +417,7 @@ static __always_inline void end_pending_close(void *ctx, struct sock *sk)
 
 	if (!p || p->kind != PENDING_CLOSE)
 		return;
-	fill_process(&proc);
+	fill_closer(&proc, sk);
 	report_close(ctx, sk, p, &proc, current_fd());
 	bpf_sk_storage_delete(&pending, sk);
 }
@@ -382,7 +432,10 @@ static __always_inline bool is_dissolved(const struct sock *sk, int state)
 	return state == TCP_CLOSE && sk->sk_lock.owned && !sk->sk_err;
 }
 
-/* A connection leaves the state ESTABLISHED or CLOSE_WAIT. */
+/*
+ * A connection leaves the state ESTABLISHED or CLOSE_WAIT, or another state in which a process
+ * has it.
+ */
 static __always_inline void leave_established(void *ctx, struct sock *sk,
 					      int state)
 {
@@ -390,7 +443,7 @@ static __always_inline void leave_established(void *ctx, struct sock *sk,
 	struct pending *p;
 
 	if (sk->sk_shutdown == SHUTDOWN_MASK || is_dissolved(sk, state)) {
-		fill_process(&proc);
+		fill_closer(&proc, sk);
 		report_close(ctx, sk, NULL, &proc, current_fd());
 		return;
 	}
@@ -398,7 +451,7 @@ static __always_inline void leave_established(void *ctx, struct sock *sk,
 	if (!p)
 		return;
 	if (state == TCP_FIN_WAIT1) {
-		fill_process(&p->proc);
+		fill_closer(&p->proc, sk);
 		p->fd = current_fd();
 	} else {
 		__builtin_memset(&p->proc, 0, sizeof(p->proc));
@@ -406,6 +459,20 @@ static __always_inline void leave_established(void *ctx, struct sock *sk,
 	}
 	fill_endpoints(&p->src, &p->dst, sk);
 	p->kind = PENDING_CLOSE;
+}
+
+/*
+ * Whether a connection began with data from the other side (TCP Fast Open).  A process may
+ * have it before the other side has answered.  If that resets it, the socket only has the data
+ * left to tell it by.
+ */
+static __always_inline bool is_fast_open(const struct sock *sk, int state)
+{
+	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
+
+	return state == TCP_SYN_RECV &&
+	       (BPF_CORE_READ(tcp, fastopen_rsk) ||
+		BPF_CORE_READ_BITFIELD_PROBED(tcp, syn_data_acked));
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -429,6 +496,9 @@ int BPF_PROG(trace_tcp_state, struct sock *sk, int oldstate, int newstate)
 		p = get_pending(sk, 0);
 		if (p && p->kind == PENDING_CONNECT)
 			end_connect(ctx, sk, p, newstate);
+		else if (newstate != TCP_ESTABLISHED &&
+			 is_fast_open(sk, oldstate) && is_wanted_type(close))
+			leave_established(ctx, sk, newstate);
 		break;
 	case TCP_ESTABLISHED:
 	case TCP_CLOSE_WAIT:
@@ -462,7 +532,7 @@ int BPF_PROG(trace_tcp_destroy, struct sock *sk)
 	if (!p || p->kind != PENDING_CLOSE)
 		return 0;
 	if (sk->sk_lock.owned) {
-		fill_process(&proc);
+		fill_closer(&proc, sk);
 		report_close(ctx, sk, p, &proc, current_fd());
 	} else if (p->proc.pid) {
 		proc = p->proc;
@@ -471,8 +541,8 @@ int BPF_PROG(trace_tcp_destroy, struct sock *sk)
 	return 0;
 }
 
-/* Returns the TCP socket of a descriptor of the current process, or NULL. */
-static __always_inline struct sock *tcp_socket_of(int fd)
+/* Returns the socket of TCP or MPTCP of a descriptor of the current process, or NULL. */
+static __always_inline struct sock *tcp_socket_of(int fd, __u16 *protocol)
 {
 	struct file *file = get_struct_file_for_fd(fd);
 	struct socket *socket;
@@ -486,7 +556,9 @@ static __always_inline struct sock *tcp_socket_of(int fd)
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family != AF_INET && family != AF_INET6)
 		return NULL;
-	return BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP ? sk : NULL;
+	*protocol = BPF_CORE_READ(sk, sk_protocol);
+	return *protocol == IPPROTO_TCP || *protocol == IPPROTO_MPTCP ? sk :
+									NULL;
 }
 
 /* Whether the caller learns of no failure of the network, or will call again. */
@@ -507,12 +579,13 @@ static __always_inline void
 report_failed_connect(void *ctx, const struct socket_call *call,
 		      const struct gadget_process *proc, long ret)
 {
-	struct sock *sk = tcp_socket_of(call->fd);
+	__u16 protocol;
+	struct sock *sk = tcp_socket_of(call->fd, &protocol);
 	__u64 address = (__u64)sk;
 	struct event *event;
 	__u32 *error;
 
-	if (!sk)
+	if (!sk || protocol != IPPROTO_TCP)
 		return;
 	error = bpf_map_lookup_elem(&reported, &address);
 	if (error && *error == (__u32)-ret) {
@@ -533,11 +606,15 @@ static __always_inline void report_accept(void *ctx,
 					  const struct gadget_process *proc,
 					  long ret)
 {
-	struct sock *sk = tcp_socket_of(ret < 0 ? call->fd : ret);
+	__u16 protocol;
+	struct sock *sk = tcp_socket_of(ret < 0 ? call->fd : ret, &protocol);
+	__u64 address = (__u64)sk;
 	struct event *event;
 
 	if (!sk)
 		return;
+	if (protocol == IPPROTO_MPTCP)
+		bpf_map_update_elem(&mptcp_users, &address, proc, BPF_ANY);
 	event = begin_event(accept, proc, sk);
 	if (!event)
 		return;

@@ -14,6 +14,7 @@
 #define EINTR	     4
 #define EBADF	     9
 #define EAGAIN	     11
+#define EFAULT	     14
 #define EEXIST	     17
 #define EINVAL	     22
 #define ECONNABORTED 103

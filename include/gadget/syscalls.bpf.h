@@ -34,6 +34,7 @@
 	X(SENDTO, 44, 369, 44, 206)                              \
 	X(SENDMSG, 46, 370, 518, 211)                            \
 	X(SHUTDOWN, 48, 373, 48, 210)                            \
+	X(BIND, 49, 361, 49, 200)                                \
 	X(EXECVE, 59, 11, 520, 221)                              \
 	X(KILL, 62, 37, 62, 129)                                 \
 	X(CREAT, 85, 8, 85, __GADGET_LACKS(2))                   \
@@ -310,6 +311,8 @@ static __always_inline __s64 gadget_get_current_syscall(void)
 static __always_inline __u32 __gadget_from_socketcall(__u32 kind)
 {
 	switch (kind) {
+	case 2:
+		return GADGET_NR_BIND;
 	case 3:
 		return GADGET_NR_CONNECT;
 	case 5:
@@ -330,18 +333,22 @@ static __always_inline __u32 __gadget_from_socketcall(__u32 kind)
 
 /*
  * gadget_resolve_socketcall: replaces a socketcall by the call that it makes, with its
- * first two arguments; does not change other calls.  For gadgets about calls of sockets.
+ * first three arguments; does not change other calls.  For gadgets about calls of sockets.
  */
 static __always_inline void gadget_resolve_socketcall(struct gadget_call *call)
 {
-	__u32 args[2] = {};
+	const __u32 *from = (const __u32 *)call->args[1];
+	__u32 args[2] = {}, third = 0;
 
 	if (call->nr != GADGET_NR_SOCKETCALL)
 		return;
-	bpf_probe_read_user(args, sizeof(args), (const void *)call->args[1]);
+	bpf_probe_read_user(args, sizeof(args), from);
+	/* Calls with two arguments have none: what is there may not be memory. */
+	bpf_probe_read_user(&third, sizeof(third), from + 2);
 	call->nr = __gadget_from_socketcall(call->args[0]);
 	call->args[0] = args[0];
 	call->args[1] = args[1];
+	call->args[2] = third;
 }
 
 /* From the kernel's headers, which BTF doesn't have. */

@@ -241,15 +241,15 @@ func TestSocketcalls(t *testing.T) {
 		harmless(t)
 		w := watchCalls(t)
 		err := int80.With(func(low *int80.LowMemory) error {
-			at := low.Numbers(77, 1<<32-8)
+			at := low.Numbers(77, 1<<32-8, 16)
 			for kind, want := range map[uintptr]uint32{
-				1: none, 3: unix.SYS_CONNECT, 5: unix.SYS_ACCEPT, 11: unix.SYS_SENDTO, 13: unix.SYS_SHUTDOWN,
+				1: none, 2: unix.SYS_BIND, 3: unix.SYS_CONNECT, 5: unix.SYS_ACCEPT, 11: unix.SYS_SENDTO, 13: unix.SYS_SHUTDOWN,
 				16: unix.SYS_SENDMSG, 18: unix.SYS_ACCEPT4, 20: unix.SYS_SENDMMSG, 99: none,
 			} {
 				int80.Call(socketcall, kind, at, 0, 0, marked)
 				r := w.after(t, "socketcall").Resolved
-				if r.NR != want || r.Args[0] != 77 || r.Args[1] != 1<<32-8 {
-					t.Errorf("socketcall %d: got call %d of %d, %d; want call %d", kind, r.NR, r.Args[0], r.Args[1], want)
+				if r.NR != want || r.Args[0] != 77 || r.Args[1] != 1<<32-8 || r.Args[2] != 16 {
+					t.Errorf("socketcall %d: got call %d of %d; want call %d", kind, r.NR, r.Args[:3], want)
 				}
 			}
 			return nil

@@ -34,7 +34,9 @@
 // The package gadgets/internal/workload has the code that they share.
 //
 // An expected event has the form in which the json format writes it, and holds the fields that are
-// known in advance: the test does not compare fields that it leaves out. It has proc.pid and proc.tid.
+// known in advance: the test does not compare fields that it leaves out. It has proc.pid and proc.tid or, if the
+// gadget has these, pid and tid. If it has the process 0, because an event has no process that is known, then
+// all events without a process count: arguments have to leave out those that others cause.
 //
 // For a snapshot, the test waits for its end before it writes the line, so the workload prepares everything
 // that the gadget should show in step 1 and causes nothing in step 4.

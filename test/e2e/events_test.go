@@ -108,6 +108,9 @@ func matches(whole, part any) bool {
 // pid returns the process of the event, if the event has it. A row of a snapshot of processes is a process itself.
 func (e jsonEvent) pid() string { return cmp.Or(e.get("proc.pid"), e.get("pid")) }
 
+// tid returns the thread.
+func (e jsonEvent) tid() string { return cmp.Or(e.get("proc.tid"), e.get("tid")) }
+
 // parent is the parent of that process.
 func (e jsonEvent) parent() string { return cmp.Or(e.get("proc.parent.pid"), e.get("parent.pid")) }
 
@@ -135,8 +138,7 @@ func ofProcesses(events []jsonEvent, pids ...string) []jsonEvent {
 func byThread(events []jsonEvent) map[string][]jsonEvent {
 	threads := make(map[string][]jsonEvent)
 	for _, e := range events {
-		tid := e.get("proc.tid")
-		threads[tid] = append(threads[tid], e)
+		threads[e.tid()] = append(threads[e.tid()], e)
 	}
 	return threads
 }
@@ -146,8 +148,8 @@ func byThread(events []jsonEvent) map[string][]jsonEvent {
 func wantEvents(t testing.TB, got, want []jsonEvent) {
 	t.Helper()
 	for _, e := range want {
-		if e.get("proc.pid") == "" || e.get("proc.tid") == "" {
-			t.Fatalf("the workload lists an event without proc.pid or proc.tid: %s", e)
+		if e.pid() == "" || e.tid() == "" {
+			t.Fatalf("the workload lists an event without a process or a thread: %s", e)
 		}
 	}
 	gotThreads, wantThreads := byThread(got), byThread(want)

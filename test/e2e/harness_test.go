@@ -14,11 +14,12 @@ import (
 
 func TestHarnessFindsMissingHooks(t *testing.T) {
 	t.Parallel()
-	// a is the best of three; b and c stand in for it, and e for c as well as for d.
+	// a is the best of three; b and c stand in for it, and e for c as well as for d. The gadget does without g.
 	g := &gadgetHooks{standIns: map[string][]string{"a": {"b"}, "b": {"c"}, "c": {"e"}, "d": {"e"}}}
 	for _, name := range strings.Fields("a b c d e f") {
 		g.hooks = append(g.hooks, hook{program: name, kind: "k", target: name})
 	}
+	g.hooks = append(g.hooks, hook{program: "g", kind: "k", target: "g", optional: true})
 	for offered, want := range map[string]string{
 		"a b c d e f": "",
 		"a d f":       "",

@@ -5,9 +5,13 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +33,7 @@ func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 		default:
 		}
 		held = kerneltest.ObjectsOf(p.cmd.Process.Pid)
-		return allAttached(held)
+		return allAttached(held) && allListening(t, p.cmd.Process.Pid, held)
 	})
 	return held
 }
@@ -71,10 +75,64 @@ func linksNeeded(prog kerneltest.Object) int {
 	if err != nil {
 		return 0
 	}
-	if size, err := info.TranslatedSize(); err == nil && size <= idleSize {
+	if size, err := info.TranslatedSize(); err == nil && size <= idleSize || info.Name == iteratorOfSockets {
 		return 0
 	}
 	return 1
+}
+
+// iteratorOfSockets is the program with which gizmo finds the sockets that exist at the start. It has a link only while it runs.
+const iteratorOfSockets = "find_sockets"
+
+// allListening reports whether a packet socket of the process runs, if one of the programs is for one. Programs that note the owners of
+// sockets come before those of the gadget, and show that there are more to come.
+func allListening(t testing.TB, pid int, held []kerneltest.Object) bool {
+	t.Helper()
+	names := programNames(held)
+	if !slices.Contains(names, iteratorOfSockets) {
+		return true
+	}
+	isOwners := func(name string) bool { return name == iteratorOfSockets || strings.HasPrefix(name, "on_") }
+	if !slices.ContainsFunc(names, func(name string) bool { return !isOwners(name) }) {
+		return false
+	}
+	return !slices.ContainsFunc(held, isSocketFilter) || hasPacketSocket(t, pid)
+}
+
+func isSocketFilter(o kerneltest.Object) bool {
+	if o.Kind != "prog" {
+		return false
+	}
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(o.ID))
+	if err != nil {
+		return false
+	}
+	defer p.Close()
+	return p.Type() == ebpf.SocketFilter
+}
+
+// hasPacketSocket reports whether the process has a packet socket of this network namespace that receives packets.
+func hasPacketSocket(t testing.TB, pid int) bool {
+	t.Helper()
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	table, err := os.ReadFile("/proc/net/packet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		target, _ := os.Readlink(fd)
+		inode, ok := strings.CutPrefix(target, "socket:[")
+		if !ok {
+			continue
+		}
+		for line := range strings.Lines(string(table)) {
+			const running, inodeAt = 5, 8
+			if f := strings.Fields(line); len(f) > inodeAt && f[inodeAt]+"]" == inode && f[running] == "1" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // wantGone checks that the kernel has got rid of the objects, which it does in its own time.

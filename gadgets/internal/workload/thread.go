@@ -125,18 +125,8 @@ func (t *Thread[E]) OwnNetwork() (netns uint64, err error) {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return 0, fmt.Errorf("leave the network namespace: %w", err)
 	}
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
+	if err := SetLoopback(true); err != nil {
 		return 0, err
-	}
-	defer unix.Close(fd)
-	request, err := unix.NewIfreq("lo")
-	if err != nil {
-		return 0, err
-	}
-	request.SetUint16(unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
-		return 0, fmt.Errorf("bring up the loopback interface: %w", err)
 	}
 	return Namespace("/proc/thread-self/ns/net")
 }

@@ -55,6 +55,7 @@ func closings(t *thread, n network) {
 		t.dissolveWhole,
 		t.dissolveHalf,
 		t.dissolveEnded,
+		t.silently,
 	} {
 		t.withPair(n, end)
 	}

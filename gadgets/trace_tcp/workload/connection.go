@@ -11,7 +11,11 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
 
-const noFD = -1
+// Descriptors in events, in place of one.
+const (
+	noFD      = -1
+	unknownFD = 0 // it depends on whether a thread of the kernel does what is described
+)
 
 // network is a way to reach this machine.
 type network struct {

@@ -25,7 +25,9 @@ func run(dir string) error {
 	return workload.Cause(nil, workload.InTurn(
 		workload.AtOnce(
 			workload.InTurn(tasks()...),
-			onThread("tcp-timeout", unanswered), // the timeout takes seconds
+			// Timeouts take seconds.
+			onThread("tcp-timeout", unanswered),
+			onThread("tcp-keepalive", timedOut),
 		),
 		onThread("tcp-exit", byExit),              // alone: until its child executes cat, the child has all connections
 		onThread("tcp-no-fd", withoutDescriptors), // alone: see there
@@ -56,6 +58,8 @@ func tasks() []workload.Task[Event] {
 		onThread("tcp-passed-on", acrossThreads),
 		onThread("tcp-orphan", orphan),
 		onThread("tcp-network", inOwnNetwork),
+		onThread("tcp-early-ends", fastOpenEnds),
+		mptcp(),
 		onThread("tcp-others", noTCP),
 		onThread("tcp-32-bit", workload.Compat((*thread).call32)),
 	)
@@ -69,7 +73,7 @@ type Event struct {
 	Src     workload.Endpoint `json:"src"`
 	Dst     workload.Endpoint `json:"dst"`
 	workload.Outcome
-	FD       int `json:"fd"`
+	FD       int `json:"fd,omitempty"`
 	AcceptFD int `json:"accept_fd"`
 }
 

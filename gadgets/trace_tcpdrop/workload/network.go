@@ -1,0 +1,135 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
+
+	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+)
+
+// Names of the kernel.
+const (
+	reasonNoSocket = "SKB_DROP_REASON_NO_SOCKET"
+	reasonFilter   = "SKB_DROP_REASON_SOCKET_FILTER"
+	reasonQueue    = "SKB_DROP_REASON_QDISC_DROP"
+	reasonChecksum = "SKB_DROP_REASON_TCP_CSUM"
+	reasonFlags    = "SKB_DROP_REASON_TCP_FLAGS"
+)
+
+// namesReceiver reports whether the kernel's tracepoint has the socket that a packet was received for.
+func namesReceiver() bool {
+	spec := workload.Must(btf.LoadKernelSpec())
+	var record *btf.Struct
+	workload.Check("look at the tracepoint", spec.TypeByName("trace_event_raw_kfree_skb", &record))
+	for _, m := range record.Members {
+		if m.Name == "rx_sk" {
+			return true
+		}
+	}
+	return false
+}
+
+// network is a way to reach this machine.
+type network struct {
+	domain int
+	// at is an address for sockets, wire the same in packets.
+	at   func(port int) unix.Sockaddr
+	wire func(port int) workload.Endpoint
+}
+
+func networks() []network { return []network{ipv4(), ipv6(), mapped()} }
+
+func ipv4() network {
+	at := func(port int) unix.Sockaddr { return &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port} }
+	return network{unix.AF_INET, at, func(port int) workload.Endpoint { return endpoint(at(port)) }}
+}
+
+func ipv6() network {
+	at := func(port int) unix.Sockaddr { return &unix.SockaddrInet6{Addr: [16]byte{15: 1}, Port: port} }
+	return network{unix.AF_INET6, at, func(port int) workload.Endpoint { return endpoint(at(port)) }}
+}
+
+// mapped is IPv4 through sockets of IPv6: the packets are those of IPv4.
+func mapped() network {
+	at := func(port int) unix.Sockaddr {
+		return &unix.SockaddrInet6{Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}, Port: port}
+	}
+	return network{unix.AF_INET6, at, ipv4().wire}
+}
+
+func endpoint(a unix.Sockaddr) workload.Endpoint { return workload.EndpointAt(a, unix.IPPROTO_TCP) }
+
+// bound returns a socket that is bound to a port, and its end in packets.
+func (n network) bound(proto int) (fd int, end workload.Endpoint) {
+	kind := unix.SOCK_STREAM
+	if proto == unix.IPPROTO_UDP {
+		kind = unix.SOCK_DGRAM
+	}
+	fd = workload.Must(unix.Socket(n.domain, kind|unix.SOCK_CLOEXEC, proto))
+	workload.Check("bind", unix.Bind(fd, n.at(0)))
+	return fd, n.wire(portOf(fd))
+}
+
+func portOf(fd int) int { return endpoint(workload.Must(unix.Getsockname(fd))).Port }
+
+func closeFD(fd int) { workload.Check("close", unix.Close(fd)) }
+
+// listener is a socket that listens. The caller closes it.
+type listener struct{ fd, port int }
+
+func (n network) listener() listener {
+	fd, end := n.bound(unix.IPPROTO_TCP)
+	workload.Check("listen", unix.Listen(fd, 8))
+	return listener{fd, end.Port}
+}
+
+// connection is a connection with both ends here. The caller closes both.
+type connection struct {
+	fd, peer int // the server's and the client's
+	peerPort int
+}
+
+func (t *thread) accept(n network, l listener) connection {
+	peer, end := n.bound(unix.IPPROTO_TCP)
+	workload.Check("connect", unix.Connect(peer, n.at(l.port)))
+	fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
+	workload.Check("accept", err)
+	return connection{fd, peer, end.Port}
+}
+
+// States of a socket.
+const (
+	finWait2 = 5
+	closed   = 7
+)
+
+// waitForState waits until a socket is in a state. The other side may acknowledge an end with a delay.
+func waitForState(fd int, state uint8) {
+	for range 1000 {
+		if workload.Must(unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)).State == state {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	workload.Check("wait", errors.New("the socket does not get into the state"))
+}
+
+// wait waits until the socket is ready for something.
+func wait(fd int, events int16) {
+	const tenSeconds = 10_000
+	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
+	n, err := unix.Poll(p, tenSeconds)
+	for err == unix.EINTR {
+		n, err = unix.Poll(p, tenSeconds)
+	}
+	if err == nil && n == 0 {
+		err = errors.New("it does not get ready")
+	}
+	workload.Check("wait for a socket", err)
+}
