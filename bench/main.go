@@ -7,6 +7,8 @@
 // tools.yaml lists the programs. If possible, bench counts the events that arrived in a program's output,
 // whatever the program itself reports. It needs root, two CPUs and, for the other programs,
 // the packages that "scripts/setup.sh bench" installs; it skips a program that is missing, and says so.
+//
+// The last table shows what the programs cost that note the owners of sockets.
 package main
 
 import (
@@ -76,7 +78,10 @@ func bench(file string, o *options) error {
 			return fmt.Errorf("%s: %w", l.title, err)
 		}
 	}
-	return nil
+	if !matches(socketTitle, o.loads) {
+		return nil
+	}
+	return compareSockets(os.Stdout, o.rounds)
 }
 
 // compare measures all tools under one load and prints the table.
