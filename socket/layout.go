@@ -21,8 +21,9 @@ const (
 
 	byPacket = "gadget_socket_by_packet"
 	bySock   = "gadget_socket_by_sock"
-	// keepPaths is the function that looks for paths.
-	keepPaths = "keep_paths"
+	// keepCwd and keepExepath are the functions that look for paths.
+	keepCwd     = "keep_cwd"
+	keepExepath = "keep_exepath"
 	// plainBySock is what <gadget/sockets-map.h> has for bySock to take its place.
 	plainBySock = "__gadget_socket_by_sock"
 )

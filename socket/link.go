@@ -132,7 +132,7 @@ func mapOf(code asm.Instructions, targets map[int]bool, call int) int {
 		class := ins.OpCode.Class()
 		switch {
 		case targets[i+1], class.IsJump() && ins.OpCode.JumpOp() != asm.Call:
-			return onlyLoad(code, i, reg)
+			return onlyLoad(code, i+1, reg)
 		case class.IsJump() && reg <= asm.R5: // a call leaves nothing in them
 			return -1
 		case class.IsJump(), class == asm.StClass, class == asm.StXClass, ins.Dst != reg:

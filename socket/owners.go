@@ -39,6 +39,8 @@ type Options struct {
 	Types *btf.Cache
 	// Logger gets warnings and debug messages; nil means slog.Default().
 	Logger *slog.Logger
+
+	metadata []byte // of the programs, for tests
 }
 
 func (o *Options) maxSockets() int { return cmp.Or(o.MaxSockets, DefaultMaxSockets) }
@@ -103,7 +105,7 @@ func open(options *Options, ways []way) (*Owners, error) {
 
 // attachOne attaches the programs of the first way that works.
 func (o *Owners) attachOne(options *Options, ways []way) error {
-	img, err := parse("owners")
+	img, err := parse("owners", options.metadata)
 	if err != nil {
 		return err
 	}
@@ -143,12 +145,12 @@ func (o *Owners) attach(img *image.Image, w *way, options *Options) error {
 	return nil
 }
 
-func parse(name string) (*image.Image, error) {
+func parse(name string, yaml []byte) (*image.Image, error) {
 	data, err := object(name)
 	if err != nil {
 		return nil, err
 	}
-	meta, err := metadata.Parse("gadget.yaml", nil)
+	meta, err := metadata.Parse("gadget.yaml", yaml)
 	if err != nil {
 		return nil, err
 	}
@@ -186,9 +188,12 @@ type ownMaps struct{ owners *Owners }
 // Link implements gadget.SocketLinker.
 func (m ownMaps) Link(spec *ebpf.CollectionSpec) (gadget.LinkedSockets, error) {
 	m.owners.sizes.apply(spec)
-	if m.owners.sizes.fields == (Fields{}) {
-		for _, p := range spec.Programs {
-			empty(p, keepPaths)
+	for _, p := range spec.Programs { // the verifier would check what no program calls, too
+		if m.owners.sizes.fields.Cwd == 0 {
+			empty(p, keepCwd)
+		}
+		if m.owners.sizes.fields.Exepath == 0 {
+			empty(p, keepExepath)
 		}
 	}
 	return gadget.LinkedSockets{Types: m.owners.types}, nil

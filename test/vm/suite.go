@@ -59,6 +59,10 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		list = append(list, suite{pkg: pkg, skip: "UserGo|ManyTasks|ManyEntries|FiltersOfOthers", fixtures: []string{"testdata/*", "testdata/*/*"}})
 	}
 	list = slices.Insert(list, min(1, len(list)), suite{
+		pkg:      "socket",
+		skip:     "Many", // a hundred thousand sockets
+		fixtures: []string{"testdata/*"},
+	}, suite{
 		pkg:    "include/gadget",
 		before: "^TestPrograms$",
 		args:   func(programs string) []string { return []string{"-objects", filepath.Join(programs, "objects")} },

@@ -31,7 +31,7 @@ struct scratch {
 	struct endpoints at;
 	__u32 __padding;
 	struct endpoints packet; /* as it came, from the local side */
-	__u32 __padding2;
+	__u32 starts; /* it is the first packet of a connection, or a datagram */
 	struct owner copy;
 };
 
@@ -102,12 +102,21 @@ static __always_inline struct owner *member(struct scratch *s, bool sends)
 	return &s->copy;
 }
 
+/*
+ * For how long packets belong to a socket that has been closed: TIME_WAIT lasts 60 seconds.  Later the process
+ * of another socket may have the endpoints, in a namespace that got the number of this one, say.
+ */
+#define PAST_NS (60 * 1000000000ULL)
+
 /* A socket that has been closed. */
 static __always_inline struct owner *gone(struct scratch *s)
 {
 	struct past *past = past_of(&s->at);
 
-	return past && same_endpoints(&past->at, &s->at) ? &past->owner : NULL;
+	if (!past || !same_endpoints(&past->at, &s->at) ||
+	    bpf_ktime_get_ns() - past->owner.deletion_timestamp > PAST_NS)
+		return NULL;
+	return &past->owner;
 }
 
 /* How a listener waits for packets with any local address. */
@@ -168,7 +177,8 @@ static __always_inline struct owner *answering(struct scratch *s)
 
 /*
  * The owner of the socket whose packets have the endpoints s->packet: a connection, or one that was
- * closed, or a socket that waits for any peer.
+ * closed, or a socket that waits for any peer.  A connection that was closed still gets packets, but the first packet of
+ * another one may have the same endpoints.  So may datagrams: UDP does not keep ports for a while.
  */
 static __always_inline struct owner *owner_at(struct scratch *s, bool sends)
 {
@@ -180,14 +190,22 @@ static __always_inline struct owner *owner_at(struct scratch *s, bool sends)
 	o = member(s, sends);
 	if (!o)
 		o = answering(s);
-	if (!o)
+	if (!o && !s->starts)
 		o = gone(s);
 	if (o)
 		return o;
 	s->at.rport = 0;
 	clear_addr(s->at.raddr);
 	o = waiting(s, ipv4, sends);
-	return o ?: waited(s, ipv4);
+	if (o || s->at.proto == IPPROTO_TCP)
+		return o; /* a connection never belongs to a listener that was closed before */
+	s->at = s->packet;
+	o = gone(s);
+	if (o)
+		return o;
+	s->at.rport = 0;
+	clear_addr(s->at.raddr);
+	return waited(s, ipv4);
 }
 
 /* ---- Packets ---- */
@@ -241,11 +259,26 @@ static __always_inline void *behind_ipv6(void *ip, __u8 proto)
 	return at;
 }
 
-/* Fills @at with the endpoints of a packet, the source as the local one. */
-static __always_inline bool endpoints_in(struct endpoints *at,
-					 struct sk_buff *skb,
-					 const struct port_key *key)
+/* The flags of TCP. */
+#define TCP_FLAGS 13
+#define FLAG_SYN  0x02
+#define FLAG_ACK  0x10
+
+static __always_inline bool is_start(const void *header, __u8 proto)
 {
+	__u8 flags = 0;
+
+	if (proto != IPPROTO_TCP)
+		return true;
+	bpf_probe_read_kernel(&flags, sizeof(flags), header + TCP_FLAGS);
+	return (flags & (FLAG_SYN | FLAG_ACK)) == FLAG_SYN;
+}
+
+/* Fills in the endpoints of a packet, the source as the local one, and whether it starts something. */
+static __always_inline bool read_packet(struct scratch *s, struct sk_buff *skb,
+					const struct port_key *key)
+{
+	struct endpoints *at = &s->packet;
 	void *ip =
 		BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
 	__u32 addrs[2];
@@ -275,6 +308,7 @@ static __always_inline bool endpoints_in(struct endpoints *at,
 	at->__padding2 = 0;
 	at->lport = bpf_ntohs(ports[0]);
 	at->rport = bpf_ntohs(ports[1]);
+	s->starts = is_start(next, key->proto);
 	return true;
 }
 
@@ -295,7 +329,7 @@ gadget_socket_by_packet(void *map, const struct port_key *key)
 	if (!s || !slot || !*slot)
 		return bpf_map_lookup_elem(map, key);
 	skb = (struct sk_buff *)*slot;
-	if (!endpoints_in(&s->packet, skb, key) ||
+	if (!read_packet(s, skb, key) ||
 	    (key->port != s->packet.lport && key->port != s->packet.rport))
 		return bpf_map_lookup_elem(
 			map, key); /* it asks for something else */
@@ -340,6 +374,7 @@ gadget_socket_by_sock(const struct sock *sk, const struct port_key *key)
 		return o;
 	if (!endpoints_of(&s->packet, sk, key->proto))
 		return NULL;
+	s->starts = key->proto != IPPROTO_TCP;
 	return owner_at(s, false);
 }
 

@@ -112,18 +112,53 @@ static __always_inline void keep_path(char *to, __u32 size, const char *path)
 		bpf_probe_read_kernel_str(to, size, path);
 }
 
-/* The type of @task is left out: with it the kernel would be told all types that a task leads to. */
-static __noinline int keep_paths(struct owner *o, void *task)
+/*
+ * Functions that are not static: the verifier checks each once for each program, and not again at each call with what is
+ * known there.  A walk along a path takes it long, and two after each other took it too long (6.18).  It
+ * gives such functions numbers only.
+ * @task: the address of a struct task_struct
+ */
+__noinline int keep_cwd(__u64 cookie, __u64 task)
 {
-	if (!o)
-		return 0;
-	if (cwd_size && cwd_size <= GADGET_PATH_MAX)
-		keep_path(paths_of(o), cwd_size, gadget_get_cwd(task));
-	if (exepath_size && exepath_size <= GADGET_PATH_MAX &&
+	struct owner *o = owner_of(cookie);
+
+	if (o && cwd_size && cwd_size <= GADGET_PATH_MAX)
+		keep_path(paths_of(o), cwd_size, gadget_get_cwd((void *)task));
+	return 0;
+}
+
+__noinline int keep_exepath(__u64 cookie, __u64 task)
+{
+	struct owner *o = owner_of(cookie);
+
+	if (o && exepath_size && exepath_size <= GADGET_PATH_MAX &&
 	    cwd_size <= GADGET_PATH_MAX)
 		keep_path(paths_of(o) + cwd_size, exepath_size,
-			  gadget_get_exepath(task));
+			  gadget_get_exepath((void *)task));
 	return 0;
+}
+
+/*
+ * The verifier lets no program calculate with a typed pointer.  As a number, read
+ * back from the stack, it can be given to bpf_probe_read_kernel().
+ */
+static __always_inline void *as_number(void *typed)
+{
+	void *volatile spilled = typed;
+	void *number = NULL;
+
+	bpf_probe_read_kernel(&number, sizeof(number), (void *)&spilled);
+	return number;
+}
+
+static __always_inline void keep_paths(__u64 cookie, struct task_struct *task)
+{
+	__u64 number = (__u64)as_number(task);
+
+	if (cwd_size)
+		keep_cwd(cookie, number);
+	if (exepath_size)
+		keep_exepath(cookie, number);
 }
 
 /*
@@ -161,13 +196,13 @@ static __always_inline bool keeps_paths(void)
  * overwritten in its place, so a packet at that very moment may show a mixture: a new
  * entry would cost more than all the rest.
  */
-static __always_inline void give_to_current(struct owner *o)
+static __always_inline void give_to_current(struct owner *o, __u64 cookie)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	describe_task(o, task);
 	if (keeps_paths())
-		keep_paths(o, task);
+		keep_paths(cookie, task);
 }
 
 /* Whether the current process, in the program that it runs, is the owner already. */
@@ -197,7 +232,7 @@ static __always_inline bool enter(__u64 cookie, const struct owner *fresh,
 	if (!o)
 		return false;
 	*o = *fresh;
-	keep_paths(o, task);
+	keep_paths(cookie, task);
 	return true;
 }
 
@@ -385,7 +420,7 @@ static __always_inline void take(struct owner *fresh, __u64 cookie,
 		unclaim(o, cookie);
 		*o = *fresh;
 		if (keeps_paths())
-			keep_paths(o, task);
+			keep_paths(cookie, task);
 	}
 	if (!fresh->at.lport)
 		return;
@@ -413,19 +448,6 @@ static __always_inline void take_current(const struct sock *sk, __u8 proto,
 	describe(&fresh, sk, BPF_CORE_READ(sk, __sk_common.skc_family));
 	endpoints_of(&fresh.at, sk, proto);
 	take(&fresh, cookie, bpf_get_current_task_btf());
-}
-
-/*
- * The verifier lets no program calculate with a typed pointer to a socket.  As a number, read
- * back from the stack, it can be given to bpf_probe_read_kernel().
- */
-static __always_inline struct sock *as_number(void *typed)
-{
-	void *volatile spilled = typed;
-	struct sock *sk = NULL;
-
-	bpf_probe_read_kernel(&sk, sizeof(sk), (void *)&spilled);
-	return sk;
 }
 
 /* Sockets of the kernel, for tunnels say, send for whoever is running. */
@@ -488,7 +510,7 @@ static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
 	if (is_kernels(sk))
 		return;
 	if (o && !has_moved(typed, o)) {
-		give_to_current(o);
+		give_to_current(o, cookie);
 		show_port(o);
 		return;
 	}
@@ -539,14 +561,20 @@ static __always_inline bool endpoints_sent(struct __sk_buff *skb,
 	return load_ports(skb, (first & 0xf) * 4, at);
 }
 
-/* A listener answers: which of several on its port it is, is known now. */
+/*
+ * A listener answers: which of several on its port it is, is known now.  One that was not bound got its port only
+ * after its state had changed.
+ */
 static __always_inline void answered(struct __sk_buff *skb,
 				     struct bpf_sock *typed, __u64 cookie)
 {
 	struct sock *listener = as_number(typed);
+	struct owner *o = owner_of(cookie);
 	struct endpoints at = {};
 	struct begun *begun;
 
+	if (o && !o->at.lport)
+		claim_own(o, listener, IPPROTO_TCP, cookie);
 	at.netns = BPF_CORE_READ(listener, __sk_common.skc_net.net, ns.inum);
 	if (!endpoints_sent(skb, &at))
 		return;
@@ -681,7 +709,7 @@ static __always_inline void used(struct sock *sk)
 	o = owner_of(cookie);
 	if (!o || is_current(o))
 		return;
-	give_to_current(o);
+	give_to_current(o, cookie);
 	show_port(o);
 }
 
@@ -700,12 +728,14 @@ static __always_inline int asked_for_peer(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 	struct owner *o;
+	__u64 cookie;
 
 	if (!sk)
 		return PROCEED;
-	o = owner_of(bpf_get_socket_cookie(ctx));
+	cookie = bpf_get_socket_cookie(ctx);
+	o = owner_of(cookie);
 	if (o && !is_current(o)) {
-		give_to_current(o);
+		give_to_current(o, cookie);
 		show_port(o);
 	}
 	return PROCEED;
@@ -791,7 +821,7 @@ static __always_inline int sends(struct sock *sk)
 	    !same_addr(o->at.raddr, at.raddr)) {
 		take_current(sk, IPPROTO_UDP, cookie);
 	} else if (!is_current(o)) {
-		give_to_current(o);
+		give_to_current(o, cookie);
 		show_port(o);
 	}
 	return 0;
@@ -861,7 +891,8 @@ static __always_inline void found(struct sock *sk, __u8 proto,
 }
 
 SEC("iter/task_file")
-int find_sockets(void *context) /* without its type: see keep_paths() */
+int find_sockets(
+	void *context) /* without its type: else the kernel would be told all types that a task leads to */
 {
 	struct bpf_iter__task_file *ctx = context;
 	struct task_struct *task = ctx->task;
