@@ -56,6 +56,8 @@ func TestFieldKeys(t *testing.T) {
 
 		"formatters.timestamp.target":       {"error", target, []string{""}},
 		"formatters.timestamp.format":       {"15:04:05", event.Annotations{Format: "15:04:05"}, []string{"\n"}},
+		"formatters.packet_type.target":     {"error", target, []string{""}},
+		"formatters.link_type.target":       {"error", target, []string{""}},
 		"formatters.signal.target":          {"error", target, []string{""}},
 		"formatters.errno.target":           {"error", target, []string{""}},
 		"formatters.syscall.target":         {"error", target, []string{""}},

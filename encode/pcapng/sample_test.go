@@ -58,9 +58,9 @@ func newSample() *sample {
 	add("proc.comm", event.String, offComm, 16)
 	add("proc.pid", event.Uint, offPID, 4)
 	proc = event.NoParent
-	add("__name", event.String, offName, 16)
-	add("__link", event.Uint, offLink, 2)
-	add("__vlan", event.Uint, offVLAN, 4)
+	add("name", event.String, offName, 16)
+	add("link", event.Uint, offLink, 2)
+	add("vlan", event.Uint, offVLAN, 4)
 	s.Fields = append(s.Fields, event.Field{
 		Name: "payload", Kind: event.Bytes, Off: sizeSample, Rest: true, LenOff: offCaptured, LenSize: 4, Parent: event.NoParent,
 	})
@@ -69,8 +69,8 @@ func newSample() *sample {
 	}})
 	s.containers = s.AddColumn(event.Field{Name: "runtime.containerName", Kind: event.String, Parent: event.NoParent, Table: &s.texts})
 	s.packets = annotation.Packets{
-		Payload: "payload", Timestamp: "timestamp", Interface: "ifindex", InterfaceName: "__name", CaptureLength: "payload_len",
-		PacketLength: "packet_size", PacketType: "packet_type", LinkType: "__link", VLAN: "__vlan",
+		Payload: "payload", Timestamp: "timestamp", Interface: "ifindex", InterfaceName: "name", CaptureLength: "payload_len",
+		PacketLength: "packet_size", PacketType: "packet_type", LinkType: "link", VLAN: "vlan",
 	}
 	return s
 }
