@@ -5,13 +5,18 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -29,7 +34,7 @@ func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 		default:
 		}
 		held = kerneltest.ObjectsOf(p.cmd.Process.Pid)
-		return allAttached(held)
+		return allAttached(held) && allListening(t, p.cmd.Process.Pid, held) && allClassifying(t, held)
 	})
 	return held
 }
@@ -71,10 +76,101 @@ func linksNeeded(prog kerneltest.Object) int {
 	if err != nil {
 		return 0
 	}
-	if size, err := info.TranslatedSize(); err == nil && size <= idleSize {
+	if size, err := info.TranslatedSize(); err == nil && size <= idleSize || info.Name == iteratorOfSockets {
 		return 0
 	}
 	return 1
+}
+
+// iteratorOfSockets is the program with which gizmo finds the sockets that exist at the start. It has a link only while it runs.
+const iteratorOfSockets = "find_sockets"
+
+// allListening reports whether a packet socket of the process runs, if one of the programs is for one. Programs that note the owners of
+// sockets come before those of the gadget, and show that there are more to come.
+func allListening(t testing.TB, pid int, held []kerneltest.Object) bool {
+	t.Helper()
+	names := programNames(held)
+	if !slices.Contains(names, iteratorOfSockets) {
+		return true
+	}
+	isOwners := func(name string) bool { return name == iteratorOfSockets || strings.HasPrefix(name, "on_") }
+	if !slices.ContainsFunc(names, func(name string) bool { return !isOwners(name) }) {
+		return false
+	}
+	return !slices.ContainsFunc(held, isSocketFilter) || hasPacketSocket(t, pid)
+}
+
+func isSocketFilter(o kerneltest.Object) bool {
+	return o.Kind == "prog" && typeOf(o) == ebpf.SocketFilter
+}
+
+// typeOf returns the type of a program; UnspecifiedProgram if it has gone.
+func typeOf(prog kerneltest.Object) ebpf.ProgramType {
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.ID))
+	if err != nil {
+		return ebpf.UnspecifiedProgram
+	}
+	defer p.Close()
+	return p.Type()
+}
+
+// hasPacketSocket reports whether the process has a packet socket of this network namespace that receives packets.
+func hasPacketSocket(t testing.TB, pid int) bool {
+	t.Helper()
+	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	table, err := os.ReadFile("/proc/net/packet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		target, _ := os.Readlink(fd)
+		inode, ok := strings.CutPrefix(target, "socket:[")
+		if !ok {
+			continue
+		}
+		for line := range strings.Lines(string(table)) {
+			const running, inodeAt = 5, 8
+			if f := strings.Fields(line); len(f) > inodeAt && f[inodeAt]+"]" == inode && f[running] == "1" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allClassifying reports whether as many dispatchers are attached to interfaces as there are programs for them.
+func allClassifying(t testing.TB, held []kerneltest.Object) bool {
+	t.Helper()
+	programs, dispatchers := 0, 0
+	for _, o := range held {
+		switch {
+		case o.Kind == "prog" && typeOf(o) == ebpf.SchedCLS:
+			programs++
+		case o.Kind == "link" && !slices.ContainsFunc(held, func(p kerneltest.Object) bool { return p.Kind == "prog" && p.ID == o.Prog }):
+			dispatchers++ // gizmo does not keep their programs open
+		}
+	}
+	return dispatchers >= programs || programs > 0 && countFilters(t) >= programs
+}
+
+// countFilters counts the dispatchers that are filters, as kernels before 6.6 have them.
+func countFilters(t testing.TB) (n int) {
+	t.Helper()
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+			filters, _ := netlink.FilterList(l, parent)
+			for _, f := range filters {
+				if b, ok := f.(*netlink.BpfFilter); ok && strings.HasPrefix(b.Name, "gizmo_dispatch") {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // wantGone checks that the kernel has got rid of the objects, which it does in its own time.

@@ -48,10 +48,14 @@ func TestPacketsAsAFile(t *testing.T) {
 		} else if strings.HasPrefix(e.get("summary"), "VLAN 7 ") {
 			tag = "7"
 		}
-		fmt.Fprintf(&lines, "%s|0x%08x|%d|%d|%s\n", e.get("ifname"), direction, size, cut, tag)
+		comment := ""
+		if pid := e.get("proc.pid"); pid != "0" {
+			comment = "comm=" + e.get("proc.comm") + " pid=" + pid
+		}
+		fmt.Fprintf(&lines, "%s|0x%08x|%d|%d|%s|%s\n", e.get("ifname"), direction, size, cut, tag, comment)
 	}
 	got := outputOf(t, tshark, "-n", "-r", file, "-T", "fields", "-E", "separator=|", "-e", "frame.interface_name", "-e", "frame.packet_flags_direction",
-		"-e", "frame.len", "-e", "frame.cap_len", "-e", "vlan.id")
+		"-e", "frame.len", "-e", "frame.cap_len", "-e", "vlan.id", "-e", "frame.comment")
 	wantSame(t, "tshark", got, lines.String())
 	// It shows bytes of unknown protocols in lines that begin with a tab.
 	if text := outputOf(t, tcpdump, "-n", "-r", file); strings.Count(text, "\n")-strings.Count(text, "\n\t") != len(want.rows) || !strings.Contains(text, "10.9.8.1.19 > 10.9.8.2.9") {

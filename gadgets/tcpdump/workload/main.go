@@ -9,6 +9,9 @@
 package main
 
 import (
+	"fmt"
+	"net/netip"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -36,7 +39,7 @@ type Event struct {
 	IfName     string        `json:"ifname"`
 	PayloadLen int           `json:"payload_len"`
 	PacketSize int           `json:"packet_size"`
-	Payload    string        `json:"payload"`
+	Payload    string        `json:"payload,omitempty"` // empty: not known in advance
 	VLAN       uint32        `json:"vlan"`
 	Summary    string        `json:"summary"`
 }
@@ -60,7 +63,29 @@ func (i *tap) packets(t *workload.Thread[Event]) error {
 	for _, f := range frames() {
 		i.pass(t, f)
 	}
+	i.owned(t)
 	return nil
+}
+
+// owned sends a packet by a socket, which is the thread's.
+func (i *tap) owned(t *workload.Thread[Event]) {
+	s := workload.Must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
+	defer unix.Close(s)
+	// A group needs no neighbour that answers.
+	group := &unix.SockaddrInet4{Addr: [4]byte{224, 0, 0, 199}, Port: 9}
+	workload.Check("bind", unix.Bind(s, &unix.SockaddrInet4{Addr: ownAddress}))
+	workload.Check("choose the interface", unix.SetsockoptIPMreqn(s, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, &unix.IPMreqn{Ifindex: int32(i.index)}))
+	workload.Check("keep packets from coming back", unix.SetsockoptInt(s, unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0))
+	local, ok := workload.Must(unix.Getsockname(s)).(*unix.SockaddrInet4)
+	if !ok {
+		panic("another kind of address")
+	}
+	workload.Check("send to a group", unix.Sendto(s, []byte("mine"), 0, group))
+	const size = 14 + 20 + 8 + 4
+	t.Events = append(t.Events, Event{
+		Proc: t.Proc, Direction: "out", PacketType: 4, IfIndex: i.index, IfName: i.name, PayloadLen: size, PacketSize: size,
+		Summary: fmt.Sprintf("%s:%d > 224.0.0.199:9 UDP len 4", netip.AddrFrom4(ownAddress), local.Port),
+	})
 }
 
 // pass lets a frame pass in both directions.

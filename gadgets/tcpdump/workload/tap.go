@@ -53,6 +53,9 @@ func (i *tap) up(req *unix.Ifreq) error {
 	if err != nil {
 		return fmt.Errorf("open a packet socket: %w", err)
 	}
+	if err := setAddress(i.name); err != nil {
+		return errors.Join(fmt.Errorf("set the interface's address: %w", err), unix.Close(s))
+	}
 	req.SetUint16(unix.IFF_UP)
 	if err := unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, req); err != nil {
 		return errors.Join(fmt.Errorf("start the interface: %w", err), unix.Close(s))
@@ -62,6 +65,33 @@ func (i *tap) up(req *unix.Ifreq) error {
 		return errors.Join(err, unix.Close(s))
 	}
 	i.index, i.socket = iface.Index, s
+	return nil
+}
+
+// ownAddress is the interface's, of a network for documentation.
+var ownAddress = [4]byte{192, 0, 2, 1}
+
+func setAddress(name string) error {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(s)
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		call    uint
+		address [4]byte
+	}{{unix.SIOCSIFADDR, ownAddress}, {unix.SIOCSIFNETMASK, [4]byte{255, 255, 255, 255}}} {
+		if err := req.SetInet4Addr(c.address[:]); err != nil {
+			return err
+		}
+		if err := unix.IoctlIfreq(s, c.call, req); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
