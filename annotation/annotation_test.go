@@ -56,6 +56,8 @@ func TestFieldKeys(t *testing.T) {
 
 		"formatters.timestamp.target":       {"error", target, []string{""}},
 		"formatters.timestamp.format":       {"15:04:05", event.Annotations{Format: "15:04:05"}, []string{"\n"}},
+		"formatters.packet_type.target":     {"error", target, []string{""}},
+		"formatters.link_type.target":       {"error", target, []string{""}},
 		"formatters.signal.target":          {"error", target, []string{""}},
 		"formatters.errno.target":           {"error", target, []string{""}},
 		"formatters.syscall.target":         {"error", target, []string{""}},
@@ -122,6 +124,16 @@ func TestSourceKeys(t *testing.T) {
 		"metrics.print":              {"true", source{Metrics: annotation.SourceMetrics{Print: true}}, []string{"1"}},
 		"fetch-interval":             {"1s", source{FetchInterval: &second}, []string{"", "1", "-1s", "soon"}},
 		"fetch-count":                {"3", source{FetchCount: &three}, []string{"", "-1", "1.5", "2147483648"}},
+
+		"cli.pcap-ng.payload":        {"payload", source{Packets: annotation.Packets{Payload: "payload"}}, []string{"", "a b"}},
+		"cli.pcap-ng.timestamp":      {"timestamp", source{Packets: annotation.Packets{Timestamp: "timestamp"}}, []string{""}},
+		"cli.pcap-ng.interface":      {"ifindex", source{Packets: annotation.Packets{Interface: "ifindex"}}, []string{""}},
+		"cli.pcap-ng.interface-name": {"name", source{Packets: annotation.Packets{InterfaceName: "name"}}, []string{""}},
+		"cli.pcap-ng.capture-length": {"a_len", source{Packets: annotation.Packets{CaptureLength: "a_len"}}, []string{""}},
+		"cli.pcap-ng.packet-length":  {"b_len", source{Packets: annotation.Packets{PacketLength: "b_len"}}, []string{""}},
+		"cli.pcap-ng.packet-type":    {"type", source{Packets: annotation.Packets{PacketType: "type"}}, []string{""}},
+		"cli.pcap-ng.link-type":      {"link", source{Packets: annotation.Packets{LinkType: "link"}}, []string{""}},
+		"cli.pcap-ng.vlan":           {"vlan", source{Packets: annotation.Packets{VLAN: "vlan"}}, []string{""}},
 
 		"metrics.implicit-counter.name":        {"n", source{Metrics: annotation.SourceMetrics{CounterName: "n"}}, []string{"\n"}},
 		"metrics.implicit-counter.description": {"d", source{Metrics: annotation.SourceMetrics{CounterDescription: "d"}}, []string{"\x00"}},

@@ -121,6 +121,8 @@ func targetKeys() []string {
 	return []string{
 		"formatters.timestamp.target",
 		"formatters.signal.target",
+		"formatters.packet_type.target",
+		"formatters.link_type.target",
 		"formatters.errno.target",
 		"formatters.syscall.target",
 		"formatters.file_mode.target",

@@ -17,7 +17,6 @@ func pendingFeatures() []pendingFeature {
 		{"generate_networkpolicy.", "network policies"},
 		{"kubenameresolver.", "names of Kubernetes services"},
 		{"metrics.", "metrics"},
-		{"pcap.", "pcap output"},
 		{"profiles.", "profiles"},
 		{"views.", "views"},
 	}
@@ -40,8 +39,6 @@ func PendingMode(mode string) (feature string, ok bool) {
 		return "flame graphs", true
 	case "histogram":
 		return "metrics", true
-	case "pcap-ng":
-		return "pcap output", true
 	}
 	return "", false
 }

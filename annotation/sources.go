@@ -26,7 +26,9 @@ type Source struct {
 	RestText string
 	// FlushOnStop reads a map once more when the run ends.
 	FlushOnStop bool
-	Metrics     SourceMetrics
+	// Packets says which fields make up a packet.
+	Packets Packets
+	Metrics SourceMetrics
 	// FetchInterval is the time from one array to the next. 0: a map is read only when the run ends, and
 	// iterators run once, when it begins, or each second if there is a FetchCount. Nil if it is not
 	// set.
@@ -56,7 +58,7 @@ const (
 
 // SourceKeys returns the annotations that data sources can carry.
 func SourceKeys() []Key[Source] {
-	return []Key[Source]{
+	return append([]Key[Source]{
 		textKey(Text, "description", "Says what the events of the data source are.",
 			func(s *Source) *string { return &s.Description }),
 		listKey(SupportedModesKey, "Lists the output modes that make sense for the data source.",
@@ -85,7 +87,7 @@ func SourceKeys() []Key[Source] {
 			Value{Kind: Duration}, readDuration, func(s *Source) **time.Duration { return &s.FetchInterval }),
 		pointerKey("fetch-count", "Number of arrays after which the run ends; 0 for no end.",
 			Value{Kind: Whole, Max: maxCount}, readWhole, func(s *Source) **int { return &s.FetchCount }),
-	}
+	}, packetKeys()...)
 }
 
 // maxCount is a limit beyond any practical value that fits an int on all architectures.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/encode/pcapng"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
@@ -26,6 +28,8 @@ type Options struct {
 	// Memos limits the memory of encoders that share it: it is the number of groups of values whose texts they may still begin to remember, which
 	// makes them faster. A group takes up to 140 KiB. Nil: no limit.
 	Memos *int
+	// Packets are the annotations of a data source whose events are packets, which formats with Packets need.
+	Packets *annotation.Packets
 }
 
 // Encoder writes the events of one data source. It is for one run and is not safe for use by
@@ -52,27 +56,66 @@ type Format struct {
 	Lines bool
 	// NoFields says that the format writes no field at all.
 	NoFields bool
+	// Packets says that the format writes packets, as bytes that are not text. The output cannot hold anything else: neither other
+	// formats nor other data sources. The encoder is a [PacketEncoder].
+	Packets bool
 	// Bind prepares for the events of a schema, which must not change from then on.
 	Bind func(*event.Schema, Options) (Encoder, error)
 }
 
-// Formats returns the table of output formats, in the order in which they are documented.
+// PacketEncoder is the encoder of a format with Packets.
+type PacketEncoder interface {
+	Encoder
+	// Lost counts packets that were lost before the next one. It may be called while other methods run.
+	Lost(n uint64)
+	// Taken says whether the output has taken what Append has appended since the last call of Taken, or it was thrown away.
+	Taken(ok bool)
+}
+
+// Formats returns the table of output formats that write any events, in the order in which they are documented.
 func Formats() []Format {
 	return []Format{columnsFormat(), jsonFormat(), jsonPrettyFormat(), yamlFormat(), noneFormat()}
 }
 
-// Names returns the names of all formats, in the order of [Formats].
-func Names() []string {
+// PacketFormats returns the table of output formats for data sources whose events are packets.
+func PacketFormats() []Format { return []Format{pcapngFormat()} }
+
+func pcapngFormat() Format {
+	return Format{
+		Name:    "pcap-ng",
+		Doc:     "A file of packets for Wireshark, tshark and tcpdump, with processes and containers as comments.",
+		Packets: true,
+		Bind: func(s *event.Schema, o Options) (Encoder, error) {
+			fields := o.Fields
+			if fields == nil {
+				fields = pcapng.DefaultFields(s)
+			}
+			e, err := pcapng.Bind(s, o.Packets, fields)
+			if err != nil {
+				return nil, err
+			}
+			return e, nil
+		},
+	}
+}
+
+// NamesOf returns the names of formats, in their order.
+func NamesOf(formats []Format) []string {
 	var names []string
-	for _, f := range Formats() {
+	for _, f := range formats {
 		names = append(names, f.Name)
 	}
 	return names
 }
 
+// Names returns the names of all formats, those of [Formats] first.
+func Names() []string { return NamesOf(all()) }
+
+func all() []Format { return append(Formats(), PacketFormats()...) }
+
 // Lookup returns the format with the given name.
 func Lookup(name string) (Format, error) {
-	for _, f := range Formats() {
+	for _, f := range all() {
 		if f.Name == name {
 			return f, nil
 		}

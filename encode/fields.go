@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gizmo-ebpf/gizmo/encode/pcapng"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
@@ -20,6 +21,8 @@ import (
 // any level) and those annotated json.skip. For other formats they are the values that are not hidden,
 // and a struct with its own text replaces its members.
 //
+// For a format with Packets these are the fields of a packet's comment.
+//
 // The order is for people: first the origin of an event (added fields that
 // belong to no field of the record, such as the container's name), then the record, with each added
 // field in the place of the field that it explains.
@@ -27,6 +30,8 @@ func DefaultFields(s *event.Schema, f Format) []int {
 	switch {
 	case f.NoFields:
 		return []int{}
+	case f.Packets:
+		return pcapng.DefaultFields(s)
 	case f.AllFields:
 		return nestedDefault(s)
 	}
@@ -40,6 +45,13 @@ func Need(s *event.Schema, f Format, chosen []int) event.FieldSet {
 	var need event.FieldSet
 	switch {
 	case f.NoFields:
+	case f.Packets:
+		if chosen == nil {
+			chosen = pcapng.DefaultFields(s)
+		}
+		for _, i := range chosen {
+			need.Add(i)
+		}
 	case f.AllFields:
 		for _, i := range treeFields(s, chosen) {
 			need.Add(i)

@@ -83,7 +83,7 @@ func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recordi
 			header.DataSources = append(header.DataSources, wire.DataSource{Schema: schema, Annotations: annotations})
 		}
 	}
-	file, err := openWaiting(ctx, o.Path)
+	file, err := safefile.CreateWaiting(ctx, o.Path, recordPerm)
 	if err != nil {
 		return nil, recordError(err)
 	}
@@ -118,23 +118,6 @@ func (r *recording) checkApart(text *textSink) error {
 		return nil
 	}
 	return recordError(fmt.Errorf("%s is where the output goes; name another file, or have no output (-o none)", r.file.Name()))
-}
-
-// openWaiting opens a file for writing. For a pipe, it waits for a reader until ctx is done.
-func openWaiting(ctx context.Context, path string) (*safefile.File, error) {
-	var file *safefile.File
-	opened := make(chan error, 1)
-	go func() { // ends only with the program if there is never a reader
-		var err error
-		file, err = safefile.Create(path, recordPerm)
-		opened <- err
-	}()
-	select {
-	case err := <-opened:
-		return file, err
-	case <-ctx.Done():
-		return nil, fmt.Errorf("open %s: interrupted", path)
-	}
 }
 
 // begin overwrites the file and writes what comes before the first batch.

@@ -200,6 +200,7 @@ func (r *Run) Run(ctx context.Context) error {
 		Ledger:  &r.ledger,
 		OnLoss: func(s *event.Schema, lost []event.Loss) {
 			losses.note(s, lost)
+			r.assembly.text.noteLost(s, lost)
 			r.lost.collect(r.gadgets, r.names)
 		},
 		Start: r.begin,

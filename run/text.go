@@ -76,7 +76,35 @@ func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) 
 		text, chosen := fields[id]
 		o.formats[id] = textFormat{format, text, chosen, settings}
 	}
+	errs = append(errs, about("output", o.preparePackets(all)))
 	return o, joinOnce(errs)
+}
+
+// ErrTerminal is wrapped by the error of an output format that is not for terminals.
+var ErrTerminal = errors.New("the output is a terminal")
+
+// preparePackets prepares for packets, if there are any: they have the output to themselves.
+func (o *textSink) preparePackets(all []event.SourceID) error {
+	var packets event.SourceID
+	shown := 0
+	for _, id := range all {
+		f := o.formats[id]
+		if f.Packets {
+			packets = id
+		}
+		if !f.NoFields {
+			shown++
+		}
+	}
+	f := o.formats[packets]
+	if !f.Packets {
+		return nil
+	}
+	if shown > 1 {
+		return fmt.Errorf("the output can hold the packets of one data source and nothing else: %s:%s, and none for the others", packets, f.Name)
+	}
+	o.gathers = false // a batch is written whole, so that a reader gets all packets that there are
+	return nil
 }
 
 // formatOf returns the output format of a data source.
@@ -161,13 +189,20 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 			return event.FieldSet{}, about("fields", err)
 		}
 	}
-	options := encode.Options{Fields: fields, Width: o.width, Spill: o.spiller()}
+	options := encode.Options{Fields: fields, Width: o.width, Spill: o.spiller(), Packets: &f.settings.Packets}
 	if o.recorded {
 		options.Memos = &o.memos
 	}
 	enc, err := f.Bind(s, options)
 	if err != nil {
-		return event.FieldSet{}, fmt.Errorf("data source %q: %w", s.ID(), err)
+		err = fmt.Errorf("data source %q: %w", s.ID(), err)
+		if f.Packets {
+			err = about("output", fmt.Errorf("%s: %w", f.Name, err))
+		}
+		return event.FieldSet{}, err
+	}
+	if out, _ := fileOf(o.w); f.Packets && out != nil && isTerminal(out) {
+		return event.FieldSet{}, about("output", fmt.Errorf("%s is not text, and %w: write to a file or a pipe", f.Name, ErrTerminal))
 	}
 	e := boundEncoder{schema: s, Encoder: enc, head: enc.Head(nil), lines: f.Lines && s.Single, rowText: textOf(s)}
 	if f.settings.ClearScreen && !s.Single && o.width > 0 && len(e.head) > 0 { // a table for people
@@ -268,6 +303,9 @@ func (o *textSink) hand(e *boundEncoder, rows int, more bool) error {
 	}
 	err := o.q.put(o.buf, mark{rows: rows, lines: e.lines, books: e.books})
 	o.buf = o.buf[:0]
+	if p, ok := e.Encoder.(encode.PacketEncoder); ok {
+		p.Taken(err == nil)
+	}
 	if err != nil {
 		o.lose(e, rows, err)
 	}
@@ -281,6 +319,20 @@ func (o *textSink) hand(e *boundEncoder, rows int, more bool) error {
 func (o *textSink) lose(e *boundEncoder, rows int, err error) {
 	if o.q != nil {
 		e.books.Lost(rows, causeOf(err))
+	}
+}
+
+// noteLost tells the encoder of packets of losses.
+func (o *textSink) noteLost(s *event.Schema, lost []event.Loss) {
+	if o == nil {
+		return
+	}
+	if e := o.encoderOf(s); e != nil {
+		if p, ok := e.Encoder.(encode.PacketEncoder); ok {
+			for _, l := range lost {
+				p.Lost(l.Count)
+			}
+		}
 	}
 }
 

@@ -12,7 +12,7 @@
 #   build   clang, llvm-strip, libbpf's headers
 #   release the one version of clang that releases are built with
 #   test    clang 14, 16 and 19; gcc and the C library, for the race detector; libraries
-#           that are traced; tcpdump
+#           that are traced; tshark and tcpdump, which the tests compare with
 #   neighbours  container runtimes and what they need, for test/neighbours
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
@@ -93,8 +93,9 @@ need_test() {
 	done
 	have gcc || need gcc "for the race detector"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
+	have tshark || need tshark "reads files of packets in tests"
 	need_tls
-	have tcpdump || [ -x /usr/sbin/tcpdump ] || need tcpdump "compiles expressions for the tests"
+	have tcpdump || [ -x /usr/sbin/tcpdump ] || need tcpdump "compiles expressions and reads files of packets in tests"
 }
 
 # The libraries that the workload of trace_ssl uses. The packages of the tools need them, whatever name the

@@ -25,6 +25,8 @@ func Types() []Type {
 		durationType(),
 		l3EndpointType(),
 		l4EndpointType(),
+		packetTypeType(),
+		linkTypeType(),
 		processType(),
 		credsType(),
 		parentType(),

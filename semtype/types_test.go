@@ -51,6 +51,8 @@ func checkExample(t *testing.T, row *Type) {
 func cSize(t testing.TB, ctype string) uint32 {
 	t.Helper()
 	switch ctype {
+	case "__u8":
+		return 1
 	case "__u32":
 		return 4
 	case "__u64":

@@ -38,6 +38,8 @@ typedef __u32 gadget_file_flags;   /* as given to open(2): O_RDONLY, ... */
 typedef __u64 gadget_bytes;	   /* an amount of memory */
 typedef __u64 gadget_duration;	   /* nanoseconds */
 typedef __u32 gadget_kernel_stack; /* id of a stack in ig_kstack */
+typedef __u8 gadget_packet_type;   /* as skb->pkt_type: 4 is outgoing */
+typedef __u16 gadget_link_type;	   /* ARPHRD_ of the interface of a packet */
 
 /* Processes, as the initial pid and user namespaces number them. */
 typedef __u32 gadget_pid;  /* process: the kernel's tgid */

@@ -146,6 +146,9 @@ func (a *app) report(err error) int {
 // inFlags returns the message of an error with the flags of the command line in place of the library's options.
 func inFlags(err error) string {
 	message := plain.Message(err)
+	if errors.Is(err, run.ErrTerminal) {
+		message += " (--output-file FILE)"
+	}
 	var option *run.OptionError
 	if errors.As(err, &option) {
 		text := plain.Message(option)

@@ -42,16 +42,17 @@ params:
 		{"-o json DIR --mi", "--minimum", false},
 		{"DIR -t 1 --mode x --mi", "--minimum", false},
 		{"DIR --le", "", false},
-		{"DIR --out", "--output", false},
+		{"DIR --out", "--output --output-file", false},
 		{"DIR --filter.", "", false}, // hidden
 		{"DIR --minimum ", "", true},
 		{"DIR --record ", "", true},
+		{"DIR --output-file ", "", true},
 		{"DIR --failed ", "", false}, // takes no value
 		{"DIR ", "", false},
 		{"--mi", "", false},
 		{"--record ", "", true},
 		{"./nowhere --mi", "", false},
-		{"./nowhere --out", "--output", false},
+		{"./nowhere --out", "--output --output-file", false},
 	} {
 		args := strings.Split(strings.ReplaceAll("run "+c.args, "DIR", dir), " ")
 		words, files := completions(t, args...)

@@ -19,6 +19,7 @@ import (
 // gets, in which order, and how they are written.
 type eventFlags struct {
 	modes, fields string
+	file          string // for the output
 	// filters and exprs are texts by data source; the empty name means all.
 	filters, exprs map[string]*string
 	sortBy         string
@@ -34,6 +35,7 @@ const wholeRecording = 24 * time.Hour
 // register adds the flags; window is the default time for which single events are held back to sort them.
 func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVarP(&f.modes, "output", "o", "", "output mode, or DATASOURCE:MODE,...: "+strings.Join(encode.Names(), ", "))
+	fs.StringVar(&f.file, "output-file", "", "write the output to this file instead of standard output")
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")

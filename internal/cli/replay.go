@@ -47,10 +47,16 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	defer closeInput()
 	options := a.options(flags)
 	options.Text.Block = true
+	file, err := openOutput(ctx, flags.file, &options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.end()) }()
+	options.OnAttached = file.begin
 	options.Events.SortMemory = sortMemory
 	tempFile := wire.TempFile
 	if a.DropPrivileges { // before the first byte that somebody else may have written
-		if out, ok := a.Out.(*os.File); ok {
+		if out, ok := a.Out.(*os.File); ok && file == nil {
 			options.Text.W = outlet.Own(out)
 		}
 		if !canReadTwice(in) {

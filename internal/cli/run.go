@@ -195,13 +195,19 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	defer func() { err = errors.Join(err, known.Close()) }()
 	options := a.runOptions(c)
 	options.Containers = known.Options(f.host)
+	out, err := openOutput(ctx, f.events.file, &options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.end()) }()
 	start := heap.Begin()
 	defer start.End()
 	drop := func() {} // set once the gadget is loaded
 	options.OnAttached = func() error {
+		err := out.begin()
 		drop()
 		start.Over()
-		return nil
+		return err
 	}
 	plan, err := run.NewPlan(options)
 	if err != nil {

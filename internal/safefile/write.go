@@ -4,6 +4,7 @@
 package safefile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,23 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 		}
 	}
 	return nil, err
+}
+
+// CreateWaiting is [Create], but waits for the reader of a pipe only until ctx is done.
+func CreateWaiting(ctx context.Context, path string, perm fs.FileMode) (*File, error) {
+	var file *File
+	opened := make(chan error, 1)
+	go func() { // ends only with the program if there is never a reader
+		var err error
+		file, err = Create(path, perm)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		return file, err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("open %s: interrupted", path)
+	}
 }
 
 func lookUp(path string) (*place, error) {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -33,7 +34,7 @@ func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 		default:
 		}
 		held = kerneltest.ObjectsOf(p.cmd.Process.Pid)
-		return allAttached(held) && allListening(t, p.cmd.Process.Pid, held)
+		return allAttached(held) && allListening(t, p.cmd.Process.Pid, held) && allClassifying(t, held)
 	})
 	return held
 }
@@ -100,15 +101,17 @@ func allListening(t testing.TB, pid int, held []kerneltest.Object) bool {
 }
 
 func isSocketFilter(o kerneltest.Object) bool {
-	if o.Kind != "prog" {
-		return false
-	}
-	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(o.ID))
+	return o.Kind == "prog" && typeOf(o) == ebpf.SocketFilter
+}
+
+// typeOf returns the type of a program; UnspecifiedProgram if it has gone.
+func typeOf(prog kerneltest.Object) ebpf.ProgramType {
+	p, err := ebpf.NewProgramFromID(ebpf.ProgramID(prog.ID))
 	if err != nil {
-		return false
+		return ebpf.UnspecifiedProgram
 	}
 	defer p.Close()
-	return p.Type() == ebpf.SocketFilter
+	return p.Type()
 }
 
 // hasPacketSocket reports whether the process has a packet socket of this network namespace that receives packets.
@@ -133,6 +136,41 @@ func hasPacketSocket(t testing.TB, pid int) bool {
 		}
 	}
 	return false
+}
+
+// allClassifying reports whether as many dispatchers are attached to interfaces as there are programs for them.
+func allClassifying(t testing.TB, held []kerneltest.Object) bool {
+	t.Helper()
+	programs, dispatchers := 0, 0
+	for _, o := range held {
+		switch {
+		case o.Kind == "prog" && typeOf(o) == ebpf.SchedCLS:
+			programs++
+		case o.Kind == "link" && !slices.ContainsFunc(held, func(p kerneltest.Object) bool { return p.Kind == "prog" && p.ID == o.Prog }):
+			dispatchers++ // gizmo does not keep their programs open
+		}
+	}
+	return dispatchers >= programs || programs > 0 && countFilters(t) >= programs
+}
+
+// countFilters counts the dispatchers that are filters, as kernels before 6.6 have them.
+func countFilters(t testing.TB) (n int) {
+	t.Helper()
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
+			filters, _ := netlink.FilterList(l, parent)
+			for _, f := range filters {
+				if b, ok := f.(*netlink.BpfFilter); ok && strings.HasPrefix(b.Name, "gizmo_dispatch") {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // wantGone checks that the kernel has got rid of the objects, which it does in its own time.

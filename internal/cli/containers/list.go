@@ -28,7 +28,7 @@ type ListFlags struct {
 
 // Register adds the flags to fs.
 func (f *ListFlags) Register(fs *pflag.FlagSet) {
-	fs.StringVarP(&f.mode, "output", "o", "columns", "output mode: "+strings.Join(encode.Names(), ", "))
+	fs.StringVarP(&f.mode, "output", "o", "columns", "output mode: "+strings.Join(encode.NamesOf(encode.Formats()), ", "))
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default")
 	fs.BoolVarP(&f.watch, "watch", "w", false, "continue, and show each container that starts or ends")
 }
