@@ -71,6 +71,10 @@ type Field struct {
 	// are valid. LenSize 0: all of them are.
 	LenOff  uint32 `json:"lenOff,omitempty"`
 	LenSize uint32 `json:"lenSize,omitempty"`
+	// Content names the format of the trailing data, if it has one that gizmo knows: "dns". Texts are the names of the
+	// texts that follow the valid bytes, each with a NUL byte at its end. Both come from annotations.
+	Content string   `json:"-"`
+	Texts   []string `json:"-"`
 	// Parent is the index in Schema.Fields of the struct that this field is a member of, or NoParent.
 	Parent int `json:"parent"`
 	// Enum names the values of an enum member; nil for other types.
