@@ -88,6 +88,8 @@ type Field struct {
 	Text TextFunc `json:"-"`
 	// Table holds the values of a field that Schema.AddColumn added.
 	Table Table `json:"-"`
+	// OfRest says that Text reads the trailing data, so that people expect the field beside it.
+	OfRest bool `json:"-"`
 	// Reads promises that Text depends only on these bytes of the record, and on facts that rarely change
 	// within a second, such as the names of users. For up to a second, an encoder may then write the same
 	// text for the same bytes without calling Text again. A Size of 0 promises nothing.

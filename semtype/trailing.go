@@ -26,16 +26,20 @@ func extendTrailing(s *event.Schema, i int, env *Env) {
 	f := s.Fields[i]
 	if f.Content == "dns" {
 		for _, m := range dnsFields() {
-			if j, ok := addText(s, i, env, m.name, dnsText(f, m.append)); ok {
-				s.Fields[j].Plain = m.plain
-			}
+			addOfRest(s, i, env, m.name, m.plain, dnsText(f, m.append))
 		}
 	}
 	for n, name := range f.Texts {
-		addText(s, i, env, name, textAfter(f, n))
+		addOfRest(s, i, env, name, false, textAfter(f, n))
 	}
 	if f.Content != "" || len(f.Texts) > 0 {
 		s.Fields[i].Ann.SkipJSON, s.Fields[i].Ann.Columns.Hidden = true, true
+	}
+}
+
+func addOfRest(s *event.Schema, rest int, env *Env, name string, plain bool, text event.TextFunc) {
+	if i, ok := addText(s, rest, env, name, text); ok {
+		s.Fields[i].Plain, s.Fields[i].OfRest = plain, true
 	}
 }
 
