@@ -119,6 +119,8 @@ func TestSourceKeys(t *testing.T) {
 		"ebpf.rest.name":             {"payload", source{RestName: "payload"}, []string{"", "a b"}},
 		"ebpf.rest.len":              {"payload_len", source{RestLen: "payload_len"}, []string{""}},
 		"ebpf.rest.text":             {"payload_text", source{RestText: "payload_text"}, []string{""}},
+		"ebpf.rest.content":          {"dns", source{RestContent: "dns"}, []string{"", "tls"}},
+		"ebpf.rest.texts":            {"cwd,exepath", source{RestTexts: []string{"cwd", "exepath"}}, []string{"", "cwd,"}},
 		"ebpf.map.flush-on-stop":     {"true", source{FlushOnStop: true}, []string{"1"}},
 		"metrics.collect":            {"true", source{Metrics: annotation.SourceMetrics{Collect: true}}, []string{"1"}},
 		"metrics.print":              {"true", source{Metrics: annotation.SourceMetrics{Print: true}}, []string{"1"}},

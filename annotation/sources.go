@@ -24,6 +24,10 @@ type Source struct {
 	RestName, RestLen string
 	// RestText names the field that has the trailing data as text; empty for none.
 	RestText string
+	// RestContent names the format of the trailing data; empty for none. RestTexts names the texts that follow
+	// the bytes that RestLen counts.
+	RestContent string
+	RestTexts   []string
 	// FlushOnStop reads a map once more when the run ends.
 	FlushOnStop bool
 	// Packets says which fields make up a packet.
@@ -73,6 +77,10 @@ func SourceKeys() []Key[Source] {
 			func(s *Source) *string { return &s.RestLen }),
 		textKey(Name, "ebpf.rest.text", "Names a further field, which has the trailing data as text.",
 			func(s *Source) *string { return &s.RestText }),
+		choiceKey("ebpf.rest.content", "Says what the trailing data is, from which gizmo then adds [fields](types.md#trailing-data).",
+			func(s *Source) *string { return &s.RestContent }, choice[string]{"dns", "dns"}),
+		listKey("ebpf.rest.texts", "Names fields that gizmo adds for texts after the trailing data that ebpf.rest.len counts. Each text ends with a NUL byte; if it is missing, the field is empty.",
+			func(s *Source) *[]string { return &s.RestTexts }),
 		boolKey("ebpf.map.flush-on-stop", "Reads the map once more when the run ends.",
 			func(s *Source) *bool { return &s.FlushOnStop }),
 		boolKey("metrics.collect", "Aggregates the events to metrics.",

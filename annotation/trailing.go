@@ -17,7 +17,8 @@ func (s *Source) AddTrailing(schema *event.Schema) error {
 	if s.RestName == "" {
 		return nil
 	}
-	rest := event.Field{Name: s.RestName, Kind: event.Bytes, Rest: true, Off: schema.Size, Parent: event.NoParent}
+	rest := event.Field{Name: s.RestName, Kind: event.Bytes, Rest: true, Off: schema.Size, Parent: event.NoParent,
+		Content: s.RestContent, Texts: s.RestTexts}
 	if i, ok := schema.Lookup(s.RestName); ok && !schema.Fields[i].Rest {
 		return fmt.Errorf("ebpf.rest.name: there is a field %q already", s.RestName)
 	}
@@ -28,9 +29,12 @@ func (s *Source) AddTrailing(schema *event.Schema) error {
 		}
 		rest.LenOff, rest.LenSize = schema.Fields[i].Off, schema.Fields[i].Size
 	}
+	if err := s.checkTexts(); err != nil {
+		return err
+	}
 	if i := slices.IndexFunc(schema.Fields, func(f event.Field) bool { return f.Rest }); i >= 0 {
 		f := &schema.Fields[i]
-		f.Name, f.LenOff, f.LenSize = rest.Name, rest.LenOff, rest.LenSize
+		f.Name, f.LenOff, f.LenSize, f.Content, f.Texts = rest.Name, rest.LenOff, rest.LenSize, rest.Content, rest.Texts
 		return nil
 	}
 	schema.Fields = append(schema.Fields, rest)
@@ -62,4 +66,17 @@ func (s *Source) AddTrailingText(schema *event.Schema) error {
 
 func isPlainInteger(f *event.Field) bool {
 	return (f.Kind == event.Uint || f.Kind == event.Int) && f.Count == 0 && f.BitSize == 0 && !f.Added
+}
+
+// checkTexts checks the names of the texts after the trailing data.
+func (s *Source) checkTexts() error {
+	if len(s.RestTexts) > 0 && s.RestLen == "" {
+		return errors.New("ebpf.rest.texts: the texts follow the bytes that ebpf.rest.len counts, which is not set")
+	}
+	for _, name := range s.RestTexts {
+		if !isName(name) {
+			return fmt.Errorf("ebpf.rest.texts: %s is not a field's name", Quote(name))
+		}
+	}
+	return nil
 }

@@ -54,6 +54,38 @@ func TestAddTrailing(t *testing.T) {
 	}
 }
 
+// The meaning of trailing data comes from the annotations, for a schema of a recording, too.
+func TestAddTrailingWithMeaning(t *testing.T) {
+	t.Parallel()
+	for _, s := range []*event.Schema{
+		withTrailing(),
+		withTrailing(event.Field{Name: "data", Kind: event.Bytes, Rest: true, Off: 12, Parent: event.NoParent}),
+	} {
+		source := &Source{RestName: "data", RestLen: "len", RestContent: "dns", RestTexts: []string{"cwd", "exepath"}}
+		if err := source.AddTrailing(s); err != nil {
+			t.Fatal(err)
+		}
+		if f := s.Fields[3]; f.Content != "dns" || !reflect.DeepEqual(f.Texts, source.RestTexts) || f.LenSize != 2 {
+			t.Errorf("got %+v", f)
+		}
+	}
+}
+
+func TestAddTrailingRefusesTexts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		len, text, want string
+	}{
+		{"", "cwd", "ebpf.rest.texts: the texts follow the bytes that ebpf.rest.len counts, which is not set"},
+		{"len", "a b", `ebpf.rest.texts: "a b" is not a field's name`},
+	} {
+		source := &Source{RestName: "data", RestLen: c.len, RestTexts: []string{c.text}}
+		if err := source.AddTrailing(withTrailing()); err == nil || err.Error() != c.want {
+			t.Errorf("%+v: got %v", c, err)
+		}
+	}
+}
+
 func TestAddTrailingRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, len, want string }{

@@ -158,6 +158,8 @@ func place(s *event.Schema, i int) int {
 		case g.Added:
 		case g.Name == f.Name+"_raw", g.Ann.Target != "" && prefix+g.Ann.Target == f.Name && g.Parent == f.Parent:
 			return j
+		case g.Rest && f.OfRest:
+			around = j
 		case event.IsUnder(f.Name, g.Name), prefix != "" && event.IsUnder(g.Name, prefix[:len(prefix)-1]):
 			around = j
 		}

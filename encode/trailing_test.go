@@ -52,3 +52,22 @@ func TestTrailingText(t *testing.T) {
 		t.Errorf("yaml: %q", got)
 	}
 }
+
+// Fields whose text is read from the trailing data stand where that would: after the record's own.
+func TestFieldsOfTrailingDataFollowTheRecord(t *testing.T) {
+	t.Parallel()
+	text := textOf(&[]byte{'x'})
+	s := &event.Schema{Name: "x", Single: true, Size: 4, Fields: []event.Field{
+		{Name: "qr_raw", Kind: event.Uint, Size: 1, Parent: event.NoParent, Ann: event.Annotations{Columns: event.ColumnStyle{Hidden: true}}},
+		{Name: "id", Kind: event.Uint, Off: 1, Size: 1, Parent: event.NoParent},
+		{Name: "data", Rest: true, Off: 4, Parent: event.NoParent, Ann: event.Annotations{Columns: event.ColumnStyle{Hidden: true}}},
+	}}
+	for _, name := range []string{"qr", "name"} {
+		s.Add(event.Field{Name: name, Kind: event.String, Parent: event.NoParent, Text: text, OfRest: true})
+	}
+	s.Add(event.Field{Name: "container", Kind: event.String, Parent: event.NoParent, Text: text})
+	const want = "container qr id name"
+	if got := names(s, encode.DefaultFields(s, lookup(t, "columns"))); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

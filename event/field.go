@@ -71,6 +71,10 @@ type Field struct {
 	// are valid. LenSize 0: all of them are.
 	LenOff  uint32 `json:"lenOff,omitempty"`
 	LenSize uint32 `json:"lenSize,omitempty"`
+	// Content names the format of the trailing data, if it has one that gizmo knows: "dns". Texts are the names of the
+	// texts that follow the valid bytes, each with a NUL byte at its end. Both come from annotations.
+	Content string   `json:"-"`
+	Texts   []string `json:"-"`
 	// Parent is the index in Schema.Fields of the struct that this field is a member of, or NoParent.
 	Parent int `json:"parent"`
 	// Enum names the values of an enum member; nil for other types.
@@ -84,6 +88,8 @@ type Field struct {
 	Text TextFunc `json:"-"`
 	// Table holds the values of a field that Schema.AddColumn added.
 	Table Table `json:"-"`
+	// OfRest says that Text reads the trailing data, so that people expect the field beside it.
+	OfRest bool `json:"-"`
 	// Reads promises that Text depends only on these bytes of the record, and on facts that rarely change
 	// within a second, such as the names of users. For up to a second, an encoder may then write the same
 	// text for the same bytes without calling Text again. A Size of 0 promises nothing.

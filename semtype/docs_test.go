@@ -59,7 +59,7 @@ the command line take precedence.
 func renderPage(t *testing.T) []byte {
 	var b bytes.Buffer
 	b.WriteString(pageIntro)
-	rows := append(enumTypes(), Types()...)
+	rows := append(append(enumTypes(), Types()...), trailingType())
 	b.WriteString("| Type | Base type | Template | Example |\n|---|---|---|---|\n")
 	for _, row := range rows {
 		example := ""

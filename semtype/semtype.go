@@ -172,6 +172,10 @@ func targetError(s *event.Schema, f *event.Field) error {
 // typeOf returns the row of the outermost of the field's types that has a row, or the row of enums, or
 // an empty one.
 func typeOf(f *event.Field, rows map[string]*Type) *Type {
+	if f.Rest {
+		t := trailingType()
+		return &t
+	}
 	for _, name := range f.Types {
 		if t, ok := rows[name]; ok {
 			return t

@@ -8,6 +8,7 @@
 //	load exec  -n N -path DIR                          runs DIR/x N times, one after the other
 //	load paced -rate R -for D -path DIR                opens DIR/TIME, which does not exist, R times a
 //	                                                   second: TIME is the monotonic clock in hex
+//	load dns -rate R -for D -port P                    asks a DNS server, which it is itself, R times a second
 package main
 
 import (
@@ -34,14 +35,15 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("want open, exec or paced")
+		return errors.New("want open, exec, paced or dns")
 	}
 	fs := flag.NewFlagSet(args[0], flag.ExitOnError)
 	count := fs.Int("n", 1_000_000, "how many times")
 	threads := fs.Int("threads", 1, "threads that share the work")
 	cpus := fs.String("cpus", "", "the CPU of each thread: 0,1; empty: any")
 	path := fs.String("path", "", "the file or folder")
-	rate := fs.Int("rate", 10_000, "opens a second")
+	rate := fs.Int("rate", 10_000, "opens or queries a second")
+	port := fs.Int("port", 5300, "the DNS server's port")
 	length := fs.Duration("for", 2*time.Second, "how long")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -58,8 +60,10 @@ func run(args []string) error {
 		perEvent, err = exec(*path, *count, pins)
 	case "paced":
 		perEvent, err = paced(*path, *rate, *length, pins)
+	case "dns":
+		perEvent, err = queryDNS(*port, *rate, *length, pins)
 	default:
-		err = fmt.Errorf("there is no load %q: want open, exec or paced", args[0])
+		err = fmt.Errorf("there is no load %q: want open, exec, paced or dns", args[0])
 	}
 	if err != nil {
 		return err

@@ -111,7 +111,7 @@ func (p *Param) setType(t btf.Type, size uint32) error {
 		return fmt.Errorf("%q cannot be a param because of its type: %w", p.Var, errParamType)
 	}
 	p.field = s.Fields[0]
-	if p.field.Count > 0 || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
+	if p.field.Count > 0 && !p.isList() || p.field.Kind == event.Bytes || p.field.Kind == event.Struct || p.field.ElemSize() > 8 && p.field.Kind != event.String {
 		return fmt.Errorf("%q cannot be a param because of its type: %w", p.Var, errParamType)
 	}
 	return nil
@@ -137,12 +137,16 @@ func (p *Param) sizeMap(spec *ebpf.CollectionSpec, value Value) error {
 	return nil
 }
 
-var errParamType = fmt.Errorf("it must be a number, a bool, an enum, a char array or a struct gadget_l3endpoint_t")
+var errParamType = fmt.Errorf("it must be a number, a bool, an enum, a char array, an array of whole numbers or a struct gadget_l3endpoint_t")
 
 // Type names the kind of value that the param takes, for help texts: "uint32", "string", "bool", "ip".
 func (p *Param) Type() string {
 	if p.address != nil {
 		return "ip"
+	}
+	if p.isList() {
+		elem := p.elem()
+		return "list of " + elem.Type()
 	}
 	switch p.field.Kind {
 	case event.Uint, event.Int, event.Float:
@@ -186,6 +190,9 @@ func (p *Param) parse(text string) (Value, error) {
 func (p *Param) parseInto(buf []byte, text string) error {
 	if p.address != nil {
 		return p.address.parse(buf, text)
+	}
+	if p.isList() {
+		return p.parseList(buf, text)
 	}
 	if e := p.field.Enum; e != nil {
 		return parseEnum(buf, e, text)
@@ -297,6 +304,9 @@ func (p *Param) format(v Value) string {
 	}
 	if p.address != nil {
 		return p.address.format(v)
+	}
+	if p.isList() {
+		return p.formatList(v)
 	}
 	u := f.Uint(v)
 	if f.Enum != nil {
