@@ -62,7 +62,7 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	}
 	r.sockets = socket.NewLeases(p.options.Sockets, p.options.logger())
 	var types *btf.Cache // a run of one gadget releases the types before it allocates the buffers
-	if len(p.gadgets) > 1 || slices.ContainsFunc(p.gadgets, wantsSockets) {
+	if len(p.gadgets) > 1 {
 		types = btf.NewCache()
 	}
 	if c := p.options.Containers; c != nil {
@@ -90,8 +90,6 @@ func (r *Run) load(ctx context.Context, p *Plan) error {
 	return err
 }
 
-func wantsSockets(g plannedGadget) bool { return socket.AreWanted(g.image, &g.load) }
-
 // loadGadget loads a gadget of the plan and makes its sources. Types keeps the kernel's types for the next one; it may be nil.
 func (r *Run) loadGadget(p *Plan, g *plannedGadget, types *btf.Cache) error {
 	options, err := p.loadOptions(g, types)
@@ -100,7 +98,7 @@ func (r *Run) loadGadget(p *Plan, g *plannedGadget, types *btf.Cache) error {
 	}
 	options.LostByMount = r.lost.set != nil
 	r.filter.apply(g.image, options)
-	if err := r.sockets.Provide(g.image, options, types); err != nil {
+	if err := r.sockets.Provide(g.image, options); err != nil {
 		return err
 	}
 	followed := p.followsContainers(g)

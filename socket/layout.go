@@ -18,9 +18,13 @@ const (
 	pastMap    = "gadget_socket_past"
 	scratchMap = "gadget_socket_scratch"
 	blankMap   = "blank"
+	begunMap   = "gadget_socket_begun"
+	keepMap    = "keep_ports"
 
-	byPacket = "gadget_socket_by_packet"
-	bySock   = "gadget_socket_by_sock"
+	byPacket   = "gadget_socket_by_packet"
+	bySock     = "gadget_socket_by_sock"
+	find       = "gadget_socket_find"
+	findPacket = "gadget_socket_find_packet"
 	// keepCwd and keepExepath are the functions that look for paths.
 	keepCwd     = "keep_cwd"
 	keepExepath = "keep_exepath"
@@ -29,6 +33,7 @@ const (
 )
 
 const (
+	portKeySize = 12 // struct gadget_socket_key
 	// ownerSize is the size of struct owner without paths. The others are what struct scratch and struct past have beside one.
 	ownerSize   = 136
 	scratchSize = 2 * 48

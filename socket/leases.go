@@ -7,8 +7,6 @@ import (
 	"errors"
 	"log/slog"
 
-	"github.com/cilium/ebpf/btf"
-
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
@@ -34,8 +32,8 @@ func NewLeases(pool *Pool, log *slog.Logger) *Leases {
 	return &Leases{pool: pool, log: log}
 }
 
-// Provide makes a gadget that will be loaded with these options find the owners, if it asks for them. See Pool.Get about types.
-func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions, types *btf.Cache) error {
+// Provide makes a gadget that will be loaded with these options find the owners, if it asks for them.
+func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions) error {
 	if !AreWanted(img, o) {
 		return nil
 	}
@@ -43,7 +41,7 @@ func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions, types *btf.Cac
 	if err != nil {
 		return err
 	}
-	lease, err := l.pool.Get(fields, types)
+	lease, err := l.pool.Get(fields)
 	if err != nil {
 		return err
 	}

@@ -22,13 +22,13 @@ type library struct {
 func newLibrary(spec *ebpf.CollectionSpec) (*library, error) {
 	l := &library{functions: make(map[string]asm.Instructions), maps: spec.Maps}
 	for _, p := range spec.Programs {
-		for _, name := range []string{byPacket, bySock} {
+		for _, name := range []string{byPacket, bySock, findPacket, find} {
 			if start, end := function(p.Instructions, name); start >= 0 {
 				l.functions[name] = p.Instructions[start:end]
 			}
 		}
 	}
-	if len(l.functions) != 2 {
+	if len(l.functions) != 4 {
 		return nil, fmt.Errorf("the object for look-ups has the functions %q", slices.Sorted(maps.Keys(l.functions)))
 	}
 	return l, nil
@@ -104,9 +104,18 @@ func empty(p *ebpf.ProgramSpec, name string) {
 	p.Instructions = slices.Replace(slices.Clone(p.Instructions), start, end, nothing...)
 }
 
-// add appends a function to a program.
+// add appends a function to a program, with those that it calls.
 func (l *library) add(p *ebpf.ProgramSpec, name string) {
-	p.Instructions = append(slices.Clip(p.Instructions), l.functions[name]...)
+	if start, _ := function(p.Instructions, name); start >= 0 {
+		return
+	}
+	code := l.functions[name]
+	p.Instructions = append(slices.Clip(p.Instructions), code...)
+	for i := range code {
+		if code[i].IsFunctionCall() {
+			l.add(p, code[i].Reference())
+		}
+	}
 }
 
 // callInPlace returns a call of a function in place of the call of a helper.

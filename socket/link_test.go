@@ -216,7 +216,7 @@ func TestLinkSockets(t *testing.T) {
 			if calls, functions := countCalls(p.Instructions, plainBySock); calls+functions != 0 {
 				t.Errorf("%d calls and %d functions of the header are left", calls, functions)
 			}
-			if want := size - 3 + len(l.functions[bySock]); len(p.Instructions) != want {
+			if want := size - 3 + len(l.functions[bySock]) + len(l.functions[find]); len(p.Instructions) != want {
 				t.Errorf("%d instructions, want %d", len(p.Instructions), want)
 			}
 		})

@@ -49,13 +49,17 @@ func (o *Options) maxSockets() int { return cmp.Or(o.MaxSockets, DefaultMaxSocke
 // sockets that there are, and 16 bytes for each that there could be.
 const DefaultMaxSockets = 128 << 10
 
-// Owners are programs in the kernel that note the owners of sockets. All methods may be called by several goroutines at once.
+// Owners are programs in the kernel that note the owners of sockets. All methods except Close may be called by several goroutines at once.
 type Owners struct {
 	sizes   sizes
 	types   *btf.Spec
-	gadget  *gadget.Gadget
 	library *library
+	maps    map[string]*ebpf.Map // which gadgets share with the programs
 	log     *slog.Logger
+
+	loaded chan struct{}  // closed when the programs are attached, or could not be
+	gadget *gadget.Gadget // nil: they could not
+	err    error
 
 	mu      sync.Mutex // guards what follows
 	started bool
@@ -82,6 +86,18 @@ func ways() []way {
 }
 
 func open(options *Options, ways []way) (*Owners, error) {
+	o, err := begin(options, ways)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.wait(); err != nil {
+		return nil, errors.Join(err, o.Close())
+	}
+	return o, nil
+}
+
+// begin makes the maps, so that gadgets can be linked, and loads the programs in the background.
+func begin(options *Options, ways []way) (*Owners, error) {
 	var all Options
 	if options != nil {
 		all = *options
@@ -89,7 +105,7 @@ func open(options *Options, ways []way) (*Owners, error) {
 	if all.Logger == nil {
 		all.Logger = slog.Default()
 	}
-	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.maxSockets()), flags: unix.BPF_F_NO_PREALLOC}}
+	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.maxSockets()), flags: unix.BPF_F_NO_PREALLOC}, loaded: make(chan struct{})}
 	var err error
 	if o.types, err = o.sizes.fields.types(); err != nil {
 		return nil, err
@@ -97,10 +113,51 @@ func open(options *Options, ways []way) (*Owners, error) {
 	if o.library, err = loadLibrary(); err != nil {
 		return nil, fmt.Errorf("owners of sockets: %w", err)
 	}
-	if err := o.attachOne(&all, ways); err != nil {
+	if err := o.makeMaps(); err != nil {
 		return nil, fmt.Errorf("owners of sockets: %w", err)
 	}
+	go func() {
+		defer close(o.loaded)
+		o.err = o.attachOne(&all, ways)
+	}()
 	return o, nil
+}
+
+// wait returns when the programs are attached.
+func (o *Owners) wait() error {
+	<-o.loaded
+	if o.err != nil {
+		return fmt.Errorf("owners of sockets: %w", o.err)
+	}
+	return nil
+}
+
+// makeMaps makes the maps that gadgets share with the programs.
+func (o *Owners) makeMaps() error {
+	all := &ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{
+		portsMap: {Name: portsMap, Type: ebpf.Hash, KeySize: portKeySize},
+		keepMap:  {Name: keepMap, Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 1},
+	}}
+	for _, name := range []string{ownersMap, setsMap, pastMap, begunMap} {
+		all.Maps[name] = o.library.maps[name].Copy()
+	}
+	o.sizes.apply(all)
+	o.maps = make(map[string]*ebpf.Map)
+	for name, spec := range all.Maps {
+		m, err := ebpf.NewMap(spec)
+		if err != nil {
+			o.closeMaps()
+			return fmt.Errorf("map %s: %w", name, err)
+		}
+		o.maps[name] = m
+	}
+	return nil
+}
+
+func (o *Owners) closeMaps() {
+	for _, m := range o.maps {
+		m.Close()
+	}
 }
 
 // attachOne attaches the programs of the first way that works.
@@ -196,7 +253,7 @@ func (m ownMaps) Link(spec *ebpf.CollectionSpec) (gadget.LinkedSockets, error) {
 			empty(p, keepExepath)
 		}
 	}
-	return gadget.LinkedSockets{Types: m.owners.types}, nil
+	return gadget.LinkedSockets{Types: m.owners.types, Maps: m.owners.maps}, nil
 }
 
 // Link implements gadget.SocketLinker.
@@ -211,11 +268,11 @@ func (o *Owners) Link(spec *ebpf.CollectionSpec) (gadget.LinkedSockets, error) {
 			continue
 		}
 		spec.Maps[name] = m.Copy()
-		if shared, ok := o.gadget.Map(name); ok {
+		if shared := o.maps[name]; shared != nil {
 			linked.Maps[name] = shared
 		}
 	}
-	linked.Maps[portsMap], _ = o.gadget.Map(portsMap)
+	linked.Maps[portsMap] = o.maps[portsMap]
 	o.sizes.apply(spec)
 	if plain {
 		return linked, o.fillPorts()
@@ -230,8 +287,7 @@ func (o *Owners) fillPorts() error {
 	if o.ports {
 		return nil
 	}
-	keep, _ := o.gadget.Map("keep_ports")
-	if err := keep.Put(uint32(0), uint32(1)); err != nil {
+	if err := o.maps[keepMap].Put(uint32(0), uint32(1)); err != nil {
 		return fmt.Errorf("owners of sockets: keep ports: %w", err)
 	}
 	o.ports = true
@@ -243,6 +299,9 @@ func (o *Owners) fillPorts() error {
 
 // Start finds the owners of the sockets that there are. Those of others are noted since Open.
 func (o *Owners) Start() error {
+	if err := o.wait(); err != nil {
+		return err
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.started {
@@ -261,6 +320,9 @@ func (o *Owners) findSockets() error {
 
 // Full returns how many sockets got no owner, since Open, because a map of the kernel was full.
 func (o *Owners) Full() (uint64, error) {
+	if err := o.wait(); err != nil {
+		return 0, err
+	}
 	m, _ := o.gadget.Map("full")
 	var total uint64
 	for i := range m.MaxEntries() {
@@ -276,4 +338,11 @@ func (o *Owners) Full() (uint64, error) {
 }
 
 // Close takes the programs and their maps out of the kernel.
-func (o *Owners) Close() error { return o.gadget.Close() }
+func (o *Owners) Close() (err error) {
+	<-o.loaded
+	if o.gadget != nil {
+		err = o.gadget.Close()
+	}
+	o.closeMaps()
+	return err
+}

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-
-	"github.com/cilium/ebpf/btf"
 )
 
 // Pool shares Owners between gadgets: there are programs in the kernel while a gadget needs them, and one set of them for all gadgets
@@ -30,9 +28,9 @@ type Lease struct {
 // NewPool returns a pool. Owners have those of the options' fields that gadgets read.
 func NewPool(options Options) *Pool { return &Pool{options: options} }
 
-// Get returns owners with these fields, as far as the pool's options allow them. Types, which may be nil, keeps the kernel's types from
-// one load to the next. The caller must Close the lease once no program uses it any more.
-func (p *Pool) Get(fields []string, types *btf.Cache) (*Lease, error) {
+// Get returns owners with these fields, as far as the pool's options allow them. Their programs may still be loading: gadgets can be linked
+// meanwhile, and Start waits. The caller must Close the lease once no program uses it any more.
+func (p *Pool) Get(fields []string) (*Lease, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	want := p.options.Fields.only(fields)
@@ -43,8 +41,8 @@ func (p *Pool) Get(fields []string, types *btf.Cache) (*Lease, error) {
 		}
 	}
 	options := p.options
-	options.Fields, options.Types = want, types
-	owners, err := Open(&options)
+	options.Fields = want
+	owners, err := begin(&options, ways())
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ func TestPoolShares(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	pool := NewPool(Options{Fields: Fields{Exepath: 64}, MaxSockets: 1000, Logger: logger(t)})
 	get := func(fields ...string) *Lease {
-		l, err := pool.Get(fields, types)
+		l, err := pool.Get(fields)
 		if err != nil {
 			t.Fatal(explain(err))
 		}

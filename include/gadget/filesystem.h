@@ -31,7 +31,9 @@
  * How many steps up a walk takes: one for each name, which takes up at least two bytes,
  * and one for each mount.  Directories above are lost, as described above.
  */
+#ifndef __GADGET_PATH_DEPTH /* for programs of gizmo that need fewer */
 #define __GADGET_PATH_DEPTH (GADGET_PATH_MAX / 2 + 32)
+#endif
 
 /* NAME_MAX: no directory entry has a longer name. */
 #define __GADGET_PATH_NAME 255

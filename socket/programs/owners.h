@@ -13,6 +13,11 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+/*
+ * Names and mounts of a path that are kept: deeper ones lose directories at the beginning.  The verifier
+ * follows each step, in each of the programs.
+ */
+#define __GADGET_PATH_DEPTH 48
 #include <gadget/filesystem.h>
 
 /* From the kernel's headers, which BTF doesn't have. */

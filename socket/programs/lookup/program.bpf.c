@@ -65,41 +65,47 @@ static __always_inline __u32 current_tgid(void)
 }
 
 /*
- * One of the sockets that have exactly these endpoints.  If there are several, a datagram that
- * is sent belongs to the current process.  Otherwise the kernel has not decided yet: the owner is
- * marked.
+ * What a search finds: the cookie of a socket, or the place of one that is closed; 0: nothing.  Functions
+ * that the verifier checks once for each program, and not again at each call, can only return
+ * numbers; with pointers in their place it took five times as long.
  */
-static __always_inline struct owner *member(struct scratch *s, bool sends)
+#define FOUND_PAST (1ULL << 63) /* and the place */
+#define FOUND_MARKED \
+	(1ULL << 62) /* the socket of another process may be meant */
+
+static __always_inline __u64 existing(__u64 cookie)
+{
+	return owner_of(cookie) ? cookie : 0;
+}
+
+/*
+ * One of the sockets that have exactly these endpoints.  If there are several, a datagram that
+ * is sent belongs to the current process.  Otherwise the kernel has not decided yet.
+ */
+static __always_inline __u64 member(struct scratch *s, bool sends)
 {
 	struct set *set = bpf_map_lookup_elem(&gadget_socket_sets, &s->at);
-	struct owner *first = NULL, *o;
-	__u32 tgid, several = 0;
+	__u64 first = 0, marked = 0;
+	struct owner *o;
+	__u32 tgid;
 
 	if (!set)
-		return NULL;
+		return 0;
 	if (!(set->cookies[1] | set->cookies[2] | set->cookies[3]))
-		return owner_of(set->cookies[0]);
+		return existing(set->cookies[0]);
 	tgid = sends && s->at.proto == IPPROTO_UDP ? current_tgid() : 0;
-#pragma unroll
 	for (int i = 0; i < SET_SIZE; i++) {
 		o = set->cookies[i] ? owner_of(set->cookies[i]) : NULL;
 		if (!o)
 			continue;
 		if (tgid && o->pid_tgid >> 32 == tgid)
-			return o;
+			return set->cookies[i];
 		if (first)
-			several = 1;
+			marked = FOUND_MARKED;
 		else
-			first = o;
+			first = set->cookies[i];
 	}
-	if (!several)
-		return first;
-	/* With the paths behind it. */
-	bpf_probe_read_kernel(&s->copy,
-			      bpf_core_type_size(struct gadget_socket_value),
-			      first);
-	s->copy.ambiguous = 1;
-	return &s->copy;
+	return first | marked;
 }
 
 /*
@@ -109,14 +115,15 @@ static __always_inline struct owner *member(struct scratch *s, bool sends)
 #define PAST_NS (60 * 1000000000ULL)
 
 /* A socket that has been closed. */
-static __always_inline struct owner *gone(struct scratch *s)
+static __always_inline __u64 gone(struct scratch *s)
 {
-	struct past *past = past_of(&s->at);
+	__u32 place = place_of(&s->at);
+	struct past *past = bpf_map_lookup_elem(&gadget_socket_past, &place);
 
 	if (!past || !same_endpoints(&past->at, &s->at) ||
 	    bpf_ktime_get_ns() - past->owner.deletion_timestamp > PAST_NS)
-		return NULL;
-	return &past->owner;
+		return 0;
+	return FOUND_PAST | place;
 }
 
 /* How a listener waits for packets with any local address. */
@@ -125,87 +132,117 @@ static __always_inline void any_ipv4(struct scratch *s)
 	map_ipv4(s->at.laddr, 0);
 }
 
-static __always_inline struct owner *waiting(struct scratch *s, bool ipv4,
-					     bool sends)
+static __always_inline bool is_ipv6only(__u64 found)
 {
-	struct owner *o = member(s, sends);
+	struct owner *o = owner_of(found & ~FOUND_MARKED);
 
-	if (o)
-		return o;
-	if (ipv4) {
+	return o && o->ipv6only;
+}
+
+static __always_inline __u64 waiting(struct scratch *s, bool ipv4, bool sends)
+{
+	__u64 found = member(s, sends);
+
+	if (!found && ipv4) {
 		any_ipv4(s);
-		o = member(s, sends);
-		if (o)
-			return o;
+		found = member(s, sends);
 	}
+	if (found)
+		return found;
 	clear_addr(s->at.laddr);
-	o = member(s, sends);
-	return o && ipv4 && o->ipv6only ? NULL : o;
+	found = member(s, sends);
+	return found && ipv4 && is_ipv6only(found) ? 0 : found;
 }
 
 /* The same among those that have been closed. */
-static __always_inline struct owner *waited(struct scratch *s, bool ipv4)
+static __always_inline __u64 waited(struct scratch *s, bool ipv4)
 {
-	struct owner *o;
+	__u64 found;
 
 	copy_addr(s->at.laddr, s->packet.laddr);
-	o = gone(s);
-	if (o)
-		return o;
-	if (ipv4) {
+	found = gone(s);
+	if (!found && ipv4) {
 		any_ipv4(s);
-		o = gone(s);
-		if (o)
-			return o;
+		found = gone(s);
 	}
+	if (found)
+		return found;
 	clear_addr(s->at.laddr);
 	return gone(s);
 }
 
 /* The listener that has answered the first packet of a connection. */
-static __always_inline struct owner *answering(struct scratch *s)
+static __always_inline __u64 answering(struct scratch *s)
 {
 	struct begun *begun;
 
 	if (s->at.proto != IPPROTO_TCP)
-		return NULL;
+		return 0;
 	begun = begun_of(&s->at);
 	if (!begun || !same_endpoints(&begun->at, &s->at))
-		return NULL;
-	return owner_of(begun->listener);
+		return 0;
+	return existing(begun->listener);
 }
 
 /*
- * The owner of the socket whose packets have the endpoints s->packet: a connection, or one that was
+ * Finds the socket whose packets have the endpoints s->packet: a connection, or one that was
  * closed, or a socket that waits for any peer.  A connection that was closed still gets packets, but the first packet of
  * another one may have the same endpoints.  So may datagrams: UDP does not keep ports for a while.
+ * @sends: the packet is sent by the current process
  */
-static __always_inline struct owner *owner_at(struct scratch *s, bool sends)
+__noinline __u64 gadget_socket_find(__u32 sends)
 {
-	bool ipv4 = s->packet.laddr[2] == bpf_htonl(0xffff) &&
-		    !(s->packet.laddr[0] | s->packet.laddr[1]);
-	struct owner *o;
+	struct scratch *s = scratch();
+	__u64 found;
+	bool ipv4;
 
+	if (!s)
+		return 0;
+	ipv4 = s->packet.laddr[2] == bpf_htonl(0xffff) &&
+	       !(s->packet.laddr[0] | s->packet.laddr[1]);
 	s->at = s->packet;
-	o = member(s, sends);
-	if (!o)
-		o = answering(s);
-	if (!o && !s->starts)
-		o = gone(s);
-	if (o)
-		return o;
+	found = member(s, sends);
+	if (!found)
+		found = answering(s);
+	if (!found && !s->starts)
+		found = gone(s);
+	if (found)
+		return found;
 	s->at.rport = 0;
 	clear_addr(s->at.raddr);
-	o = waiting(s, ipv4, sends);
-	if (o || s->at.proto == IPPROTO_TCP)
-		return o; /* a connection never belongs to a listener that was closed before */
+	found = waiting(s, ipv4, sends);
+	if (found || s->at.proto == IPPROTO_TCP)
+		return found; /* a connection never belongs to a listener that was closed before */
 	s->at = s->packet;
-	o = gone(s);
-	if (o)
-		return o;
+	found = gone(s);
+	if (found)
+		return found;
 	s->at.rport = 0;
 	clear_addr(s->at.raddr);
 	return waited(s, ipv4);
+}
+
+/* The owner that a search has found.  The program's own copy of one that may be the wrong one is marked. */
+static __always_inline struct owner *owner_found(struct scratch *s, __u64 found)
+{
+	struct past *past;
+	struct owner *o;
+	__u32 place = found;
+
+	if (!found)
+		return NULL;
+	if (found & FOUND_PAST) {
+		past = bpf_map_lookup_elem(&gadget_socket_past, &place);
+		return past ? &past->owner : NULL;
+	}
+	o = owner_of(found & ~FOUND_MARKED);
+	if (!o || !(found & FOUND_MARKED))
+		return o;
+	/* With the paths behind it. */
+	bpf_probe_read_kernel(
+		&s->copy, bpf_core_type_size(struct gadget_socket_value), o);
+	s->copy.ambiguous = 1;
+	return &s->copy;
 }
 
 /* ---- Packets ---- */
@@ -276,7 +313,7 @@ static __always_inline bool is_start(const void *header, __u8 proto)
 
 /* Fills in the endpoints of a packet, the source as the local one, and whether it starts something. */
 static __always_inline bool read_packet(struct scratch *s, struct sk_buff *skb,
-					const struct port_key *key)
+					__u32 netns, __u8 proto)
 {
 	struct endpoints *at = &s->packet;
 	void *ip =
@@ -296,20 +333,53 @@ static __always_inline bool read_packet(struct scratch *s, struct sk_buff *skb,
 	} else if (first >> 4 == 6) {
 		bpf_probe_read_kernel(at->laddr, sizeof(at->laddr), ip + 8);
 		bpf_probe_read_kernel(at->raddr, sizeof(at->raddr), ip + 24);
-		next = behind_ipv6(ip, key->proto);
+		next = behind_ipv6(ip, proto);
 	} else {
 		return false;
 	}
 	if (bpf_probe_read_kernel(ports, sizeof(ports), next))
 		return false;
-	at->netns = key->netns;
-	at->proto = key->proto;
+	at->netns = netns;
+	at->proto = proto;
 	at->__padding = 0;
 	at->__padding2 = 0;
 	at->lport = bpf_ntohs(ports[0]);
 	at->rport = bpf_ntohs(ports[1]);
-	s->starts = is_start(next, key->proto);
+	s->starts = is_start(next, proto);
 	return true;
+}
+
+#define ASKS_FOR_ANOTHER (~0ULL)
+
+/*
+ * Finds the socket of a packet on the local side.
+ * @address:    the kernel's struct sk_buff
+ * @proto_port: the protocol, and in the higher half the port on the local side
+ *
+ * Returns ASKS_FOR_ANOTHER if the packet does not have the port.
+ */
+__noinline __u64 gadget_socket_find_packet(__u64 address, __u32 netns,
+					   __u32 proto_port)
+{
+	struct sk_buff *skb = (struct sk_buff *)address;
+	struct scratch *s = scratch();
+	__u16 port = proto_port >> 16;
+	__u64 found;
+	bool leaves;
+
+	if (!s || !read_packet(s, skb, netns, proto_port) ||
+	    (port != s->packet.lport && port != s->packet.rport))
+		return ASKS_FOR_ANOTHER;
+	leaves = BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type) ==
+		 PACKET_OUTGOING;
+	if (port != s->packet.lport || (port == s->packet.rport && !leaves))
+		swap_ends(&s->packet);
+	found = gadget_socket_find(leaves);
+	if (found || leaves || s->packet.lport != s->packet.rport)
+		return found;
+	/* At an interface a packet does not say which way it goes. */
+	swap_ends(&s->packet);
+	return gadget_socket_find(false);
 }
 
 /*
@@ -319,31 +389,18 @@ static __always_inline bool read_packet(struct scratch *s, struct sk_buff *skb,
 static __noinline struct owner *
 gadget_socket_by_packet(void *map, const struct port_key *key)
 {
-	struct scratch *s = scratch();
 	__u32 zero = 0;
-	__u64 *slot = bpf_map_lookup_elem(&gadget_packet, &zero);
-	struct sk_buff *skb;
-	struct owner *o;
-	bool leaves;
+	__u64 *skb = bpf_map_lookup_elem(&gadget_packet, &zero);
+	struct scratch *s = scratch();
+	__u64 found;
 
-	if (!s || !slot || !*slot)
+	if (!s || !skb || !*skb)
 		return bpf_map_lookup_elem(map, key);
-	skb = (struct sk_buff *)*slot;
-	if (!read_packet(s, skb, key) ||
-	    (key->port != s->packet.lport && key->port != s->packet.rport))
-		return bpf_map_lookup_elem(
-			map, key); /* it asks for something else */
-	leaves = BPF_CORE_READ_BITFIELD_PROBED(skb, pkt_type) ==
-		 PACKET_OUTGOING;
-	if (key->port != s->packet.lport ||
-	    (key->port == s->packet.rport && !leaves))
-		swap_ends(&s->packet);
-	o = owner_at(s, leaves);
-	if (o || leaves || s->packet.lport != s->packet.rport)
-		return o;
-	swap_ends(
-		&s->packet); /* at an interface a packet does not say which way it goes */
-	return owner_at(s, false);
+	found = gadget_socket_find_packet(*skb, key->netns,
+					  (__u32)key->port << 16 | key->proto);
+	if (found == ASKS_FOR_ANOTHER)
+		return bpf_map_lookup_elem(map, key);
+	return owner_found(s, found);
 }
 
 /* ---- Sockets ---- */
@@ -362,7 +419,7 @@ static __always_inline __u64 cookie_of(const struct sock *sk)
  * type of @sk is left out: with it the kernel would be told all types that a socket leads to.
  */
 static __noinline struct owner *
-gadget_socket_by_sock(const struct sock *sk, const struct port_key *key)
+gadget_socket_by_sock(const void *sk, const struct port_key *key)
 {
 	struct scratch *s = scratch();
 	struct owner *o;
@@ -375,7 +432,7 @@ gadget_socket_by_sock(const struct sock *sk, const struct port_key *key)
 	if (!endpoints_of(&s->packet, sk, key->proto))
 		return NULL;
 	s->starts = key->proto != IPPROTO_TCP;
-	return owner_at(s, false);
+	return owner_found(s, gadget_socket_find(false));
 }
 
 /* Keeps the functions in the object.  It is never loaded. */
