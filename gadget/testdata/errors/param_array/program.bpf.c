@@ -3,5 +3,5 @@
 
 MARKER(gadget_tracer_t___events___event);
 
-const volatile __u32 ports[4] = {};
+const volatile __u32 ports[4][2] = {};
 MARKER(gadget_param_ports);
