@@ -38,7 +38,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err := o.check(img); err != nil {
 		return nil, err
 	}
-	if err := prepareProcess(); err != nil {
+	if err := PrepareProcess(); err != nil {
 		return nil, err
 	}
 	k, err := kernel.New(o.Types)
@@ -100,9 +100,9 @@ func Supported(img *image.Image) error {
 	return nil
 }
 
-// prepareProcess returns an error if this process cannot load anything at all, and lifts a limit.
-// It runs before the code that tries out the kernel.
-func prepareProcess() error {
+// PrepareProcess returns an error if this process cannot load anything at all, and lifts a limit. Load calls it before it tries out
+// the kernel.
+func PrepareProcess() error {
 	if err := kernel.CheckPrivileges(); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ const filterMap = "gadget_mntns_filter_map"
 func newFilter(t *testing.T, change func(*ebpf.MapSpec)) *ebpf.Map {
 	t.Helper()
 	kerneltest.RequireRoot(t)
-	if err := prepareProcess(); err != nil {
+	if err := PrepareProcess(); err != nil {
 		t.Fatal(err)
 	}
 	spec := &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 8, ValueSize: 4, MaxEntries: 7}

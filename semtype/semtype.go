@@ -172,7 +172,7 @@ func targetError(s *event.Schema, f *event.Field) error {
 // typeOf returns the row of the outermost of the field's types that has a row, or the row of enums, or
 // an empty one.
 func typeOf(f *event.Field, rows map[string]*Type) *Type {
-	if f.Rest {
+	if f.Rest && (f.Content != "" || len(f.Texts) > 0) {
 		t := trailingType()
 		return &t
 	}

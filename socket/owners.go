@@ -81,7 +81,7 @@ func ways() []way {
 	return []way{
 		{param: "use_groups"},
 		{param: "use_functions", lacks: "which of several listeners on a port answers"},
-		{lacks: "sockets of UDP"},
+		{lacks: "sockets of UDP, and the first packets of connections"},
 	}
 }
 
@@ -104,6 +104,9 @@ func begin(options *Options, ways []way) (*Owners, error) {
 	}
 	if all.Logger == nil {
 		all.Logger = slog.Default()
+	}
+	if err := gadget.PrepareProcess(); err != nil {
+		return nil, err
 	}
 	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.maxSockets()), flags: unix.BPF_F_NO_PREALLOC}, loaded: make(chan struct{})}
 	var err error

@@ -90,7 +90,7 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	return nil
 }
 
-// The memory of a replay, which stays below 64 MiB in all: TestReplayInLittleMemory.
+// The memory of a replay, which stays below 68 MiB in all: TestReplayInLittleMemory.
 const (
 	// replayMemory is how much Go uses before it collects garbage all the time.
 	replayMemory = 40 << 20

@@ -17,7 +17,7 @@ import (
 )
 
 // mostMemory is the most memory that a replay may take, whatever the recording.
-const mostMemory = 64 << 20
+const mostMemory = 68 << 20
 
 // makeBomb writes the recording to a file.
 func makeBomb(t *testing.T, b *bomb) (path string) {

@@ -707,7 +707,12 @@ static __always_inline void used(struct sock *sk)
 	if (!cookie)
 		return;
 	o = owner_of(cookie);
-	if (!o || is_current(o))
+	if (!o)
+		return;
+	/* Without programs on groups or functions none has seen the first packet. */
+	if (!use_groups && !use_functions && !o->at.lport)
+		claim_own(o, sk, IPPROTO_TCP, cookie);
+	if (is_current(o))
 		return;
 	give_to_current(o, cookie);
 	show_port(o);
