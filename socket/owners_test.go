@@ -237,7 +237,7 @@ func TestKillLeavesNothing(t *testing.T) {
 	for _, o := range held {
 		kinds[o.Kind]++
 	}
-	if line != "ready\n" || kinds["prog"] < 10 || kinds["link"] < 8 || kinds["map"] < 5 {
+	if line != "ready\n" || kinds["prog"] < 8 || kinds["link"] < 7 || kinds["map"] < 5 {
 		t.Fatalf("%q, holds %v", line, kinds)
 	}
 	for _, o := range held {
