@@ -298,7 +298,7 @@ func TestSmallestCapabilities(t *testing.T) {
 // that its events show.
 func isRefused(t *testing.T, w *workload, caps []string) bool {
 	t.Helper()
-	g := run(t, asUser(t, caps), append([]string{"run", w.gadget, "--host", "-o", "none", "--timeout", "1ms"}, w.Args...)...)
+	g := run(t, asUser(t, caps), append([]string{"run", w.gadget, "--host", "-o", "none", "--timeout", "200ms"}, w.Args...)...) // long enough to open perf buffers
 	code, text := g.wait(t), g.err.String()
 	if code != 0 && !strings.Contains(text, "missing privileges") && !strings.Contains(text, "permission denied") {
 		t.Errorf("with %v: %v, standard error: %s", caps, g.cmd.ProcessState, text)
