@@ -5,8 +5,8 @@ package gadget
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -14,10 +14,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/idle"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
+	"github.com/gizmo-ebpf/gizmo/internal/socketvalue"
 )
-
-// socketRelocation matches an access to a member of the struct of sockets' owners, in the library's notation.
-var socketRelocation = regexp.MustCompile(`\(byte_off, Struct:"(gadget_socket_value|sockets_value)[^"]*"\[0:(\d+)`)
 
 // SocketFields returns the members of struct gadget_socket_value that the programs of an image read with these params and constants: code
 // that these switch off does not count. So the owners of sockets need not have members that no gadget reads.
@@ -54,15 +52,18 @@ func SocketFields(img *image.Image, o *LoadOptions) ([]string, error) {
 	return names, nil
 }
 
-// socketMember returns the name of the member that a relocation is about; empty if it is about another struct.
+// socketMember returns the name of the member whose offset a relocation, in the library's notation, is about; empty if it is about
+// another struct: CORERelocation(byte_off, Struct:"gadget_socket_value"[0:11:0], local_id=7).
 func socketMember(spec *ebpf.CollectionSpec, relocation string) string {
-	parts := socketRelocation.FindStringSubmatch(relocation)
-	if parts == nil {
+	rest, isOffset := strings.CutPrefix(relocation, `CORERelocation(byte_off, Struct:"`)
+	name, rest, _ := strings.Cut(rest, `"[0:`)
+	base, _, _ := strings.Cut(name, "___")
+	if !isOffset || !socketvalue.IsName(base) {
 		return ""
 	}
 	var owner *btf.Struct
-	n, err := strconv.Atoi(parts[2])
-	if err != nil || spec.Types.TypeByName(parts[1], &owner) != nil || n >= len(owner.Members) {
+	n, err := strconv.Atoi(rest[:max(strings.IndexAny(rest, ":]"), 0)])
+	if err != nil || spec.Types.TypeByName(base, &owner) != nil || n >= len(owner.Members) {
 		return ""
 	}
 	return owner.Members[n].Name

@@ -118,7 +118,7 @@ func TestLayoutHasTheMembersOfTheHeader(t *testing.T) {
 func TestSizesOfMaps(t *testing.T) {
 	t.Parallel()
 	fields := Fields{Cwd: 24}
-	s := sizes{fields: fields, sockets: 77, flags: 1}
+	s := sizes{fields: fields, sockets: 77}
 	owners, lookup := objectSpec(t, "owners"), objectSpec(t, "lookup")
 	s.apply(owners)
 	s.apply(lookup)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"github.com/gizmo-ebpf/gizmo/internal/bpfcode"
 )
 
 // library has the functions that gizmo links into programs.
@@ -23,7 +25,7 @@ func newLibrary(spec *ebpf.CollectionSpec) (*library, error) {
 	l := &library{functions: make(map[string]asm.Instructions), maps: spec.Maps}
 	for _, p := range spec.Programs {
 		for _, name := range []string{byPacket, bySock, findPacket, find} {
-			if start, end := function(p.Instructions, name); start >= 0 {
+			if start, end, ok := bpfcode.Function(p.Instructions, name); ok {
 				l.functions[name] = p.Instructions[start:end]
 			}
 		}
@@ -32,18 +34,6 @@ func newLibrary(spec *ebpf.CollectionSpec) (*library, error) {
 		return nil, fmt.Errorf("the object for look-ups has the functions %q", slices.Sorted(maps.Keys(l.functions)))
 	}
 	return l, nil
-}
-
-// function returns where a function begins and ends; -1 if it is not there.
-func function(code asm.Instructions, name string) (start, end int) {
-	start = slices.IndexFunc(code, func(ins asm.Instruction) bool { return ins.Symbol() == name })
-	if start < 0 {
-		return -1, -1
-	}
-	for end = start + 1; end < len(code) && code[end].Symbol() == ""; {
-		end++
-	}
-	return start, end
 }
 
 // link puts exact look-ups into a program. It reports whether the program also uses the map in a way that was left as it is.
@@ -80,8 +70,8 @@ func isForPackets(p *ebpf.ProgramSpec) bool {
 
 // replaceBySock replaces the function by which <gadget/sockets-map.h> finds the owner of a struct sock.
 func (l *library) replaceBySock(p *ebpf.ProgramSpec) {
-	start, end := function(p.Instructions, plainBySock)
-	if start < 0 {
+	start, end, ok := bpfcode.Function(p.Instructions, plainBySock)
+	if !ok {
 		return
 	}
 	p.Instructions = slices.Delete(slices.Clone(p.Instructions), start, end)
@@ -95,8 +85,8 @@ func (l *library) replaceBySock(p *ebpf.ProgramSpec) {
 
 // empty makes a function do nothing. The verifier takes time for the instructions of functions that no program calls.
 func empty(p *ebpf.ProgramSpec, name string) {
-	start, end := function(p.Instructions, name)
-	if start < 0 {
+	start, end, ok := bpfcode.Function(p.Instructions, name)
+	if !ok {
 		return
 	}
 	nothing := asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
@@ -106,7 +96,7 @@ func empty(p *ebpf.ProgramSpec, name string) {
 
 // add appends a function to a program, with those that it calls.
 func (l *library) add(p *ebpf.ProgramSpec, name string) {
-	if start, _ := function(p.Instructions, name); start >= 0 {
+	if _, _, ok := bpfcode.Function(p.Instructions, name); ok {
 		return
 	}
 	code := l.functions[name]
@@ -158,26 +148,18 @@ func mapOf(code asm.Instructions, targets map[int]bool, call int) int {
 
 // jumpTargets returns the instructions that others jump to, and those that begin a function.
 func jumpTargets(code asm.Instructions) map[int]bool {
-	index := make(map[int]int, len(code)) // by place, as jumps count
-	for it := code.Iterate(); it.Next(); {
-		index[int(it.Offset)] = it.Index
-	}
+	places := bpfcode.Places(code)
 	targets := make(map[int]bool)
 	for it := code.Iterate(); it.Next(); {
 		ins := it.Ins
 		if ins.Symbol() != "" {
 			targets[it.Index] = true
 		}
-		op := ins.OpCode.JumpOp()
-		if !ins.OpCode.Class().IsJump() || op == asm.Call || op == asm.Exit {
+		if !ins.OpCode.Class().IsJump() || ins.OpCode.JumpOp() == asm.Call || bpfcode.IsExit(ins) {
 			continue
 		}
-		distance := int(ins.Offset)
-		if op == asm.Ja && ins.OpCode.Class() == asm.Jump32Class {
-			distance = int(ins.Constant)
-		}
-		if to, ok := index[int(it.Offset)+1+distance]; ok {
-			targets[to] = true
+		if to := int(it.Offset) + 1 + bpfcode.Distance(ins); to >= 0 && to < len(places) && places[to] >= 0 {
+			targets[places[to]] = true
 		}
 	}
 	return targets
@@ -189,15 +171,12 @@ func onlyLoad(code asm.Instructions, place int, reg asm.Register) int {
 	if reg < asm.R6 {
 		return -1
 	}
-	start, end := place, place+1
+	start := place
 	for start > 0 && code[start].Symbol() == "" {
 		start--
 	}
-	for end < len(code) && code[end].Symbol() == "" {
-		end++
-	}
 	found := -1
-	for i := start; i < end; i++ {
+	for i := start; i < bpfcode.End(code, place); i++ {
 		ins := &code[i]
 		class := ins.OpCode.Class()
 		if ins.Dst != reg || class.IsJump() || class == asm.StClass || class == asm.StXClass {

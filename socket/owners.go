@@ -17,7 +17,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -108,7 +107,7 @@ func begin(options *Options, ways []way) (*Owners, error) {
 	if err := gadget.PrepareProcess(); err != nil {
 		return nil, err
 	}
-	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.maxSockets()), flags: unix.BPF_F_NO_PREALLOC}, loaded: make(chan struct{})}
+	o := &Owners{log: all.Logger, sizes: sizes{fields: all.Fields.rounded(), sockets: uint32(all.maxSockets())}, loaded: make(chan struct{})}
 	var err error
 	if o.types, err = o.sizes.fields.types(); err != nil {
 		return nil, err
@@ -321,7 +320,8 @@ func (o *Owners) findSockets() error {
 	return nil
 }
 
-// Full returns how many sockets got no owner, since Open, because a map of the kernel was full.
+// Full returns how often, since Open, a socket got no owner because a map of the kernel was full. A socket may count each time
+// that a process uses it.
 func (o *Owners) Full() (uint64, error) {
 	if err := o.wait(); err != nil {
 		return 0, err

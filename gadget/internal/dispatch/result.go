@@ -9,16 +9,18 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"github.com/gizmo-ebpf/gizmo/internal/bpfcode"
 )
 
 // FixResult makes a program return Undecided wherever it returns, before it is loaded. A dispatcher cannot do that, because it does not get
 // control back after it has called the program.
 func FixResult(spec *ebpf.ProgramSpec) error {
-	end := mainEnd(spec.Instructions)
+	end := bpfcode.End(spec.Instructions, 0)
 	main := spec.Instructions[:end]
 	size, exits := 0, make(map[int]int) // in the kernel's instructions; offsets by indices
 	for at := main.Iterate(); at.Next(); {
-		if isExit(at.Ins) {
+		if bpfcode.IsExit(at.Ins) {
 			exits[at.Index] = int(at.Offset)
 		}
 		size = int(at.Offset) + int(at.Ins.Size())/asm.InstructionSize
@@ -39,18 +41,4 @@ func FixResult(spec *ebpf.ProgramSpec) error {
 	}
 	spec.Instructions = fixed
 	return nil
-}
-
-// mainEnd returns where the first function of a program ends. Others that it calls follow.
-func mainEnd(code asm.Instructions) int {
-	for i := 1; i < len(code); i++ {
-		if code[i].Symbol() != "" {
-			return i
-		}
-	}
-	return len(code)
-}
-
-func isExit(ins *asm.Instruction) bool {
-	return ins.OpCode.Class() == asm.JumpClass && ins.OpCode.JumpOp() == asm.Exit
 }

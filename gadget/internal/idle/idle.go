@@ -14,6 +14,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/gizmo-ebpf/gizmo/internal/bpfcode"
 )
 
 // Answer is what an idle program returns.
@@ -58,7 +60,7 @@ func New(spec *ebpf.CollectionSpec, excluded func(variable string) bool) *Finder
 // a function nor stores anything outside its stack. The second result names the constants that decide this.
 func (f *Finder) Find(program string) (Answer, []string) {
 	code := f.spec.Programs[program].Instructions
-	w := &walk{code: code, index: places(code), constants: f.constants, read: make(map[string]bool)}
+	w := &walk{code: code, index: bpfcode.Places(code), constants: f.constants, read: make(map[string]bool)}
 	start := state{}
 	start.regs[asm.RFP] = value{kind: stack}
 	w.open = []state{start}
@@ -67,18 +69,6 @@ func (f *Finder) Find(program string) (Answer, []string) {
 		return Busy, nil
 	}
 	return answer, slices.Sorted(maps.Keys(w.read))
-}
-
-// places returns the index of the instruction at each place in the code. Jumps count in places: some instructions take two.
-func places(code asm.Instructions) []int {
-	index := make([]int, 0, len(code))
-	for it := code.Iterate(); it.Next(); {
-		for len(index) < int(it.Offset) {
-			index = append(index, -1)
-		}
-		index = append(index, it.Index)
-	}
-	return index
 }
 
 // state is a place of the walk, with the values of the registers there.
@@ -123,7 +113,7 @@ func (w *walk) run() Answer {
 			if ins == nil || steps >= maxSteps {
 				return Busy
 			}
-			if isExit(ins) {
+			if bpfcode.IsExit(ins) {
 				if r := s.regs[asm.R0]; r.kind != number || uint32(r.n) != 0 {
 					answer = Any
 				}
@@ -143,10 +133,6 @@ func (w *walk) at(place int) *asm.Instruction {
 		return nil
 	}
 	return &w.code[w.index[place]]
-}
-
-func isExit(ins *asm.Instruction) bool {
-	return ins.OpCode.Class() == asm.JumpClass && ins.OpCode.JumpOp() == asm.Exit
 }
 
 // step follows one instruction; false if the instruction has an effect.
@@ -217,14 +203,11 @@ func operand(ins *asm.Instruction, s *state) value {
 
 // jump continues at the target of a jump: at both places, if the condition is not known.
 func (w *walk) jump(s *state, ins *asm.Instruction, next int) bool {
-	to := next + int(ins.Offset)
+	to := next + bpfcode.Distance(ins)
 	switch ins.OpCode.JumpOp() {
 	case asm.Call, asm.Exit, asm.JCOND:
 		return false
 	case asm.Ja:
-		if ins.OpCode.Class() == asm.Jump32Class {
-			to = next + int(ins.Constant)
-		}
 		s.place = to
 		return true
 	}

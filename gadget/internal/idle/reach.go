@@ -6,6 +6,8 @@ package idle
 import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/gizmo-ebpf/gizmo/internal/bpfcode"
 )
 
 // Reach returns the instructions of a program that the constants leave reachable, by their indices. It may return more than
@@ -13,7 +15,7 @@ import (
 func (f *Finder) Reach(program string) map[int]bool {
 	code := f.spec.Programs[program].Instructions
 	r := &reach{
-		walk:  walk{code: code, index: places(code), constants: f.constants, read: make(map[string]bool)},
+		walk:  walk{code: code, index: bpfcode.Places(code), constants: f.constants, read: make(map[string]bool)},
 		known: make(map[int]state), functions: make(map[string]int), reached: make(map[int]bool),
 	}
 	for it := code.Iterate(); it.Next(); {
@@ -51,7 +53,7 @@ func (r *reach) run() {
 				break
 			}
 			r.reached[r.index[s.place]] = true
-			if isExit(ins) {
+			if bpfcode.IsExit(ins) {
 				break
 			}
 			r.follow(&s, ins)

@@ -9,10 +9,9 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/btf"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/cbpf"
+	"github.com/gizmo-ebpf/gizmo/internal/bpfcode"
 	"github.com/gizmo-ebpf/gizmo/internal/pcapexpr"
 )
 
@@ -27,7 +26,7 @@ func SetPacketFilters(spec *ebpf.CollectionSpec, expressions map[string]string, 
 		}
 		for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {
 			p := spec.Programs[name]
-			from, to, ok := findFunction(p.Instructions, function)
+			from, to, ok := bpfcode.Function(p.Instructions, function)
 			if !ok {
 				continue
 			}
@@ -45,20 +44,6 @@ func SetPacketFilters(spec *ebpf.CollectionSpec, expressions map[string]string, 
 		}
 	}
 	return nil
-}
-
-// findFunction returns where a function begins and ends among the instructions of a program.
-func findFunction(code asm.Instructions, name string) (from, to int, ok bool) {
-	begins := func(i int) bool { return btf.FuncMetadata(&code[i]) != nil }
-	for from = range code {
-		if code[from].Symbol() != name || !begins(from) {
-			continue
-		}
-		for to = from + 1; to < len(code) && !begins(to); to++ {
-		}
-		return from, to, true
-	}
-	return 0, 0, false
 }
 
 // maxDirect is the largest number of instructions for which classifiers read packets both ways. The verifier follows either way from each
