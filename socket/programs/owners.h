@@ -82,6 +82,16 @@ struct set {
 	__u64 cookies[SET_SIZE];
 };
 
+/* As struct gadget_socket_key. */
+struct port_key {
+	__u32 netns;
+	__u16 family;
+	__u8 proto;
+	__u8 __padding;
+	__u16 port;
+	__u16 __padding2;
+};
+
 /* By the sockets' cookies. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -204,16 +214,22 @@ static __always_inline bool same_endpoints(const struct endpoints *a,
 	       same_addr(a->laddr, b->laddr) && same_addr(a->raddr, b->raddr);
 }
 
+static __always_inline __u16 family_of(const struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_family);
+}
+
 /*
  * Fills @at with the endpoints of a socket.  False for sockets that are neither TCP's nor UDP's, and for
  * those without a local port.
- * @sk: in the kernel; may be a socket that still connects or waits, which is a smaller struct
+ * @sk:     in the kernel; may be a socket that still connects or waits, which is a smaller struct
+ * @family: of @sk
  */
 static __always_inline bool endpoints_of(struct endpoints *at,
-					 const struct sock *sk, __u8 proto)
+					 const struct sock *sk, __u16 family,
+					 __u8 proto)
 {
 	const struct sock_common *c = &sk->__sk_common;
-	__u16 family = BPF_CORE_READ(c, skc_family);
 
 	at->netns = BPF_CORE_READ(c, skc_net.net, ns.inum);
 	at->proto = proto;

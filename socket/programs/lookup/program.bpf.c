@@ -11,16 +11,6 @@
 
 #define PACKET_OUTGOING 4
 
-/* As struct gadget_socket_key. */
-struct port_key {
-	__u32 netns;
-	__u16 family;
-	__u8 proto;
-	__u8 __padding;
-	__u16 port;
-	__u16 __padding2;
-};
-
 /* For its size only, which the loader knows. */
 struct gadget_socket_value {
 	__u64 mntns;
@@ -429,7 +419,7 @@ gadget_socket_by_sock(const void *sk, const struct port_key *key)
 	o = owner_of(cookie_of(sk));
 	if (o)
 		return o;
-	if (!endpoints_of(&s->packet, sk, key->proto))
+	if (!endpoints_of(&s->packet, sk, family_of(sk), key->proto))
 		return NULL;
 	s->starts = key->proto != IPPROTO_TCP;
 	return owner_found(s, gadget_socket_find(false));

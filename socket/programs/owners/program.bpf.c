@@ -76,16 +76,6 @@ struct {
 	__type(value, struct owner);
 } blank SEC(".maps");
 
-/* As struct gadget_socket_key. */
-struct port_key {
-	__u32 netns;
-	__u16 family;
-	__u8 proto;
-	__u8 __padding;
-	__u16 port;
-	__u16 __padding2;
-};
-
 /* For programs that look up a port: the owner of one of its sockets, best one that listens. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -334,7 +324,7 @@ static __always_inline void claim(struct owner *o, const struct endpoints *at,
 	show_port(o);
 }
 
-/* Remembers a socket that is closed.  Nobody finds it while it is written. */
+/* Remembers a socket that is closed.  Without a local port no look-up finds the entry while this writes it. */
 static __always_inline void remember(struct owner *o)
 {
 	struct past *past = past_of(&o->at);
@@ -429,25 +419,43 @@ static __always_inline void take(struct owner *fresh, __u64 cookie,
 		show_port(owner_of(cookie));
 }
 
-/* A socket that has an owner has got its endpoints. */
-static __always_inline void claim_own(struct owner *o, const struct sock *sk,
-				      __u8 proto, __u64 cookie)
+/* A socket of TCP that had no local port when its owner was noted has one now. */
+static __always_inline void claim_late(struct owner *o, const struct sock *sk,
+				       __u64 cookie)
 {
 	struct endpoints at;
 
-	if (endpoints_of(&at, sk, proto))
+	if (o && !o->at.lport &&
+	    endpoints_of(&at, sk, family_of(sk), IPPROTO_TCP))
 		claim(o, &at, cookie);
 }
 
-/* As take(), for a socket as the kernel has it and the current process. */
+/* The current process uses a socket that has an owner. */
+static __always_inline void pass_on(struct owner *o, __u64 cookie)
+{
+	if (is_current(o))
+		return;
+	give_to_current(o, cookie);
+	show_port(o);
+}
+
+/* As take(), for a socket as the kernel has it. */
+static __always_inline void take_for(struct task_struct *task,
+				     const struct sock *sk, __u8 proto,
+				     __u64 cookie)
+{
+	__u16 family = family_of(sk);
+	struct owner fresh = {};
+
+	describe(&fresh, sk, family);
+	endpoints_of(&fresh.at, sk, family, proto);
+	take(&fresh, cookie, task);
+}
+
 static __always_inline void take_current(const struct sock *sk, __u8 proto,
 					 __u64 cookie)
 {
-	struct owner fresh = {};
-
-	describe(&fresh, sk, BPF_CORE_READ(sk, __sk_common.skc_family));
-	endpoints_of(&fresh.at, sk, proto);
-	take(&fresh, cookie, bpf_get_current_task_btf());
+	take_for(bpf_get_current_task_btf(), sk, proto, cookie);
 }
 
 /* Sockets of the kernel, for tunnels say, send for whoever is running. */
@@ -502,19 +510,18 @@ static __always_inline bool has_moved(const struct bpf_sock *sk,
 static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
 {
 	struct owner *o = owner_of(cookie);
+	bool stays = o && !has_moved(typed, o);
 	struct sock *sk;
 
-	if (o && is_current(o) && !has_moved(typed, o))
+	if (stays && is_current(o))
 		return;
 	sk = as_number(typed);
 	if (is_kernels(sk))
 		return;
-	if (o && !has_moved(typed, o)) {
-		give_to_current(o, cookie);
-		show_port(o);
-		return;
-	}
-	take_current(sk, IPPROTO_UDP, cookie);
+	if (stays)
+		pass_on(o, cookie);
+	else
+		take_current(sk, IPPROTO_UDP, cookie);
 }
 
 /* ---- TCP ---- */
@@ -522,10 +529,7 @@ static __always_inline void sent(struct bpf_sock *typed, __u64 cookie)
 /* A connecting socket sends its first packet, and so has a local port. */
 static __always_inline void began(struct bpf_sock *typed, __u64 cookie)
 {
-	struct owner *o = owner_of(cookie);
-
-	if (o && !o->at.lport)
-		claim_own(o, as_number(typed), IPPROTO_TCP, cookie);
+	claim_late(owner_of(cookie), as_number(typed), cookie);
 }
 
 /* The source and destination ports of a packet that begins with its IP header. */
@@ -569,19 +573,17 @@ static __always_inline void answered(struct __sk_buff *skb,
 				     struct bpf_sock *typed, __u64 cookie)
 {
 	struct sock *listener = as_number(typed);
-	struct owner *o = owner_of(cookie);
 	struct endpoints at = {};
 	struct begun *begun;
 
-	if (o && !o->at.lport)
-		claim_own(o, listener, IPPROTO_TCP, cookie);
+	claim_late(owner_of(cookie), listener, cookie);
 	at.netns = BPF_CORE_READ(listener, __sk_common.skc_net.net, ns.inum);
 	if (!endpoints_sent(skb, &at))
 		return;
 	begun = begun_of(&at);
 	if (!begun)
 		return;
-	begun->at.lport = 0; /* nobody finds it while it is written */
+	begun->at.lport = 0; /* so that no look-up finds it half written */
 	barrier();
 	begun->listener = cookie;
 	barrier();
@@ -642,13 +644,12 @@ static __always_inline __u64 listener_of(const struct endpoints *connection)
 static __always_inline void came_in(struct sock *sk, __u64 cookie)
 {
 	struct owner *listening, *o;
+	__u16 family = sk->__sk_common.skc_family;
 	struct endpoints at;
-	__u64 listener;
 
-	if (!endpoints_of(&at, sk, IPPROTO_TCP))
+	if (!endpoints_of(&at, sk, family, IPPROTO_TCP))
 		return;
-	listener = listener_of(&at);
-	listening = owner_of(listener);
+	listening = owner_of(listener_of(&at));
 	if (!listening)
 		return;
 	if (bpf_map_update_elem(&gadget_socket_owners, &cookie, listening,
@@ -659,7 +660,7 @@ static __always_inline void came_in(struct sock *sk, __u64 cookie)
 	o = owner_of(cookie);
 	if (!o)
 		return;
-	describe(o, sk, sk->__sk_common.skc_family);
+	describe(o, sk, family);
 	claim(o, &at, cookie);
 }
 
@@ -710,12 +711,9 @@ static __always_inline void used(struct sock *sk)
 	if (!o)
 		return;
 	/* Without programs on groups or functions none has seen the first packet. */
-	if (!use_groups && !use_functions && !o->at.lport)
-		claim_own(o, sk, IPPROTO_TCP, cookie);
-	if (is_current(o))
-		return;
-	give_to_current(o, cookie);
-	show_port(o);
+	if (!use_groups && !use_functions)
+		claim_late(o, sk, cookie);
+	pass_on(o, cookie);
 }
 
 SEC("fexit/inet_accept")
@@ -739,10 +737,8 @@ static __always_inline int asked_for_peer(struct bpf_sock_addr *ctx)
 		return PROCEED;
 	cookie = bpf_get_socket_cookie(ctx);
 	o = owner_of(cookie);
-	if (o && !is_current(o)) {
-		give_to_current(o, cookie);
-		show_port(o);
-	}
+	if (o)
+		pass_on(o, cookie);
 	return PROCEED;
 }
 
@@ -820,15 +816,14 @@ static __always_inline int sends(struct sock *sk)
 	struct owner *o = owner_of(cookie);
 	struct endpoints at;
 
-	if (is_kernels(sk) || !endpoints_of(&at, sk, IPPROTO_UDP))
+	if (is_kernels(sk) ||
+	    !endpoints_of(&at, sk, family_of(sk), IPPROTO_UDP))
 		return 0;
-	if (!o || o->at.lport != at.lport || o->at.rport != at.rport ||
-	    !same_addr(o->at.raddr, at.raddr)) {
+	if (o && o->at.lport == at.lport && o->at.rport == at.rport &&
+	    same_addr(o->at.raddr, at.raddr))
+		pass_on(o, cookie);
+	else
 		take_current(sk, IPPROTO_UDP, cookie);
-	} else if (!is_current(o)) {
-		give_to_current(o, cookie);
-		show_port(o);
-	}
 	return 0;
 }
 
@@ -849,10 +844,8 @@ SEC("fentry/tcp_connect")
 int BPF_PROG(on_connect, struct sock *sk)
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
-	struct owner *o = owner_of(cookie);
 
-	if (o && !o->at.lport)
-		claim_own(o, sk, IPPROTO_TCP, cookie);
+	claim_late(owner_of(cookie), sk, cookie);
 	return 0;
 }
 
@@ -884,20 +877,16 @@ static __always_inline void found(struct sock *sk, __u8 proto,
 {
 	__u64 cookie = bpf_get_socket_cookie(sk);
 	struct owner *o = owner_of(cookie);
-	struct owner fresh = {};
 
-	if (o) {
+	if (o)
 		show_port(o);
-		return;
-	}
-	describe(&fresh, sk, sk->__sk_common.skc_family);
-	endpoints_of(&fresh.at, sk, proto);
-	take(&fresh, cookie, task);
+	else
+		take_for(task, sk, proto, cookie);
 }
 
+/* The type of the context is left out: with it the kernel would be told all types that a task leads to. */
 SEC("iter/task_file")
-int find_sockets(
-	void *context) /* without its type: else the kernel would be told all types that a task leads to */
+int find_sockets(void *context)
 {
 	struct bpf_iter__task_file *ctx = context;
 	struct task_struct *task = ctx->task;
