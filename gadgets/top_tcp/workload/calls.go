@@ -33,7 +33,7 @@ func both(t *thread) {
 		send(c.server, 100_000)
 		receive(c.client, 100_000)
 		want("receive the end", 0, endOf(c))
-		closeFD(c.client)
+		workload.CloseFD(c.client)
 		t.client(c, 22, 100_000)
 		t.server(c, 100_000, 22)
 	}
@@ -41,7 +41,7 @@ func both(t *thread) {
 
 // endOf closes the server's end and receives the end of its data.
 func endOf(c *connection) int {
-	closeFD(c.server)
+	workload.CloseFD(c.server)
 	return workload.Must(unix.Read(c.client, make([]byte, 10)))
 }
 
@@ -132,8 +132,8 @@ func asNobody(t *thread) {
 func others(*thread) {
 	udp := workload.Must(unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0))
 	defer unix.Close(udp)
-	workload.Check("bind", unix.Bind(udp, ipv4().at(0)))
-	workload.Check("connect", unix.Connect(udp, ipv4().at(local(udp).Port)))
+	workload.Check("bind", unix.Bind(udp, ipv4().At(0)))
+	workload.Check("connect", unix.Connect(udp, ipv4().At(local(udp).Port)))
 	pair := workload.Must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
 	defer unix.Close(pair[0])
 	defer unix.Close(pair[1])

@@ -10,37 +10,19 @@ import (
 )
 
 // network is a way to reach this machine.
-type network struct {
-	domain int
-	at     func(port int) unix.Sockaddr
-}
+type network struct{ workload.Loopback }
 
-func networks() []network { return []network{ipv4(), ipv6(), mapped()} }
+func ipv4() network   { return network{workload.LoopbackIPv4()} }
+func ipv6() network   { return network{workload.LoopbackIPv6()} }
+func mapped() network { return network{workload.LoopbackMapped()} }
 
-func ipv4() network {
-	return network{unix.AF_INET, func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}
-	}}
-}
-
-func ipv6() network {
-	return network{unix.AF_INET6, func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet6{Addr: [16]byte{15: 1}, Port: port}
-	}}
-}
-
-// mapped is IPv4 through sockets of IPv6.
-func mapped() network {
-	return network{unix.AF_INET6, func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet6{Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}, Port: port}
-	}}
+func networks() []network {
+	return []network{ipv4(), ipv6(), mapped()}
 }
 
 func local(fd int) workload.Endpoint {
 	return workload.EndpointAt(workload.Must(unix.Getsockname(fd)), unix.IPPROTO_TCP)
 }
-
-func closeFD(fd int) { workload.Check("close", unix.Close(fd)) }
 
 // connection is a connection with both ends here.
 type connection struct {
@@ -49,13 +31,13 @@ type connection struct {
 }
 
 func (n network) connect() *connection {
-	l := workload.Must(unix.Socket(n.domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
+	l := workload.Must(unix.Socket(n.Domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
 	defer unix.Close(l)
-	workload.Check("bind", unix.Bind(l, n.at(0)))
+	workload.Check("bind", unix.Bind(l, n.At(0)))
 	workload.Check("listen", unix.Listen(l, 1))
 	c := &connection{}
-	c.client = workload.Must(unix.Socket(n.domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
-	workload.Check("connect", unix.Connect(c.client, n.at(local(l).Port)))
+	c.client = workload.Must(unix.Socket(n.Domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
+	workload.Check("connect", unix.Connect(c.client, n.At(local(l).Port)))
 	var err error
 	c.server, _, err = unix.Accept4(l, unix.SOCK_CLOEXEC)
 	workload.Check("accept", err)
@@ -64,8 +46,8 @@ func (n network) connect() *connection {
 }
 
 func (c *connection) close() {
-	closeFD(c.client)
-	closeFD(c.server)
+	workload.CloseFD(c.client)
+	workload.CloseFD(c.server)
 }
 
 // client lists what the thread has moved through the client's end.

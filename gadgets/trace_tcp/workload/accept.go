@@ -21,7 +21,7 @@ func accepts(t *thread) {
 	fd, src := n.bound(0)
 	t.list("accept", src, none(4), unix.EINVAL, fd, noFD)
 	workload.Want("accept without listening", acceptError(fd, 0), unix.EINVAL)
-	closeFD(fd)
+	workload.CloseFD(fd)
 	n.withListener(2, func(l *listener) { t.acceptLate(n, l) })
 	n.withListener(2, func(l *listener) { leaveUnaccepted(t, n, l) })
 }
@@ -29,7 +29,7 @@ func accepts(t *thread) {
 // acceptLate accepts a connection that was reset meanwhile, with the older call, and then tries with an empty queue.
 func (t *thread) acceptLate(n network, l *listener) {
 	c := t.connect(n, l)
-	wait(l.fd, unix.POLLIN)
+	workload.WaitForSocket(l.fd, unix.POLLIN)
 	abortive(c.client)
 	t.closeClient(c)
 	fd, _, errno := unix.Syscall(unix.SYS_ACCEPT, uintptr(l.fd), 0, 0)
@@ -104,11 +104,11 @@ func noTCP(*thread) {
 	local := workload.Must(unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
 	defer unix.Close(local)
 	pair := workload.Must(unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0))
-	workload.Check("connect without a connection", unix.Connect(udp, ipv4().at(9)))
-	closeFD(pair[0])
-	closeFD(pair[1])
+	workload.Check("connect without a connection", unix.Connect(udp, ipv4().At(9)))
+	workload.CloseFD(pair[0])
+	workload.CloseFD(pair[1])
 	workload.Want("connect to no path", unix.Connect(local, &unix.SockaddrUnix{Name: "missing"}), unix.ENOENT)
-	workload.Want("connect standard input", unix.Connect(0, ipv4().at(9)), unix.ENOTSOCK)
+	workload.Want("connect standard input", unix.Connect(0, ipv4().At(9)), unix.ENOTSOCK)
 	workload.Want("accept from standard input", acceptError(0, 0), unix.ENOTSOCK)
 	workload.Want("accept from nothing", acceptError(1<<20, 0), unix.EBADF)
 	workload.Want("accept without listening", acceptError(local, 0), unix.EINVAL)

@@ -23,7 +23,7 @@ func closings(t *thread, n network) {
 		},
 		func(c *connection) { // the other side first, and unread data
 			workload.Must(unix.Write(c.client, []byte("hello")))
-			wait(c.server, unix.POLLIN)
+			workload.WaitForSocket(c.server, unix.POLLIN)
 			t.closeServer(c)
 			t.closeClient(c)
 		},
@@ -34,9 +34,9 @@ func closings(t *thread, n network) {
 		},
 		func(c *connection) { // one direction, then the other, then both closed
 			shut(c.client, unix.SHUT_WR)
-			wait(c.server, unix.POLLIN)
+			workload.WaitForSocket(c.server, unix.POLLIN)
 			t.closeServer(c)
-			wait(c.client, unix.POLLHUP)
+			workload.WaitForSocket(c.client, unix.POLLHUP)
 			t.closeClient(c)
 		},
 		func(c *connection) { // one direction, then closed
@@ -67,7 +67,7 @@ func closings(t *thread, n network) {
 func (t *thread) dissolveWhole(c *connection) {
 	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
 	disconnect(c.client)
-	wait(c.server, unix.POLLHUP)
+	workload.WaitForSocket(c.server, unix.POLLHUP)
 	t.closeServer(c)
 }
 
@@ -107,7 +107,7 @@ func (t *thread) connectAnew(n network) {
 func (t *thread) resetByServer(c *connection) {
 	abortive(c.server)
 	t.closeServer(c)
-	wait(c.client, unix.POLLHUP)
+	workload.WaitForSocket(c.client, unix.POLLHUP)
 }
 
 func shut(fd, how int) { workload.Check("shut down", unix.Shutdown(fd, how)) }
@@ -134,8 +134,8 @@ func abortive(fd int) {
 func (t *thread) shutDown(c *connection) {
 	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
 	shut(c.client, unix.SHUT_RDWR)
-	closeFD(c.client)
-	wait(c.server, unix.POLLIN)
+	workload.CloseFD(c.client)
+	workload.WaitForSocket(c.server, unix.POLLIN)
 	shut(c.server, unix.SHUT_WR) // the second direction to end
 	t.closeServer(c)
 }
@@ -143,7 +143,7 @@ func (t *thread) shutDown(c *connection) {
 // closeDuplicate closes a socket that has two descriptors.
 func (t *thread) closeDuplicate(c *connection) {
 	fd := workload.Must(unix.Dup(c.client))
-	closeFD(c.client)
+	workload.CloseFD(c.client)
 	c.client = fd
 	t.closeClient(c)
 	t.closeServer(c)
@@ -164,7 +164,7 @@ func (t *thread) exitWith(c *connection, kill bool) {
 	cmd.ExtraFiles = []*os.File{file}
 	workload.Check("start a process", cmd.Start())
 	workload.Check("close", file.Close())
-	closeFD(c.client)
+	workload.CloseFD(c.client)
 	if kill {
 		unix.Kill(cmd.Process.Pid, unix.SIGKILL)
 		cmd.Wait() // says that it was killed
@@ -183,7 +183,7 @@ func orphan(t *thread) {
 	t.withPair(ipv4(), func(c *connection) {
 		fill(c.client)
 		shut(c.client, unix.SHUT_WR)
-		closeFD(c.client)
+		workload.CloseFD(c.client)
 		t.closeServer(c)
 		t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
 	})

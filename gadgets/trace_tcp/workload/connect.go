@@ -31,7 +31,7 @@ func nonBlocking(t *thread, n network) {
 	n.withListener(1, func(l *listener) {
 		fd := n.socket(unix.SOCK_NONBLOCK)
 		workload.Want("connect", unix.Connect(fd, l.addr), unix.EINPROGRESS)
-		wait(fd, unix.POLLOUT)
+		workload.WaitForSocket(fd, unix.POLLOUT)
 		workload.Want("ask for the result", unix.Connect(fd, l.addr), 0)
 		workload.Want("connect again", unix.Connect(fd, l.addr), unix.EISCONN)
 		t.closeClient(t.connected(fd, l))
@@ -47,7 +47,7 @@ func (t *thread) refusedLater(n network, ask func(fd int, to unix.Sockaddr) erro
 	defer unix.Close(fd)
 	t.list("connect", src, endpoint(to), unix.ECONNREFUSED, fd, noFD)
 	workload.Want("connect", unix.Connect(fd, to), unix.EINPROGRESS)
-	wait(fd, unix.POLLOUT)
+	workload.WaitForSocket(fd, unix.POLLOUT)
 	workload.Want("ask for the result", ask(fd, to), unix.ECONNREFUSED)
 }
 
@@ -67,7 +67,7 @@ func failures(t *thread) {
 		t.list("connect", none(c.version), endpoint(c.to), unix.ENETUNREACH, fd, noFD)
 		workload.Want("connect to many", unix.Connect(fd, c.to), unix.ENETUNREACH)
 		t.badAddresses(c.network, fd)
-		closeFD(fd)
+		workload.CloseFD(fd)
 	}
 	t.taken(ipv4())
 }
@@ -114,7 +114,7 @@ func (t *thread) taken(n network) {
 func reusable(n network, port int) int {
 	fd := n.socket(0)
 	workload.Check("share an address", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
-	workload.Check("bind", unix.Bind(fd, n.at(port)))
+	workload.Check("bind", unix.Bind(fd, n.At(port)))
 	return fd
 }
 
@@ -122,7 +122,7 @@ func reusable(n network, port int) int {
 func (t *thread) busy(n network, do func(*listener)) {
 	n.withListener(0, func(l *listener) {
 		c := t.connect(n, l)
-		wait(l.fd, unix.POLLIN)
+		workload.WaitForSocket(l.fd, unix.POLLIN)
 		do(l)
 		t.closeClient(c)
 	})
@@ -132,7 +132,7 @@ func (t *thread) busy(n network, do func(*listener)) {
 func givenUp(t *thread) {
 	n := ipv4()
 	t.busy(n, func(l *listener) {
-		for _, giveUp := range []func(fd int){closeFD, disconnect} {
+		for _, giveUp := range []func(fd int){workload.CloseFD, disconnect} {
 			fd, src := n.bound(unix.SOCK_NONBLOCK)
 			t.list("connect", src, endpoint(l.addr), unix.ECONNABORTED, fd, noFD)
 			workload.Want("connect", unix.Connect(fd, l.addr), unix.EINPROGRESS)
@@ -145,7 +145,7 @@ func givenUp(t *thread) {
 // disconnect connects to no address, which ends the connection, and closes.
 func disconnect(fd int) {
 	dissolve(fd)
-	closeFD(fd)
+	workload.CloseFD(fd)
 }
 
 // dissolve connects to no address, which ends the connection.
@@ -173,8 +173,8 @@ func toItself(t *thread) {
 		fd, src := n.bound(0)
 		t.list("connect", src, src, 0, fd, noFD)
 		t.list("close", src, src, 0, fd, noFD)
-		workload.Check("connect to itself", unix.Connect(fd, n.at(src.Port)))
-		closeFD(fd)
+		workload.Check("connect to itself", unix.Connect(fd, n.At(src.Port)))
+		workload.CloseFD(fd)
 	}
 }
 

@@ -4,8 +4,6 @@
 package main
 
 import (
-	"errors"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
@@ -19,29 +17,24 @@ const (
 
 // network is a way to reach this machine.
 type network struct {
-	domain, version int
-	// listen is where listeners bind, at turns that into an address to connect to.
+	workload.Loopback // where to connect to
+	version           int
+	// listen is where listeners bind.
 	listen unix.Sockaddr
-	at     func(port int) unix.Sockaddr
 }
 
 func ipv4() network {
-	at := func(port int) unix.Sockaddr { return &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port} }
-	return network{unix.AF_INET, 4, at(0), at}
+	l := workload.LoopbackIPv4()
+	return network{l, 4, l.At(0)}
 }
 
 func ipv6() network {
-	at := func(port int) unix.Sockaddr { return &unix.SockaddrInet6{Addr: [16]byte{15: 1}, Port: port} }
-	return network{unix.AF_INET6, 6, at(0), at}
+	l := workload.LoopbackIPv6()
+	return network{l, 6, l.At(0)}
 }
 
 // mapped is IPv4 through sockets of IPv6.
-func mapped() network {
-	at := func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet6{Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}, Port: port}
-	}
-	return network{unix.AF_INET6, 6, &unix.SockaddrInet6{}, at}
-}
+func mapped() network { return network{workload.LoopbackMapped(), 6, &unix.SockaddrInet6{}} }
 
 func endpoint(a unix.Sockaddr) workload.Endpoint { return workload.EndpointAt(a, unix.IPPROTO_TCP) }
 
@@ -54,40 +47,24 @@ func none(version int) workload.Endpoint {
 }
 
 func (n network) socket(flags int) int {
-	return workload.Must(unix.Socket(n.domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|flags, unix.IPPROTO_TCP))
+	return workload.Must(unix.Socket(n.Domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|flags, unix.IPPROTO_TCP))
 }
 
 // bound returns a socket that is bound to an address of its own, which is known then.
 func (n network) bound(flags int) (int, workload.Endpoint) {
 	fd := n.socket(flags)
-	workload.Check("bind", unix.Bind(fd, n.at(0)))
+	workload.Check("bind", unix.Bind(fd, n.At(0)))
 	return fd, local(fd)
 }
 
 // closedPort returns an address without a listener.
 func (n network) closedPort() unix.Sockaddr {
 	fd, src := n.bound(0)
-	closeFD(fd)
-	return n.at(src.Port)
+	workload.CloseFD(fd)
+	return n.At(src.Port)
 }
 
 func local(fd int) workload.Endpoint { return endpoint(workload.Must(unix.Getsockname(fd))) }
-
-func closeFD(fd int) { workload.Check("close", unix.Close(fd)) }
-
-// wait waits until the socket is ready for something.
-func wait(fd int, events int16) {
-	const tenSeconds = 10_000
-	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	n, err := unix.Poll(p, tenSeconds)
-	for err == unix.EINTR {
-		n, err = unix.Poll(p, tenSeconds)
-	}
-	if err == nil && n == 0 {
-		err = errors.New("it does not get ready")
-	}
-	workload.Check("wait for a socket", err)
-}
 
 // listener is a socket that listens, and the address to reach it at.
 type listener struct {
@@ -100,8 +77,8 @@ func (n network) withListener(backlog int, do func(*listener)) {
 	fd := n.socket(0)
 	workload.Check("bind", unix.Bind(fd, n.listen))
 	workload.Check("listen", unix.Listen(fd, backlog))
-	do(&listener{fd: fd, addr: n.at(local(fd).Port)})
-	closeFD(fd)
+	do(&listener{fd: fd, addr: n.At(local(fd).Port)})
+	workload.CloseFD(fd)
 }
 
 // connection is a connection with both ends in this process.
@@ -141,13 +118,13 @@ func (t *thread) accepted(fd int, l *listener, c *connection) {
 // closeClient closes the client's socket and lists it.
 func (t *thread) closeClient(c *connection) {
 	t.list("close", c.clientEnd, c.peerEnd, 0, c.client, noFD)
-	closeFD(c.client)
+	workload.CloseFD(c.client)
 }
 
 // closeServer closes the server's end.
 func (t *thread) closeServer(c *connection) {
 	t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
-	closeFD(c.server)
+	workload.CloseFD(c.server)
 }
 
 // withPair runs do with a connection.

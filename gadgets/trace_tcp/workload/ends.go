@@ -28,7 +28,7 @@ func timedOut(t *thread) {
 			workload.Check("ask for the other side", unix.SetsockoptInt(c.client, o.level, o.name, 1))
 		}
 		workload.Check("turn off", workload.SetLoopback(false))
-		wait(c.client, unix.POLLHUP)
+		workload.WaitForSocket(c.client, unix.POLLHUP)
 		workload.Want("read", readError(c.client, nil), unix.ETIMEDOUT)
 		t.closeClient(c)
 		abortive(c.server)
@@ -62,7 +62,7 @@ func fastOpenEnds(t *thread) {
 		func(c *connection) {
 			t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
 			shut(c.server, unix.SHUT_RDWR)
-			closeFD(c.server)
+			workload.CloseFD(c.server)
 		},
 		func(c *connection) {
 			t.list("close", c.peerEnd, c.clientEnd, 0, c.server, noFD)
@@ -72,7 +72,7 @@ func fastOpenEnds(t *thread) {
 			s := fastOpenSegment(c)
 			s.Seq, s.Flags, s.Options, s.Data = s.Seq+1+uint32(len(s.Data)), workload.RST, nil, ""
 			workload.Check("reset", workload.Send(s))
-			wait(c.server, unix.POLLHUP)
+			workload.WaitForSocket(c.server, unix.POLLHUP)
 			t.closeServer(c)
 		},
 	} {
@@ -90,7 +90,7 @@ func (t *thread) withFastOpen(do func(*connection)) {
 			workload.Check("fast open", unix.SetsockoptInt(l.fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, 1))
 			c := &connection{clientEnd: endpoint(client.addr), peerEnd: endpoint(l.addr)}
 			workload.Check("send", workload.Send(fastOpenSegment(c)))
-			wait(l.fd, unix.POLLIN)
+			workload.WaitForSocket(l.fd, unix.POLLIN)
 			t.accept(l, c)
 			do(c)
 		})
@@ -113,7 +113,7 @@ func mptcp() workload.Task[Event] {
 	if err != nil {
 		return workload.InTurn[Event]()
 	}
-	closeFD(fd)
+	workload.CloseFD(fd)
 	var tasks []workload.Task[Event]
 	for _, client := range []int{mptcp, unix.IPPROTO_TCP} {
 		for _, server := range []int{mptcp, unix.IPPROTO_TCP} {
@@ -129,10 +129,10 @@ func mptcpPair(clientProtocol, serverProtocol int) workload.Task[Event] {
 	server := onThread("mptcp-server", func(t *thread) {
 		defer close(listening)
 		defer close(accepted)
-		l := workload.Must(unix.Socket(n.domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, serverProtocol))
-		workload.Check("bind", unix.Bind(l, n.at(0)))
+		l := workload.Must(unix.Socket(n.Domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, serverProtocol))
+		workload.Check("bind", unix.Bind(l, n.At(0)))
 		workload.Check("listen", unix.Listen(l, 1))
-		addr := n.at(local(l).Port)
+		addr := n.At(local(l).Port)
 		listening <- addr
 		fd, from, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
 		workload.Check("accept", err)
@@ -141,19 +141,19 @@ func mptcpPair(clientProtocol, serverProtocol int) workload.Task[Event] {
 		accepted <- true
 		<-done
 		t.list("close", c.peerEnd, c.clientEnd, 0, unknownFD, noFD)
-		closeFD(fd)
-		closeFD(l)
+		workload.CloseFD(fd)
+		workload.CloseFD(l)
 		waitUntilGone(c)
 	})
 	client := onThread("mptcp-client", func(t *thread) {
 		defer close(done)
 		addr := <-listening
-		fd := workload.Must(unix.Socket(n.domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, clientProtocol))
+		fd := workload.Must(unix.Socket(n.Domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, clientProtocol))
 		workload.Check("connect", unix.Connect(fd, addr))
 		c := t.connected(fd, &listener{addr: addr})
 		<-accepted
 		t.list("close", c.clientEnd, c.peerEnd, 0, unknownFD, noFD)
-		closeFD(fd)
+		workload.CloseFD(fd)
 	})
 	return workload.AtOnce(server, client)
 }

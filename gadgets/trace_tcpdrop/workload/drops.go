@@ -14,8 +14,8 @@ func refused(t *thread) {
 	for _, n := range networks() {
 		fd, src := n.bound(unix.IPPROTO_TCP)
 		t.drop(reasonNoSocket, "SYN", src, n.wire(1))
-		workload.Want("connect", unix.Connect(fd, n.at(1)), unix.ECONNREFUSED)
-		closeFD(fd)
+		workload.Want("connect", unix.Connect(fd, n.At(1)), unix.ECONNREFUSED)
+		workload.CloseFD(fd)
 	}
 }
 
@@ -27,8 +27,8 @@ func filtered(t *thread) {
 		workload.Check("refuse", workload.RefusePackets(l.fd))
 		fd, src := n.bound(unix.IPPROTO_TCP)
 		t.receivedBy(t.drop(reasonFilter, "SYN", src, n.wire(l.port)), "tcp_listen", false)
-		t.connectInVain(fd, n.at(l.port))
-		closeFD(l.fd)
+		t.connectInVain(fd, n.At(l.port))
+		workload.CloseFD(l.fd)
 	}
 }
 
@@ -40,7 +40,7 @@ func sent(t *thread) {
 	for _, n := range []network{ipv4(), mapped()} {
 		fd, src := n.bound(unix.IPPROTO_TCP)
 		t.of(t.drop(reasonQueue, "SYN", src, n.wire(1)), "tcp_syn_sent")
-		t.connectInVain(fd, n.at(1))
+		t.connectInVain(fd, n.At(1))
 	}
 }
 
@@ -48,17 +48,17 @@ func sent(t *thread) {
 func (t *thread) connectInVain(fd int, to unix.Sockaddr) {
 	workload.Check("do not wait", unix.SetNonblock(fd, true))
 	workload.Want("connect", unix.Connect(fd, to), unix.EINPROGRESS)
-	closeFD(fd)
+	workload.CloseFD(fd)
 }
 
 // malformed sends packets that a socket cannot take.
 func malformed(t *thread) {
 	n := ipv4()
 	l := n.listener()
-	defer closeFD(l.fd)
+	defer workload.CloseFD(l.fd)
 	server, client := t.accept(n, l), 1000
-	defer closeFD(server.fd)
-	defer closeFD(server.peer)
+	defer workload.CloseFD(server.fd)
+	defer workload.CloseFD(server.peer)
 
 	t.drop(reasonChecksum, "SYN|ECE|CWR", n.wire(client), n.wire(l.port))
 	send(workload.Segment{From: client, To: l.port, Flags: workload.SYN | workload.ECE | workload.CWR, Broken: true})
@@ -82,14 +82,14 @@ func send(s workload.Segment) { workload.Check("send", workload.Send(s)) }
 func timeWait(t *thread) {
 	n := ipv4()
 	l := n.listener()
-	defer closeFD(l.fd)
+	defer workload.CloseFD(l.fd)
 	c := t.accept(n, l)
 	workload.Check("shut down", unix.Shutdown(c.peer, unix.SHUT_WR))
 	waitForState(c.peer, finWait2)
-	closeFD(c.peer)
+	workload.CloseFD(c.peer)
 	workload.Check("shut down", unix.Shutdown(c.fd, unix.SHUT_WR))
 	waitForState(c.fd, closed) // the end has been acknowledged
-	closeFD(c.fd)
+	workload.CloseFD(c.fd)
 	e := t.drop("", "RST", n.wire(l.port), n.wire(c.peerPort))
 	if t.namesReceiver {
 		e.State = "tcp_time_wait"
@@ -105,13 +105,13 @@ func others(t *thread) {
 	l := n.listener()
 	c := t.accept(n, l)
 	workload.Must(unix.Write(c.peer, []byte("never read")))
-	wait(c.fd, unix.POLLIN)
-	closeFD(c.fd)
+	workload.WaitForSocket(c.fd, unix.POLLIN)
+	workload.CloseFD(c.fd)
 	waitForState(c.peer, closed) // it has been reset
-	closeFD(c.peer)
-	closeFD(l.fd)
-	closeFD(tap)
+	workload.CloseFD(c.peer)
+	workload.CloseFD(l.fd)
+	workload.CloseFD(tap)
 	udp, _ := n.bound(unix.IPPROTO_UDP)
-	workload.Check("send to no socket", unix.Sendto(udp, []byte("hello"), 0, n.at(1)))
-	closeFD(udp)
+	workload.Check("send to no socket", unix.Sendto(udp, []byte("hello"), 0, n.At(1)))
+	workload.CloseFD(udp)
 }

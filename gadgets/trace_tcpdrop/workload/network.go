@@ -37,31 +37,23 @@ func namesReceiver() bool {
 
 // network is a way to reach this machine.
 type network struct {
-	domain int
-	// at is an address for sockets, wire the same in packets.
-	at   func(port int) unix.Sockaddr
+	workload.Loopback
+	// wire is an address as it is in packets.
 	wire func(port int) workload.Endpoint
 }
 
 func networks() []network { return []network{ipv4(), ipv6(), mapped()} }
 
-func ipv4() network {
-	at := func(port int) unix.Sockaddr { return &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port} }
-	return network{unix.AF_INET, at, func(port int) workload.Endpoint { return endpoint(at(port)) }}
-}
+func ipv4() network { return direct(workload.LoopbackIPv4()) }
 
-func ipv6() network {
-	at := func(port int) unix.Sockaddr { return &unix.SockaddrInet6{Addr: [16]byte{15: 1}, Port: port} }
-	return network{unix.AF_INET6, at, func(port int) workload.Endpoint { return endpoint(at(port)) }}
+func ipv6() network { return direct(workload.LoopbackIPv6()) }
+
+func direct(l workload.Loopback) network {
+	return network{l, func(port int) workload.Endpoint { return endpoint(l.At(port)) }}
 }
 
 // mapped is IPv4 through sockets of IPv6: the packets are those of IPv4.
-func mapped() network {
-	at := func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet6{Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}, Port: port}
-	}
-	return network{unix.AF_INET6, at, ipv4().wire}
-}
+func mapped() network { return network{workload.LoopbackMapped(), ipv4().wire} }
 
 func endpoint(a unix.Sockaddr) workload.Endpoint { return workload.EndpointAt(a, unix.IPPROTO_TCP) }
 
@@ -71,14 +63,12 @@ func (n network) bound(proto int) (fd int, end workload.Endpoint) {
 	if proto == unix.IPPROTO_UDP {
 		kind = unix.SOCK_DGRAM
 	}
-	fd = workload.Must(unix.Socket(n.domain, kind|unix.SOCK_CLOEXEC, proto))
-	workload.Check("bind", unix.Bind(fd, n.at(0)))
+	fd = workload.Must(unix.Socket(n.Domain, kind|unix.SOCK_CLOEXEC, proto))
+	workload.Check("bind", unix.Bind(fd, n.At(0)))
 	return fd, n.wire(portOf(fd))
 }
 
 func portOf(fd int) int { return endpoint(workload.Must(unix.Getsockname(fd))).Port }
-
-func closeFD(fd int) { workload.Check("close", unix.Close(fd)) }
 
 // listener is a socket that listens. The caller closes it.
 type listener struct{ fd, port int }
@@ -97,7 +87,7 @@ type connection struct {
 
 func (t *thread) accept(n network, l listener) connection {
 	peer, end := n.bound(unix.IPPROTO_TCP)
-	workload.Check("connect", unix.Connect(peer, n.at(l.port)))
+	workload.Check("connect", unix.Connect(peer, n.At(l.port)))
 	fd, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
 	workload.Check("accept", err)
 	return connection{fd, peer, end.Port}
@@ -118,18 +108,4 @@ func waitForState(fd int, state uint8) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	workload.Check("wait", errors.New("the socket does not get into the state"))
-}
-
-// wait waits until the socket is ready for something.
-func wait(fd int, events int16) {
-	const tenSeconds = 10_000
-	p := []unix.PollFd{{Fd: int32(fd), Events: events}}
-	n, err := unix.Poll(p, tenSeconds)
-	for err == unix.EINTR {
-		n, err = unix.Poll(p, tenSeconds)
-	}
-	if err == nil && n == 0 {
-		err = errors.New("it does not get ready")
-	}
-	workload.Check("wait for a socket", err)
 }

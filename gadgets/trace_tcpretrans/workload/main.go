@@ -80,17 +80,17 @@ func (w world) onThread(comm string, do func(*thread)) workload.Task[Event] {
 // unanswered connects to a socket that takes no packet, until the kernel has tried again, which is after a second.
 func unanswered(t *thread, n network) {
 	l := n.listener()
-	defer closeFD(l.fd)
+	defer workload.CloseFD(l.fd)
 	workload.Check("refuse", workload.RefusePackets(l.fd))
 	fd, src := n.bound()
-	defer closeFD(fd)
+	defer workload.CloseFD(fd)
 	workload.Check("do not wait", unix.SetNonblock(fd, true))
-	workload.Want("connect", unix.Connect(fd, n.at(l.port)), unix.EINPROGRESS)
+	workload.Want("connect", unix.Connect(fd, n.At(l.port)), unix.EINPROGRESS)
 	waitFor(fd, func(i *unix.TCPInfo) bool { return i.Total_retrans >= 1 })
 	reason := uint32(loss)
 	for range workload.Must(tcpInfo(fd)).Total_retrans {
 		t.Events = append(t.Events, Event{
-			Proc: t.Proc, NetnsID: t.ID, Src: src, Dst: endpoint(n.at(l.port)), State: synSent, Flags: "SYN", Reason: &reason, Type: "RETRANS",
+			Proc: t.Proc, NetnsID: t.ID, Src: src, Dst: endpoint(n.At(l.port)), State: synSent, Flags: "SYN", Reason: &reason, Type: "RETRANS",
 		})
 	}
 }

@@ -13,40 +13,20 @@ import (
 )
 
 // network is a way to reach this machine.
-type network struct {
-	domain int
-	at     func(port int) unix.Sockaddr
-}
+type network struct{ workload.Loopback }
 
-func ipv4() network {
-	return network{unix.AF_INET, func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}, Port: port}
-	}}
-}
-
-func ipv6() network {
-	return network{unix.AF_INET6, func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet6{Addr: [16]byte{15: 1}, Port: port}
-	}}
-}
-
-// mapped is IPv4 through sockets of IPv6.
-func mapped() network {
-	return network{unix.AF_INET6, func(port int) unix.Sockaddr {
-		return &unix.SockaddrInet6{Addr: [16]byte{10: 0xff, 11: 0xff, 12: 127, 15: 1}, Port: port}
-	}}
-}
+func ipv4() network   { return network{workload.LoopbackIPv4()} }
+func ipv6() network   { return network{workload.LoopbackIPv6()} }
+func mapped() network { return network{workload.LoopbackMapped()} }
 
 func endpoint(a unix.Sockaddr) workload.Endpoint { return workload.EndpointAt(a, unix.IPPROTO_TCP) }
 
 // bound returns a socket that is bound to a port.
 func (n network) bound() (fd int, end workload.Endpoint) {
-	fd = workload.Must(unix.Socket(n.domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
-	workload.Check("bind", unix.Bind(fd, n.at(0)))
+	fd = workload.Must(unix.Socket(n.Domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP))
+	workload.Check("bind", unix.Bind(fd, n.At(0)))
 	return fd, endpoint(workload.Must(unix.Getsockname(fd)))
 }
-
-func closeFD(fd int) { workload.Check("close", unix.Close(fd)) }
 
 // listener is a socket that listens. The caller closes it.
 type listener struct{ fd, port int }
@@ -65,17 +45,17 @@ type connection struct {
 
 func (n network) connect() connection {
 	l := n.listener()
-	defer closeFD(l.fd)
+	defer workload.CloseFD(l.fd)
 	fd, end := n.bound()
-	workload.Check("connect", unix.Connect(fd, n.at(l.port)))
+	workload.Check("connect", unix.Connect(fd, n.At(l.port)))
 	peer, _, err := unix.Accept4(l.fd, unix.SOCK_CLOEXEC)
 	workload.Check("accept", err)
-	return connection{fd, peer, end, endpoint(n.at(l.port))}
+	return connection{fd, peer, end, endpoint(n.At(l.port))}
 }
 
 func (c connection) close() {
-	closeFD(c.fd)
-	closeFD(c.peer)
+	workload.CloseFD(c.fd)
+	workload.CloseFD(c.peer)
 }
 
 func tcpInfo(fd int) (*unix.TCPInfo, error) {
