@@ -6,7 +6,6 @@ package gadget
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -441,23 +440,8 @@ func holdTaps(t *testing.T, container *network, how string) {
 	if cmd.Stdin, err = os.Open(container.path); err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ids, ready := readHeld(stdout)
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	if !ready || len(ids) != len(tapPrograms) {
-		t.Fatalf("programs %v, ready %v", ids, ready)
-	}
-	for _, id := range ids {
-		gone(t, "program", func() (io.Closer, error) { return ebpf.NewProgramFromID(id) })
+	if ids := killHolder(t, cmd); len(ids) != len(tapPrograms) {
+		t.Fatalf("programs %v", ids)
 	}
 }
 

@@ -70,6 +70,14 @@ func TestKillLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stdin.Close()
+	if ids := killHolder(t, cmd); len(ids) < 9 {
+		t.Fatalf("programs %v", ids)
+	}
+}
+
+// killHolder starts a test program that holds programs in the kernel, kills it once it is ready, and waits until they have gone.
+func killHolder(t *testing.T, cmd *exec.Cmd) []ebpf.ProgramID {
+	t.Helper()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -82,12 +90,13 @@ func TestKillLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = cmd.Wait()
-	if !ready || len(ids) < 9 {
-		t.Fatalf("programs %v, ready %v", ids, ready)
+	if !ready {
+		t.Fatalf("programs %v, and it did not get ready", ids)
 	}
 	for _, id := range ids {
 		gone(t, "program", func() (io.Closer, error) { return ebpf.NewProgramFromID(id) })
 	}
+	return ids
 }
 
 // readHeld reads what the process prints, until it is ready.

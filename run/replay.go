@@ -14,7 +14,6 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host/userdb"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
-	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/container"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
@@ -42,7 +41,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 		text.recorded = true
 		o.Text = &text
 	}
-	r := &Run{options: o, sources: []pipeline.Source{recording}, sockets: socket.NewLeases(nil, o.logger())}
+	r := &Run{options: o, sources: []pipeline.Source{recording}}
 	machine := &recording.Header().Machine
 	err = r.assemble(specs, &semtype.Env{
 		Arch: machine.Arch, Clock: recording.Clock(),

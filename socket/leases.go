@@ -11,8 +11,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
 
-// AreWanted reports whether a gadget asks for the owners of sockets, and the options do not say where to find them.
-func AreWanted(img *image.Image, o *gadget.LoadOptions) bool {
+// areWanted reports whether a gadget asks for the owners of sockets, and the options do not say where to find them.
+func areWanted(img *image.Image, o *gadget.LoadOptions) bool {
 	return img.HasMap(gadget.SocketsMap) && o.Maps[gadget.SocketsMap] == nil && o.Sockets == nil
 }
 
@@ -34,7 +34,7 @@ func NewLeases(pool *Pool, log *slog.Logger) *Leases {
 
 // Provide makes a gadget that will be loaded with these options find the owners, if it asks for them.
 func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions) error {
-	if !AreWanted(img, o) {
+	if !areWanted(img, o) {
 		return nil
 	}
 	fields, err := gadget.SocketFields(img, o)

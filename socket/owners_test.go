@@ -41,7 +41,7 @@ func TestSocketsFromBefore(t *testing.T) {
 	owners := openOwners(t, nil)
 	w := watch(t, owners, nil, "tap", "socks")
 	w.add(t, s.root.pid)
-	for _, c := range s.claims { // the owners will not know who used a socket, but who has it
+	for _, c := range s.claims { // owners that start later cannot tell which process used a socket, only which processes have it open.
 		s.own(c.socket, holdersOf(s, c.socket)...)
 	}
 	s.sent = 0
