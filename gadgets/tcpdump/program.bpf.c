@@ -38,6 +38,8 @@ struct event {
 	char ifname[16];
 	__u32 vlan; /* protocol and tag, which the kernel keeps apart; 0: none */
 	gadget_link_type link_type;
+	gadget_netns_id netns_id;
+	__u8 __padding[4];
 };
 
 /* Without GADGET_TRACER_MAP: only perf buffers take bytes straight from a packet. */
@@ -117,6 +119,7 @@ static __always_inline int capture(struct __sk_buff *skb, bool is_ingress)
 	event.packet_type = packet_type(skb, event.link_type, is_ingress);
 	event.packet_size = skb->len;
 	event.payload_len = payload_len(skb);
+	event.netns_id = skb->cb[0];
 	gadget_process_populate_from_socket(owner, &event.proc);
 
 	flags = (__u64)event.payload_len << 32 | BPF_F_CURRENT_CPU;

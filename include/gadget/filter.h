@@ -80,6 +80,15 @@ gadget_should_discard_comm(const gadget_comm comm[TASK_COMM_LEN])
 	return false;
 }
 
+/* True if there is a filter of processes. */
+static __always_inline bool __gadget_should_discard_unknown(void)
+{
+	return gadget_should_discard_pid(0) || gadget_should_discard_tid(0) ||
+	       gadget_should_discard_uid(__GADGET_ANY_ID) ||
+	       gadget_should_discard_gid(__GADGET_ANY_ID) ||
+	       gadget_should_discard_comm("");
+}
+
 /*
  * gadget_should_discard_data: true if the user's filters exclude an event with these
  * fields.  Any program type.
@@ -151,7 +160,9 @@ static __always_inline bool gadget_should_discard_data_current(void)
 /*
  * gadget_should_discard_data_by_skb: true if the user's filters exclude a socket's
  * owner.
- * @skb_val: of gadget_socket_lookup(); NULL, an unknown owner, passes no filter
+ * @skb_val: of gadget_socket_lookup(); NULL, an unknown owner, passes no filter of
+ *           processes.  It passes that of containers: user space finds the container
+ *           of an event by its field of type gadget_netns_id, if it has one.
  *
  * A macro, so that gadgets that don't use it needn't include sockets-map.h, and others
  * may include it before or after this header.
@@ -165,9 +176,7 @@ static __always_inline bool gadget_should_discard_data_current(void)
 				(__u32)__skb_val->pid_tgid, __skb_val->task, \
 				(__u32)__skb_val->uid_gid,                   \
 				__skb_val->uid_gid >> 32) :                  \
-			gadget_should_discard_data(0, 0, 0, "",              \
-						   __GADGET_ANY_ID,          \
-						   __GADGET_ANY_ID);         \
+			__gadget_should_discard_unknown();                   \
 	})
 
 #endif /* __GADGET_FILTER_H */

@@ -78,7 +78,7 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		pkg:  "test/neighbours",
 		run:  "^Test(Docker|Podman|Containerd|CRI|StormOfContainers)$/^gizmo",
 		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10", "-slow"} },
-	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"})
+	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"})
 	for i := range list {
 		if list[i].run != "" {
 			continue

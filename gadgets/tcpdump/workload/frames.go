@@ -81,5 +81,8 @@ func address6(n byte) []byte { return []byte{0: 0xfd, 15: n} }
 // event returns the event for a packet, without its direction.
 func (i *tap) event(packet []byte, summary string) Event {
 	n := min(len(packet), snaplen)
-	return Event{IfIndex: i.index, IfName: i.name, PayloadLen: n, PacketSize: len(packet), Payload: hex.EncodeToString(packet[:n]), Summary: summary}
+	return Event{
+		IfIndex: i.index, IfName: i.name, NetnsID: i.netns, PayloadLen: n, PacketSize: len(packet),
+		Payload: hex.EncodeToString(packet[:n]), Summary: summary,
+	}
 }

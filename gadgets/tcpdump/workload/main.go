@@ -37,6 +37,7 @@ type Event struct {
 	PacketType int           `json:"packet_type"`
 	IfIndex    int           `json:"ifindex"`
 	IfName     string        `json:"ifname"`
+	NetnsID    uint64        `json:"netns_id"`
 	PayloadLen int           `json:"payload_len"`
 	PacketSize int           `json:"packet_size"`
 	Payload    string        `json:"payload,omitempty"` // empty: not known in advance
@@ -83,7 +84,7 @@ func (i *tap) owned(t *workload.Thread[Event]) {
 	workload.Check("send to a group", unix.Sendto(s, []byte("mine"), 0, group))
 	const size = 14 + 20 + 8 + 4
 	t.Events = append(t.Events, Event{
-		Proc: t.Proc, Direction: "out", PacketType: 4, IfIndex: i.index, IfName: i.name, PayloadLen: size, PacketSize: size,
+		Proc: t.Proc, Direction: "out", PacketType: 4, IfIndex: i.index, IfName: i.name, NetnsID: i.netns, PayloadLen: size, PacketSize: size,
 		Summary: fmt.Sprintf("%s:%d > 224.0.0.199:9 UDP len 4", netip.AddrFrom4(ownAddress), local.Port),
 	})
 }

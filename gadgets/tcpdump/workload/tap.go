@@ -18,8 +18,9 @@ import (
 type tap struct {
 	name   string
 	index  int
-	end    int // what is written there comes in
-	socket int // of the packet family, for packets that go out
+	netns  uint64 // the network namespace that it is in
+	end    int    // what is written there comes in
+	socket int    // of the packet family, for packets that go out
 }
 
 // openTun opens the device that makes interfaces. Where no program makes the nodes of devices whose modules are not loaded yet, it makes
@@ -56,7 +57,7 @@ func newTap() (*tap, error) {
 	if err := unix.IoctlIfreq(end, unix.TUNSETIFF, req); err != nil {
 		return nil, errors.Join(fmt.Errorf("make an interface: %w", err), unix.Close(end))
 	}
-	t := &tap{name: req.Name(), end: end}
+	t := &tap{name: req.Name(), end: end, netns: workload.Must(workload.Namespace("/proc/self/ns/net"))}
 	// Without IPv6 the kernel sends nothing of its own.
 	if err := os.WriteFile("/proc/sys/net/ipv6/conf/"+t.name+"/disable_ipv6", []byte("1"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, errors.Join(err, unix.Close(end))
