@@ -4,9 +4,11 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
 // addedField is an added field in a header: a field of a column, or a struct that has such fields as
@@ -21,6 +23,8 @@ type addedField struct {
 	Enum   *event.Enum `json:"enum,omitempty"`
 	// Column is the number of the field's column, counted from 1; 0 for a struct that is in no column.
 	Column int `json:"column,omitempty"`
+	// Stack says that the handles of the column have stacks, of which the field is a text. Then dictionaries do not have its value.
+	Stack symbol.Format `json:"stack,omitempty"`
 }
 
 // hasValue reports whether the handles of the column give the field a value: structs have none.
@@ -65,6 +69,9 @@ func describeAdded(s *event.Schema) (list []addedField, err error) {
 		}
 		if c, ok := f.Column(); ok {
 			added.Column = numbers[c]
+			if text, ok := f.Table.(*symbol.Text); ok {
+				added.Stack = text.Format
+			}
 		}
 		list = append(list, added)
 	}
@@ -153,6 +160,9 @@ func (f *addedField) check() error {
 	}
 	if f.Column == 0 && f.Kind != event.Struct {
 		return fmt.Errorf("%s in no column", f.Kind)
+	}
+	if f.Stack != "" && (f.Column == 0 || f.Kind != event.String) {
+		return errors.New("the text of stacks can only be text in a column")
 	}
 	return checkEnum(&event.Field{Kind: f.Kind, Enum: f.Enum})
 }

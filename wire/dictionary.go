@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/symbol"
+	"github.com/gizmo-ebpf/gizmo/wire/internal/stackdict"
 )
 
 // The cost of the values of a handle, which counts against the limits: costOfHandle for the handle,
@@ -23,7 +25,8 @@ const (
 // readColumn is the Reader's side of a column.
 type readColumn struct {
 	column event.Column
-	tables []*table // of the fields that have values
+	tables []*table      // of the fields that have values
+	stacks *symbol.Table // of its handles; nil: they have none
 	// The handles of the recording begin with 1 after each restart. The handles that the Reader gives out continue
 	// from base, so that the value of a handle never changes.
 	generation uint64
@@ -48,6 +51,7 @@ type dictionaries struct {
 	flush      bool   // the caller releases all rows at a restart, and needs their values until then
 	flushing   bool   // the caller was asked to do so
 	texts      arena  // of this generation
+	stacks     stackdict.Decoder
 	// touched are the tables that got values, by generation: the current one is the last.
 	touched [][]*table
 }
@@ -56,6 +60,7 @@ type dictionaries struct {
 func (d *dictionaries) restart() {
 	d.generation++
 	d.cost, d.texts = 0, arena{}
+	d.stacks.Restart()
 	d.touched = append(d.touched, nil)
 	if d.flushing = d.flush; !d.flushing {
 		d.forget(d.kept)

@@ -57,6 +57,7 @@ const (
 	frameRestart    = 'R'
 	frameStep       = 'c'
 	frameFact       = 'f'
+	frameStacks     = 's'
 	frameEnd        = 'E'
 
 	skippable = 0x20
@@ -87,7 +88,7 @@ var (
 // isKnown reports whether this version has frames of the type.
 func isKnown(kind byte) bool {
 	switch kind {
-	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameEnd:
+	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameStacks, frameEnd:
 		return true
 	}
 	return false
@@ -110,6 +111,8 @@ func frameName(kind byte) string {
 		return "a restart of the dictionaries"
 	case frameFact:
 		return "a fact"
+	case frameStacks:
+		return "stacks"
 	case frameEnd:
 		return "the end frame"
 	}

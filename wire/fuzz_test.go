@@ -27,6 +27,9 @@ func FuzzReader(f *testing.F) {
 	f.Add(join([]rawFrame{{'H', []byte(`{}`)}, {'E', []byte{0}}}))
 	f.Add([]byte(preamble))
 	f.Add(writeSteps(f))
+	var stacks bytes.Buffer
+	recordStacks(f, &stacks, 5)
+	f.Add(stacks.Bytes())
 	columns := writeColumns(f)
 	f.Add(columns)
 	frames, _ = split(columns)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
 // open returns a data source for the header, with columns whose values the Reader will
@@ -45,6 +46,13 @@ func addColumn(s *event.Schema, added []addedField) readColumn {
 			t := &table{isText: isText(added[i].Kind)}
 			c.tables = append(c.tables, t)
 			fields[i].Table = t
+			if format := added[i].Stack; format.IsKnown() {
+				if c.stacks == nil {
+					c.stacks = new(symbol.Table)
+					t.stacks = c.stacks
+				}
+				fields[i].Table = symbol.NewText(c.stacks, format, 0) // a recording may have very many such fields
+			}
 		}
 	}
 	c.column = s.AddColumn(fields...)
@@ -137,4 +145,25 @@ func (c *readColumn) nextRun() error {
 		r.handle = c.base + event.Handle(h)
 	}
 	return nil
+}
+
+// decodeStacks reads stacks of handles.
+func (r *Reader) decodeStacks(payload []byte) error {
+	d := &r.values
+	cost, err := d.stacks.Decode(payload, maxValues-d.cost, func(source, column, handle uint64, s *symbol.Stack) error {
+		if source >= uint64(len(r.sources)) || column >= uint64(len(r.sources[source].columns)) {
+			return fmt.Errorf("a stack of column %d of data source %d", column, source)
+		}
+		col := &r.sources[source].columns[column]
+		col.enter(d.generation)
+		if handle == 0 || handle > uint64(col.n) {
+			return fmt.Errorf("a stack of the handle %d, and there are values up to %d", handle, col.n)
+		}
+		if col.stacks != nil {
+			col.stacks.Put(col.base+event.Handle(handle), s)
+		}
+		return nil
+	})
+	d.cost += cost
+	return err
 }

@@ -192,6 +192,8 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 		err = r.decodeStep(f.payload)
 	case f.kind == frameRestart:
 		err = r.decodeRestart(f.payload, b)
+	case f.kind == frameStacks:
+		err = r.decodeStacks(f.payload)
 	case f.kind == frameFact:
 		err = r.facts.decode(f.payload)
 	case f.kind == frameEnd:

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
 // table is the event.Table of one field of a recorded column. The Reader adds values to it; any goroutine may read
@@ -20,6 +21,8 @@ type table struct {
 	// next is the part that the Reader adds to, and what it has added.
 	next *part
 	more []uint64
+	// stacks are those of the handles, if the field is a text of them; else nil.
+	stacks *symbol.Table
 }
 
 // part has the values of one generation of handles: those between two restarts of the dictionaries.
@@ -133,6 +136,9 @@ func (t *table) open(generation uint64, first event.Handle) bool {
 		return false
 	}
 	t.next, t.more = &part{generation: generation, first: first}, nil
+	if t.stacks != nil {
+		t.stacks.Open()
+	}
 	return true
 }
 
@@ -159,5 +165,8 @@ func (t *table) dropOldest() {
 	if parts := t.parts.Load(); parts != nil && len(*parts) > 0 {
 		rest := slices.Clone((*parts)[1:])
 		t.parts.Store(&rest)
+		if t.stacks != nil {
+			t.stacks.DropOldest()
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/symbol"
+	"github.com/gizmo-ebpf/gizmo/wire/internal/stackdict"
 )
 
 // softValues is the cost of values at which a Writer restarts the dictionaries, before its next batch. It bounds the
@@ -27,6 +29,10 @@ type writtenColumn struct {
 	pending  []byte
 	pendingN int
 
+	// stacks has the stacks of the handles; nil if they have none. place is where they are in the recording.
+	stacks symbol.Stacks
+	place  stackdict.Place
+
 	in   []event.Handle // of the current batch; nil for none
 	rows []uint32       // the same as handles of the recording
 	// last is the last handle that was looked up, and its handle in the recording.
@@ -40,19 +46,33 @@ type writtenField struct {
 	isText bool
 }
 
-func newWrittenColumns(s *event.Schema) []writtenColumn {
+func newWrittenColumns(source int, s *event.Schema) []writtenColumn {
 	list := recordedColumns(s)
 	columns := make([]writtenColumn, len(list))
 	for i, c := range list {
-		columns[i] = writtenColumn{column: c, known: make(map[event.Handle]uint32)}
+		columns[i] = writtenColumn{column: c, known: make(map[event.Handle]uint32), place: stackdict.Place{Source: source, Column: i}}
 		for j := range s.Fields {
 			f := &s.Fields[j]
 			if of, _ := f.Column(); of == c && inColumn(f) {
-				columns[i].fields = append(columns[i].fields, writtenField{table: f.Table, isText: isText(f.Kind)})
+				columns[i].add(f)
 			}
 		}
 	}
 	return columns
+}
+
+// noText is in place of the text of stacks, which readers make themselves.
+type noText struct{}
+
+func (noText) Bytes(event.Handle) []byte { return nil }
+func (noText) Bits(event.Handle) uint64  { return 0 }
+
+func (c *writtenColumn) add(f *event.Field) {
+	c.fields = append(c.fields, writtenField{table: f.Table, isText: isText(f.Kind)})
+	if text, ok := f.Table.(*symbol.Text); ok {
+		c.stacks = text
+		c.fields[len(c.fields)-1].table = noText{}
+	}
 }
 
 // columnFields returns the fields of s that have values from the given columns.
@@ -147,6 +167,12 @@ func (w *Writer) lookUp(c *writtenColumn, h event.Handle) (written uint32, ok bo
 	if cost > maxEntry {
 		err = fmt.Errorf("the values in a column take %d bytes for one handle; the limit is %d", cost, maxEntry)
 	}
+	var stack *symbol.Stack
+	if c.stacks != nil {
+		if stack = c.stacks.Stack(h); stack != nil {
+			cost += w.stacks.Cost(stack)
+		}
+	}
 	if err != nil || w.cost+cost > maxValues {
 		c.pending = c.pending[:start]
 		return 0, false, err
@@ -155,6 +181,10 @@ func (w *Writer) lookUp(c *writtenColumn, h event.Handle) (written uint32, ok bo
 	c.pendingN++
 	c.n++
 	c.known[h] = c.n
+	if stack != nil {
+		c.place.Handle = c.n
+		w.stacks.Add(c.place, stack)
+	}
 	return c.n, true, nil
 }
 
@@ -179,7 +209,7 @@ func (c *writtenColumn) appendValues(h event.Handle) (cost int) {
 	return cost
 }
 
-// appendDictionaries writes the values that are pending.
+// appendDictionaries writes the values and the stacks that are pending.
 func (w *Writer) appendDictionaries(source int) {
 	for i := range w.sources[source].columns {
 		c := &w.sources[source].columns[i]
@@ -194,6 +224,11 @@ func (w *Writer) appendDictionaries(source int) {
 		w.buf = append(w.buf, c.pending...)
 		w.finish(start)
 		c.dropPending()
+	}
+	for _, payload := range w.stacks.Take() {
+		start := w.begin(frameStacks, len(payload))
+		w.buf = append(w.buf, payload...)
+		w.finish(start)
 	}
 }
 
@@ -217,6 +252,7 @@ func (w *Writer) restart() {
 			c.n, c.last, c.lastWritten = 0, 0, 0
 		}
 	}
+	w.stacks.Restart()
 	w.finish(w.begin(frameRestart, 0))
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/wire/internal/stackdict"
 )
 
 var _ pipeline.Sink = (*Writer)(nil)
@@ -36,9 +37,10 @@ type Writer struct {
 	buf       []byte // frames that out has not got yet
 	crc       uint32 // of everything so far except the checksums
 	sources   []writtenSource
-	lens      []int      // how many bytes of each row of the present batch are stored
-	columns   []byte     // the handles of the present batch
-	cost      int        // of the values since the last restart
+	lens      []int  // how many bytes of each row of the present batch are stored
+	columns   []byte // the handles of the present batch
+	cost      int    // of the values since the last restart
+	stacks    stackdict.Encoder
 	lastStep  clock.Step // as readers know it
 	factNames map[string]bool
 	closed    bool
@@ -79,7 +81,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 		lastStep: clock.Step{Offset: h.Machine.BootOffset},
 	}
 	for i, ds := range h.DataSources {
-		rec.sources[i] = writtenSource{schema: ds.Schema, seen: ds.Schema, columns: newWrittenColumns(ds.Schema)}
+		rec.sources[i] = writtenSource{schema: ds.Schema, seen: ds.Schema, columns: newWrittenColumns(i, ds.Schema)}
 	}
 	rec.buf = append(rec.buf, Version)
 	rec.crc = crc32.Checksum(rec.buf, castagnoli)
