@@ -19,6 +19,8 @@ type httpEvent struct {
 	Type, Action string
 	Actor        struct{ ID string }
 	TimeNano     int64
+	// Message says why podman ends the stream. It is then all that there is.
+	Message string
 }
 
 // errEnded says that a server has ended a stream that has no end.
@@ -48,6 +50,9 @@ func (c *httpClient) watch(ctx context.Context, path, since, start, end string, 
 		}
 		if err != nil {
 			return c.explain(ctx, err)
+		}
+		if e.Type == "" && e.Message != "" {
+			return c.explain(ctx, errors.New(e.Message))
 		}
 		isEnd := e.Action == end
 		if e.Type != "container" || e.Action != start && !isEnd || !isID(e.Actor.ID) || last.has(e) {

@@ -176,3 +176,17 @@ func TestPodmanGetLate(t *testing.T) {
 		})
 	}
 }
+
+// podman says why it ends a stream of events, after it has already answered that there is no error.
+func TestPodmanEndsStream(t *testing.T) {
+	t.Parallel()
+	s := servePlayed(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answerJSON(w, map[string]any{"cause": "it was cut", "message": "the file of events has half a line", "response": 500})
+	}))
+	p := NewPodman(s.socket)
+	defer p.Close()
+	err := p.Watch(within(t), func() {}, func(c container.Change) { t.Errorf("a change: %+v", c) })
+	if err == nil || !strings.Contains(err.Error(), "half a line") {
+		t.Errorf("Watch returned %v", err)
+	}
+}
