@@ -36,6 +36,9 @@ const (
 	frameSize   = 16
 )
 
+// startSize is more than the code has that runs first in a program and calls what the C library has for that.
+const startSize = 64
+
 // signalContext says where the kernel leaves the registers for a signal handler: from the stack pointer that the handler's return
 // leaves, which points to a struct ucontext, the number of bytes to each register, in the order of the registers' numbers.
 func signalContext() [registerCount]int32 {

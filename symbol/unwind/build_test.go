@@ -71,7 +71,7 @@ func (p *program) build() []byte {
 	sections := uint64(len(out))
 	header := elf.Header64{
 		Ident: [16]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1}, Type: uint16(elf.ET_DYN),
-		Machine: uint16(machine), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 2,
+		Machine: uint16(machine), Version: 1, Entry: codeAddr + 0x8000, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 2,
 	}
 	if !p.noSections {
 		header.Shoff, header.Shentsize, header.Shnum, header.Shstrndx = sections, 64, 3, 2

@@ -5,6 +5,7 @@ package unwind
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -139,6 +140,26 @@ func TestAugmentations(t *testing.T) {
 	}
 }
 
+// TestShortCIE ends a CIE after each of its bytes.
+func TestShortCIE(t *testing.T) {
+	whole := slices.Concat(le(nil, uint32(0), byte(1)), []byte("zPLR\x00\x01\x78\x10\x07\x9b\x01\x02\x03\x04\x1b\x1b"))
+	if info, ok := parseCIE(whole); !ok || info.encoding != 0x1b || info.dataAlign != -8 {
+		t.Fatalf("%+v, %v", info, ok)
+	}
+	for n := range whole {
+		if info, ok := parseCIE(whole[:n]); ok {
+			t.Errorf("%d bytes: %+v", n, info)
+		}
+	}
+	for _, version := range []byte{0, 2, 4} {
+		b := bytes.Clone(whole)
+		b[4] = version
+		if _, ok := parseCIE(b); ok {
+			t.Errorf("version %d", version)
+		}
+	}
+}
+
 // TestEntriesOfAnySize reads FDEs around the sizes at which the reader reads more, and at which it gives up.
 func TestEntriesOfAnySize(t *testing.T) {
 	for _, size := range []int{readAhead - 30, readAhead - 8, readAhead, readAhead + 1, 5000, maxEntry - 100, maxEntry + 1} {
@@ -155,4 +176,42 @@ func TestEntriesOfAnySize(t *testing.T) {
 			t.Errorf("%d bytes: a buffer of %d", size, cap(reader.fde))
 		}
 	}
+}
+
+// describe writes a row as readelf does.
+func describe(r *row, columns []string) string {
+	if r.state != rowCovered {
+		return fmt.Sprint("state ", r.state)
+	}
+	names := strings.Fields("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 ra")
+	words := []string{"exp"}
+	if r.cfa.kind == ruleOffset {
+		words[0] = fmt.Sprintf("%s%+d", names[r.cfa.reg], r.cfa.value)
+	}
+	for _, column := range columns[1:] {
+		for i, name := range names {
+			if name == column {
+				words = append(words, describeRule(r.regs[i], names))
+			}
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func describeRule(r rule, names []string) string {
+	switch r.kind {
+	case ruleDefault, ruleUndefined:
+		return "u"
+	case ruleSame:
+		return "s"
+	case ruleSaved:
+		return fmt.Sprintf("c%+d", r.value)
+	case ruleOffset:
+		return fmt.Sprintf("v%+d", r.value)
+	case ruleRegister:
+		return names[r.reg]
+	case ruleSavedAt:
+		return "exp"
+	}
+	return "vexp"
 }

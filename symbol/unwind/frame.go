@@ -63,7 +63,7 @@ func parseCIE(b []byte) (info cie, ok bool) {
 // augmentation reads a string that ends with 0.
 func (c *cursor) augmentation() []byte {
 	start := c.at
-	for c.at-start <= maxAugmentation {
+	for !c.bad && c.at-start <= maxAugmentation {
 		if c.u8() == 0 && !c.bad {
 			return c.b[start : c.at-1]
 		}

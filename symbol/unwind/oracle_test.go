@@ -8,7 +8,6 @@ package unwind
 import (
 	"bufio"
 	"debug/elf"
-	"fmt"
 	"os"
 	"os/exec"
 	"regexp"
@@ -147,42 +146,4 @@ func ehFrame(t *testing.T, path string) segment {
 		t.Fatalf("%s has no .eh_frame", path)
 	}
 	return segment{addr: s.Addr, size: s.Size, off: s.Offset}
-}
-
-// describe writes a row as readelf does.
-func describe(r *row, columns []string) string {
-	if r.state != rowCovered {
-		return fmt.Sprint("state ", r.state)
-	}
-	names := strings.Fields("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 ra")
-	words := []string{"exp"}
-	if r.cfa.kind == ruleOffset {
-		words[0] = fmt.Sprintf("%s%+d", names[r.cfa.reg], r.cfa.value)
-	}
-	for _, column := range columns[1:] {
-		for i, name := range names {
-			if name == column {
-				words = append(words, describeRule(r.regs[i], names))
-			}
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-func describeRule(r rule, names []string) string {
-	switch r.kind {
-	case ruleDefault, ruleUndefined:
-		return "u"
-	case ruleSame:
-		return "s"
-	case ruleSaved:
-		return fmt.Sprintf("c%+d", r.value)
-	case ruleOffset:
-		return fmt.Sprintf("v%+d", r.value)
-	case ruleRegister:
-		return names[r.reg]
-	case ruleSavedAt:
-		return "exp"
-	}
-	return "vexp"
 }

@@ -7,6 +7,8 @@ package unwind
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"debug/elf"
 	"encoding/binary"
 	"fmt"
@@ -15,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,6 +41,7 @@ type taken struct {
 // target is a process that runs, and what is mapped where.
 type target struct {
 	pid    int
+	thread int // to sample
 	spaces []space
 }
 
@@ -68,7 +72,7 @@ func start(t testing.TB, path string, args ...string) *target {
 	if _, err := out.Read(make([]byte, 1)); err != nil {
 		t.Fatalf("%s ended: %v", path, err)
 	}
-	tg := &target{pid: cmd.Process.Pid}
+	tg := &target{pid: cmd.Process.Pid, thread: cmd.Process.Pid}
 	tg.readMaps(t)
 	return tg
 }
@@ -88,17 +92,55 @@ func (tg *target) readMaps(t testing.TB) {
 		if len(mode) < 3 || mode[2] != 'x' {
 			continue
 		}
-		if filepath.IsAbs(s.path) {
+		switch {
+		case filepath.IsAbs(s.path):
 			s.table = openTable(t, s.path)
-			s.symbols = symbols(t, s.path)
+			f, err := elf.Open(s.path)
+			s.symbols = symbols(t, f, err)
+		case s.path == "[vdso]":
+			image := bytes.NewReader(tg.read(t, s.start, s.end))
+			s.table, err = NewTable(image, image.Size())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := elf.NewFile(image)
+			s.symbols = symbols(t, f, err)
 		}
 		tg.spaces = append(tg.spaces, s)
 	}
 }
 
-func symbols(t testing.TB, path string) []elf.Symbol {
+// read reads memory of the process.
+func (tg *target) read(t testing.TB, start, end uint64) []byte {
 	t.Helper()
-	f, err := elf.Open(path)
+	f, err := os.Open(fmt.Sprintf("/proc/%d/mem", tg.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, end-start)
+	if _, err := f.ReadAt(b, int64(start)); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// second makes the second thread of the process the one to sample.
+func (tg *target) second(t testing.TB) {
+	t.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", tg.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		if id, err := strconv.Atoi(task.Name()); err == nil && id != tg.pid {
+			tg.thread = id
+		}
+	}
+}
+
+func symbols(t testing.TB, f *elf.File, err error) []elf.Symbol {
+	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +191,7 @@ func (tg *target) name(addr uint64) string {
 		return "?"
 	}
 	if s.table == nil {
-		return cmpOr(s.path, "[anonymous]")
+		return cmp.Or(s.path, "[anonymous]")
 	}
 	v := s.fileAddress(addr)
 	i := sort.Search(len(s.symbols), func(i int) bool { return s.symbols[i].Value > v }) - 1
@@ -157,13 +199,6 @@ func (tg *target) name(addr uint64) string {
 		return s.symbols[i].Name
 	}
 	return "[" + filepath.Base(s.path) + "]"
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // names returns the functions of a stack, the innermost first.
@@ -188,7 +223,7 @@ func (tg *target) take(t testing.TB, count int) []taken {
 		Sample_regs_user:  perfRegisterMask,
 		Sample_stack_user: stackCopy,
 	}
-	fd, err := unix.PerfEventOpen(&attr, tg.pid, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	fd, err := unix.PerfEventOpen(&attr, tg.thread, -1, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if err != nil {
 		kerneltest.Missing(t, "the kernel takes no samples: %v", err)
 	}

@@ -21,7 +21,7 @@ type row struct {
 	pool   [maxPool]byte // the expressions
 }
 
-// maxPool is the room for the expressions of a row. The frame of a signal handler has the most of all: 51 bytes in Debian's libc.
+// maxPool is the room for the expressions of a row. The frame of a signal handler has the most of all: 52 bytes in Debian's libc.
 const maxPool = 96
 
 // keep copies an expression into the row.

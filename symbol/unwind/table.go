@@ -24,6 +24,7 @@ type Table struct {
 	search searchTable
 	index  []indexed // sorted by start; instead of search
 	base   uint64    // what index counts from
+	start  uint64    // of the program
 	seed   uint64    // distributes the tables' addresses over the cache
 }
 
@@ -49,6 +50,7 @@ func NewTable(f io.ReaderAt, size int64) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.start = header.Entry
 	frames, ok := t.openSearch(search)
 	if ok {
 		return t, nil
@@ -63,6 +65,11 @@ func NewTable(f io.ReaderAt, size int64) (*Table, error) {
 // HasCFI says whether the file has CFI for any code at all.
 func (t *Table) HasCFI() bool {
 	return t.search.count > 0 || len(t.index) > 0
+}
+
+// startsAt says whether an address is in the code that runs first in a program.
+func (t *Table) startsAt(addr uint64) bool {
+	return t.start != 0 && addr >= t.start && addr-t.start < startSize
 }
 
 // openSearch reads the start of .eh_frame_hdr. Without a table that can be used it returns where .eh_frame is, if that is known.

@@ -40,6 +40,7 @@ type Unwinder struct {
 	// The stack that is being unwound.
 	registers Registers
 	memory    memory
+	framed    bool // the frame pointer is from the frame of code without CFI
 }
 
 // NewUnwinder returns an unwinder, which has 1.4 MB of memory.
@@ -62,12 +63,15 @@ const (
 // stack pointer up. truncated says that there are more callers: out is full, the copy ends before the stack does, or an address is in no
 // executable mapping; such an address is left out unless it is the first.
 //
-// Where a module has CFI, Unwind goes by it, elsewhere by frame pointers. Such code may use the register for something else: if
-// it then leads nowhere, the stack is truncated, but it can also lead to a caller's caller.
+// Where a module has CFI, Unwind goes by it, elsewhere by frame pointers. Code that has neither uses the register for something else: mostly
+// that leads nowhere and the stack is truncated, but it can lead to a caller's caller.
+//
+// Code that was not met before is read from its file. find must not call the unwinder.
 func (u *Unwinder) Unwind(regs *Registers, stack []byte, find Find, out []uint64) (n int, truncated bool) {
 	u.registers = *regs
 	sp, ok := regs.get(RegisterSP)
 	u.memory = memory{start: sp, b: stack}
+	u.framed = false
 	defer u.forget()
 	if !ok {
 		u.memory.b = nil
@@ -138,8 +142,9 @@ func (u *Unwinder) row(t *Table, fileAddress, exact uint64) *row {
 func (u *Unwinder) step(t *Table, fileAddress, exact uint64) outcome {
 	r := u.row(t, fileAddress, exact)
 	if r == nil {
-		return u.stepFramePointer()
+		return u.stepFramePointer(t != nil && t.startsAt(fileAddress))
 	}
+	u.framed = false
 	if r.state == rowBroken {
 		return stepLost
 	}
@@ -231,14 +236,18 @@ func (u *Unwinder) value(r *row, of *rule, cfa uint64) (uint64, bool) {
 	return 0, false
 }
 
-// stepFramePointer goes to the caller of code without CFI.
-func (u *Unwinder) stepFramePointer() outcome {
+// stepFramePointer goes to the caller of code without CFI. start says that it is where the program starts.
+func (u *Unwinder) stepFramePointer(start bool) outcome {
 	bp, ok := u.registers.get(RegisterBP)
 	if !ok {
 		return stepLost
 	}
 	if bp == 0 {
-		return stepEnd // what starts a thread has none
+		// That marks the outermost frame. But code that has no frame pointers may have a 0 in the register as well.
+		if start || u.framed {
+			return stepEnd
+		}
+		return stepLost
 	}
 	saved, ok1 := u.memory.load(bp)
 	pc, ok2 := u.memory.load(bp + frameReturn)
@@ -246,12 +255,16 @@ func (u *Unwinder) stepFramePointer() outcome {
 		return stepLost
 	}
 	if pc == 0 {
-		return stepEnd
+		if saved == 0 {
+			return stepEnd
+		}
+		return stepLost
 	}
 	// The code may have saved and changed any other register.
 	u.registers.known = 0
 	u.registers.Set(RegisterBP, saved)
 	u.registers.Set(RegisterSP, bp+frameSize)
 	u.registers.Set(RegisterIP, pc)
+	u.framed = true
 	return stepCaller
 }

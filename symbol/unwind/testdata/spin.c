@@ -3,11 +3,13 @@
 
 // Calls that the tests know, for as long as nothing kills the process. The argument says which.
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOINLINE __attribute__((noinline, noclone))
@@ -137,18 +139,44 @@ static void made(void)
 		call(100000, level1);
 }
 
+static NOINLINE void clock_reader(void)
+{
+	struct timespec now;
+
+	for (int i = 0; i < 1000; i++) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		sum += (unsigned long)now.tv_nsec;
+	}
+}
+
+static void *in_thread(void *unused)
+{
+	ready();
+	for (;;)
+		level1(100000);
+	return unused;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "levels";
 
 	if (!strcmp(what, "made"))
 		made();
+	if (!strcmp(what, "thread")) {
+		pthread_t thread;
+
+		pthread_create(&thread, NULL, in_thread, NULL);
+		pthread_join(thread, NULL);
+	}
 	ready();
 	if (!strcmp(what, "signal"))
 		interrupt(0);
 	for (unsigned int i = 0;; i++) {
 		if (!strcmp(what, "levels"))
 			level1(100000);
+		else if (!strcmp(what, "clock"))
+			clock_reader();
 		else if (!strcmp(what, "sort"))
 			sorter();
 		else if (!strcmp(what, "deep"))
