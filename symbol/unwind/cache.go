@@ -3,7 +3,7 @@
 
 package unwind
 
-// Rows of the cache: 4096 take 1.2 MB. A process has some hundred addresses that calls return to while it is sampled.
+// Rows of the cache: 4096, which take 1 MB.
 const (
 	cacheWays = 4
 	cacheSets = 1 << 10

@@ -44,7 +44,7 @@ func (r *row) expression(of *rule) []byte {
 }
 
 const (
-	maxEntry  = 32 << 10 // bytes of a CIE or FDE
+	maxEntry  = 32 << 10 // bytes of a CIE or FDE; the largest on a Debian machine with 3,704 ELF files has 20,064
 	readAhead = 512      // bytes to read of an FDE before its length is known
 )
 

@@ -43,7 +43,7 @@ type Unwinder struct {
 	framed    bool // the frame pointer is from the frame of code without CFI
 }
 
-// NewUnwinder returns an unwinder, which has 1.4 MB of memory.
+// NewUnwinder returns an unwinder, which has 1.1 MB of memory.
 func NewUnwinder() *Unwinder {
 	return &Unwinder{}
 }
