@@ -72,7 +72,7 @@ func floors() map[string]int {
 // ground lists the packages below internal/ on the lowest floor.
 func ground() []string {
 	return []string{
-		"archtest", "bpfcode", "cpus", "digits", "dns", "int80", "kerneltest", "memory", "nearest", "outlet", "pcapexpr",
+		"archtest", "bpfcode", "cpus", "digits", "dns", "elffile", "gofuncs", "int80", "kerneltest", "memory", "nearest", "outlet", "pcapexpr",
 		"plain", "privileges", "procstat", "safefile", "seccomp", "socketvalue", "stdstreams",
 	}
 }
@@ -113,6 +113,7 @@ func sideways() map[string][]string {
 		"socket":                  {"gadget"},           // loads its programs as one
 		"pipeline/pipelinetest":   {"pipeline"},         // the suites run what it defines
 		"gadget/internal/fixture": {"build"},            // compiles the gadgets of tests
+		"internal/gofuncs":        {"internal/elffile"}, // a table in such a file
 		"internal/pcapexpr":       {"internal/nearest"}, // suggests words
 	}
 }

@@ -16,9 +16,9 @@ import (
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 )
 
 // userSite is one instruction to probe.

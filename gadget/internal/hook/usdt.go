@@ -13,9 +13,9 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 )
 
 // usdtHook is for the static probes that authors of programs and libraries put into them.

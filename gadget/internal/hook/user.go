@@ -11,10 +11,10 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/kernel"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/targets"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 )
 
 // uprobeHook is for the functions of programs and libraries, where they begin or at an offset.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile/elftest"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
 )
 
 // Words of the header of Go's table.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
@@ -64,20 +64,24 @@ func versionsOf(list []symbol) string {
 
 // functionNames lists the functions of a table, as far as that is cheap.
 func functionNames(f *elffile.File, table *elffile.Section) []string {
-	if table == nil || uint64(table.Link) >= uint64(len(f.Sections)) {
+	if table == nil {
 		return nil
 	}
-	text, err := f.Bytes(&f.Sections[table.Link], maxHintNames)
+	section, err := f.SymbolNames(table)
+	if err != nil {
+		return nil
+	}
+	text, err := f.Bytes(section, maxHintNames)
 	if err != nil {
 		return nil
 	}
 	var names []string
-	_ = eachSymbol(f, table, func(_ int, nameAt uint32, s symbol) error {
+	_ = f.EachSymbol(table, func(_ int, s elffile.Symbol) error {
 		if len(names) == maxHints {
 			return errEnough
 		}
-		if s.isCode() && s.kind() != elf.STT_NOTYPE {
-			names = append(names, elffile.String(text, uint64(nameAt), maxHintName))
+		if s.IsCode() && s.Kind() != elf.STT_NOTYPE {
+			names = append(names, elffile.String(text, uint64(s.NameAt), maxHintName))
 		}
 		return nil
 	})

@@ -12,7 +12,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/gofuncs"
 )
 
 // Place is where a probe goes: at a function or some bytes after its start.
@@ -87,11 +88,11 @@ func find(f *elffile.File, name string) (*function, error) {
 	if !errors.Is(err, ErrNotFound) {
 		return fn, err
 	}
-	if g, err := openGo(f); g != nil || err != nil {
+	if g, err := gofuncs.Open(f); g != nil || err != nil {
 		if err != nil {
 			return nil, err
 		}
-		if fn, err := g.find(name); fn != nil || err != nil {
+		if fn, err := goFunction(g, name); fn != nil || err != nil {
 			return fn, err
 		}
 	}
@@ -103,7 +104,7 @@ func choose(name string, found []symbol) (*function, error) {
 	var best []symbol
 	for _, s := range found {
 		switch {
-		case !s.isCode():
+		case !s.IsCode():
 		case len(best) > 0 && s.rank() > best[0].rank():
 		case len(best) > 0 && s.rank() == best[0].rank():
 			best = append(best, s)
@@ -115,21 +116,21 @@ func choose(name string, found []symbol) (*function, error) {
 		return nil, noFunction(found)
 	}
 	for _, s := range best[1:] {
-		if s.value != best[0].value {
+		if s.Value != best[0].Value {
 			return nil, fmt.Errorf("%w, %s: name one by its address", ErrAmbiguous, addresses(best))
 		}
 	}
 	s := best[0]
-	if s.kind() == elf.STT_GNU_IFUNC {
+	if s.Kind() == elf.STT_GNU_IFUNC {
 		return nil, ErrIndirect
 	}
-	return &function{name: name, addr: s.value, size: s.size, label: s.kind() == elf.STT_NOTYPE}, nil
+	return &function{name: name, addr: s.Value, size: s.Size, label: s.Kind() == elf.STT_NOTYPE}, nil
 }
 
 // noFunction is the error about symbols that are not functions.
 func noFunction(found []symbol) error {
 	for _, s := range found {
-		if s.section == elf.SHN_UNDEF {
+		if s.Section == elf.SHN_UNDEF {
 			return ErrImported
 		}
 	}
@@ -144,7 +145,7 @@ func addresses(list []symbol) string {
 	const most = 4
 	var texts []string
 	for _, s := range list[:min(most, len(list))] {
-		text := fmt.Sprintf("%#x", s.value)
+		text := fmt.Sprintf("%#x", s.Value)
 		if s.version != "" {
 			text += " (" + s.versionedName() + ")"
 		}
@@ -167,11 +168,11 @@ func mayReturn(f *elffile.File, fn *function, offset uint64) error {
 	case fn.label:
 		return fmt.Errorf("%w: the symbol is not marked as a function, and only a function has a return address", ErrNoReturn)
 	}
-	g, err := openGo(f)
+	g, err := gofuncs.Open(f)
 	if err != nil || g == nil {
 		return err
 	}
-	if g.contains(fn.addr) {
+	if g.Contains(fn.addr) {
 		return fmt.Errorf("%w: it is a Go function, and Go moves its stacks, which would crash the program", ErrNoReturn)
 	}
 	return nil
@@ -186,11 +187,11 @@ func Variable(f *elffile.File, name string) (uint64, error) {
 	var addr uint64
 	for _, s := range found {
 		switch {
-		case s.section == elf.SHN_UNDEF || s.value == 0 || s.kind() == elf.STT_TLS:
-		case addr != 0 && addr != s.value:
+		case s.Section == elf.SHN_UNDEF || s.Value == 0 || s.Kind() == elf.STT_TLS:
+		case addr != 0 && addr != s.Value:
 			return 0, ErrAmbiguous
 		default:
-			addr = s.value
+			addr = s.Value
 		}
 	}
 	if addr == 0 {

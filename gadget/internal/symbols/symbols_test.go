@@ -15,9 +15,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile/elftest"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 

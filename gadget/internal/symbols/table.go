@@ -5,14 +5,11 @@ package symbols
 
 import (
 	"debug/elf"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 )
 
 // Bounds above those of the largest programs there are, browsers with all their symbols.
@@ -28,33 +25,19 @@ const (
 
 // symbol is one entry of a table.
 type symbol struct {
-	name        string
-	version     string // of a dynamic symbol
-	old         bool   // a version that is kept for programs linked long ago
-	info        byte
-	section     elf.SectionIndex
-	value, size uint64
-}
-
-func (s *symbol) kind() elf.SymType    { return elf.ST_TYPE(s.info) }
-func (s *symbol) binding() elf.SymBind { return elf.ST_BIND(s.info) }
-
-// isCode reports whether the symbol may be that of a function in this file. Assemblers give their
-// labels no type.
-func (s *symbol) isCode() bool {
-	if s.section == elf.SHN_UNDEF || s.section == elf.SHN_ABS || s.section == elf.SHN_COMMON {
-		return false
-	}
-	return s.kind() == elf.STT_FUNC || s.kind() == elf.STT_GNU_IFUNC || s.kind() == elf.STT_NOTYPE
+	elffile.Symbol
+	name    string
+	version string // of a dynamic symbol
+	old     bool   // a version that is kept for programs linked long ago
 }
 
 // rank orders symbols of the same name: the one with the lowest rank is most likely the right one.
 func (s *symbol) rank() int {
 	rank := 0
-	if s.kind() == elf.STT_NOTYPE {
+	if s.Kind() == elf.STT_NOTYPE {
 		rank += 4
 	}
-	if s.binding() == elf.STB_LOCAL {
+	if s.Binding() == elf.STB_LOCAL {
 		rank += 2
 	}
 	if s.old {
@@ -119,14 +102,14 @@ func searchTable(f *elffile.File, section *elffile.Section, name string) ([]symb
 		}
 	}
 	var found []symbol
-	err = eachSymbol(f, section, func(index int, nameAt uint32, s symbol) error {
-		if _, ok := slices.BinarySearch(places, nameAt); !ok {
+	err = f.EachSymbol(section, func(index int, entry elffile.Symbol) error {
+		if _, ok := slices.BinarySearch(places, entry.NameAt); !ok {
 			return nil
 		}
 		if len(found) == maxFound {
 			return fmt.Errorf("more than %d symbols are called %s", maxFound, name)
 		}
-		s.name = name
+		s := symbol{Symbol: entry, name: name}
 		if err := versions.set(&s, index); err != nil {
 			return err
 		}
@@ -138,60 +121,13 @@ func searchTable(f *elffile.File, section *elffile.Section, name string) ([]symb
 
 // placesOf returns where in the table's names the name begins, in order.
 func placesOf(f *elffile.File, section *elffile.Section, name string) ([]uint32, error) {
-	if uint64(section.Link) >= uint64(len(f.Sections)) {
-		return nil, fmt.Errorf("section %q has no names", section.Name)
+	text, err := f.SymbolNames(section)
+	if err != nil {
+		return nil, err
 	}
-	names, err := f.Reader(&f.Sections[section.Link], maxNames)
+	names, err := f.Reader(text, maxNames)
 	if err != nil {
 		return nil, err
 	}
 	return occurrences(names, name)
-}
-
-// eachSymbol calls visit for the symbols of a table, whose names are not read. A table of the other
-// kind of file is not a table.
-func eachSymbol(f *elffile.File, section *elffile.Section, visit func(index int, nameAt uint32, s symbol) error) error {
-	r, err := f.Reader(section, maxTable)
-	if err != nil {
-		return err
-	}
-	size, decode := 24, decode64
-	if !f.Wide {
-		size, decode = 16, decode32
-	}
-	buf := make([]byte, piece/size*size)
-	for index := 0; ; {
-		n, err := io.ReadFull(r, buf)
-		for b := buf[:n]; len(b) >= size; b = b[size:] {
-			nameAt, s := decode(b)
-			if err := visit(index, nameAt, s); err != nil {
-				return err
-			}
-			index++
-		}
-		switch {
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("section %q: %w", section.Name, err)
-		}
-	}
-}
-
-func decode64(b []byte) (uint32, symbol) {
-	return binary.LittleEndian.Uint32(b), symbol{
-		info:    b[4],
-		section: elf.SectionIndex(binary.LittleEndian.Uint16(b[6:])),
-		value:   binary.LittleEndian.Uint64(b[8:]),
-		size:    binary.LittleEndian.Uint64(b[16:]),
-	}
-}
-
-func decode32(b []byte) (uint32, symbol) {
-	return binary.LittleEndian.Uint32(b), symbol{
-		info:    b[12],
-		section: elf.SectionIndex(binary.LittleEndian.Uint16(b[14:])),
-		value:   uint64(binary.LittleEndian.Uint32(b[4:])),
-		size:    uint64(binary.LittleEndian.Uint32(b[8:])),
-	}
 }

@@ -9,7 +9,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 
 	"github.com/cilium/ebpf/btf"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile/elftest"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
 )
 
 var (

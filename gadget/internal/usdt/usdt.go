@@ -18,8 +18,8 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/symbols"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 

@@ -15,8 +15,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile/elftest"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 

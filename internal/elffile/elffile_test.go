@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile/elftest"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
 )
 
 func small() []byte {
@@ -203,11 +203,114 @@ func FuzzNew(f *testing.F) {
 				t.Errorf("offset %#x in a file of %#x bytes", off, len(data))
 			}
 		}
+		_ = file.BuildID()
 		for i := range file.Sections {
+			_ = file.EachSymbol(&file.Sections[i], func(int, elffile.Symbol) error { return nil })
 			b, err := file.Bytes(&file.Sections[i], 1<<20)
 			if err == nil && len(b) > len(data) {
 				t.Errorf("section of %d bytes in a file of %d", len(b), len(data))
 			}
 		}
 	})
+}
+
+func TestBuildID(t *testing.T) {
+	t.Parallel()
+	id := []byte{0xde, 0xad, 0xbe, 0xef, 1}
+	note := func(name string, kind uint32, desc []byte) []byte {
+		b := elftest.Pack(uint32(len(name)), uint32(len(desc)), kind)
+		b = append(b, name...)
+		b = append(b, make([]byte, -len(name)&3)...)
+		return append(append(b, desc...), make([]byte, -len(desc)&3)...)
+	}
+	tests := map[string]struct {
+		notes []byte
+		want  string
+	}{
+		"alone":           {note("GNU\x00", 3, id), "deadbeef01"},
+		"behind others":   {append(note("Go\x00\x00", 4, []byte("abcde")), note("GNU\x00", 3, id)...), "deadbeef01"},
+		"another's":       {note("XYZ\x00", 3, id), ""},
+		"another kind":    {note("GNU\x00", 1, id), ""},
+		"empty":           {note("GNU\x00", 3, nil), ""},
+		"cut off":         {note("GNU\x00", 3, id)[:18], ""},
+		"too long":        {note("GNU\x00", 3, make([]byte, 65)), ""},
+		"claims the moon": {elftest.Pack(^uint32(0), ^uint32(0), uint32(3)), ""},
+		"none":            {nil, ""},
+	}
+	for name, test := range tests {
+		inSection := elftest.File{Sections: []elftest.Section{{
+			Name: ".note.gnu.build-id", Section64: elf.Section64{Type: uint32(elf.SHT_NOTE)}, Data: test.notes,
+		}}}
+		if got := elftest.Open(t, inSection.Bytes()).BuildID(); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+		if got := elffile.BuildIDIn(test.notes); got != test.want {
+			t.Errorf("%s, the notes alone: %q, want %q", name, got, test.want)
+		}
+	}
+	// The program header alone says where the notes are if the section headers have been removed.
+	body := note("GNU\x00", 3, id)
+	f := elftest.File{
+		Segments: []elf.Prog64{{Type: uint32(elf.PT_NOTE), Off: 64 + 56, Filesz: uint64(len(body))}},
+		Sections: []elftest.Section{{Name: ".any", Section64: elf.Section64{Type: uint32(elf.SHT_PROGBITS)}, Data: body}},
+	}
+	data := f.Bytes()
+	clear(data[40:48])
+	if got := elftest.Open(t, data).BuildID(); got != "deadbeef01" {
+		t.Errorf("in a segment: %q", got)
+	}
+}
+
+// The walk over symbols sees what the standard library sees, in more than one piece.
+func TestSymbols(t *testing.T) {
+	t.Parallel()
+	names, at := elftest.Names("f", "g")
+	list := []elf.Sym64{{}}
+	for i := range uint64(5000) {
+		list = append(list, elf.Sym64{
+			Name: at["f"], Info: byte(i), Shndx: uint16(i), Value: i << 33, Size: i + 7,
+		}, elf.Sym64{Name: at["g"], Info: elf.ST_INFO(elf.STB_WEAK, elf.STT_FUNC), Shndx: 1})
+	}
+	file := elftest.File{Sections: []elftest.Section{
+		{Name: ".symtab", Section64: elf.Section64{Type: uint32(elf.SHT_SYMTAB), Link: 2, Entsize: 24}, Data: elftest.Pack(list)},
+		{Name: ".strtab", Section64: elf.Section64{Type: uint32(elf.SHT_STRTAB)}, Data: names},
+	}}
+	std, err := elf.NewFile(bytes.NewReader(file.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := std.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := elftest.Open(t, file.Bytes())
+	table := f.SectionOf(elf.SHT_SYMTAB)
+	section, err := f.SymbolNames(table)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := f.Bytes(section, 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = f.EachSymbol(table, func(i int, s elffile.Symbol) error {
+		if i == 0 { // the standard library leaves it out
+			return nil
+		}
+		w := want[i-1]
+		name := elffile.String(text, uint64(s.NameAt), 10)
+		if name != w.Name || s.Value != w.Value || s.Size != w.Size || s.Info != w.Info || s.Section != w.Section {
+			t.Errorf("symbol %d: %+v, want %+v", i, s, w)
+		}
+		n++
+		return nil
+	})
+	if err != nil || n != len(want) {
+		t.Errorf("%d symbols, %v, want %d", n, err, len(want))
+	}
+	table.Link = 99
+	if _, err := f.SymbolNames(table); err == nil {
+		t.Error("a table without names has names")
+	}
 }

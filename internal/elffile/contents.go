@@ -4,7 +4,10 @@
 package elffile
 
 import (
+	"bytes"
+	"compress/zlib"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +31,50 @@ func (f *File) SectionOf(t elf.SectionType) *Section {
 	}
 	return &f.Sections[i]
 }
+
+// errCompressed is about a section whose compression gizmo cannot undo.
+var errCompressed = errors.New("compressed in a way that gizmo cannot read")
+
+// Plain returns the contents of a section, decompressed if need be, of at most limit bytes.
+func (f *File) Plain(s *Section, limit uint64) ([]byte, error) {
+	if s.Flags&elf.SHF_COMPRESSED == 0 {
+		return f.Bytes(s, limit)
+	}
+	stored := *s
+	stored.Flags &^= elf.SHF_COMPRESSED
+	r, err := f.Reader(&stored, limit)
+	if err != nil {
+		return nil, err
+	}
+	header := make([]byte, f.sizeOf(24, 12))
+	if _, err := io.ReadFull(r, header); err != nil {
+		return nil, fmt.Errorf("section %q: %w", s.Name, ErrTruncated)
+	}
+	kind, size := elf.CompressionType(binary.LittleEndian.Uint32(header)), f.word(header, 8, 4)
+	switch {
+	case kind != elf.COMPRESS_ZLIB:
+		return nil, fmt.Errorf("section %q is %w", s.Name, errCompressed)
+	case size > limit:
+		return nil, fmt.Errorf("section %q has %d bytes, more than the %d that gizmo reads", s.Name, size, limit)
+	}
+	z, err := zlib.NewReader(r)
+	if err != nil {
+		return nil, fmt.Errorf("section %q: %w", s.Name, err)
+	}
+	defer z.Close()
+	// The size is only a claim, so the memory grows as the bytes come.
+	var b bytes.Buffer
+	if size/maxRatio <= s.Size {
+		b.Grow(int(size))
+	}
+	if n, err := io.Copy(&b, io.LimitReader(z, int64(size))); err != nil || uint64(n) != size {
+		return nil, fmt.Errorf("section %q: %w", s.Name, errors.Join(ErrTruncated, err))
+	}
+	return b.Bytes(), nil
+}
+
+// maxRatio is how well zlib compresses at best.
+const maxRatio = 1032
 
 // check fails unless the section is in the file, as it is, and has at most limit bytes.
 func (f *File) check(s *Section, limit uint64) error {

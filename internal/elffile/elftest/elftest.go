@@ -10,7 +10,7 @@ import (
 	"encoding/binary"
 	"testing"
 
-	"github.com/gizmo-ebpf/gizmo/gadget/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/internal/elffile"
 )
 
 // File is a 64-bit ELF file for x86-64. Its first section has no name, as the format wants it; the

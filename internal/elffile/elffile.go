@@ -1,8 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package elffile reads the parts of an executable or a library that probes in user space need: segments,
-// sections, and the offset of an address in the file.
+// Package elffile reads the parts of an executable or a library that probes in user space and stacks need: segments,
+// sections, symbols, the build id, and the offset of an address in the file.
 //
 // The files belong to the programs that are observed, so the package does not trust their contents. Constants
 // limit what it reads, not the claims of a header, and it reads tables in pieces: neither
