@@ -11,8 +11,9 @@
 #   go      checks that Go is there (it is not installed)
 #   build   clang, llvm-strip, libbpf's headers
 #   release the one version of clang that releases are built with
-#   test    clang 14, 16 and 19; gcc and the C library, for the race detector; libraries
-#           that are traced; tshark and tcpdump, which the tests compare with
+#   test    clang 14, 16 and 19; gcc and the C library, for the race detector; g++, binutils and xz,
+#           which make programs for tests; libraries that are traced; tshark and tcpdump, which the
+#           tests compare with
 #   neighbours  container runtimes and what they need, for test/neighbours
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
@@ -91,7 +92,10 @@ need_test() {
 	for v in "${clangs[@]}"; do
 		have "clang-$v" || need "clang-$v" "compiles the headers for the tests"
 	done
-	have gcc || need gcc "for the race detector"
+	have gcc || need gcc "for the race detector, and compiles C for tests"
+	have g++ || need g++ "compiles C++ for tests"
+	have objcopy || need binutils "changes programs for tests"
+	have xz || need xz-utils "compresses names of functions for tests"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
 	have tshark || need tshark "reads files of packets in tests"
 	need_tls

@@ -56,11 +56,21 @@ const (
 // errOld is about tables of another layout.
 var errOld = errors.New("gizmo cannot read this table of Go functions: the program was built with Go before 1.18, or is a 32-bit program")
 
+// Names of sections.
+const (
+	tableName    = ".gopclntab"
+	oldTableName = ".data.rel.ro.gopclntab" // position independent, before Go 1.26
+	moduleName   = ".go.module"
+)
+
+// Sections returns the names of the sections that [Open] reads.
+func Sections() []string { return []string{tableName, oldTableName, moduleName} }
+
 // Open returns the table of a file, or nil if the file has none.
 func Open(f *elffile.File) (*Table, error) {
-	section := f.Section(".gopclntab")
+	section := f.Section(tableName)
 	if section == nil {
-		section = f.Section(".data.rel.ro.gopclntab") // position independent, before Go 1.26
+		section = f.Section(oldTableName)
 	}
 	if section == nil {
 		return nil, nil
@@ -100,7 +110,7 @@ func read(f *elffile.File, section *elffile.Section) (*Table, error) {
 
 // moduleCode returns the start of the code from the runtime's data, or 0.
 func moduleCode(f *elffile.File) uint64 {
-	section := f.Section(".go.module")
+	section := f.Section(moduleName)
 	if section == nil {
 		return 0
 	}

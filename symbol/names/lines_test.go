@@ -1,0 +1,268 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package names_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"debug/gosym"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
+	"github.com/gizmo-ebpf/gizmo/symbol/names"
+)
+
+// linesOf is what addr2line of binutils says about addresses: a text for each.
+func linesOf(t *testing.T, path string, addrs []uint64) []string {
+	t.Helper()
+	args := []string{"-a", "-f", "-i", "-C", "-e", path}
+	for _, a := range addrs {
+		args = append(args, fmt.Sprintf("%#x", a))
+	}
+	var all []string
+	out := strings.Split(strings.TrimSpace(tool(t, "addr2line", args...)), "\n")
+	for i := 0; i < len(out); {
+		if strings.HasPrefix(out[i], "0x") {
+			all = append(all, "")
+			i++
+			continue
+		}
+		place, _, _ := strings.Cut(out[i+1], " (discriminator")
+		file, line, _ := strings.Cut(place, ":")
+		if line == "?" {
+			line = "0"
+		}
+		all[len(all)-1] += fmt.Sprintf("%s %s:%s\n", out[i], file, line)
+		i += 2
+	}
+	return all
+}
+
+func textOf(lines []names.Line) string {
+	var b strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&b, "%s %s:%d\n", l.Function, l.File, l.Line)
+	}
+	return b.String()
+}
+
+// addresses are all within a function.
+func addresses(s elf.Symbol) []uint64 {
+	var all []uint64
+	for a := s.Value; a < s.Value+s.Size; a++ {
+		all = append(all, a)
+	}
+	return all
+}
+
+func checkLines(t *testing.T, f *names.File, path string, s elf.Symbol) (deepest int) {
+	t.Helper()
+	addrs := addresses(s)
+	for i, want := range linesOf(t, path, addrs) {
+		lines, err := f.Lines(addrs[i], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := textOf(lines); got != want {
+			t.Errorf("%#x, %s+%#x:\n%swant\n%s", addrs[i], s.Name, addrs[i]-s.Value, got, want)
+		}
+		deepest = max(deepest, len(lines))
+	}
+	return deepest
+}
+
+func TestLines(t *testing.T) {
+	t.Parallel()
+	for _, options := range []string{"-O2 -g", "-O2 -gdwarf-4", "-O2 -g -gz=zlib", "-O2 -g -ffunction-sections -no-pie"} {
+		path := compile(t, "gcc", "inlined.c", append(strings.Fields(options), "-Wl,--build-id=sha1")...)
+		all := symbolsOf(t, path)
+		if n := checkLines(t, open(t, path), path, all["outermost"]); n != 3 {
+			t.Errorf("%s: %d calls within each other, want 3", options, n)
+		}
+		without := stripped(t, path)
+		if lines, err := open(t, without).Lines(all["main"].Value, nil); len(lines) > 0 || err == nil {
+			t.Errorf("%v, %v for a file without debug information", lines, err)
+		}
+		f := open(t, without)
+		dir, _ := debugFolder(t, path, f.Module().BuildID)
+		checkLines(t, open(t, without, dir), path, all["outermost"])
+	}
+}
+
+func TestLinesOfCPlusPlus(t *testing.T) {
+	t.Parallel()
+	path := compile(t, "g++", "shapes.cpp", "-O2", "-g")
+	all := symbolsOf(t, path)
+	lines, err := open(t, path).Lines(all["_ZNK6shapes3BoxIlE4areaEl"].Value, nil)
+	if err != nil || len(lines) != 1 || lines[0].Function != "shapes::Box<long>::area" || !strings.HasSuffix(lines[0].File, "/shapes.cpp") {
+		t.Errorf("%+v, %v", lines, err)
+	}
+}
+
+// The innermost lines are those of Go's own table, and the outermost functions too.
+func TestLinesOfGo(t *testing.T) {
+	t.Parallel()
+	path := compile(t, "go", "./goprog")
+	std, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer std.Close()
+	text, err := std.Section(".gopclntab").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := symbolsOf(t, path)
+	table, err := gosym.NewTable(nil, gosym.NewLineTable(text, all["runtime.text"].Value))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, path)
+	deepest := 0
+	for _, fn := range []string{"main.sorter", "main.main", "sort.insertionSort"} {
+		for _, addr := range addresses(all[fn]) {
+			file, line, _ := table.PCToLine(addr)
+			lines, err := f.Lines(addr, nil)
+			if err != nil || len(lines) == 0 {
+				t.Fatalf("%#x in %s: %v, %v", addr, fn, lines, err)
+			}
+			if lines[0].File != file || lines[0].Line != line || lines[len(lines)-1].Function != fn {
+				t.Errorf("%#x in %s: %+v, want %s:%d", addr, fn, lines, file, line)
+			}
+			deepest = max(deepest, len(lines))
+		}
+	}
+	if deepest < 2 {
+		t.Error("no call was inlined")
+	}
+}
+
+// debugProgram is a program with debug information whose sections the caller changes.
+func debugProgram(t testing.TB, change func(name string, data []byte) []byte) []byte {
+	t.Helper()
+	path := compile(t, "gcc", "inlined.c", "-O2", "-g", "-no-pie")
+	std, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer std.Close()
+	text := std.Section(".text")
+	file := elftest.File{Type: elf.ET_EXEC, Segments: []elf.Prog64{{
+		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_X), Vaddr: text.Addr, Off: 64 + 56, Filesz: text.Size,
+	}}}
+	for _, s := range std.Sections {
+		if !strings.HasPrefix(s.Name, ".debug_") && s.Name != ".text" {
+			continue
+		}
+		data, err := s.Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Sections = append(file.Sections, elftest.Section{
+			Name: s.Name, Section64: elf.Section64{Type: uint32(elf.SHT_PROGBITS), Addr: s.Addr}, Data: change(s.Name, bytes.Clone(data)),
+		})
+	}
+	return file.Bytes()
+}
+
+// Headers that announce more than there can be cost neither memory nor time.
+func TestHostileDWARF(t *testing.T) {
+	t.Parallel()
+	tests := map[string]func(name string, data []byte) []byte{
+		"folders without end": func(name string, data []byte) []byte {
+			if name == ".debug_line" {
+				// The count follows the format of folders, one pair: after 8+4+6+12 bytes and 1+2.
+				const at = 4 + 2 + 2 + 4 + 6 + 12 + 1 + 2
+				return append(append(data[:at:at], 0xff, 0xff, 0xff, 0xff, 0x7f), data[at+1:]...)
+			}
+			return data
+		},
+		"many units": func(name string, data []byte) []byte {
+			if name == ".debug_info" {
+				return bytes.Repeat([]byte{1, 0, 0, 0, 0}, 1<<20)
+			}
+			return data
+		},
+		"tables that overlap": func(name string, data []byte) []byte {
+			switch name {
+			case ".debug_abbrev":
+				return append(bytes.Repeat([]byte{1, 0x11, 1, 0, 0}, 1000), 0)
+			case ".debug_info":
+				var b []byte
+				for i := range uint32(1000) {
+					b = append(b, elftest.Pack(uint32(8), uint16(4), 5*i, byte(8), byte(0))...)
+				}
+				return b
+			}
+			return data
+		},
+		"nothing": func(string, []byte) []byte { return nil },
+	}
+	for name, change := range tests {
+		start := time.Now()
+		f := openBytes(t, debugProgram(t, change))
+		lines, err := f.Lines(f.Module().Start, nil)
+		for _, l := range lines {
+			if l.Line != 0 {
+				t.Errorf("%s: %+v, %v", name, l, err)
+			}
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%s took %s", name, d)
+		}
+		if name != "folders without end" && err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	all := make(map[string][]byte)
+	var text []byte
+	program := debugProgram(f, func(name string, data []byte) []byte {
+		all[name] = data
+		return data
+	})
+	std, err := elf.NewFile(bytes.NewReader(program))
+	if err != nil {
+		f.Fatal(err)
+	}
+	start := std.Section(".text").Addr
+	text = all[".text"]
+	f.Add(all[".debug_info"], all[".debug_abbrev"], all[".debug_line"], all[".debug_line_str"], all[".debug_rnglists"], uint16(0x130))
+	f.Fuzz(func(t *testing.T, info, abbrev, line, lineStr, ranges []byte, at uint16) {
+		file := elftest.File{Segments: []elf.Prog64{{
+			Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_X), Vaddr: start, Off: 0, Filesz: uint64(len(text)),
+		}}}
+		for name, data := range map[string][]byte{
+			".debug_info": info, ".debug_abbrev": abbrev, ".debug_line": line, ".debug_line_str": lineStr, ".debug_rnglists": ranges,
+			".debug_ranges": ranges, ".debug_str": all[".debug_str"],
+		} {
+			file.Sections = append(file.Sections, elftest.Section{
+				Name: name, Section64: elf.Section64{Type: uint32(elf.SHT_PROGBITS)}, Data: data,
+			})
+		}
+		opened := openBytes(t, file.Bytes())
+		began := time.Now()
+		for _, a := range []uint64{start + uint64(at), start, start + 0x10} {
+			_, _ = opened.Lines(a, nil)
+		}
+		if d := time.Since(began); d > 10*time.Second {
+			t.Errorf("it took %s", d)
+		}
+	})
+}
+
+func BenchmarkLines(b *testing.B) {
+	path := compile(b, "go", "./goprog")
+	s := symbolsOf(b, path)["main.sorter"]
+	f := open(b, path)
+	var lines []names.Line
+	for b.Loop() {
+		lines, _ = f.Lines(s.Value, lines[:0])
+	}
+}
