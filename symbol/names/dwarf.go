@@ -37,8 +37,17 @@ type debugInfo struct {
 	lines []int64 // where in their section the line tables that were checked begin, in order
 }
 
+// recoverDWARF makes an error of a panic. The package debug/dwarf uses some numbers of a damaged file as the index of a list, such as that of
+// the current file in a line table, which may be negative.
+func recoverDWARF(err *error) {
+	if why := recover(); why != nil {
+		*err = fmt.Errorf("%w: %v", errDWARF, why)
+	}
+}
+
 // loadDWARF reads the sections with the debug information.
-func loadDWARF(f *elffile.File) (*debugInfo, error) {
+func loadDWARF(f *elffile.File) (_ *debugInfo, err error) {
+	defer recoverDWARF(&err)
 	left := uint64(maxDWARF)
 	read := func(name string, limit uint64) []byte {
 		s := f.Section(debugPrefix + name)
@@ -61,7 +70,6 @@ func loadDWARF(f *elffile.File) (*debugInfo, error) {
 	}
 	str, line := read("str", maxDWARF), read("line", maxDWARF)
 	d := &debugInfo{lines: checkLines(line)}
-	var err error
 	d.Data, err = dwarf.New(abbrev, nil, nil, info, line, nil, read("ranges", maxRanges), str)
 	if err != nil {
 		return nil, err

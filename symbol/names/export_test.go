@@ -10,8 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 )
 
-// NewTestKernel returns a kernel with other folders than /proc and /sys, its own time, and BPF programs with ids up to *programs; if
-// that is negative, nobody may know.
+// NewTestKernel returns a kernel with other folders than /proc and /sys, its own time, and its own BPF programs.
 func NewTestKernel(proc, sys string, now func() time.Time, next func(ebpf.ProgramID) (ebpf.ProgramID, error)) *Kernel {
 	return newKernel(system{proc: proc, sys: sys, now: now, nextProgram: next})
 }

@@ -25,10 +25,9 @@ const (
 	kernelName = "[kernel]"
 	bpfName    = "[bpf]"
 
-	// The table is read again at most this often, and takes at most a twentieth of the time.
+	// The table is read again at most this often. If that gave no name, gizmo waits twice as long for the next time.
 	minInterval = time.Second
-	costFactor  = 20
-	afterError  = time.Minute
+	maxInterval = time.Minute
 )
 
 // ErrHidden is wrapped by the error about a kernel that does not tell this process where its functions are.
@@ -45,8 +44,9 @@ type Kernel struct {
 	named   map[uint64]*symbol.Function // by where they start
 
 	next     time.Time // when the table may be read again
-	err      error     // why there are no names
-	loaded   uint64    // the modules that were loaded when the table was read
+	wait     time.Duration
+	err      error  // why there are no names
+	loaded   uint64 // the modules that were loaded when the table was read
 	spans    map[string]span
 	programs func() (fresh bool)
 }
@@ -85,6 +85,7 @@ func (k *Kernel) Load() error {
 func (k *Kernel) load() {
 	if k.next.IsZero() {
 		k.read()
+		k.pause(true)
 	}
 }
 
@@ -109,10 +110,25 @@ func (k *Kernel) Lookup(addr uint64) (*symbol.Module, *symbol.Function) {
 		return k.kernel, nil
 	}
 	k.read()
-	if i := k.find(addr); i >= 0 {
-		return k.row(i)
+	i := k.find(addr)
+	k.pause(i >= 0)
+	if i < 0 {
+		return k.kernel, nil
 	}
-	return k.kernel, nil
+	return k.row(i)
+}
+
+// pause decides when the table may be read again.
+func (k *Kernel) pause(useful bool) {
+	switch {
+	case k.err != nil:
+		k.wait = maxInterval
+	case useful:
+		k.wait = minInterval
+	default:
+		k.wait = min(2*k.wait, maxInterval)
+	}
+	k.next = k.system.now().Add(k.wait)
 }
 
 // find returns the row of the function at an address, or -1. What follows the last function of a module is not in it.
@@ -175,7 +191,6 @@ func (k *Kernel) module(name string) *symbol.Module {
 
 // read reads the table. What is loaded while it reads counts as new.
 func (k *Kernel) read() {
-	start := k.system.now()
 	k.loaded, k.spans = k.loadedModules()
 	k.programs = k.newPrograms()
 	err := k.table.read(filepath.Join(k.system.proc, "kallsyms"))
@@ -183,11 +198,6 @@ func (k *Kernel) read() {
 		err = fmt.Errorf("%w: %s", ErrHidden, k.why())
 	}
 	k.err = err
-	end := k.system.now()
-	k.next = end.Add(max(minInterval, costFactor*end.Sub(start)))
-	if err != nil {
-		k.next = end.Add(afterError)
-	}
 }
 
 // why says why the kernel hides its addresses.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 
 	"github.com/gizmo-ebpf/gizmo/internal/elffile/elftest"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -28,6 +29,7 @@ type played struct {
 	now      time.Time
 	programs ebpf.ProgramID // the highest id
 	denied   bool           // nobody may ask for it
+	reads    int            // of the table: before each, the programs are counted from the first
 }
 
 func play(t *testing.T, lines ...string) (*played, *names.Kernel) {
@@ -35,6 +37,9 @@ func play(t *testing.T, lines ...string) (*played, *names.Kernel) {
 	p.write("kallsyms", lines...)
 	p.write("modules")
 	next := func(id ebpf.ProgramID) (ebpf.ProgramID, error) {
+		if id == 0 {
+			p.reads++
+		}
 		switch {
 		case p.denied:
 			return 0, os.ErrPermission
@@ -146,6 +151,69 @@ func TestKernelChanges(t *testing.T) {
 	checkKernel(t, k, 0xffffffffc0001000, "[kernel]")
 	p.now = p.now.Add(time.Second)
 	checkKernel(t, k, 0xffffffffc0001000, "[bpf] bpf_prog_third")
+}
+
+// The table is read less and less often if that is of no use.
+func TestUselessReads(t *testing.T) {
+	t.Parallel()
+	p, k := play(t, core...)
+	checkKernel(t, k, 0xffffffff81000000, "[kernel] startup")
+	const unknown = 0xffffffff90000000
+	p.reads = 0
+	for range 3600 {
+		p.now = p.now.Add(time.Second)
+		checkKernel(t, k, unknown, "[kernel]")
+	}
+	reads := p.reads
+	if reads < 60 || reads > 70 {
+		t.Errorf("%d reads in an hour", reads)
+	}
+	p.write("kallsyms", append(core, "ffffffff90000000 t late\t[bpf]")...)
+	p.now = p.now.Add(time.Minute)
+	checkKernel(t, k, unknown, "[bpf] late")
+	p.write("kallsyms", append(core, "ffffffff90000000 t late\t[bpf]", "ffffffff90000100 t later\t[bpf]")...)
+	p.now = p.now.Add(time.Second)
+	p.programs++
+	checkKernel(t, k, unknown+0x100, "[bpf] later")
+}
+
+// A program that is loaded later gets its name.
+func TestNewProgram(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	k := names.NewKernel()
+	if err := k.Load(); err != nil {
+		t.Fatal(err)
+	}
+	const name = "gizmo_names"
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: name, Type: ebpf.SocketFilter, License: "GPL", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	text, err := os.ReadFile("/proc/kallsyms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := strings.Index(string(text), "_"+name)
+	if i < 0 {
+		kerneltest.Missing(t, "the kernel does not list its BPF programs: net.core.bpf_jit_kallsyms")
+	}
+	line := string(text[strings.LastIndexByte(string(text[:i]), '\n')+1 : i])
+	var addr uint64
+	if _, err := fmt.Sscanf(line, "%x", &addr); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		m, fn := k.Lookup(addr)
+		if fn != nil && m.Name == "[bpf]" && strings.HasSuffix(fn.Name, name) {
+			break
+		}
+		if fn != nil || time.Now().After(end) {
+			t.Fatalf("%#x: %+v, %+v", addr, m, fn)
+		}
+	}
 }
 
 func TestHiddenKernel(t *testing.T) {

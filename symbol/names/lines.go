@@ -51,12 +51,13 @@ func (f *File) Lines(addr uint64, out []Line) ([]Line, error) {
 	if t.err != nil {
 		return out, t.err
 	}
-	out, err := t.lines(addr, out)
+	lines, err := t.tryLines(addr, out)
 	if err != nil {
 		t.err = fmt.Errorf("%s: %w", f.module.Name, err)
 		t.data, t.unit = nil, unit{}
+		return out, t.err
 	}
-	return out, t.err
+	return lines, nil
 }
 
 // lineTable is the debug information of a file.
@@ -121,6 +122,12 @@ type lineRow struct {
 
 func (u *unit) contains(addr uint64) bool {
 	return slices.ContainsFunc(u.ranges, func(r [2]uint64) bool { return addr >= r[0] && addr < r[1] })
+}
+
+// tryLines is lines, and turns a panic of debug/dwarf into an error.
+func (t *lineTable) tryLines(addr uint64, out []Line) (lines []Line, err error) {
+	defer recoverDWARF(&err)
+	return t.lines(addr, out)
 }
 
 func (t *lineTable) lines(addr uint64, out []Line) ([]Line, error) {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"debug/gosym"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -200,15 +201,27 @@ func TestHostileDWARF(t *testing.T) {
 			}
 			return data
 		},
+		"a file before the first": func(name string, data []byte) []byte {
+			if name == ".debug_line" {
+				program := 12 + binary.LittleEndian.Uint32(data[8:])
+				const setFile = 4
+				copy(data[program:], []byte{setFile, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+			}
+			return data
+		},
 		"nothing": func(string, []byte) []byte { return nil },
 	}
 	for name, change := range tests {
 		start := time.Now()
 		f := openBytes(t, debugProgram(t, change))
-		lines, err := f.Lines(f.Module().Start, nil)
-		for _, l := range lines {
-			if l.Line != 0 {
-				t.Errorf("%s: %+v, %v", name, l, err)
+		var err error
+		for addr := f.Module().Start; addr < f.Module().Limit && err == nil; addr += 8 {
+			var lines []names.Line
+			lines, err = f.Lines(addr, nil)
+			for _, l := range lines {
+				if l.Line != 0 && l.File != "" && l.Function == "outermost" {
+					t.Errorf("%s: %+v", name, l)
+				}
 			}
 		}
 		if d := time.Since(start); d > 5*time.Second {
@@ -216,6 +229,9 @@ func TestHostileDWARF(t *testing.T) {
 		}
 		if name != "folders without end" && err == nil {
 			t.Errorf("%s: no error", name)
+		}
+		if _, again := f.Lines(f.Module().Start, nil); fmt.Sprint(again) != fmt.Sprint(err) {
+			t.Errorf("%s: %v, and then %v", name, err, again)
 		}
 	}
 }
