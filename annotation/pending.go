@@ -14,7 +14,6 @@ func pendingFeatures() []pendingFeature {
 	return []pendingFeature{
 		{"cli.raw.", "raw output"},
 		{"flamegraph.", "flame graphs"},
-		{"generate_networkpolicy.", "network policies"},
 		{"kubenameresolver.", "names of Kubernetes services"},
 		{"metrics.", "metrics"},
 		{"profiles.", "profiles"},

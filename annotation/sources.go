@@ -30,6 +30,8 @@ type Source struct {
 	RestTexts   []string
 	// FlushOnStop reads a map once more when the run ends.
 	FlushOnStop bool
+	// NetworkPolicy says that the rows are connections, from which network policies are made unless the user names another output mode.
+	NetworkPolicy bool
 	// Packets says which fields make up a packet.
 	Packets Packets
 	Metrics SourceMetrics
@@ -83,6 +85,8 @@ func SourceKeys() []Key[Source] {
 			func(s *Source) *[]string { return &s.RestTexts }),
 		boolKey("ebpf.map.flush-on-stop", "Reads the map once more when the run ends.",
 			func(s *Source) *bool { return &s.FlushOnStop }),
+		boolKey("generate_networkpolicy.enable", "Makes [network policies](network-policies.md) the output when the user names no mode.",
+			func(s *Source) *bool { return &s.NetworkPolicy }),
 		boolKey("metrics.collect", "Aggregates the events to metrics.",
 			func(s *Source) *bool { return &s.Metrics.Collect }),
 		boolKey("metrics.print", "Prints the metrics as text.",

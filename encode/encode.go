@@ -4,7 +4,9 @@
 package encode
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -59,6 +61,8 @@ type Format struct {
 	// Packets says that the format writes packets, as bytes that are not text. The output cannot hold anything else: neither other
 	// formats nor other data sources. The encoder is a [PacketEncoder].
 	Packets bool
+	// Report says that the text is made of all events of a run together. A sink does so, and Bind returns an error.
+	Report bool
 	// Bind prepares for the events of a schema, which must not change from then on.
 	Bind func(*event.Schema, Options) (Encoder, error)
 }
@@ -99,6 +103,21 @@ func pcapngFormat() Format {
 	}
 }
 
+// NetworkPolicy is the name of the output format of package sink/networkpolicy.
+const NetworkPolicy = "networkpolicy"
+
+// ReportFormats returns the table of output formats with Report.
+func ReportFormats() []Format {
+	return []Format{{
+		Name:   NetworkPolicy,
+		Doc:    "The Kubernetes network policies that allow the connections of pods, at the end of the run.",
+		Report: true,
+		Bind: func(*event.Schema, Options) (Encoder, error) {
+			return nil, errors.New(NetworkPolicy + " is made of the connections of a run")
+		},
+	}}
+}
+
 // NamesOf returns the names of formats, in their order.
 func NamesOf(formats []Format) []string {
 	var names []string
@@ -111,7 +130,7 @@ func NamesOf(formats []Format) []string {
 // Names returns the names of all formats, those of [Formats] first.
 func Names() []string { return NamesOf(all()) }
 
-func all() []Format { return append(Formats(), PacketFormats()...) }
+func all() []Format { return slices.Concat(Formats(), PacketFormats(), ReportFormats()) }
 
 // Lookup returns the format with the given name.
 func Lookup(name string) (Format, error) {

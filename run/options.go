@@ -98,6 +98,8 @@ type Text struct {
 	W io.Writer
 	// Modes are output formats (see encode.Formats), or NAME:MODE,... Empty: the data source's default mode, or columns.
 	Modes string
+	// Policies is the format of network policies (see networkpolicy.Formats). Empty: networkpolicy.DefaultFormat.
+	Policies string
 	// Fields are the fields to show: "a,b" exactly these, "+a,-b" relative to the default, or NAME:a,b;...
 	Fields string
 	// Block makes the run wait for a pipe or a terminal that is slower than the events, so that the kernel's buffer fills up.

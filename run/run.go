@@ -205,6 +205,9 @@ func (r *Run) Run(ctx context.Context) error {
 		Stop:  r.detach,
 	}
 	err := runner.Run(ctx)
+	if err == nil {
+		err = r.assembly.text.writeReports()
+	}
 	r.lost.collect(r.gadgets, r.names)
 	r.sockets.Tell()
 	// Both outputs may have to be given up: their timeouts run at the same time.

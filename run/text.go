@@ -50,6 +50,7 @@ type textSink struct {
 // textFormat is how the events of one data source are written.
 type textFormat struct {
 	encode.Format
+	report   report // of a format with Report
 	fields   string // those to show, as the user says
 	chosen   bool   // the user says so
 	settings annotation.Source
@@ -73,8 +74,10 @@ func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) 
 		mode, chosen := modes[id]
 		format, err := formatOf(id, mode, chosen, &settings)
 		errs = append(errs, about("output", err))
+		report, err := newReport(&format, t)
+		errs = append(errs, err)
 		text, chosen := fields[id]
-		o.formats[id] = textFormat{format, text, chosen, settings}
+		o.formats[id] = textFormat{format, report, text, chosen, settings}
 	}
 	errs = append(errs, about("output", o.preparePackets(all)))
 	return o, joinOnce(errs)
@@ -112,6 +115,12 @@ func formatOf(id event.SourceID, mode string, chosen bool, settings *annotation.
 	supported := settings.SupportedOutputModes
 	if !chosen {
 		mode = settings.DefaultOutputMode
+	}
+	if settings.NetworkPolicy && len(supported) > 0 {
+		supported = append(slices.Clone(supported), encode.NetworkPolicy)
+	}
+	if settings.NetworkPolicy && !chosen {
+		mode = encode.NetworkPolicy
 	}
 	if mode == "" && len(supported) > 0 && !slices.Contains(supported, defaultMode) {
 		mode = supported[0]
@@ -152,6 +161,9 @@ type boundEncoder struct {
 	inArray bool
 	// books is where the queue counts the rows that it has taken.
 	books pipeline.Books
+	// report gathers the rows; nil: the encoder writes them. gathered are those that wait for the report, if there is a queue.
+	report   report
+	gathered int
 }
 
 // textOf estimates the length of the text of a row: names, and values with three characters for each byte.
@@ -182,6 +194,9 @@ const clearScreen = "\x1b[H\x1b[2J"
 // Bind implements pipeline.Sink.
 func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 	f := o.formats[s.ID()]
+	if f.report != nil {
+		return o.bindReport(s, &f)
+	}
 	var fields []int
 	if f.chosen {
 		var err error
@@ -236,6 +251,9 @@ func (o *textSink) Write(b *event.Batch) error {
 	e := o.encoderOf(b.Schema)
 	if e == nil {
 		return o.writeOut(b.More)
+	}
+	if e.report != nil {
+		return o.gather(e, b)
 	}
 	rows := 0 // in o.buf and not booked yet, if there is a queue
 	for from := 0; ; {

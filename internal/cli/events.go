@@ -13,6 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/run"
+	"github.com/gizmo-ebpf/gizmo/sink/networkpolicy"
 )
 
 // eventFlags are the flags that running a gadget and replaying a recording have in common: which events the output
@@ -20,6 +21,7 @@ import (
 type eventFlags struct {
 	modes, fields string
 	file          string // for the output
+	policies      string // the format of network policies
 	// filters and exprs are texts by data source; the empty name means all.
 	filters, exprs map[string]*string
 	sortBy         string
@@ -27,6 +29,9 @@ type eventFlags struct {
 	maxEntries     int
 	drainTimeout   time.Duration
 }
+
+// flagPolicies is the flag for the format of network policies.
+const flagPolicies = "policy-format"
 
 // wholeRecording is the window in which a replay sorts. It is longer than any replay, so that the order
 // does not depend on how fast the recording is read.
@@ -37,6 +42,7 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVarP(&f.modes, "output", "o", "", "output mode, or DATASOURCE:MODE,...: "+strings.Join(encode.Names(), ", "))
 	fs.StringVar(&f.file, "output-file", "", "write the output to this file instead of standard output")
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
+	fs.StringVar(&f.policies, flagPolicies, networkpolicy.DefaultFormat, "format of network policies (-o networkpolicy): "+strings.Join(networkpolicy.Formats(), ", "))
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
@@ -72,7 +78,7 @@ func (a *app) options(f *eventFlags) run.Options {
 			Filters: flags.Given(f.filters), Expressions: flags.Given(f.exprs),
 			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,
 		},
-		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields},
+		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields, Policies: f.policies},
 		OnLoss: func(l run.Loss) { account.Loss(a.Err, l) },
 		Logger: a.logger,
 	}

@@ -156,6 +156,9 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*flags.Pa
 	if containers != nil {
 		f.events.registerSource(fs, containers.Name)
 	}
+	if !slices.ContainsFunc(img.DataSources, func(d image.DataSource) bool { return d.Settings.NetworkPolicy }) {
+		_ = fs.MarkHidden(flagPolicies) // an error if these are the flags of the gadget only
+	}
 	f.fetch = flags.RegisterFetch(fs, img)
 	params, err := flags.RegisterParams(fs, img)
 	if err != nil {
