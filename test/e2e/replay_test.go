@@ -5,13 +5,17 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
 var record = flag.Bool("record", false, "remake the recordings in testdata, and then the golden files")
@@ -74,8 +78,28 @@ func replayInAllViews(t *testing.T, gadget string) {
 		t.Parallel()
 		g := run(t, setup{}, "replay", recordingOf(gadget))
 		g.wantExit(t, 0)
-		golden(t, filepath.Join("recordings", gadget+".columns"), g.out.String())
+		golden(t, filepath.Join("recordings", gadget+"."+defaultMode(t, gadget)), g.out.String())
 	})
+}
+
+// defaultMode returns the output mode that a recorded gadget asks for.
+func defaultMode(t *testing.T, gadget string) string {
+	t.Helper()
+	data, _ := readRecording(t, gadget)
+	r, err := wire.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	spec := &annotation.Spec{}
+	if err := json.Unmarshal(r.Header().DataSources[0].Annotations, spec); err != nil {
+		t.Fatal(err)
+	}
+	settings, err := spec.ParseSource()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmp.Or(settings.DefaultOutputMode, "columns")
 }
 
 // fieldsOf leaves in a list those fields that the recorded events have.

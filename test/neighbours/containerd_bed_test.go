@@ -32,6 +32,9 @@ state = "DIR/state"
   restrict_oom_score_adj = true
   disable_hugetlb_controller = true
   netns_mounts_under_state_dir = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "DIR/cni"
+    conf_dir = "DIR/cni.d"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]

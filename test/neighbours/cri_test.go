@@ -93,7 +93,11 @@ func (k *kubelet) runPod(t testing.TB, name string) pod {
 	if err := os.MkdirAll(k.path("logs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	config := k.podConfig(name)
+	return k.runPodOf(t, k.podConfig(name))
+}
+
+func (k *kubelet) runPodOf(t testing.TB, config *cri.PodSandboxConfig) pod {
+	t.Helper()
 	made, err := k.runtime.RunPodSandbox(asks(t), &cri.RunPodSandboxRequest{Config: config})
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +133,9 @@ func (k *kubelet) create(t testing.TB, p pod, w containertest.Wanted, attempt ui
 		Config: &cri.ContainerConfig{
 			Metadata: &cri.ContainerMetadata{Name: w.Name, Attempt: attempt},
 			Image:    &cri.ImageSpec{Image: imageName}, Labels: labels, LogPath: "log",
-			Linux: &cri.LinuxContainerConfig{SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: namespaces()}},
+			Linux: &cri.LinuxContainerConfig{SecurityContext: &cri.LinuxContainerSecurityContext{
+				NamespaceOptions: p.config.Linux.SecurityContext.NamespaceOptions,
+			}},
 		},
 	})
 	if err != nil {
