@@ -205,7 +205,7 @@ func (in *interpreter) aligned(factored int64) (int32, bool) {
 // define runs an instruction about the CFA.
 func (in *interpreter) define(op byte, c *cursor) bool {
 	cfa := &in.now.cfa
-	var reg, offset int64 = int64(cfa.reg), int64(cfa.value)
+	reg, offset := int64(cfa.reg), int64(cfa.value)
 	ok := true
 	switch op {
 	case cfaDefineExpression:
