@@ -17,12 +17,15 @@ type Process struct {
 	Parent int
 	// Began is when the process started, in nanoseconds since boot.
 	Began int64
+	// StartCode and StartStack are where the code of the program and its stack begin in memory. Each exec chooses others, for programs that
+	// allow it. They are 0 or 1 if gizmo may not know.
+	StartCode, StartStack uint64
 }
 
 // clockTicks is the number of ticks in a second in which /proc counts, on all architectures that gizmo runs on.
 const clockTicks = 100
 
-// Read reads what the kernel says of the process with this folder in /proc: fields 4 and 22. The name in field 2 may hold anything.
+// Read reads what the kernel says of the process with this folder in /proc: fields 4, 22, 26 and 28. The name in field 2 may hold anything.
 func Read(dir string) (p Process, err error) {
 	path := dir + "/stat"
 	data, err := os.ReadFile(path)
@@ -42,5 +45,18 @@ func Read(dir string) (p Process, err error) {
 		return p, fmt.Errorf("%s: %w", path, err)
 	}
 	p.Began = ticks * (1e9 / clockTicks)
+	p.StartCode, p.StartStack = address(fields, 26-3), address(fields, 28-3)
 	return p, nil
+}
+
+// address returns a field that is an address, or 0.
+func address(fields [][]byte, i int) uint64 {
+	if i >= len(fields) {
+		return 0
+	}
+	v, err := strconv.ParseUint(string(fields[i]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
 }
