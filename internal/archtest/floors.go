@@ -54,6 +54,7 @@ func floors() map[string]int {
 		"symbol":     1,
 
 		"symbol/unwind": 1,
+		"symbol/mappings": 1,
 
 		"pipeline/pipelinetest": 1, // for the tests of all packages from here up
 
