@@ -10,6 +10,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
+	"github.com/gizmo-ebpf/gizmo/internal/bpfcode"
 )
 
 func load(reg asm.Register, name string) asm.Instruction {
@@ -68,7 +70,7 @@ func TestMapOf(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			code := functionOf("program", slices.Clone(c.code)...)
 			call := slices.IndexFunc(code, func(ins asm.Instruction) bool { return ins.IsBuiltinCall() && ins.Constant == lookup.Constant })
-			if got := mapOf(code, jumpTargets(code), call); got != c.want {
+			if got := bpfcode.OriginOf(code, bpfcode.Targets(code), call, asm.R1, loadsMap); got != c.want {
 				t.Errorf("instruction %d, want %d", got, c.want)
 			}
 		})
@@ -82,7 +84,7 @@ func TestMapOfStaysInItsFunction(t *testing.T) {
 		functionOf("first", load(asm.R6, portsMap), asm.Return()),
 		functionOf("second", asm.Mov.Reg(asm.R1, asm.R6), lookup, asm.Return()),
 		functionOf("third", load(asm.R6, portsMap), asm.Return()))
-	if got := mapOf(code, jumpTargets(code), 3); got != -1 {
+	if got := bpfcode.OriginOf(code, bpfcode.Targets(code), 3, asm.R1, loadsMap); got != -1 {
 		t.Errorf("instruction %d", got)
 	}
 }
@@ -92,7 +94,7 @@ func TestJumpTargets(t *testing.T) {
 	code := slices.Concat(
 		functionOf("first", jump(3), load(asm.R1, portsMap), lookup, jump32(0), jump(-5), asm.Return()),
 		functionOf("second", jump(100), asm.Return()))
-	got := jumpTargets(code)
+	got := bpfcode.Targets(code)
 	want := map[int]bool{
 		0: true, // a function
 		3: true, // jump(3): the load takes two places
