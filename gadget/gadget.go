@@ -29,14 +29,17 @@ type Gadget struct {
 	// programs are those that were loaded.
 	programs []*image.Program
 	choices  []Choice
-	iface    string
-	manual   []string
-	where    Places
-	strict   bool
-	log      *slog.Logger
+	// takesStacks says that programs take stacks, ownStacks that they use gizmo's table.
+	takesStacks, ownStacks bool
+	iface                  string
+	manual                 []string
+	where                  Places
+	strict                 bool
+	log                    *slog.Logger
 
 	sources []pipeline.Source
 	lost    lostByMount
+	stacks  *Stacks // nil: the programs use none
 	// inFiles and inNetworks are the programs of AttachIn and of AttachInNetwork.
 	inFiles, inNetworks func() []*image.Program
 
@@ -73,6 +76,10 @@ func (g *Gadget) Close() error {
 	g.sources = nil
 	if g.loaded != nil {
 		errs = append(errs, g.loaded.Close())
+	}
+	if g.stacks != nil {
+		errs = append(errs, g.stacks.Close())
+		g.stacks = nil
 	}
 	g.coll.Close()
 	return errors.Join(errs...)

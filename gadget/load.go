@@ -59,7 +59,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	defer pins.close()
 	schemas := schemasOf(img, k.Types)
 	o.AfterPrograms()
-	if err := errors.Join(g.openSources(schemas, o), g.openLostByMount()); err != nil {
+	if err := errors.Join(g.openSources(schemas, o), g.openLostByMount(), g.openStacks(o)); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	if o.trial {
@@ -225,6 +225,7 @@ func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 	if err := o.buffersOf(g.image).Set(spec); err != nil {
 		return nil, err
 	}
+	g.findStacks(spec)
 	return spec, prepare.FixVariables(spec)
 }
 
@@ -254,6 +255,25 @@ func (g *Gadget) newCollection(spec *ebpf.CollectionSpec, k *kernel.Kernel, pins
 	if err := g.linkSockets(spec, o, &options); err != nil {
 		return nil, err
 	}
+	linked, err := g.linkStacks(spec, o)
+	if err != nil {
+		return nil, err
+	}
+	coll, err := g.loadCollection(spec, options, o)
+	if err != nil && linked.Own {
+		linked.Undo()
+		var withoutErr error
+		if coll, withoutErr = g.loadCollection(spec, options, o); withoutErr == nil {
+			g.log.Warn("the gadget uses the kernel's table of stacks, in which some stacks take the place of others, because its programs do not load with gizmo's", "why", err)
+		}
+		err = withoutErr // about the code that the author wrote
+	}
+	g.ownStacks = linked.Own
+	return coll, err
+}
+
+// loadCollection is newCollection for programs that are linked.
+func (g *Gadget) loadCollection(spec *ebpf.CollectionSpec, options ebpf.CollectionOptions, o *LoadOptions) (*ebpf.Collection, error) {
 	if alternating, ok := prepare.Alternate(spec, g.alternating(o)); ok {
 		coll, err := ebpf.NewCollectionWithOptions(alternating, options)
 		if err == nil {

@@ -87,6 +87,13 @@ type LoadOptions struct {
 	// LostByMount makes programs that run in the process which causes an event count the events that did not fit into a buffer by the
 	// mount namespace of the process, too: see Gadget.LostByMount.
 	LostByMount bool
+	// StackSamples makes programs send registers and bytes of user stacks, from which stacks without frame pointers can be
+	// unwound: see Stacks.AppendSample. Each event has another id then, even if the stack is the same. It is an error on machines
+	// other than x86-64 if the gadget takes stacks.
+	StackSamples bool
+	// StackMemory is how many bytes of memory the gadget's stacks may take; 0 means 32 MiB. If they need more, the older ones
+	// are forgotten.
+	StackMemory int
 	// AfterPrograms is called when the programs are loaded, before the sources are opened. Loading leaves some 8 MiB of garbage, and
 	// the kernel's types besides where they cannot be mapped into memory (before Linux 6.16): the caller may want to release that
 	// to the system then. Nil: nothing is called.
@@ -96,6 +103,8 @@ type LoadOptions struct {
 
 	edit  func(*ebpf.CollectionSpec) // changes what is loaded, for tests
 	trial bool                       // the gadget is unloaded at once, so nothing is pinned
+
+	stackRing int // the size of the ring buffer for stacks, for tests
 
 	withoutTCLinks bool // as on a kernel without links to network interfaces, for tests
 }
