@@ -511,6 +511,18 @@ func TestBuildIDs(t *testing.T) {
 	}
 }
 
+// The user decides how many stacks the map for build ids has room for.
+func TestBuildIDsHaveRoom(t *testing.T) {
+	img := parse(t, "stacks")
+	o := withStacks(t, img, 0, LoadOptions{})
+	p, _ := img.Param("collect-build-id")
+	o.Params[p.Var] = image.Value{1}
+	setParam(t, img, o.Params, "ig_build_id_max_entries", 77)
+	if n := load(t, img, o).coll.Maps["ig_build_id"].MaxEntries(); n != 77 {
+		t.Errorf("%d entries", n)
+	}
+}
+
 // BenchmarkStack measures a system call with an event that has both stacks, by the kernel's table and by gizmo's.
 func BenchmarkStack(b *testing.B) {
 	for _, c := range []struct {

@@ -18,7 +18,10 @@
 #endif
 #define KERNEL_STACK_MAP_MAX_ENTRIES GADGET_KERNEL_STACK_MAP_MAX_ENTRIES
 
-/* Each stack once, under an id that is made of its hash. */
+/*
+ * Each stack once.  gizmo puts a table of its own in the place of this one, in which no
+ * stack takes the place of another, unless a program reads this map itself.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
 	__uint(key_size, sizeof(__u32));
@@ -30,7 +33,7 @@ struct {
  * gadget_get_kernel_stack: puts the kernel's current stack into ig_kstack.
  *
  * Returns its id, for a field of the type gadget_kernel_stack; or a negative errno:
- * EEXIST if another stack, which has not been read yet, has the same slot.
+ * EFAULT if there is none, ENOSPC if gizmo had no room for a new stack.
  * For kprobe, tracepoint, raw_tp, tp_btf, fentry and perf_event programs.
  */
 static __always_inline long gadget_get_kernel_stack(void *ctx)

@@ -54,7 +54,7 @@ struct {
 	__uint(value_size, sizeof(__u32));
 } otel_tc_perf SEC(".maps");
 
-/* Each stack once, under an id that is made of its hash. */
+/* Each stack once.  gizmo puts its own table in the place of this one, too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_STACK_TRACE);
 	__uint(key_size, sizeof(__u32));
@@ -166,8 +166,7 @@ __gadget_get_user_stack(void *ctx, struct gadget_user_stack *s, bool collect)
  *	gadget_get_user_stack(ctx, &event->ustack)
  *	gadget_get_user_stack(ctx, &event->ustack, collect)
  * @ustack:  filled, every byte of it; stack_id is the stack's id or a negative errno:
- *           EEXIST if another stack, which has not been read yet, has the same
- *           slot, EFAULT if the task has none
+ *           EFAULT if the task has none, ENOSPC if gizmo had no room for it
  * @collect: if false, @ustack is all zero, which means that there is none;
  *           collect_ustack if not given
  *

@@ -102,6 +102,7 @@ func forbidden() map[string][]string {
 		"gadget/internal/choose":  {"gadget/internal"},
 		"gadget/internal/prepare": {"gadget/image", "gadget/internal/hook", "gadget/internal/source"},
 		"gadget/internal/source":  {"gadget/internal/choose", "gadget/internal/hook", "gadget/internal/prepare"},
+		"gadget/internal/stacks":  {"gadget/image", "gadget/internal/choose", "gadget/internal/hook", "gadget/internal/prepare", "gadget/internal/source"},
 		"gadget/internal/hook":    {"gadget/internal/choose", "gadget/internal/prepare", "gadget/internal/source"},
 	}
 }

@@ -285,10 +285,12 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *ru
 	if run.IsReaderGone(err) {
 		return err
 	}
+	lost, lostErr := r.StackLosses()
+	account.Stacks(a.Err, lost)
 	stats, statsErr := r.Stats()
 	if f.buffers.Stats {
 		statsErr = errors.Join(statsErr, account.Stats(a.Err, stats))
 	}
 	account.Missed(a.Err, stats)
-	return errors.Join(err, statsErr)
+	return errors.Join(err, lostErr, statsErr)
 }

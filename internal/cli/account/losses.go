@@ -60,3 +60,26 @@ func whose(c *container.Container) string {
 	}
 	return plain.Text("of the container " + c.Name)
 }
+
+// Stacks writes how many stacks events lack.
+func Stacks(w io.Writer, losses []run.StackLoss) {
+	for _, l := range losses {
+		prefix := "gizmo: "
+		if l.Gadget != "" {
+			prefix += plain.Text(l.Gadget) + ": "
+		}
+		for _, cause := range []struct {
+			count uint64
+			text  string
+		}{
+			{l.Full, "the buffer for new stacks was full"},
+			{l.Busy, "programs interrupted too many others on a CPU"},
+			{l.Exhausted, "there is no number left for another stack"},
+			{l.Forgotten, "they were older than gizmo remembers"},
+		} {
+			if cause.count > 0 {
+				fmt.Fprintf(w, "%s%d stacks lost: %s\n", prefix, cause.count, cause.text)
+			}
+		}
+	}
+}
