@@ -123,6 +123,13 @@ func (s *stackSink) Write(b *event.Batch) error {
 	return nil
 }
 
+// wait returns when the sink has got so many events.
+func (s *stackSink) wait(events int) {
+	for end := time.Now().Add(10 * time.Second); s.seen.Load() < int64(events) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // check looks at what else there is about a user stack, whose addresses are in s.buf.
 func (s *stackSink) check(id uint32) {
 	if s.samples {
@@ -338,12 +345,13 @@ func TestStacksWithLittleMemory(t *testing.T) {
 	img := parse(t, "stacks")
 	g := start(t, img, withStacks(t, img, 0, LoadOptions{StackMemory: 256 << 10}))
 	sink := newStackSink(t, g)
+	made := 0
 	runStacks(t, g, sink, func() {
 		for range 2 {
 			for path := range stacks {
 				left(path, pathLength, func() { g.call(0) })
-				if path%500 == 0 {
-					time.Sleep(DefaultLatency) // as long as an event may wait
+				if made++; made%500 == 0 {
+					sink.wait(made)
 				}
 			}
 		}
@@ -490,12 +498,13 @@ func TestBuildIDs(t *testing.T) {
 	g := start(t, img, o)
 	sink := newStackSink(t, g)
 	sink.buildIDs = make(map[uint32]int)
+	made := 0
 	runStacks(t, g, sink, func() {
 		for range 2 {
 			for path := range stacks {
 				left(path, pathLength, func() { g.call(0) })
-				if path%100 == 0 {
-					time.Sleep(DefaultLatency)
+				if made++; made%100 == 0 {
+					sink.wait(made)
 				}
 			}
 		}
