@@ -50,10 +50,13 @@ func TestFieldKeys(t *testing.T) {
 		"metrics.unit":          {"µs", other("metrics.unit", "µs"), []string{"\n"}},
 		"metrics.description":   {"x", other("metrics.description", "x"), []string{"\x07"}},
 		"metrics.boundaries":    {"-1, 0.5,1e3", other("metrics.boundaries", "-1, 0.5,1e3"), []string{"", "1,1", "2,1", "a", "nan", "1,,2"}},
+		"flamegraph.level":      {"2", event.Annotations{Profile: event.InProfile{Level: &two}}, []string{"", "-1", "1.5", "low"}},
+		"flamegraph.type":       {"stack", event.Annotations{Profile: event.InProfile{Type: event.StackType}}, []string{"\n"}},
 		"uidgidresolver.target": {"error", target, []string{"", "a b"}},
 		"ebpf.formatter.enum":   {"error", target, []string{""}},
 		"ebpf.formatter.kstack": {"error", target, []string{""}},
 
+		"profiles.sample-attribute":         {"true", event.Annotations{Profile: event.InProfile{Attribute: true}}, []string{"", "1"}},
 		"formatters.timestamp.target":       {"error", target, []string{""}},
 		"formatters.timestamp.format":       {"15:04:05", event.Annotations{Format: "15:04:05"}, []string{"\n"}},
 		"formatters.packet_type.target":     {"error", target, []string{""}},
@@ -106,6 +109,7 @@ func checkRow(t *testing.T, name, doc string, value annotation.Value) {
 func TestSourceKeys(t *testing.T) {
 	t.Parallel()
 	type source = annotation.Source
+	profile := func(p annotation.Profile) source { return source{Profile: p} }
 	second, zero, three := time.Second, time.Duration(0), 3
 	tests := map[string]struct {
 		value string
@@ -137,6 +141,15 @@ func TestSourceKeys(t *testing.T) {
 		"cli.pcap-ng.packet-type":    {"type", source{Packets: annotation.Packets{PacketType: "type"}}, []string{""}},
 		"cli.pcap-ng.link-type":      {"link", source{Packets: annotation.Packets{LinkType: "link"}}, []string{""}},
 		"cli.pcap-ng.vlan":           {"vlan", source{Packets: annotation.Packets{VLAN: "vlan"}}, []string{""}},
+
+		"profiles.stack-fields": {"kern_stack, user_stack", profile(annotation.Profile{StackFields: []string{"kern_stack", "user_stack"}}), []string{"", "a,"}},
+		"profiles.stack-field":  {"kern_stack", profile(annotation.Profile{StackFields: []string{"kern_stack"}}), []string{"", "a,b"}},
+		"profiles.value-field":  {"samples", profile(annotation.Profile{ValueField: "samples"}), []string{"", "a b"}},
+		"profiles.name":         {"on CPU", profile(annotation.Profile{Name: "on CPU"}), []string{"\n"}},
+		"profiles.type":         {"alloc_space", profile(annotation.Profile{Type: "alloc_space"}), []string{"\x00"}},
+		"profiles.unit":         {"bytes", profile(annotation.Profile{Unit: "bytes"}), []string{"\t"}},
+		"profiles.frequency":    {"99", profile(annotation.Profile{Frequency: 99}), []string{"", "-1", "99 Hz", "1000001"}},
+		"profiles.arrays":       {"latest", profile(annotation.Profile{Latest: true}), []string{"", "last"}},
 
 		"metrics.implicit-counter.name":        {"n", source{Metrics: annotation.SourceMetrics{CounterName: "n"}}, []string{"\n"}},
 		"metrics.implicit-counter.description": {"d", source{Metrics: annotation.SourceMetrics{CounterDescription: "d"}}, []string{"\x00"}},

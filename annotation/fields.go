@@ -31,7 +31,7 @@ type ann = event.Annotations
 // fieldKeys is the table itself. It is made once: annotations are applied to each field of a gadget several times, and the table
 // has a closure or two in each row.
 var fieldKeys = sync.OnceValue(func() []Key[ann] {
-	return slices.Concat(generalKeys(), columnKeys(), metricKeys(), formatterKeys())
+	return slices.Concat(generalKeys(), columnKeys(), metricKeys(), profileFieldKeys(), formatterKeys())
 })
 
 // generalKeys starts with the template: rows are applied in order, and single annotations

@@ -14,9 +14,9 @@ func pendingFeatures() []pendingFeature {
 	return []pendingFeature{
 		{"cli.raw.", "raw output"},
 		{"flamegraph.", "flame graphs"},
+		{"generate_networkpolicy.", "network policies"},
 		{"kubenameresolver.", "names of Kubernetes services"},
 		{"metrics.", "metrics"},
-		{"profiles.", "profiles"},
 		{"views.", "views"},
 	}
 }
@@ -34,8 +34,6 @@ func Pending(key string) (feature string, ok bool) {
 // PendingMode returns the feature that brings an output mode, if gizmo does not have that feature yet.
 func PendingMode(mode string) (feature string, ok bool) {
 	switch mode {
-	case "flamegraph":
-		return "flame graphs", true
 	case "histogram":
 		return "metrics", true
 	}

@@ -34,6 +34,8 @@ type Source struct {
 	NetworkPolicy bool
 	// Packets says which fields make up a packet.
 	Packets Packets
+	// Profile says how the stacks of the events become a profile.
+	Profile Profile
 	Metrics SourceMetrics
 	// FetchInterval is the time from one array to the next. 0: a map is read only when the run ends, and
 	// iterators run once, when it begins, or each second if there is a FetchCount. Nil if it is not
@@ -99,7 +101,7 @@ func SourceKeys() []Key[Source] {
 			Value{Kind: Duration}, readDuration, func(s *Source) **time.Duration { return &s.FetchInterval }),
 		pointerKey("fetch-count", "Number of arrays after which the run ends; 0 for no end.",
 			Value{Kind: Whole, Max: maxCount}, readWhole, func(s *Source) **int { return &s.FetchCount }),
-	}, packetKeys()...)
+	}, append(packetKeys(), profileKeys()...)...)
 }
 
 // maxCount is a limit beyond any practical value that fits an int on all architectures.

@@ -20,9 +20,23 @@ type Annotations struct {
 	Format string
 	// Separator separates the names of a bit set; empty for the default "|".
 	Separator string
+	Profile   InProfile
 	// Other holds the annotations that no part of gizmo reads.
 	Other map[string]string
 }
+
+// InProfile is the part that a field has in profiles.
+type InProfile struct {
+	// Attribute makes the field's value a label of the samples.
+	Attribute bool
+	// Level orders the fields that are frames of a flame graph, those with the smallest next to its root; nil: the field is no frame.
+	Level *int
+	// Type says what the field is in a flame graph: StackType, or anything else for one frame with the field's text.
+	Type string
+}
+
+// StackType is the InProfile.Type of a field that is a stack.
+const StackType = "stack"
 
 // Align is the side to which a column's text is aligned.
 type Align uint8

@@ -136,9 +136,11 @@ const (
 	Damaged
 	// OutputSlow: the output was slower than the events.
 	OutputSlow
+	// ProfileFull: a profile had no room for another stack.
+	ProfileFull
 )
 
-var causeNames = [...]string{"buffer full", "malformed record", "output failed", "damaged recording", "output too slow"}
+var causeNames = [...]string{"buffer full", "malformed record", "output failed", "damaged recording", "output too slow", "profile full"}
 
 // String returns the cause in the words shown to users.
 func (c Cause) String() string {

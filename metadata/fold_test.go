@@ -131,7 +131,6 @@ datasources:
 	}
 	want := []string{
 		`gadget.yaml:3:19: "KStack": gizmo does not support symbols of stacks yet, so this setting has no effect`,
-		`gadget.yaml:3:60: "flamegraph.level": gizmo does not support flame graphs yet, so this setting has no effect`,
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q\nwant %q", got, want)

@@ -37,13 +37,6 @@ func TestOutputModes(t *testing.T) {
 			yaml: modes("json,histogram", "histogram"), supported: "json",
 			pending: []string{`gadget.yaml:4:35: "histogram": gizmo does not support metrics yet, so this setting has no effect`},
 		},
-		{
-			yaml: modes("histogram,flamegraph", "histogram"),
-			pending: []string{
-				`gadget.yaml:4:35: "flamegraph": gizmo does not support flame graphs yet, so this setting has no effect`,
-				`gadget.yaml:4:35: "histogram": gizmo does not support metrics yet, so this setting has no effect`,
-			},
-		},
 	} {
 		m, err := metadata.Parse("gadget.yaml", []byte(c.yaml))
 		if err != nil {

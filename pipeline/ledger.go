@@ -74,7 +74,7 @@ type kind struct {
 }
 
 // otherCause is the cause of losses whose cause this version does not know.
-const otherCause = event.OutputSlow + 1
+const otherCause = event.ProfileFull + 1
 
 // Totals are the sums of an account at one moment.
 type Totals struct {

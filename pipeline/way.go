@@ -50,7 +50,7 @@ func (b books) Lost(rows int, cause event.Cause) {
 	}
 	loss := lossBy(cause, rows)
 	b.account.lose(loss...)
-	if b.onLoss != nil && cause == event.OutputSlow {
+	if b.onLoss != nil && (cause == event.OutputSlow || cause == event.ProfileFull) {
 		b.onLoss(b.schema, loss)
 	}
 }

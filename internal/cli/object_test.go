@@ -192,7 +192,6 @@ func TestWildMetadata(t *testing.T) {
 	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not support metrics yet, so this setting has no effect\n"
 	for _, line := range []string{
 		`gadget.yaml:4:61: "views.modes.table": gizmo does not support views yet`,
-		`gadget.yaml:4:82: "profiles.name": gizmo does not support profiles yet`,
 		`gadget.yaml:7:7: "kstack.symbols": gizmo does not support symbols of stacks yet`,
 		`gadget.yaml:9:10: "filter": gizmo does not support Wasm modules yet`,
 	} {
