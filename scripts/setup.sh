@@ -13,7 +13,7 @@
 #   release the one version of clang that releases are built with
 #   test    clang 14, 16 and 19; gcc and the C library, for the race detector; g++, binutils and xz,
 #           which make programs for tests; libraries that are traced; tshark and tcpdump, which the
-#           tests compare with
+#           tests compare with; node, which runs the script of flame graphs
 #   neighbours  container runtimes and what they need, for test/neighbours
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
@@ -98,6 +98,7 @@ need_test() {
 	have xz || need xz-utils "compresses names of functions for tests"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
 	have tshark || need tshark "reads files of packets in tests"
+	have node || need nodejs "runs the script of flame graphs in tests"
 	need_tls
 	have tcpdump || [ -x /usr/sbin/tcpdump ] || need tcpdump "compiles expressions and reads files of packets in tests"
 }

@@ -1,0 +1,162 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package profile
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
+	"github.com/gizmo-ebpf/gizmo/symbol"
+)
+
+// intern keeps each module, function, frame and stack once.
+type intern struct {
+	memory    *budget
+	modules   map[symbol.Module]*symbol.Module
+	functions map[symbol.Function]*symbol.Function
+	frames    map[Frame]numberedFrame
+	stacks    map[string]*stack // by the numbers of its frames
+}
+
+type numberedFrame struct {
+	*Frame
+	number uint32
+}
+
+type stack struct{ frames []*Frame }
+
+func newIntern(memory *budget) intern {
+	return intern{
+		memory:    memory,
+		modules:   make(map[symbol.Module]*symbol.Module),
+		functions: make(map[symbol.Function]*symbol.Function),
+		frames:    make(map[Frame]numberedFrame),
+		stacks:    make(map[string]*stack),
+	}
+}
+
+// What an entry takes, in bytes, beside the texts: TestMemory.
+const (
+	stackCost  = 112
+	inStack    = 8 + 4
+	frameCost  = 104
+	nameCost   = 144
+	moduleCost = 240
+)
+
+// stack returns the frames of stacks that lie on each other, the innermost first; nil if there is no memory for them.
+func (in *intern) stack(parts []*symbol.Stack) *stack {
+	var b stackBuilder
+	for _, part := range parts {
+		for i, l := range part.Locations {
+			f := Frame{Module: l.Module, Address: l.Address, Function: l.Function}
+			if i > 0 && f.Address > 0 {
+				f.Address-- // a return address: the call is before it
+			}
+			if !b.push(in, f) {
+				return nil
+			}
+		}
+		if part.Truncated && !b.push(in, special(Truncated)) {
+			return nil
+		}
+	}
+	if len(b.frames) == 0 && !b.push(in, special(NoStack)) {
+		return nil
+	}
+	if known, ok := in.stacks[string(b.key)]; ok {
+		return known
+	}
+	if !in.memory.take(stackCost + inStack*len(b.frames)) {
+		return nil
+	}
+	s := &stack{b.frames}
+	in.stacks[string(b.key)] = s
+	return s
+}
+
+// special returns a frame that is no code.
+func special(name string) Frame { return Frame{Function: &symbol.Function{Name: name, System: name}} }
+
+// stackBuilder is the frames of a stack, and their numbers.
+type stackBuilder struct {
+	frames []*Frame
+	key    []byte
+}
+
+// push adds a frame. It returns false if there is no memory for it.
+func (b *stackBuilder) push(in *intern, f Frame) bool {
+	known, ok := in.frame(f)
+	if ok {
+		b.frames = append(b.frames, known.Frame)
+		b.key = binary.LittleEndian.AppendUint32(b.key, known.number)
+	}
+	return ok
+}
+
+// frame returns the frame with these contents; false if there is no memory for it.
+func (in *intern) frame(f Frame) (numberedFrame, bool) {
+	var ok bool
+	if f.Module, ok = in.module(f.Module); !ok {
+		return numberedFrame{}, false
+	}
+	if f.Function, ok = in.function(f.Function); !ok {
+		return numberedFrame{}, false
+	}
+	if known, ok := in.frames[f]; ok {
+		return known, true
+	}
+	if !in.memory.take(frameCost) {
+		return numberedFrame{}, false
+	}
+	own := f
+	known := numberedFrame{&own, uint32(len(in.frames))}
+	in.frames[f] = known
+	return known, true
+}
+
+func (in *intern) module(m *symbol.Module) (*symbol.Module, bool) {
+	if m == nil {
+		return nil, true
+	}
+	own := *m
+	own.Name, own.BuildID = valid(own.Name), valid(own.BuildID)
+	if known := in.modules[own]; known != nil {
+		return known, true
+	}
+	if !in.memory.take(moduleCost + len(own.Name) + len(own.BuildID)) {
+		return nil, false
+	}
+	in.modules[own] = &own
+	return &own, true
+}
+
+func (in *intern) function(f *symbol.Function) (*symbol.Function, bool) {
+	if f == nil {
+		return nil, true
+	}
+	own := symbol.Function{Name: valid(f.Name), System: valid(f.System)}
+	if known := in.functions[own]; known != nil {
+		return known, true
+	}
+	if !in.memory.take(nameCost + len(own.Name) + len(own.System)) {
+		return nil, false
+	}
+	in.functions[own] = &own
+	return &own, true
+}
+
+// valid makes foreign text UTF-8, which all formats of profiles require, and harmless for the terminals of those who show them.
+func valid(text string) string { return plain.Text(text) }
+
+// newLabel makes a label from its text.
+func newLabel(l *labelField, text string) Label {
+	if l.number {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			return Label{Key: l.key, IsNumber: true, Number: n, Unit: l.unit}
+		}
+	}
+	return Label{Key: l.key, Text: text}
+}

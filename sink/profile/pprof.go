@@ -1,0 +1,214 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package profile
+
+import (
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"slices"
+
+	"github.com/gizmo-ebpf/gizmo/symbol"
+)
+
+// The fields of the messages in pprof's profile.proto.
+const (
+	profileSampleType, profileSample, profileMapping, profileLocation, profileFunction, profileString = 1, 2, 3, 4, 5, 6
+	profileTime, profileDuration, profilePeriodType, profilePeriod, profileComment, profileDefault    = 9, 10, 11, 12, 13, 14
+
+	typeType, typeUnit                           = 1, 2
+	sampleLocations, sampleValues, sampleLabel   = 1, 2, 3
+	labelKey, labelText, labelNumber, labelUnit  = 1, 2, 3, 4
+	mappingID, mappingStart, mappingLimit        = 1, 2, 3
+	mappingOffset, mappingFile, mappingBuildID   = 4, 5, 6
+	mappingHasFunctions                          = 7
+	locationID, locationMapping, locationAddress = 1, 2, 3
+	locationLine, lineFunction                   = 4, 1
+	functionID, functionName, functionSystem     = 1, 2, 3
+)
+
+// appendPprof appends the profile as pprof reads it: a message of protocol buffers, packed by gzip.
+func appendPprof(dst []byte, p *Profile) []byte {
+	out := bytes.NewBuffer(dst)
+	w := gzip.NewWriter(out)
+	_, _ = w.Write(newPprof(p).message()) // to memory
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// pprof is a profile with numbers in place of pointers.
+type pprof struct {
+	*Profile
+	strings   map[string]uint64
+	list      []string
+	modules   map[*symbol.Module]uint64
+	functions map[*symbol.Function]uint64
+	frames    map[*Frame]uint64
+	// The same in the order of their numbers, which begin at 1.
+	moduleList   []*symbol.Module
+	functionList []*symbol.Function
+	frameList    []*Frame
+	// named are the modules of frames with a name.
+	named map[*symbol.Module]bool
+}
+
+func newPprof(p *Profile) *pprof {
+	e := &pprof{
+		Profile: p, strings: map[string]uint64{"": 0}, list: []string{""},
+		modules: make(map[*symbol.Module]uint64), functions: make(map[*symbol.Function]uint64),
+		frames: make(map[*Frame]uint64), named: make(map[*symbol.Module]bool),
+	}
+	weights := make(map[*symbol.Module]int64)
+	for i := range p.Samples {
+		for _, f := range p.Samples[i].Stack {
+			if e.frames[f] == 0 {
+				e.frames[f] = number(&e.frameList, f)
+			}
+			if f.Function != nil {
+				if e.functions[f.Function] == 0 {
+					e.functions[f.Function] = number(&e.functionList, f.Function)
+				}
+				e.named[f.Module] = true
+			}
+			if f.Module != nil {
+				weights[f.Module] = addTo(weights[f.Module], p.Samples[i].Values[p.Default])
+			}
+		}
+	}
+	for m := range weights {
+		e.moduleList = append(e.moduleList, m)
+	}
+	slices.SortFunc(e.moduleList, func(a, b *symbol.Module) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(weights[b], weights[a]), compareModules(a, b))
+	})
+	for i, m := range e.moduleList {
+		e.modules[m] = uint64(i + 1)
+	}
+	return e
+}
+
+func number[T any](list *[]T, v T) uint64 {
+	*list = append(*list, v)
+	return uint64(len(*list))
+}
+
+// rank orders modules: pprof calls the profile after the first, so files come before code that has none, and the kernel is last.
+func rank(m *symbol.Module) int {
+	switch {
+	case m.Kernel:
+		return 2
+	case m.Name == "" || m.Name[0] == '[':
+		return 1
+	}
+	return 0
+}
+
+func (e *pprof) text(s string) uint64 {
+	n, ok := e.strings[s]
+	if !ok {
+		n = uint64(len(e.list))
+		e.strings[s] = n
+		e.list = append(e.list, s)
+	}
+	return n
+}
+
+// message returns the whole profile. The table of strings comes last, when all are known.
+func (e *pprof) message() []byte {
+	var m message
+	for _, t := range e.Types {
+		m.bytes(profileSampleType, e.valueType(t))
+	}
+	for i := range e.Samples {
+		m.bytes(profileSample, e.sample(&e.Samples[i]))
+	}
+	for i, module := range e.moduleList {
+		m.bytes(profileMapping, e.mapping(uint64(i+1), module))
+	}
+	for i, f := range e.frameList {
+		m.bytes(profileLocation, e.location(uint64(i+1), f))
+	}
+	for i, f := range e.functionList {
+		var function message
+		function.uint(functionID, uint64(i+1))
+		function.uint(functionName, e.text(f.Name))
+		function.uint(functionSystem, e.text(cmp.Or(f.System, f.Name)))
+		m.bytes(profileFunction, function)
+	}
+	if !e.Start.IsZero() {
+		m.uint(profileTime, uint64(e.Start.UnixNano()))
+	}
+	m.uint(profileDuration, uint64(e.Duration))
+	if e.Period > 0 {
+		m.bytes(profilePeriodType, e.valueType(ValueType{"cpu", "nanoseconds"}))
+		m.uint(profilePeriod, uint64(e.Period))
+	}
+	if e.Name != "" {
+		m.uint(profileComment, e.text(e.Name))
+	}
+	m.uint(profileDefault, e.text(e.Types[e.Default].Type))
+	for _, s := range e.list {
+		m.bytes(profileString, []byte(s))
+	}
+	return m
+}
+
+func (e *pprof) valueType(t ValueType) message {
+	var m message
+	m.uint(typeType, e.text(t.Type))
+	m.uint(typeUnit, e.text(t.Unit))
+	return m
+}
+
+func (e *pprof) sample(s *Sample) message {
+	var m, packed message
+	for _, f := range s.Stack {
+		packed.varint(e.frames[f])
+	}
+	m.bytes(sampleLocations, packed)
+	packed = packed[:0]
+	for _, v := range s.Values {
+		packed.varint(uint64(v))
+	}
+	m.bytes(sampleValues, packed)
+	for _, l := range s.Labels {
+		var label message
+		label.uint(labelKey, e.text(l.Key))
+		if l.IsNumber {
+			label.uint(labelNumber, uint64(l.Number))
+			label.uint(labelUnit, e.text(l.Unit))
+		} else {
+			label.uint(labelText, e.text(l.Text))
+		}
+		m.bytes(sampleLabel, label)
+	}
+	return m
+}
+
+func (e *pprof) mapping(id uint64, module *symbol.Module) message {
+	var m message
+	m.uint(mappingID, id)
+	m.uint(mappingStart, module.Start)
+	m.uint(mappingLimit, module.Limit)
+	m.uint(mappingOffset, module.Offset)
+	m.uint(mappingFile, e.text(module.Name))
+	m.uint(mappingBuildID, e.text(module.BuildID))
+	if e.named[module] {
+		m.uint(mappingHasFunctions, 1)
+	}
+	return m
+}
+
+func (e *pprof) location(id uint64, f *Frame) message {
+	var m message
+	m.uint(locationID, id)
+	m.uint(locationMapping, e.modules[f.Module])
+	m.uint(locationAddress, f.Address)
+	if f.Function != nil {
+		var line message
+		line.uint(lineFunction, e.functions[f.Function])
+		m.bytes(locationLine, line)
+	}
+	return m
+}
