@@ -61,6 +61,11 @@ type Format struct {
 	// Packets says that the format writes packets, as bytes that are not text. The output cannot hold anything else: neither other
 	// formats nor other data sources. The encoder is a [PacketEncoder].
 	Packets bool
+	// Profile says that the format writes the stacks of all events together, when the run ends. As with Packets, the output cannot hold anything
+	// else. Bind returns an error: package sink/profile writes profiles.
+	Profile bool
+	// NoTerminal says that the format is not for terminals.
+	NoTerminal bool
 	// Report says that the text is made of all events of a run together. A sink does so, and Bind returns an error.
 	Report bool
 	// Bind prepares for the events of a schema, which must not change from then on.
@@ -88,7 +93,7 @@ func pcapngFormat() Format {
 	return Format{
 		Name:    "pcap-ng",
 		Doc:     "A file of packets for Wireshark, tshark and tcpdump, with processes and containers as comments.",
-		Packets: true,
+		Packets: true, NoTerminal: true,
 		Bind: func(s *event.Schema, o Options) (Encoder, error) {
 			fields := o.Fields
 			if fields == nil {
@@ -118,6 +123,20 @@ func ReportFormats() []Format {
 	}}
 }
 
+// ProfileFormats returns the table of output formats for data sources whose events have stacks.
+func ProfileFormats() []Format {
+	profile := func(name, doc string, noTerminal bool) Format {
+		return Format{Name: name, Doc: doc, Profile: true, NoTerminal: noTerminal, Bind: func(*event.Schema, Options) (Encoder, error) {
+			return nil, fmt.Errorf("%s is for stacks of events", name)
+		}}
+	}
+	return []Format{
+		profile("pprof", "At the end, a profile of the stacks of all events for \"go tool pprof\" and others that read its format.", true),
+		profile("folded", "At the end, a line for each stack: its functions with semicolons between them, and how often it came.", false),
+		profile("flamegraph", "At the end, a page for browsers that draws the stacks of all events.", true),
+	}
+}
+
 // NamesOf returns the names of formats, in their order.
 func NamesOf(formats []Format) []string {
 	var names []string
@@ -130,7 +149,7 @@ func NamesOf(formats []Format) []string {
 // Names returns the names of all formats, those of [Formats] first.
 func Names() []string { return NamesOf(all()) }
 
-func all() []Format { return slices.Concat(Formats(), PacketFormats(), ReportFormats()) }
+func all() []Format { return slices.Concat(Formats(), PacketFormats(), ProfileFormats(), ReportFormats()) }
 
 // Lookup returns the format with the given name.
 func Lookup(name string) (Format, error) {

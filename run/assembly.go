@@ -44,7 +44,7 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 	if o.Text != nil {
 		a.text, err = newTextSink(o.Text, specs, ids)
 		errs = append(errs, err)
-		a.sinks = append(a.sinks, pipeline.NamedSink{Name: textName, Sink: a.text})
+		a.sinks = append(a.sinks, pipeline.NamedSink{Name: textName, Sink: a.text.sink()})
 	}
 	a.sinks = append(a.sinks, o.Sinks...)
 	return a, errors.Join(errs...)

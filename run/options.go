@@ -8,13 +8,17 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/host"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/sink/profile"
 	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
 )
@@ -106,6 +110,12 @@ type Text struct {
 	// Otherwise the run drops events that the output cannot take, and counts them.
 	Block bool
 
+	// Profile, if set, gets the profile in place of W at the end of the run, if the mode of a data source is a profile. It must not keep the
+	// profile, whose stacks need much memory.
+	Profile func(*profile.Profile) error
+
+	// start is when a recording was begun.
+	start time.Time
 	// recorded: the events come from a recording, which can have very long rows and many data sources, so their text must be made in
 	// little memory.
 	recorded bool
@@ -158,4 +168,39 @@ func (e *Events) check() error {
 		return about("max-entries", fmt.Errorf("want 0 or more, got %d", e.MaxEntries))
 	}
 	return nil
+}
+
+// perSource splits "a" or "ds:a<sep>ds2:b" into the text for each data source. Text without a
+// name applies to all.
+func perSource(text, sep string, all []event.SourceID) (map[event.SourceID]string, error) {
+	out := make(map[event.SourceID]string)
+	if text == "" {
+		return out, nil
+	}
+	for part := range strings.SplitSeq(text, sep) {
+		name, value, named := strings.Cut(part, ":")
+		if !named {
+			value = part
+		} else if err := mustExist(name, all); err != nil {
+			return nil, err
+		}
+		for _, id := range all {
+			if !named || id.Matches(name) {
+				out[id] = value
+			}
+		}
+	}
+	return out, nil
+}
+
+// mustExist returns an error if no data source has the name.
+func mustExist(name string, all []event.SourceID) error {
+	if slices.ContainsFunc(all, func(id event.SourceID) bool { return id.Matches(name) }) {
+		return nil
+	}
+	var names []string
+	for _, id := range all {
+		names = append(names, id.String())
+	}
+	return fmt.Errorf("there is no data source %q%s", name, nearest.Hint(name, names))
 }

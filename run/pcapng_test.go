@@ -48,7 +48,7 @@ func TestPacketsHaveTheOutputToThemselves(t *testing.T) {
 		{modes: "packets:pcap-ng,opens:none", sources: "packets opens"},
 		{modes: "packets:pcap-ng", sources: "packets opens", want: "output: the output can hold the packets of one data source and nothing else: packets:pcap-ng, and none for the others"},
 		{modes: "pcap-ng", sources: "more packets", want: "output: the output can hold the packets of one data source"},
-		{modes: "pcap-ng", sources: "packets", w: terminal, want: "output: pcap-ng is not text, and the output is a terminal: write to a file or a pipe"},
+		{modes: "pcap-ng", sources: "packets", w: terminal, want: "output: pcap-ng is not for terminals, and the output is a terminal: write to a file or a pipe"},
 		{modes: "pcap-ng", sources: "opens", want: `output: pcap-ng: data source "opens": its events are not packets: no annotation cli.pcap-ng.payload names the field`},
 	} {
 		var schemas []*event.Schema

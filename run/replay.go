@@ -38,7 +38,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 	}
 	if o.Text != nil {
 		text := *o.Text
-		text.recorded = true
+		text.recorded, text.start = true, recording.Header().Start
 		o.Text = &text
 	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}

@@ -229,8 +229,9 @@ func (r *Run) hurry() {
 
 // textOutput is the path of the text while the run goes on.
 type textOutput struct {
-	out *outlet.Outlet // nil: the text does not go to a file
-	q   *queue         // nil: the output is never slow
+	out  *outlet.Outlet // nil: the text does not go to a file
+	q    *queue         // nil: the output is never slow
+	text *textSink      // nil: there is no text
 }
 
 // openText prepares the text output; failed is called when it takes no more.
@@ -239,13 +240,14 @@ func (r *Run) openText(failed func()) (o textOutput) {
 	if text == nil {
 		return o
 	}
+	o.text = text
 	f, _ := fileOf(text.w)
 	if f == nil {
 		return o
 	}
 	o.out = outlet.New(f, r.options.drainTimeout())
 	text.out = o.out
-	if !isSlow(f) {
+	if !isSlow(f) || text.profile != nil {
 		text.w = o.out
 		return o
 	}
@@ -261,10 +263,13 @@ func (r *Run) openText(failed func()) (o textOutput) {
 
 // finish writes the text that still waits.
 func (o *textOutput) finish() error {
-	if o.q == nil {
-		return nil
+	switch {
+	case o.q != nil:
+		return o.q.close()
+	case o.text != nil && o.text.profile != nil:
+		return o.text.profile.finish(o.text.w)
 	}
-	return o.q.close()
+	return nil
 }
 
 func (o *textOutput) release() {
@@ -336,6 +341,9 @@ func (r *Run) detach() {
 		_ = g.Detach() // Close reports errors
 	}
 	r.inside.wait()
+	if text := r.assembly.text; text != nil && text.profile != nil {
+		text.profile.end()
+	}
 }
 
 // Ledger returns the account of the run. It may be read while the run goes on.

@@ -43,8 +43,10 @@ type textSink struct {
 	// gathers: text waits for more if there is more, to be written in large pieces, as suits a file.
 	gathers  bool
 	recorded bool // see Text
-	written  int
-	err      error // of writing: text of several sources may be gone
+	// profile takes the events of one data source for a profile, which is written at the end; nil: there is none.
+	profile *profileOutput
+	written int
+	err     error // of writing: text of several sources may be gone
 }
 
 // textFormat is how the events of one data source are written.
@@ -79,32 +81,37 @@ func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) 
 		text, chosen := fields[id]
 		o.formats[id] = textFormat{format, report, text, chosen, settings}
 	}
-	errs = append(errs, about("output", o.preparePackets(all)))
+	errs = append(errs, about("output", o.prepareAlone(t, all)))
 	return o, joinOnce(errs)
 }
 
 // ErrTerminal is wrapped by the error of an output format that is not for terminals.
 var ErrTerminal = errors.New("the output is a terminal")
 
-// preparePackets prepares for packets, if there are any: they have the output to themselves.
-func (o *textSink) preparePackets(all []event.SourceID) error {
-	var packets event.SourceID
+// prepareAlone prepares for packets or a profile, if there are any: they have the output to themselves.
+func (o *textSink) prepareAlone(t *Text, all []event.SourceID) error {
+	var alone event.SourceID
 	shown := 0
 	for _, id := range all {
 		f := o.formats[id]
-		if f.Packets {
-			packets = id
+		if f.Packets || f.Profile {
+			alone = id
 		}
 		if !f.NoFields {
 			shown++
 		}
 	}
-	f := o.formats[packets]
-	if !f.Packets {
+	f := o.formats[alone]
+	what := "packets"
+	switch {
+	case f.Profile:
+		what = "profile"
+		o.profile = newProfileOutput(alone, &f, t)
+	case !f.Packets:
 		return nil
 	}
 	if shown > 1 {
-		return fmt.Errorf("the output can hold the packets of one data source and nothing else: %s:%s, and none for the others", packets, f.Name)
+		return fmt.Errorf("the output can hold the %s of one data source and nothing else: %s:%s, and none for the others", what, alone, f.Name)
 	}
 	o.gathers = false // a batch is written whole, so that a reader gets all packets that there are
 	return nil
@@ -194,6 +201,12 @@ const clearScreen = "\x1b[H\x1b[2J"
 // Bind implements pipeline.Sink.
 func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 	f := o.formats[s.ID()]
+	if err := o.checkTerminal(f.Format); err != nil {
+		return event.FieldSet{}, about("output", err)
+	}
+	if f.Profile {
+		return o.profile.bind(s, f.chosen)
+	}
 	if f.report != nil {
 		return o.bindReport(s, &f)
 	}
@@ -216,9 +229,6 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 		}
 		return event.FieldSet{}, err
 	}
-	if out, _ := fileOf(o.w); f.Packets && out != nil && isTerminal(out) {
-		return event.FieldSet{}, about("output", fmt.Errorf("%s is not text, and %w: write to a file or a pipe", f.Name, ErrTerminal))
-	}
 	e := boundEncoder{schema: s, Encoder: enc, head: enc.Head(nil), lines: f.Lines && s.Single, rowText: textOf(s)}
 	if f.settings.ClearScreen && !s.Single && o.width > 0 && len(e.head) > 0 { // a table for people
 		e.clear = true
@@ -228,9 +238,20 @@ func (o *textSink) Bind(s *event.Schema) (event.FieldSet, error) {
 	return encode.Need(s, f.Format, fields), nil
 }
 
+// checkTerminal returns an error if the output is a terminal, and the format is not for terminals.
+func (o *textSink) checkTerminal(f encode.Format) error {
+	if out, _ := fileOf(o.w); !f.NoTerminal || out == nil || !isTerminal(out) {
+		return nil
+	}
+	return fmt.Errorf("%s is not for terminals, and %w: write to a file or a pipe", f.Name, ErrTerminal)
+}
+
 // begin writes the heads before the first event, once for tables with the same head. Each array comes with its own head, so for arrays
 // begin writes a head only if the first array will clear the screen.
 func (o *textSink) begin() error {
+	if o.profile != nil {
+		o.profile.begin()
+	}
 	for i := range o.encoders {
 		e := &o.encoders[i]
 		again := slices.ContainsFunc(o.encoders[:i], func(other boundEncoder) bool { return bytes.Equal(other.head, e.head) })

@@ -97,7 +97,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log more on standard error: the verifier's whole log, the use of the cache, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.replayCommand(), a.imageCommand(), a.listContainersCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.diffCommand(), a.imageCommand(), a.listContainersCommand(), a.versionCommand())
 	addUsualCommands(root)
 	return root
 }

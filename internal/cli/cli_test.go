@@ -56,7 +56,7 @@ func golden(t *testing.T, name, got string) {
 var builtinLine = regexp.MustCompile(`(?m)^Built-in gadgets: .*$`)
 
 func TestHelp(t *testing.T) {
-	for _, command := range []string{"", "run", "replay", "list-containers", "image", "image build", "version"} {
+	for _, command := range []string{"", "run", "replay", "diff", "list-containers", "image", "image build", "version"} {
 		t.Run("gizmo "+command, func(t *testing.T) {
 			got := invoke("", append(strings.Fields(command), "--help")...)
 			if got.code != 0 || got.err != "" {

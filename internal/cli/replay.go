@@ -40,11 +40,11 @@ func (a *app) replayCommand() *cobra.Command {
 }
 
 func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOnLoss bool) (err error) {
-	in, closeInput, err := stdio.OpenInput(ctx, a.In, path)
+	t, err := a.openRecording(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer closeInput()
+	defer t.close()
 	options := a.options(flags)
 	options.Text.Block = true
 	file, err := openOutput(ctx, flags.file, &options)
@@ -54,38 +54,73 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	defer func() { err = errors.Join(err, file.end()) }()
 	options.OnAttached = file.begin
 	options.Events.SortMemory = sortMemory
-	tempFile := wire.TempFile
-	if a.DropPrivileges { // before the first byte that somebody else may have written
-		if out, ok := a.Out.(*os.File); ok && file == nil {
-			options.Text.W = outlet.Own(out)
-		}
-		if !canReadTwice(in) {
-			f, err := wire.TempFile() // later it cannot be made any more
-			if err == nil {
-				defer f.Close()
-			}
-			tempFile = func() (*os.File, error) { return f, err }
-		}
-		a.dropPrivileges(seccomp.Needs{})
-	}
+	a.dropForReplay(&options, file)
 	defer limitMemory()()
-	recording, err := wire.NewReader(in)
+	return t.play(ctx, options, func(r *run.Run) error {
+		a.work.Store(&atWork{"replay " + path, r})
+		return a.finish(r, r.Run(ctx), failOnLoss)
+	})
+}
+
+// opened is a recording that can be read.
+type opened struct {
+	path     string
+	in       io.Reader
+	closeIn  func()
+	tempFile func() (*os.File, error)
+	temp     *os.File // nil: none was made yet
+}
+
+// openRecording opens a recording, and what reading it needs, so that gizmo may give up its privileges afterwards.
+func (a *app) openRecording(ctx context.Context, path string) (*opened, error) {
+	in, closeInput, err := stdio.OpenInput(ctx, a.In, path)
+	if err != nil {
+		return nil, err
+	}
+	t := &opened{path: path, in: in, closeIn: closeInput, tempFile: wire.TempFile}
+	if a.DropPrivileges && !canReadTwice(in) {
+		f, err := wire.TempFile() // later it cannot be made any more
+		t.temp, t.tempFile = f, func() (*os.File, error) { return f, err }
+	}
+	return t, nil
+}
+
+func (t *opened) close() {
+	t.closeIn()
+	if t.temp != nil {
+		t.temp.Close()
+	}
+}
+
+// dropForReplay gives up privileges before the first byte that somebody else may have written.
+func (a *app) dropForReplay(options *run.Options, file *outputFile) {
+	if !a.DropPrivileges {
+		return
+	}
+	if out, ok := a.Out.(*os.File); ok && file == nil {
+		options.Text.W = outlet.Own(out)
+	}
+	a.dropPrivileges(seccomp.Needs{})
+}
+
+// play makes a run of the recording and has do run it. Errors name the recording.
+func (t *opened) play(ctx context.Context, options run.Options, do func(*run.Run) error) (err error) {
+	recording, err := wire.NewReader(t.in)
 	if ctx.Err() != nil && errors.Is(err, os.ErrClosed) {
 		return nil // the recording had not begun to come
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	defer recording.Close()
-	recording.SetTempFile(tempFile)
+	recording.SetTempFile(t.tempFile)
 	r, err := run.Replay(recording, options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	a.work.Store(&atWork{"replay " + path, r})
-	if err := a.finish(r, r.Run(ctx), failOnLoss); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if err := do(r); err != nil {
+		return fmt.Errorf("%s: %w", t.path, err)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ const quiet = 3 * time.Second
 // sayWhatIsWaitedFor prints once, on a terminal that has shown nothing for a while, which events the run waits for. The function
 // that it returns stops it.
 func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (stop func()) {
-	if !a.talks || !waitsForEvents(img) {
+	if !a.talks || !waitsForEvents(img) || r.WritesAtEnd() {
 		return func() {}
 	}
 	meta := img.Metadata // the image takes memory for as long as anything refers to it
