@@ -18,6 +18,15 @@ type intern struct {
 	functions map[symbol.Function]*symbol.Function
 	frames    map[Frame]numberedFrame
 	stacks    map[string]*stack // by the numbers of its frames
+	// calls are the frames of locations, because stacks share locations, and reading the names of one takes long. They hold on to
+	// locations, so they are only for the reading of stacks that are there at the same time.
+	calls map[call]numberedFrame
+}
+
+// call is a location in a stack.
+type call struct {
+	*symbol.Location
+	isCaller bool
 }
 
 type numberedFrame struct {
@@ -51,19 +60,17 @@ func (in *intern) stack(parts []*symbol.Stack) *stack {
 	var b stackBuilder
 	for _, part := range parts {
 		for i, l := range part.Locations {
-			f := Frame{Module: l.Module, Address: l.Address, Function: l.Function}
-			if i > 0 && f.Address > 0 {
-				f.Address-- // a return address: the call is before it
-			}
-			if !b.push(in, f) {
+			f, ok := in.call(call{l, i > 0})
+			if !ok {
 				return nil
 			}
+			b.push(f)
 		}
-		if part.Truncated && !b.push(in, special(Truncated)) {
+		if part.Truncated && !b.pushSpecial(in, Truncated) {
 			return nil
 		}
 	}
-	if len(b.frames) == 0 && !b.push(in, special(NoStack)) {
+	if len(b.frames) == 0 && !b.pushSpecial(in, NoStack) {
 		return nil
 	}
 	if known, ok := in.stacks[string(b.key)]; ok {
@@ -77,23 +84,40 @@ func (in *intern) stack(parts []*symbol.Stack) *stack {
 	return s
 }
 
-// special returns a frame that is no code.
-func special(name string) Frame { return Frame{Function: &symbol.Function{Name: name, System: name}} }
-
 // stackBuilder is the frames of a stack, and their numbers.
 type stackBuilder struct {
 	frames []*Frame
 	key    []byte
 }
 
-// push adds a frame. It returns false if there is no memory for it.
-func (b *stackBuilder) push(in *intern, f Frame) bool {
-	known, ok := in.frame(f)
+func (b *stackBuilder) push(f numberedFrame) {
+	b.frames = append(b.frames, f.Frame)
+	b.key = binary.LittleEndian.AppendUint32(b.key, f.number)
+}
+
+// pushSpecial adds a frame that is no code. It returns false if there is no memory for it.
+func (b *stackBuilder) pushSpecial(in *intern, name string) bool {
+	f, ok := in.frame(Frame{Function: &symbol.Function{Name: name, System: name}})
 	if ok {
-		b.frames = append(b.frames, known.Frame)
-		b.key = binary.LittleEndian.AppendUint32(b.key, known.number)
+		b.push(f)
 	}
 	return ok
+}
+
+// call returns the frame of a location in a stack; false if there is no memory for it.
+func (in *intern) call(c call) (numberedFrame, bool) {
+	if known, ok := in.calls[c]; ok {
+		return known, true
+	}
+	f := Frame{Module: c.Module, Address: c.Address, Function: c.Function}
+	if c.isCaller && f.Address > 0 {
+		f.Address-- // a return address: the call is before it
+	}
+	known, ok := in.frame(f)
+	if ok {
+		in.calls[c] = known
+	}
+	return known, ok
 }
 
 // frame returns the frame with these contents; false if there is no memory for it.

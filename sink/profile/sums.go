@@ -185,6 +185,8 @@ func (s *sums) newLabels(values []byte) *labelSet {
 // fold moves the rows to the samples, and returns how many rows there is no memory for.
 func (s *sums) fold() (lost int) {
 	known := make(map[[maxStacks]event.Handle]*stack)
+	s.intern.calls = make(map[call]numberedFrame)
+	defer func() { s.intern.calls = nil }()
 	for key, entry := range s.rows {
 		st, ok := known[key.stacks]
 		if !ok {
