@@ -32,6 +32,7 @@ func newProfileOutput(id event.SourceID, f *textFormat, t *Text) *profileOutput 
 	p := &profileOutput{sink: profile.New(settings, 0), format: f.Name, take: t.Profile, recorded: t.recorded}
 	if p.recorded {
 		p.sink.Begin(t.start)
+		p.sink.ReadAtOnce()
 	}
 	return p
 }

@@ -9,9 +9,7 @@ package profile
 
 import (
 	"cmp"
-	"path"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/symbol"
@@ -79,13 +77,11 @@ const (
 
 // Name is what people call the frame: the function, or the file and the address in it.
 func (f *Frame) Name() string {
-	switch {
-	case f.Function != nil:
+	if f.Function != nil {
 		return f.Function.Name
-	case f.Module != nil && f.Module.Name != "":
-		return path.Base(f.Module.Name) + "+0x" + strconv.FormatUint(f.Address, 16)
 	}
-	return "0x" + strconv.FormatUint(f.Address, 16)
+	l := symbol.Location{Module: f.Module, Address: f.Address}
+	return string(l.AppendName(nil))
 }
 
 // isKernel reports whether the frame is code of the kernel.

@@ -23,6 +23,7 @@ const DefaultMemory = 20 << 20
 type Sink struct {
 	settings annotation.Profile
 	memory   int
+	atOnce   bool
 
 	mu     sync.Mutex
 	name   string
@@ -42,6 +43,10 @@ type Sink struct {
 func New(settings annotation.Profile, memory int) *Sink {
 	return &Sink{settings: settings, memory: cmp.Or(memory, DefaultMemory), books: noBooks{}}
 }
+
+// ReadAtOnce says that the handles of a batch may have no stacks any more when the next batch comes. Otherwise the sink reads stacks when it has to,
+// at the latest for Profile. Call it before the first Write.
+func (s *Sink) ReadAtOnce() { s.atOnce = true }
 
 // noBooks counts nothing.
 type noBooks struct{}
@@ -78,7 +83,7 @@ func (s *Sink) Write(b *event.Batch) error {
 		}
 	}
 	s.waiting += len(b.Rows) - lost
-	if b.Flush {
+	if b.Flush || s.atOnce {
 		lost += s.fold()
 	}
 	s.books.Lost(lost, event.ProfileFull)

@@ -62,7 +62,7 @@ func TestAddressesOfCallers(t *testing.T) {
 	s := newSource(true, stacks{stackOf(app, "+2000", "+3000", "+0")}, stacks{stackOf(kernel, "+5000", "+6000")})
 	sink := bind(t, s, annotation.Profile{}, 0)
 	write(t, sink, s.rows(row{user: 1, kernel: 1}))
-	if got, want := describe(sink.Profile()), "[kernel]+0x5000 [kernel]+0x5fff app+0x2000 app+0x2fff app+0x0 [1] pid=0\n"; got != want {
+	if got, want := describe(sink.Profile()), "0x5000 0x5fff app+0x2000 app+0x2fff app+0x0 [1] pid=0\n"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -140,19 +140,24 @@ func TestArrays(t *testing.T) {
 	}
 }
 
-// After a batch with Flush a handle may stand for another stack.
+// After a batch with Flush a handle may stand for another stack, and after any batch of some sources.
 func TestHandlesThatBeginAgain(t *testing.T) {
 	t.Parallel()
-	user := stacks{stackOf(app, "first", "main")}
-	s := newSource(true, user, nil)
-	sink := bind(t, s, annotation.Profile{}, 0)
-	b := s.rows(row{user: 1})
-	b.Flush = true
-	write(t, sink, b)
-	user[0] = stackOf(app, "second", "main")
-	write(t, sink, s.rows(row{user: 1}, row{user: 1}))
-	if got, want := describe(sink.Profile()), "second main [2] pid=0\nfirst main [1] pid=0\n"; !sameLines(got, want) {
-		t.Errorf("got %s, want %s", got, want)
+	for _, atOnce := range []bool{false, true} {
+		user := stacks{stackOf(app, "first", "main")}
+		s := newSource(true, user, nil)
+		sink := bind(t, s, annotation.Profile{}, 0)
+		if atOnce {
+			sink.ReadAtOnce()
+		}
+		b := s.rows(row{user: 1})
+		b.Flush = !atOnce
+		write(t, sink, b)
+		user[0] = stackOf(app, "second", "main")
+		write(t, sink, s.rows(row{user: 1}, row{user: 1}))
+		if got, want := describe(sink.Profile()), "second main [2] pid=0\nfirst main [1] pid=0\n"; !sameLines(got, want) {
+			t.Errorf("at once %v: got %s, want %s", atOnce, got, want)
+		}
 	}
 }
 
