@@ -90,7 +90,7 @@ func (p *profileOutput) write(w io.Writer, made *profile.Profile) error {
 	if !ok {
 		return fmt.Errorf("gizmo cannot write %s", p.format)
 	}
-	if _, err := w.Write(format.Append(nil, made)); err != nil {
+	if err := format.Write(w, made); err != nil {
 		return writeError(err)
 	}
 	return nil

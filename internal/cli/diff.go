@@ -60,7 +60,7 @@ func twoRecordings(_ *cobra.Command, args []string) error {
 func diffFormats() []string {
 	var names []string
 	for _, f := range profile.Formats() {
-		if f.AppendDiff != nil {
+		if f.WriteDiff != nil {
 			names = append(names, f.Name)
 		}
 	}
@@ -69,7 +69,7 @@ func diffFormats() []string {
 
 func (a *app) diff(ctx context.Context, before, after string, f *diffFlags) (err error) {
 	format, _ := profile.Lookup(f.mode)
-	if format.AppendDiff == nil {
+	if format.WriteDiff == nil {
 		return fmt.Errorf("--output: there is no comparison as %q; there are %s", f.mode, strings.Join(diffFormats(), ", "))
 	}
 	options := a.diffOptions(f)
@@ -100,7 +100,7 @@ func (a *app) diff(ctx context.Context, before, after string, f *diffFlags) (err
 	if err := file.begin(); err != nil {
 		return err
 	}
-	return writeWhole(ctx, options.Text.W, format.AppendDiff(nil, d))
+	return writeSoon(ctx, options.Text.W, func(w io.Writer) error { return format.WriteDiff(w, d) })
 }
 
 // diffOptions returns the options for replaying either of the recordings.
@@ -129,15 +129,15 @@ func (a *app) profileOf(ctx context.Context, t *opened, options run.Options) (p 
 	return p, err
 }
 
-// writeWhole writes to an output that may take nothing for long. When ctx is done, it gives that up soon.
-func writeWhole(ctx context.Context, w io.Writer, text []byte) error {
+// writeSoon has do write to an output that may take nothing for long. When ctx is done, that is given up soon.
+func writeSoon(ctx context.Context, w io.Writer, do func(io.Writer) error) error {
 	if f, ok := w.(*os.File); ok {
 		out := outlet.New(f, run.DefaultDrainTimeout)
 		defer out.Close()
 		defer context.AfterFunc(ctx, out.Hurry)()
 		w = out
 	}
-	if _, err := w.Write(text); err != nil {
+	if err := do(w); err != nil {
 		return fmt.Errorf("write the output: %w", err)
 	}
 	return nil

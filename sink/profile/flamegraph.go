@@ -4,11 +4,13 @@
 package profile
 
 import (
+	"bufio"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
 	"html"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -25,7 +27,7 @@ var (
 	viewJS string
 )
 
-// pageData is what the page shows. The nodes come after it, because they can be many: see appendNodes.
+// pageData is what the page shows. The nodes come after it, because they can be many: see writeNodes.
 type pageData struct {
 	Title string `json:"title"`
 	// Types are the names and units of the values.
@@ -39,21 +41,21 @@ type pageData struct {
 	Frames []int `json:"frames"`
 }
 
-// appendFlameGraph appends a page for browsers that needs nothing else.
-func appendFlameGraph(dst []byte, p *Profile) []byte {
+// writeFlameGraph writes a page for browsers that needs nothing else.
+func writeFlameGraph(w io.Writer, p *Profile) error {
 	d := pageData{Title: p.Name, Default: p.Default}
 	var columns []column
 	for i, v := range p.Types {
 		columns = append(columns, column{p, i})
 		d.Types = append(d.Types, [2]string{v.Type, v.Unit})
 	}
-	return d.appendPage(dst, newGraph(columns...))
+	return d.write(w, newGraph(columns...))
 }
 
-// appendFlameGraphDiff appends a page that compares.
-func appendFlameGraphDiff(dst []byte, diff *Diff) []byte {
+// writeFlameGraphDiff writes a page that compares.
+func writeFlameGraphDiff(w io.Writer, diff *Diff) error {
 	d := pageData{Title: diff.Name, Types: [][2]string{{diff.Type.Type, diff.Type.Unit}}, Diff: true}
-	return d.appendPage(dst, diff.graph)
+	return d.write(w, diff.graph)
 }
 
 // addFrames lists the frames of a graph.
@@ -74,13 +76,13 @@ func (d *pageData) addFrames(g *graph) {
 	}
 }
 
-// appendPage puts the data into the page. Names are foreign: JSON escapes what could end the script, and the page shows them as text only. The
+// write writes the page with the data in it. Names are foreign: JSON escapes what could end the script, and the page shows them as text only. The
 // page may run no other script, and load nothing.
-func (d *pageData) appendPage(dst []byte, g *graph) []byte {
+func (d *pageData) write(w io.Writer, g *graph) error {
 	d.addFrames(g)
 	data, err := json.Marshal(d) // escapes <, > and &
 	if err != nil {
-		panic(err) // numbers and texts
+		return err
 	}
 	script := "\"use strict\";\n(() => {\n" + withoutHead(modelJS) + withoutHead(viewJS) + "})();\n"
 	style := withoutHead(pageCSS)
@@ -89,27 +91,33 @@ func (d *pageData) appendPage(dst []byte, g *graph) []byte {
 		"{{STYLE_HASH}}", hashOf(style), "{{STYLE}}", style,
 		"{{SCRIPT_HASH}}", hashOf(script), "{{SCRIPT}}", script)
 	before, after, _ := strings.Cut(pageHTML, "{{DATA}}")
-	dst = append(dst, fill.Replace(before)...)
-	dst = append(dst, data[:len(data)-len("}")]...)
-	dst = appendNodes(append(dst, `,"tree":[`...), g)
-	dst = append(dst, "]}"...)
-	return append(dst, fill.Replace(after)...)
+	out := bufio.NewWriterSize(w, pieceSize) // which remembers the first error
+	_, _ = fill.WriteString(out, before)
+	_, _ = out.Write(data[:len(data)-len("}")])
+	_, _ = out.WriteString(`,"tree":[`)
+	writeNodes(out, g)
+	_, _ = out.WriteString("]}")
+	_, _ = fill.WriteString(out, after)
+	return out.Flush()
 }
 
-// appendNodes appends some numbers for each node, a node before those that it calls: the frame, the depth, and the values of the samples that end
+// writeNodes writes some numbers for each node, a node before those that it calls: the frame, the depth, and the values of the samples that end
 // there.
-func appendNodes(dst []byte, g *graph) []byte {
+func writeNodes(out *bufio.Writer, g *graph) {
+	first := true
 	g.eachNode(func(n node) {
-		if dst[len(dst)-1] != '[' {
-			dst = append(dst, ',')
+		text := out.AvailableBuffer()
+		if !first {
+			text = append(text, ',')
 		}
-		dst = strconv.AppendUint(dst, uint64(n.frame), 10)
-		dst = strconv.AppendInt(append(dst, ','), int64(n.depth), 10)
+		first = false
+		text = strconv.AppendUint(text, uint64(n.frame), 10)
+		text = strconv.AppendInt(append(text, ','), int64(n.depth), 10)
 		for _, v := range n.self {
-			dst = strconv.AppendInt(append(dst, ','), v, 10)
+			text = strconv.AppendInt(append(text, ','), v, 10)
 		}
+		_, _ = out.Write(text)
 	})
-	return dst
 }
 
 // withoutHead returns the text after the comment at its beginning, which says whose it is.

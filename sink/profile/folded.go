@@ -4,6 +4,8 @@
 package profile
 
 import (
+	"bufio"
+	"io"
 	"strconv"
 	"strings"
 )
@@ -11,33 +13,32 @@ import (
 // kernelMark follows the names of kernel frames, as in the output of other profilers.
 const kernelMark = "_[k]"
 
-// appendFolded appends a line for each stack: the frames, the outermost first, with semicolons between them, and the value.
-func appendFolded(dst []byte, p *Profile) []byte {
-	return newGraph(column{p, p.Default}).appendFolded(dst)
-}
+// writeFolded writes a line for each stack: the frames, the outermost first, with semicolons between them, and the value.
+func writeFolded(w io.Writer, p *Profile) error { return newGraph(column{p, p.Default}).writeFolded(w) }
 
-// appendFoldedDiff appends a line for each stack with its values before and after.
-func appendFoldedDiff(dst []byte, d *Diff) []byte { return d.graph.appendFolded(dst) }
+// writeFoldedDiff writes a line for each stack with its values before and after.
+func writeFoldedDiff(w io.Writer, d *Diff) error { return d.graph.writeFolded(w) }
 
-func (g *graph) appendFolded(dst []byte) []byte {
+func (g *graph) writeFolded(w io.Writer) error {
 	names := make([]string, len(g.frames))
 	for i, f := range g.frames {
 		names[i] = foldedName(f)
 	}
+	out := bufio.NewWriterSize(w, pieceSize) // which remembers the first error
 	for _, p := range g.paths {
-		for i, f := range p.frames {
+		for i := range p.len() {
 			if i > 0 {
-				dst = append(dst, ';')
+				_ = out.WriteByte(';')
 			}
-			dst = append(dst, names[f]...)
+			_, _ = out.WriteString(names[p.frame(i)])
 		}
 		for _, v := range p.self {
-			dst = append(dst, ' ')
-			dst = strconv.AppendInt(dst, v, 10)
+			_ = out.WriteByte(' ')
+			_, _ = out.Write(strconv.AppendInt(out.AvailableBuffer(), v, 10))
 		}
-		dst = append(dst, '\n')
+		_ = out.WriteByte('\n')
 	}
-	return dst
+	return out.Flush()
 }
 
 // foldedName returns the name of a frame without what would end it.

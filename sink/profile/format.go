@@ -3,23 +3,29 @@
 
 package profile
 
-// Format is one row of the table: a way to write a profile.
+import "io"
+
+// Format is one row of the table: a way to write a profile. It is written in pieces, because stacks with long names are much longer as text than
+// in memory.
 type Format struct {
 	Name string
-	// Append appends the profile to dst and returns it, as append does.
-	Append func(dst []byte, p *Profile) []byte
-	// AppendDiff does so for what has changed between two profiles; nil: the format cannot show that.
-	AppendDiff func(dst []byte, d *Diff) []byte
+	// Write writes the profile.
+	Write func(w io.Writer, p *Profile) error
+	// WriteDiff writes what has changed between two profiles; nil: the format cannot show that.
+	WriteDiff func(w io.Writer, d *Diff) error
 }
 
 // Formats returns the table of formats.
 func Formats() []Format {
 	return []Format{
-		{Name: "pprof", Append: appendPprof},
-		{Name: "folded", Append: appendFolded, AppendDiff: appendFoldedDiff},
-		{Name: "flamegraph", Append: appendFlameGraph, AppendDiff: appendFlameGraphDiff},
+		{Name: "pprof", Write: writePprof},
+		{Name: "folded", Write: writeFolded, WriteDiff: writeFoldedDiff},
+		{Name: "flamegraph", Write: writeFlameGraph, WriteDiff: writeFlameGraphDiff},
 	}
 }
+
+// pieceSize is how many bytes are written at once.
+const pieceSize = 64 << 10
 
 // Lookup returns the format with that name.
 func Lookup(name string) (Format, bool) {

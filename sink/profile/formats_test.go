@@ -5,6 +5,7 @@ package profile
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -68,12 +69,12 @@ func golden(t *testing.T, name string, got []byte) {
 
 func TestFolded(t *testing.T) {
 	t.Parallel()
-	golden(t, "example.folded", appendFolded(nil, example(t, 0)))
+	golden(t, "example.folded", written(t, writeFolded, example(t, 0)))
 	d, err := NewDiff(example(t, 0), example(t, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "diff.folded", appendFoldedDiff(nil, d))
+	golden(t, "diff.folded", written(t, writeFoldedDiff, d))
 }
 
 func TestDiffOfDifferentValues(t *testing.T) {
@@ -88,7 +89,7 @@ func TestDiffOfDifferentValues(t *testing.T) {
 func TestPprofIsWhatPprofReads(t *testing.T) {
 	t.Parallel()
 	ours := example(t, 0)
-	p, err := pprofile.Parse(bytes.NewReader(appendPprof(nil, ours)))
+	p, err := pprofile.Parse(bytes.NewReader(written(t, writePprof, ours)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +190,7 @@ func TestPprofUnitsOfLabels(t *testing.T) {
 	annotate(t, s.Schema, "size_raw attribute;delta attribute")
 	sink := bind(t, s, annotation.Profile{}, 0)
 	write(t, sink, s.rows(row{user: 1, size: 4096, delta: -3}))
-	p, err := pprofile.Parse(bytes.NewReader(appendPprof(nil, sink.Profile())))
+	p, err := pprofile.Parse(bytes.NewReader(written(t, writePprof, sink.Profile())))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +206,7 @@ func TestPprofOfLittle(t *testing.T) {
 		s := newSource(true, nil, stacks{stackOf(kernel, "idle")})
 		sink := bind(t, s, annotation.Profile{}, 0)
 		write(t, sink, s.rows(rows...))
-		p, err := pprofile.Parse(bytes.NewReader(appendPprof(nil, sink.Profile())))
+		p, err := pprofile.Parse(bytes.NewReader(written(t, writePprof, sink.Profile())))
 		if err != nil || len(p.Sample) != len(rows) {
 			t.Errorf("%d rows: %v, %v", len(rows), p, err)
 		}
@@ -216,7 +217,7 @@ func TestPprofOfLittle(t *testing.T) {
 func TestPprofProgram(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "profile.pb.gz")
-	if err := os.WriteFile(file, appendPprof(nil, example(t, 0)), 0o600); err != nil {
+	if err := os.WriteFile(file, written(t, writePprof, example(t, 0)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -256,7 +257,7 @@ func TestSameBytes(t *testing.T) {
 		return sink.Profile()
 	}
 	for _, f := range Formats() {
-		if a, b := f.Append(nil, make(0, 1, 2)), f.Append(nil, make(2, 0, 1)); !bytes.Equal(a, b) {
+		if a, b := written(t, f.Write, make(0, 1, 2)), written(t, f.Write, make(2, 0, 1)); !bytes.Equal(a, b) {
 			t.Errorf("%s: %d and %d bytes differ", f.Name, len(a), len(b))
 		}
 	}
@@ -265,11 +266,57 @@ func TestSameBytes(t *testing.T) {
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"pprof", "folded", "flamegraph"} {
-		if f, ok := Lookup(name); !ok || f.Name != name || string(f.Append([]byte("before"), example(t, 0))[:6]) != "before" {
+		if f, ok := Lookup(name); !ok || f.Name != name || len(written(t, f.Write, example(t, 0))) < 100 {
 			t.Errorf("%s: %v", name, ok)
 		}
 	}
 	if _, ok := Lookup("json"); ok {
 		t.Error("json is no format of profiles")
+	}
+}
+
+// failing takes some bytes, in pieces, and then no more.
+type failing struct {
+	left    int
+	longest int
+}
+
+var errFull = errors.New("full")
+
+func (f *failing) Write(p []byte) (int, error) {
+	f.longest = max(f.longest, len(p))
+	if f.left -= len(p); f.left < 0 {
+		return 0, errFull
+	}
+	return len(p), nil
+}
+
+// Profiles are written in pieces, and the error of a writer comes back.
+func TestWritingFails(t *testing.T) {
+	t.Parallel()
+	var rows []row
+	for i := range 5000 {
+		rows = append(rows, row{comm: fmt.Sprint(i), pid: uint32(i), user: event.Handle(i%50 + 1)})
+	}
+	s := newSource(true, nil, nil)
+	for i := range s.Fields {
+		if f := &s.Fields[i]; strings.HasPrefix(f.Name, "ustack") {
+			f.Table = newLazyStacks(30, 100)
+		}
+	}
+	sink := bind(t, s, annotation.Profile{}, 0)
+	write(t, sink, s.rows(rows...))
+	p := sink.Profile()
+	for _, f := range Formats() {
+		size := len(written(t, f.Write, p))
+		for _, left := range []int{0, size / 2, size - 1} {
+			w := &failing{left: left}
+			if err := f.Write(w, p); !errors.Is(err, errFull) {
+				t.Errorf("%s: after %d of %d bytes: %v", f.Name, left, size, err)
+			}
+			if w.longest > pieceSize {
+				t.Errorf("%s: a piece has %d bytes", f.Name, w.longest)
+			}
+		}
 	}
 }

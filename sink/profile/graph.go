@@ -36,10 +36,36 @@ type graph struct {
 	paths []callPath
 }
 
-// callPath is the samples with the same frames.
+// callPath is the samples with the same frames. Samples share the lists of frames: many may have the same stack.
 type callPath struct {
-	frames []uint32 // indices in graph.frames, the outermost first
-	self   []int64
+	roots, stack []uint32 // indices in graph.frames, the outermost first
+	self         []int64
+}
+
+func (p *callPath) len() int { return len(p.roots) + len(p.stack) }
+
+func (p *callPath) frame(i int) uint32 {
+	if i < len(p.roots) {
+		return p.roots[i]
+	}
+	return p.stack[i-len(p.roots)]
+}
+
+// common returns how many of their first frames are the same.
+func (p *callPath) common(other *callPath) int {
+	n := 0
+	for n < min(p.len(), other.len()) && p.frame(n) == other.frame(n) {
+		n++
+	}
+	return n
+}
+
+func comparePaths(a, b callPath) int {
+	n := a.common(&b)
+	if n == min(a.len(), b.len()) {
+		return cmp.Compare(a.len(), b.len())
+	}
+	return cmp.Compare(a.frame(n), b.frame(n))
 }
 
 // column is the values of a profile, by their index, that become one of the values of a graph.
@@ -51,20 +77,21 @@ type column struct {
 // newGraph makes a graph of samples. A flame graph cannot show what is less than nothing, so values below 0 are left out.
 func newGraph(columns ...column) *graph {
 	g := &graph{}
-	numbers := g.addFrames(columns)
+	lists := frameLists{numbers: g.addFrames(columns), stacks: make(map[**Frame][]uint32), roots: make(map[*string][]uint32)}
 	for i, c := range columns {
 		for s := range c.profile.Samples {
 			sample := &c.profile.Samples[s]
-			self := make([]int64, len(columns))
-			if self[i] = max(sample.Values[c.index], 0); self[i] > 0 {
-				g.paths = append(g.paths, callPath{framesOf(sample, numbers), self})
+			if v := sample.Values[c.index]; v > 0 {
+				p := callPath{roots: lists.ofRoots(sample.Roots), stack: lists.ofStack(sample.Stack), self: make([]int64, len(columns))}
+				p.self[i] = v
+				g.paths = append(g.paths, p)
 			}
 		}
 	}
-	slices.SortFunc(g.paths, func(a, b callPath) int { return slices.Compare(a.frames, b.frames) })
+	slices.SortFunc(g.paths, comparePaths)
 	merged := g.paths[:0]
 	for _, p := range g.paths {
-		if n := len(merged); n > 0 && slices.Equal(merged[n-1].frames, p.frames) {
+		if n := len(merged); n > 0 && comparePaths(merged[n-1], p) == 0 {
 			for i, v := range p.self {
 				merged[n-1].self[i] = addTo(merged[n-1].self[i], v)
 			}
@@ -75,6 +102,41 @@ func newGraph(columns ...column) *graph {
 	clear(g.paths[len(merged):])
 	g.paths = merged
 	return g
+}
+
+// frameLists are the numbers of frames, by the first element of the list of which they are.
+type frameLists struct {
+	numbers map[graphFrame]uint32
+	stacks  map[**Frame][]uint32
+	roots   map[*string][]uint32
+}
+
+func (l *frameLists) ofStack(stack []*Frame) []uint32 {
+	if len(stack) == 0 {
+		return nil
+	}
+	list, ok := l.stacks[&stack[0]]
+	if !ok {
+		for _, f := range slices.Backward(stack) {
+			list = append(list, l.numbers[graphFrameOf(f)])
+		}
+		l.stacks[&stack[0]] = list
+	}
+	return list
+}
+
+func (l *frameLists) ofRoots(roots []string) []uint32 {
+	if len(roots) == 0 {
+		return nil
+	}
+	list, ok := l.roots[&roots[0]]
+	if !ok {
+		for _, name := range roots {
+			list = append(list, l.numbers[graphFrame{name: name, kind: noCode}])
+		}
+		l.roots[&roots[0]] = list
+	}
+	return list
 }
 
 // addFrames finds all frames, and returns their indices.
@@ -90,12 +152,6 @@ func (g *graph) addFrames(columns []column) map[graphFrame]uint32 {
 		numbers[f] = uint32(i)
 	}
 	return numbers
-}
-
-func framesOf(s *Sample, numbers map[graphFrame]uint32) []uint32 {
-	frames := make([]uint32, 0, len(s.Roots)+len(s.Stack))
-	eachFrame(s, func(f graphFrame) { frames = append(frames, numbers[f]) })
-	return frames
 }
 
 // eachFrame calls do for the frames of a sample, the outermost first.
@@ -136,19 +192,15 @@ func (g *graph) eachNode(do func(node)) {
 	if len(g.paths) > 0 {
 		nothing = make([]int64, len(g.paths[0].self))
 	}
-	var before []uint32
+	var before callPath
 	for _, p := range g.paths {
-		common := 0
-		for common < min(len(before), len(p.frames)) && before[common] == p.frames[common] {
-			common++
-		}
-		for i := common; i < len(p.frames); i++ {
-			n := node{frame: p.frames[i], depth: i + 1, self: nothing}
-			if i == len(p.frames)-1 {
+		for i := p.common(&before); i < p.len(); i++ {
+			n := node{frame: p.frame(i), depth: i + 1, self: nothing}
+			if i == p.len()-1 {
 				n.self = p.self
 			}
 			do(n)
 		}
-		before = p.frames
+		before = p
 	}
 }

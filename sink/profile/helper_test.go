@@ -4,8 +4,10 @@
 package profile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -136,4 +138,14 @@ func describe(p *Profile) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// written returns what a format writes.
+func written[T any](t testing.TB, write func(io.Writer, *T) error, what *T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := write(&out, what); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

@@ -37,14 +37,14 @@ func TestDataOfFlameGraph(t *testing.T) {
 		}
 		return regexp.MustCompile(`(\d),\s+(\d)`).ReplaceAll(regexp.MustCompile(`(\d),\s+(\d)`).ReplaceAll(out.Bytes(), []byte("$1,$2")), []byte("$1,$2"))
 	}
-	golden(t, "flamegraph.json", pretty(appendFlameGraph(nil, example(t, 0))))
+	golden(t, "flamegraph.json", pretty(written(t, writeFlameGraph, example(t, 0))))
 	d, err := NewDiff(example(t, 0), example(t, 3))
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "diff.json", pretty(appendFlameGraphDiff(nil, d)))
+	golden(t, "diff.json", pretty(written(t, writeFlameGraphDiff, d)))
 	var data pageData
-	if err := json.Unmarshal(dataOf(t, appendFlameGraph(nil, &Profile{Types: []ValueType{{"events", "count"}}})), &data); err != nil {
+	if err := json.Unmarshal(dataOf(t, written(t, writeFlameGraph, &Profile{Types: []ValueType{{"events", "count"}}})), &data); err != nil {
 		t.Errorf("without samples: %v", err)
 	}
 }
@@ -54,7 +54,7 @@ func TestPageIsSafe(t *testing.T) {
 	t.Parallel()
 	p := example(t, 0)
 	p.Name = hostile
-	page := string(appendFlameGraph(nil, p))
+	page := string(written(t, writeFlameGraph, p))
 	if n := strings.Count(page, "</script"); n != 2 {
 		t.Errorf("%d scripts end", n)
 	}
@@ -120,7 +120,7 @@ func TestModelOfPage(t *testing.T) {
 	addRecursion(p)
 	const pattern = "vfs_|^main$|recursive"
 	var got computed
-	inNode(t, appendFlameGraph(nil, p), &got, "model.js", filepath.Join("page", "model.js"), "PAGE", pattern)
+	inNode(t, written(t, writeFlameGraph, p), &got, "model.js", filepath.Join("page", "model.js"), "PAGE", pattern)
 	want := computed{Root: []int64{p.Total(0), p.Total(1)}, Totals: map[string][]int64{}, Inverted: map[string][]int64{}, Functions: map[string][2][]int64{}}
 	for i := range p.Samples {
 		want.add(&p.Samples[i], regexp.MustCompile(pattern))
@@ -204,7 +204,7 @@ func TestModelOfDiff(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got computed
-	inNode(t, appendFlameGraphDiff(nil, d), &got, "model.js", filepath.Join("page", "model.js"), "PAGE", "x")
+	inNode(t, written(t, writeFlameGraphDiff, d), &got, "model.js", filepath.Join("page", "model.js"), "PAGE", "x")
 	if fmt.Sprint(got.Root) != fmt.Sprint([]int64{before.Total(1), after.Total(1)}) || fmt.Sprint(got.Totals["app;main;ns::work(int; char)"]) != "[90909090 121212121]" {
 		t.Errorf("got %v, %v", got.Root, got.Totals)
 	}
@@ -227,7 +227,7 @@ type seen struct {
 func TestViewOfPage(t *testing.T) {
 	t.Parallel()
 	var raw map[string]json.RawMessage
-	inNode(t, appendFlameGraph(nil, example(t, 0)), &raw, "view.js", "PAGE")
+	inNode(t, written(t, writeFlameGraph, example(t, 0)), &raw, "view.js", "PAGE")
 	see := func(step string) (s seen) {
 		if err := json.Unmarshal(raw[step], &s); err != nil {
 			t.Fatalf("%s: %v", step, err)

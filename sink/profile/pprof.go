@@ -4,9 +4,10 @@
 package profile
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"compress/gzip"
+	"io"
 	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/symbol"
@@ -28,13 +29,12 @@ const (
 	functionID, functionName, functionSystem     = 1, 2, 3
 )
 
-// appendPprof appends the profile as pprof reads it: a message of protocol buffers, packed by gzip.
-func appendPprof(dst []byte, p *Profile) []byte {
-	out := bytes.NewBuffer(dst)
-	w := gzip.NewWriter(out)
-	_, _ = w.Write(newPprof(p).message()) // to memory
-	_ = w.Close()
-	return out.Bytes()
+// writePprof writes the profile as pprof reads it: a message of protocol buffers, packed by gzip.
+func writePprof(w io.Writer, p *Profile) error {
+	out := bufio.NewWriterSize(w, pieceSize)
+	packed := gzip.NewWriter(out)
+	_, err := packed.Write(newPprof(p).message())
+	return cmp.Or(err, packed.Close(), out.Flush())
 }
 
 // pprof is a profile with numbers in place of pointers.
