@@ -149,7 +149,9 @@ func NamesOf(formats []Format) []string {
 // Names returns the names of all formats, those of [Formats] first.
 func Names() []string { return NamesOf(all()) }
 
-func all() []Format { return slices.Concat(Formats(), PacketFormats(), ProfileFormats(), ReportFormats()) }
+func all() []Format {
+	return slices.Concat(Formats(), PacketFormats(), ProfileFormats(), ReportFormats())
+}
 
 // Lookup returns the format with the given name.
 func Lookup(name string) (Format, error) {
