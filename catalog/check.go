@@ -16,6 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
+	"github.com/gizmo-ebpf/gizmo/stage/stack"
 )
 
 // Parse analyses an object that the caller has, with the text of its gadget.yaml, which may be empty. The gadget is
@@ -62,6 +63,7 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 				known.KernelStacks[s.Name] = append(known.KernelStacks[s.Name], f.Name)
 			}
 		}
+		known.DataSources[s.Name] = append(known.DataSources[s.Name], stack.FieldNames(s)...)
 		if stage.FindsContainers(s) {
 			for _, f := range container.Fields() {
 				known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)

@@ -31,6 +31,7 @@ type Gadget struct {
 	choices  []Choice
 	// takesStacks says that programs take stacks, ownStacks that they use gizmo's table.
 	takesStacks, ownStacks bool
+	userStacks             bool // programs take stacks of processes
 	iface                  string
 	manual                 []string
 	where                  Places

@@ -43,6 +43,12 @@ const (
 // the kernel does not take the programs otherwise. Then the map that the gadget declares has the stacks.
 func (g *Gadget) Stacks() *Stacks { return g.stacks }
 
+// TakesUserStacks reports whether programs take stacks of processes with these params, into the table of Stacks.
+func (g *Gadget) TakesUserStacks() bool { return g.userStacks }
+
+// userStackMap is the map of <gadget/user_stack_map.h>.
+const userStackMap = "ig_ustack"
+
 // linkStacks makes programs use gizmo's table of stacks.
 func (g *Gadget) linkStacks(spec *ebpf.CollectionSpec, o *LoadOptions) (*stacks.Linked, error) {
 	ring := min(prepare.DefaultBufferSize(), maxStackRing)
@@ -63,7 +69,24 @@ func (g *Gadget) findStacks(spec *ebpf.CollectionSpec) {
 	finder := sync.OnceValue(func() *idle.Finder { return idle.New(spec, prepare.IsSetByLoading) })
 	reach := func(program string) map[int]bool { return finder().Reach(program) }
 	g.takesStacks = stacks.Taken(spec, reach)
+	g.userStacks = uses(spec, userStackMap, reach)
 	g.sizeBuildIDs(spec, reach)
+}
+
+// uses reports whether programs use a map on a path that they can take.
+func uses(spec *ebpf.CollectionSpec, name string, reach func(program string) map[int]bool) bool {
+	loads := func(ins asm.Instruction) bool { return ins.IsLoadFromMap() && ins.Reference() == name }
+	for program, p := range spec.Programs {
+		if !slices.ContainsFunc(p.Instructions, loads) {
+			continue
+		}
+		for i := range reach(program) {
+			if loads(p.Instructions[i]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // iterates reports whether a data source or a program of the gadget reads a map.
@@ -81,19 +104,9 @@ func (g *Gadget) sizeBuildIDs(spec *ebpf.CollectionSpec, reach func(program stri
 	if m == nil || m.Type != ebpf.Hash || g.image.IsPinned(stacks.BuildIDsMap) || g.iterates(stacks.BuildIDsMap) {
 		return
 	}
-	used := false
-	for name, p := range spec.Programs {
-		loads := func(ins asm.Instruction) bool { return ins.IsLoadFromMap() && ins.Reference() == stacks.BuildIDsMap }
-		if used || !slices.ContainsFunc(p.Instructions, loads) {
-			continue
-		}
-		for i := range reach(name) {
-			used = used || loads(p.Instructions[i])
-		}
-	}
 	v := spec.Variables[buildIDEntries]
 	switch {
-	case !used:
+	case !uses(spec, stacks.BuildIDsMap, reach):
 		m.MaxEntries = 1
 	case v != nil && len(v.Value) == 4:
 		m.MaxEntries = max(1, binary.LittleEndian.Uint32(v.Value))

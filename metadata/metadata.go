@@ -102,6 +102,8 @@ type Perf struct {
 type Sampler struct {
 	// Frequency counts runs in a second on each CPU; 0 when nothing was said.
 	Frequency uint64
+	// Param is the variable of a param whose value replaces Frequency; empty: none.
+	Param string
 }
 
 // ContainersKey is the annotation of a gadget as a whole that gives it the data source of containers.

@@ -153,6 +153,8 @@ func programShape() object[Program] {
 	sampler := object[Sampler]{members: []member[Sampler]{
 		key("frequency", "How many times a second the program runs on each CPU.",
 			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: maxFrequency}),
+		key("param", "The variable of a param whose value replaces the frequency.",
+			func(s *Sampler) *string { return &s.Param }, line),
 	}}
 	return object[Program]{dotted: true, members: []member[Program]{
 		key("attach_to", "Target in place of the one that the program's section names.",

@@ -18,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/run/internal/stacks"
 	"github.com/gizmo-ebpf/gizmo/sink/profile"
 	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
@@ -45,6 +46,9 @@ type Options struct {
 	Events Events
 	// Text writes the events as text. Nil: no text.
 	Text *Text
+	// Unwind is how the callers in processes are found for stacks: "fp" (the default) follows frame pointers, "dwarf" goes by the call frame
+	// information of files, "auto" takes what suits the code on the stack.
+	Unwind string
 	// Record writes the raw events to a file, before the filters. Nil: no recording.
 	Record *Recording
 	// DrainTimeout is how long, once the run is told to end, an output may take nothing before the run gives it up; events that it
@@ -60,6 +64,8 @@ type Options struct {
 	OnAttached func() error
 	// Logger gets warnings and debug messages. Nil: slog.Default().
 	Logger *slog.Logger
+
+	stacks *stacks.Stacks // of a run of gadgets that have stacks
 }
 
 // DefaultDrainTimeout is how long an output may take nothing at the end of a run.

@@ -16,6 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/host/pidns"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/run/internal/stacks"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
 )
@@ -49,6 +50,9 @@ func NewPlan(o Options) (*Plan, error) {
 	for i := range p.gadgets {
 		errs = append(errs, p.chooseLoad(i))
 	}
+	var err error
+	o.stacks, err = p.newStacks()
+	errs = append(errs, err)
 	env := semtype.Env{Arch: runtime.GOARCH, Log: o.logger()}
 	a, err := assemble(&o, nil, p.specs, p.schemas, &env)
 	if errs = append(errs, err); err == nil {
@@ -58,6 +62,17 @@ func NewPlan(o Options) (*Plan, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// newStacks prepares to name the stacks of a run.
+func (p *Plan) newStacks() (*stacks.Stacks, error) {
+	buildIDs := make(map[string]bool)
+	for i := range p.gadgets {
+		g := &p.gadgets[i]
+		buildIDs[g.name], _ = g.image.Bool("collect_build_id", g.load.Params)
+	}
+	st, err := stacks.New(&stacks.Options{Schemas: p.schemas, BuildIDs: buildIDs, Unwind: p.options.Unwind, Log: p.options.logger()})
+	return st, about("unwind", err)
 }
 
 // Schemas returns the data sources of the run with all their fields. They must not be changed.

@@ -15,6 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 	"github.com/gizmo-ebpf/gizmo/stage/container"
+	"github.com/gizmo-ebpf/gizmo/stage/stack"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
@@ -34,6 +35,7 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 		recording.KeepLittle()
 	}
 	for _, s := range recording.Schemas() {
+		stack.Restyle(s)
 		container.Restyle(s, recording.Header().Machine.Kubernetes)
 	}
 	if o.Text != nil {

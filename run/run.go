@@ -24,7 +24,7 @@ import (
 
 // Run is one run of gadgets, or the replay of a recording. Its Run method is called once.
 type Run struct {
-	options  Options
+	options  Options    // with the run's own stacks
 	host     *host.Host // nil for a replay
 	gadgets  []*gadget.Gadget
 	followed []*gadget.Gadget // those that follow containers
@@ -48,6 +48,10 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 	r.options.Gadgets = nil // their images take memory for as long as anything refers to them
 	if r.host == nil {
 		r.host = host.New()
+	}
+	var err error
+	if r.options.stacks, err = p.newStacks(); err != nil {
+		return nil, err
 	}
 	if err := r.load(ctx, p); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -105,10 +109,12 @@ func (r *Run) loadGadget(p *Plan, g *plannedGadget, types *btf.Cache) error {
 	if followed {
 		p.options.Containers.follow(options)
 	}
+	r.options.stacks.Prepare(options)
 	loaded, err := gadget.Load(g.image, options)
 	if err != nil {
 		return err
 	}
+	r.options.stacks.Add(g.name, loaded)
 	r.gadgets = append(r.gadgets, loaded)
 	r.names = append(r.names, g.name)
 	if followed {
@@ -307,6 +313,9 @@ func (r *Run) begin() error {
 	if err := r.sockets.Start(); err != nil {
 		return err
 	}
+	if err := r.options.stacks.Start(); err != nil {
+		return err
+	}
 	for i, g := range r.gadgets {
 		if err := g.Attach(); err != nil {
 			return inGadget(r.names[i], err)
@@ -412,6 +421,6 @@ func (r *Run) Close() error {
 	for _, g := range r.gadgets {
 		errs = append(errs, g.Close())
 	}
-	errs = append(errs, r.sockets.Close(), r.filter.close())
+	errs = append(errs, r.sockets.Close(), r.filter.close(), r.options.stacks.Close())
 	return errors.Join(errs...)
 }

@@ -47,6 +47,7 @@ func newStages(o *Options, record *recording, all []event.SourceID) (*stageList,
 	if list.containers != nil {
 		list.stages = append(list.stages, list.containers) // before the recording, which keeps its results
 	}
+	list.stages = append(list.stages, o.stacks.Stages()...)
 	if record != nil {
 		list.stages = append(list.stages, record)
 	}

@@ -63,6 +63,8 @@ type Type struct {
 	AddedTemplate string
 	// Annotations are those that only fields of this type know, for documentation.
 	Annotations []Annotation
+	// Later says that a stage adds the fields, which finds their values out while the run goes on.
+	Later bool
 	// Example shows the type at work; nil where Adds says it all.
 	Example *Example
 	// Extend adds fields to s for field i, which has this type. It may also set defaults for how the field
@@ -121,7 +123,7 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 		}
 	}
 	f := &s.Fields[i] // only now: Extend may have moved the fields
-	if len(s.Fields) == before {
+	if len(s.Fields) == before && !t.Later {
 		if f.Ann.Target != "" {
 			return targetError(s, f)
 		}

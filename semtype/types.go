@@ -41,12 +41,18 @@ func Types() []Type {
 		{CName: "gadget_netns_id", On: "__u32", Template: "netns_id",
 			Doc: "The inode of a network namespace, by which the container is found."},
 		{CName: "gadget_user_stack", On: "struct", Template: "user_stack", Doc: "A stack of a process.",
-			Adds:   "No field. Its members are hidden in columns.",
+			Adds: "In the struct: `symbols`, the functions with the innermost first, each followed by `; `; `addresses`, those in the memory of the process; " +
+				"`buildid`, with `--collect-build-id`, the build id of each file and the place in it. They and the members are hidden in columns. " +
+				"A function without a name reads as the file and the address in it, `libc.so.6+0x1f20`.",
+			Later:  true,
 			Extend: func(s *event.Schema, i int, _ *Env) { hideMembers(s, i) }},
 		{CName: "gadget_kernel_stack", On: "__u32", Doc: "The id of a stack of the kernel.",
-			Adds: "No field. It is hidden in columns if its name ends in `_raw`.",
+			Adds:        "The functions, the innermost first, each followed by `; `. A function without a name reads as its address.",
+			Annotations: []Annotation{{"ebpf.formatter.kstack", targetDoc}},
+			Later:       true,
 			Extend: func(s *event.Schema, i int, _ *Env) {
-				s.Fields[i].Ann.Columns.Hidden = strings.HasSuffix(s.Fields[i].Name, "_raw")
+				f := &s.Fields[i]
+				f.Ann.Columns.Hidden = f.Ann.Target != "" || strings.HasSuffix(f.Name, "_raw")
 			}},
 	}
 }

@@ -4,6 +4,7 @@
 package image
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,7 +33,8 @@ func (img *Image) addCondition(program, variable string, list func(*Program) *[]
 // that are loaded only if certain params are set, and of these none is. If that leaves no program, the
 // error is a *NothingToDoError.
 func (img *Image) WithParams(values map[string]Value) (*Image, error) {
-	if !slices.ContainsFunc(img.Programs, Program.isConditional) {
+	dependsOn := func(p Program) bool { return p.isConditional() || p.Settings.Sampler.Param != "" }
+	if !slices.ContainsFunc(img.Programs, dependsOn) {
 		return img, nil
 	}
 	isSet := func(variable string) bool { return img.isSet(variable, values) }
@@ -40,6 +42,9 @@ func (img *Image) WithParams(values map[string]Value) (*Image, error) {
 	out.Programs = slices.Clone(img.Programs)
 	for i := range out.Programs {
 		p := &out.Programs[i]
+		if err := img.setFrequency(p, values); err != nil {
+			return nil, err
+		}
 		wanted := !p.isConditional() || slices.ContainsFunc(p.LoadIf, isSet)
 		p.Optional = !wanted && slices.ContainsFunc(p.TryIf, isSet)
 		p.Disabled = p.Disabled || !wanted && !p.Optional
@@ -50,8 +55,38 @@ func (img *Image) WithParams(values map[string]Value) (*Image, error) {
 	return &out, nil
 }
 
+// setFrequency makes a program run as often as a param says.
+func (img *Image) setFrequency(p *Program, values map[string]Value) error {
+	s := &p.Settings.Sampler
+	if s.Param == "" {
+		return nil
+	}
+	value, given := values[s.Param]
+	if param, ok := img.Param(s.Param); ok && !given && param.initial != nil {
+		value, given = param.initial, true
+	}
+	if v := img.spec.Variables[s.Param]; !given && v != nil {
+		value = v.Value
+	}
+	if len(value) != 4 {
+		return fmt.Errorf("program %s: gadget.yaml: programs.%s.sampler.param: %q is no param of the type __u32", p.Name, p.SettingsKey, s.Param)
+	}
+	if s.Frequency = uint64(binary.LittleEndian.Uint32(value)); s.Frequency == 0 {
+		return fmt.Errorf("the param %s is 0: say how many times a second to sample", s.Param)
+	}
+	return nil
+}
+
 // isConditional reports whether params decide if the program is loaded.
 func (p Program) isConditional() bool { return len(p.LoadIf)+len(p.TryIf) > 0 }
+
+// Bool returns the value of a variable that is a bool, with these values of params. It returns false if there is no such variable.
+func (img *Image) Bool(variable string, values map[string]Value) (value, ok bool) {
+	if img.spec.Variables[variable] == nil {
+		return false, false
+	}
+	return img.isSet(variable, values), true
+}
 
 // isSet reports whether a bool is true: as the caller says, or else the metadata or the object.
 func (img *Image) isSet(variable string, values map[string]Value) bool {

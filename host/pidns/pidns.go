@@ -43,6 +43,9 @@ func (ns Namespace) IsInitial() bool { return ns.inode == initial }
 // ErrNoTask is wrapped by the error about an id that no task of the namespace has.
 var ErrNoTask = errors.New("no such process")
 
+// Inode returns the number of the namespace: the inode of /proc/self/ns/pid.
+func (ns Namespace) Inode() uint32 { return ns.inode }
+
 // Thread returns the host's id of a thread of the namespace; the id of a process is that of its first thread. It loads a
 // BPF program for a moment.
 func (ns Namespace) Thread(number uint32) (uint32, error) {
