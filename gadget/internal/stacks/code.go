@@ -128,7 +128,7 @@ func (a *assembler) hash() {
 		a.emit(asm.Mov.Reg(asm.R5, asm.R1), asm.RSh.Imm(asm.R5, shift), asm.Xor.Reg(asm.R1, asm.R5), asm.Mul.Reg(asm.R1, asm.R2))
 	}
 	a.emit(asm.Add.Imm(asm.R4, 8))
-	a.jumpIfReg(asm.JLT, asm.R4, asm.R3, "word")
+	a.jumpIfReg(asm.JGT, asm.R3, asm.R4, "word") // in this order: Linux 6.1 compares ranges with numbers, not numbers with ranges
 	a.emit(asm.Mov.Reg(asm.R5, asm.R1), asm.RSh.Imm(asm.R5, 32), asm.Xor.Reg(asm.R1, asm.R5),
 		asm.StoreMem(regRoom, roomHash, asm.R1, asm.DWord))
 }
