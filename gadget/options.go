@@ -91,6 +91,8 @@ type LoadOptions struct {
 	// unwound: see Stacks.AppendSample. Each event has another id then, even if the stack is the same. It is an error on machines
 	// other than x86-64 if the gadget takes stacks.
 	StackSamples bool
+	// UnwindStack finds the callers in the samples, so that Stacks has the addresses. Nil: Stacks.AppendSample has the samples.
+	UnwindStack func(s StackSample) (addresses []uint64, ok bool)
 	// StackMemory is how many bytes of memory the gadget's stacks may take; 0 means 32 MiB. If they need more, the older ones
 	// are forgotten.
 	StackMemory int

@@ -22,6 +22,9 @@ import (
 // have the same hash, and no id is used twice. Its look-ups may be called by several goroutines at once, and allocate nothing.
 type Stacks = stacks.Table
 
+// StackSample is what there is to find the callers in a process.
+type StackSample = stacks.Sample
+
 // LostStacks counts stacks that gizmo cannot show.
 type LostStacks = stacks.Lost
 
@@ -118,7 +121,7 @@ func (g *Gadget) openStacks(o *LoadOptions) (err error) {
 	if !g.ownStacks {
 		return nil
 	}
-	if g.stacks, err = stacks.Open(g.coll.Maps, o.StackMemory); err != nil {
+	if g.stacks, err = stacks.Open(g.coll.Maps, o.StackMemory, o.UnwindStack); err != nil {
 		return fmt.Errorf("open the table of stacks: %w", err)
 	}
 	return nil

@@ -388,6 +388,10 @@ func (r *Run) EntersNetworks() bool {
 	return r.AttachesToPackets() || slices.ContainsFunc(r.followed, (*gadget.Gadget).ShowsNetworks)
 }
 
+// NamesStacks reports whether the run finds the functions of stacks of the kernel, and of processes, while it goes on. It is known once the
+// programs are attached.
+func (r *Run) NamesStacks() (kernel, users bool) { return r.options.stacks.Wants() }
+
 // Stats returns the kernel's counts of program runs, in the order of the gadgets.
 func (r *Run) Stats() ([]gadget.ProgramStats, error) {
 	var all []gadget.ProgramStats

@@ -32,12 +32,20 @@ func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {
 	return nil, true
 }
 
-// needsOf returns the system calls and capabilities that a run needs besides those to keep.
+// needsOf returns the system calls and capabilities that a run needs besides those to keep, once its programs are attached.
 func needsOf(r *run.Run, containers bool, keep []privileges.Cap) (seccomp.Needs, []privileges.Cap) {
 	needs := seccomp.Needs{
 		Maps: true, WriteFiles: r.DetachWritesFiles(), UnixSockets: containers,
 		AttachProbes: r.AttachesInContainers(), EnterNetworks: r.EntersNetworks(),
 		AttachPackets: r.AttachesToPackets(), AttachInterfaces: r.FollowsInterfaces(),
+	}
+	kernelStacks, userStacks := r.NamesStacks()
+	if kernelStacks {
+		keep = append(keep, unix.CAP_SYSLOG) // to read the names of modules and programs that come
+	}
+	if userStacks {
+		// To see what other users' processes map, to read these files, and to open those that are deleted.
+		keep = append(keep, unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH, unix.CAP_CHECKPOINT_RESTORE)
 	}
 	if containers {
 		keep = append(keep, unix.CAP_SYS_PTRACE) // to see the namespaces of other users' processes, and their files

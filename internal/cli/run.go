@@ -35,6 +35,7 @@ type runFlags struct {
 	timeout    flags.Seconds
 	record     string
 	iface      string
+	unwind     string
 	failOnLoss bool
 	host       bool
 	strict     bool
@@ -56,6 +57,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.host, "host", false, "also show events outside containers")
 	f.containers.Register(fs)
 	fs.StringVar(&f.iface, "iface", "", "network interface to attach the gadget's packet programs to; default: the one that the gadget names")
+	fs.StringVar(&f.unwind, "unwind", "fp", "how to find the callers in stacks of processes: fp follows frame pointers; dwarf goes by what files say about their stack frames; auto takes what suits the code")
 	f.buffers.Register(fs)
 	f.sockets.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
@@ -234,8 +236,10 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	}
 	if a.DropPrivileges && !f.keepCaps {
 		if keep, ok := a.capabilitiesToKeep(r); ok {
-			needs, keep := needsOf(r, follows, keep)
-			drop = func() { a.dropPrivileges(needs, keep...) }
+			drop = func() {
+				needs, keep := needsOf(r, follows, keep)
+				a.dropPrivileges(needs, keep...)
+			}
 		}
 	}
 	a.work.Store(&atWork{"run " + c.name, r})
@@ -252,6 +256,7 @@ func (a *app) runOptions(c *chosen) run.Options {
 	if f.record != "" {
 		o.Record = &run.Recording{Path: f.record, Gadget: c.name, Version: version}
 	}
+	o.Unwind = f.unwind
 	g := run.Gadget{Image: c.found.Image, Params: c.params}
 	g.FetchInterval, g.FetchCount = f.fetch.Given()
 	g.Load.Interface = f.iface

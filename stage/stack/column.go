@@ -40,7 +40,6 @@ type column struct {
 	known     [2]map[key]event.Handle // of the present generation, and of that before
 	older     int                     // generations that the table keeps beside the present one
 	addresses []uint64
-	sample    []byte
 }
 
 // key identifies a stack: the same addresses have other names in another process.
@@ -149,14 +148,6 @@ func (c *column) find(row []byte) event.Handle {
 func (c *column) resolve(k key, row []byte) *symbol.Stack {
 	var user, ok bool
 	c.addresses, user, ok = c.source.Append(c.addresses[:0], k.id)
-	if c.user && c.options.Unwind != resolve.FramePointers {
-		var sampled bool
-		if c.sample, sampled = c.source.AppendSample(c.sample[:0], k.id); sampled {
-			if s, err := c.options.Resolver.Unwind(c.moment(k, row), c.options.Unwind, c.sample, copied(c.addresses)); err == nil {
-				return s
-			}
-		}
-	}
 	if !ok || user != c.user {
 		return nil
 	}

@@ -23,16 +23,13 @@ const (
 type Source interface {
 	// Append appends the addresses of a stack to dst. It says whether they are of a process, and whether there is such a stack.
 	Append(dst []uint64, id uint32) (addresses []uint64, user, ok bool)
-	// AppendSample appends what there is to unwind a stack from to dst. It reports whether there is anything.
-	AppendSample(dst []byte, id uint32) (bytes []byte, ok bool)
 }
 
 // Resolver makes stacks of addresses. *resolve.Resolver is one.
 type Resolver interface {
-	// Kernel, User and Unwind return stacks that nobody changes any more. Kernel and User keep the addresses.
+	// Kernel and User return stacks that nobody changes any more. They keep the addresses.
 	Kernel(addresses []uint64) *symbol.Stack
 	User(m resolve.Moment, addresses []uint64) *symbol.Stack
-	Unwind(m resolve.Moment, how resolve.Unwinding, sample []byte, byFramePointers []uint64) (*symbol.Stack, error)
 }
 
 // Options say what the stage does.
@@ -40,8 +37,6 @@ type Options struct {
 	Resolver Resolver
 	// Source returns the stacks of a data source's gadget; nil: it has none. It is called when the stage is bound.
 	Source func(id event.SourceID) Source
-	// Unwind says how the callers in processes are found.
-	Unwind resolve.Unwinding
 	// Users says whether the programs of a data source collect stacks of processes; nil: yes.
 	Users func(id event.SourceID) bool
 	// BuildIDs says whether a data source shows build ids.

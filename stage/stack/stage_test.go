@@ -5,7 +5,6 @@ package stack
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -17,8 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/symbol/resolve"
 )
 
-// fake is a Source and a Resolver: the stack with an id has one address, the id. Ids of 1000 and more are of processes, those from 2000 up have a
-// sample, those from 3000 up a sample that is damaged.
+// fake is a Source and a Resolver: the stack with an id has one address, the id. Ids of 1000 and more are of processes.
 type fake struct {
 	resolved []string
 	missing  uint32 // the id of a stack that is not there yet
@@ -29,10 +27,6 @@ func (f *fake) Append(dst []uint64, id uint32) ([]uint64, bool, bool) {
 		return dst, false, false
 	}
 	return append(dst, uint64(id)), id >= 1000, true
-}
-
-func (f *fake) AppendSample(dst []byte, id uint32) ([]byte, bool) {
-	return append(dst, byte(id)), id >= 2000
 }
 
 func (f *fake) stack(what string, addresses []uint64) *symbol.Stack {
@@ -50,13 +44,6 @@ func (f *fake) Kernel(addresses []uint64) *symbol.Stack {
 
 func (f *fake) User(m resolve.Moment, addresses []uint64) *symbol.Stack {
 	return f.stack(fmt.Sprintf("user %d of %d at %d, %d/%d.%d", addresses[0], m.PID, m.Time, m.Identity.Inode, m.Identity.ModifiedSec, m.Identity.ModifiedNsec), addresses)
-}
-
-func (f *fake) Unwind(m resolve.Moment, how resolve.Unwinding, sample []byte, fp []uint64) (*symbol.Stack, error) {
-	if fp[0] >= 3000 {
-		return nil, errors.New("damaged")
-	}
-	return f.stack(fmt.Sprintf("%s %d of %d with %d", how, fp[0], m.PID, sample[0]), slices.Clone(fp)), nil
 }
 
 // userMembers are those of struct gadget_user_stack, in its order.
@@ -133,7 +120,7 @@ func bound(t testing.TB, st *Stage, s *event.Schema) (pipeline.Func, func(b *eve
 
 func options(f *fake) Options {
 	yes := func(event.SourceID) bool { return true }
-	return Options{Resolver: f, Source: func(event.SourceID) Source { return f }, Unwind: resolve.FramePointers, BuildIDs: yes}
+	return Options{Resolver: f, Source: func(event.SourceID) Source { return f }, BuildIDs: yes}
 }
 
 func TestTexts(t *testing.T) {
@@ -187,23 +174,6 @@ func TestMissing(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		f.missing = 0
-	}
-}
-
-func TestUnwind(t *testing.T) {
-	f := &fake{}
-	o := options(f)
-	o.Unwind = resolve.DWARF
-	s := schema("events", "kstack_raw")
-	run, text := bound(t, New(o), s)
-	b := &event.Batch{Schema: s, Rows: [][]byte{row(3, user(1001, 70)), row(3, user(2001, 70)), row(3, user(3001, 70))}}
-	if err := run(b); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []string{"user 1001 of 70 at 9, 7/5.6; ", "dwarf 2001 of 70 with 209; ", "user 3001 of 70 at 9, 7/5.6; "} {
-		if got := text(b, i, "ustack.symbols"); got != want {
-			t.Errorf("row %d: got %q, want %q", i, got, want)
-		}
 	}
 }
 

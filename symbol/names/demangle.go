@@ -18,10 +18,13 @@ const (
 )
 
 // Demangle returns a name of C++ or Rust as people write it, without the types of a function's parameters. It returns other names, and names
-// that are too long or wrong, as they are.
+// that are too long or wrong, as they are. The version of a symbol ("memcpy@@GLIBC_2.14") is no part of the name.
 func Demangle(name string) string {
 	if len(name) > maxMangled {
 		return name
+	}
+	if before, version, ok := strings.Cut(name, "@"); ok && before != "" && version != "plt" {
+		name = before
 	}
 	if !strings.HasPrefix(name, "_Z") && !strings.HasPrefix(name, "_R") && !strings.HasPrefix(name, "_GLOBAL_") {
 		return name

@@ -129,16 +129,16 @@ type Moment struct {
 	Identity mappings.Identity
 }
 
-// User returns the stack of addresses in a process. It keeps the addresses.
+// User returns the stack of addresses in a process. It keeps the addresses. A last address of 0 says that callers are missing.
 func (r *Resolver) User(m Moment, addresses []uint64) *symbol.Stack {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.user(&m, addresses)
-}
-
-func (r *Resolver) user(m *Moment, addresses []uint64) *symbol.Stack {
-	s := &symbol.Stack{Addresses: addresses, Locations: make([]*symbol.Location, len(addresses))}
-	r.resolve(m, addresses)
+	truncated := false
+	if n := len(addresses); n > 0 && addresses[n-1] == 0 {
+		addresses, truncated = addresses[:n-1], true
+	}
+	s := &symbol.Stack{Addresses: addresses, Locations: make([]*symbol.Location, len(addresses)), Truncated: truncated}
+	r.resolve(&m, addresses)
 	for i, address := range addresses {
 		// A chain of frame pointers ends anywhere if a function has used the register for something else.
 		if i > 0 && r.places[i].Kind == mappings.Unknown && r.places[0].Kind != mappings.Unknown {

@@ -4,7 +4,6 @@
 package resolve
 
 import (
-	"github.com/gizmo-ebpf/gizmo/symbol"
 	"github.com/gizmo-ebpf/gizmo/symbol/mappings"
 	"github.com/gizmo-ebpf/gizmo/symbol/unwind"
 )
@@ -30,33 +29,35 @@ type unwinding struct {
 	unwinder *unwind.Unwinder
 	find     unwind.Find
 	sample   unwind.Sample
-	moment   *Moment
+	moment   Moment
 	one      [1]uint64
 	place    [1]mappings.Place
-	out      [maxAddresses]uint64
+	out      [maxAddresses + 1]uint64
 }
 
-// Unwind returns the stack of which the kernel sent the registers and a copy of memory, as package unwind describes it. byFramePointers is
-// the stack that the kernel found, which may be empty.
-func (r *Resolver) Unwind(m Moment, how Unwinding, sample []byte, byFramePointers []uint64) (*symbol.Stack, error) {
+// Unwind returns the addresses of a stack, the innermost first, and then 0 if callers are missing. sample is what package unwind describes: the registers and
+// a copy of memory. byFramePointers is the stack that the kernel found, which may be empty. What Unwind returns is valid until the next call. It
+// returns false if there is no stack.
+func (r *Resolver) Unwind(m Moment, how Unwinding, sample []byte, byFramePointers []uint64) (addresses []uint64, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	u := &r.unwinding
 	if u.unwinder == nil {
 		u.unwinder, u.find = unwind.NewUnwinder(), u.lookUp
 	}
-	u.moment = &m
-	defer func() { u.moment = nil }()
+	u.moment = m
 	if how == Auto && u.unwinder.FollowsFramePointers(byFramePointers, u.find) {
-		return r.user(&m, byFramePointers), nil
+		return byFramePointers, true
 	}
-	if err := u.sample.Decode(sample); err != nil {
-		return nil, err
+	if u.sample.Decode(sample) != nil {
+		return nil, false
 	}
-	n, truncated := u.unwinder.Unwind(&u.sample.Registers, u.sample.Stack, u.find, u.out[:])
-	s := r.user(&m, append([]uint64(nil), u.out[:n]...))
-	s.Truncated = truncated
-	return s, nil
+	n, truncated := u.unwinder.Unwind(&u.sample.Registers, u.sample.Stack, u.find, u.out[:maxAddresses])
+	if truncated {
+		u.out[n] = 0
+		n++
+	}
+	return u.out[:n], n > 0
 }
 
 // lookUp finds the module of an address. It is an unwind.Find.

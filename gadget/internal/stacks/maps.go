@@ -51,8 +51,10 @@ const (
 	recordKind = 4
 	recordBody = 8 // the addresses; of a sample what follows
 
-	recordFP     = 8 // the id of the same stack as the kernel finds it by frame pointers; 0: none
-	recordSample = 16
+	recordFP     = 8  // the id of the same stack as the kernel finds it by frame pointers; 0: none
+	recordTgid   = 12 // the process, in the initial pid namespace
+	recordTime   = 16 // in nanoseconds since boot
+	recordSample = 24
 	sampleLen    = 64 // behind the registers
 	sampleStack  = 72 // behind the length
 )

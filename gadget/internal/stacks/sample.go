@@ -65,7 +65,8 @@ func (a *assembler) registers() {
 	a.emit(asm.Mov.Imm(asm.R1, 0))
 	a.label("found")
 	a.emit(asm.StoreMem(regRoom, roomRecord+recordFP, asm.R1, asm.Word),
-		asm.StoreImm(regRoom, roomRecord+recordFP+4, 0, asm.Word),
+		asm.FnGetCurrentPidTgid.Call(), asm.RSh.Imm(asm.R0, 32), asm.StoreMem(regRoom, roomRecord+recordTgid, asm.R0, asm.Word),
+		asm.FnKtimeGetBootNs.Call(), asm.StoreMem(regRoom, roomRecord+recordTime, asm.R0, asm.DWord),
 		asm.StoreImm(regRoom, roomRecord+recordKind, kindSample, asm.Word),
 		asm.FnGetCurrentTaskBtf.Call(), asm.Mov.Reg(asm.R1, asm.R0), asm.FnTaskPtRegs.Call(),
 		asm.LoadMem(asm.R1, asm.R0, regsCS, asm.Half), asm.Mov.Reg(asm.R2, asm.R1), asm.And.Imm(asm.R2, 3))

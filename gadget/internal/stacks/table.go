@@ -48,6 +48,7 @@ type Table struct {
 	keys, lost *ebpf.Map
 	buildIDs   *buildIDs // nil: the gadget has none
 	budget     int
+	unwind     Unwind
 	reader     sync.WaitGroup
 
 	mu        sync.Mutex // guards what follows; an event waits for it as long as the reader puts away some stacks
@@ -55,20 +56,38 @@ type Table struct {
 	now       store
 	before    store // the stacks of an earlier time
 	samples   *samples
-	joined    []byte // a record that was in two pieces
+	joined    []byte   // a record that was in two pieces
+	fp        []uint64 // of a sample
+	unwound   []byte
 	forgotten uint64
 	ending    bool
 	err       error
 }
 
+// Sample is what there is to find the callers in a process.
+type Sample struct {
+	// PID is the process in the initial pid namespace.
+	PID uint32
+	// Time is in nanoseconds since boot.
+	Time uint64
+	// Bytes are as AppendSample appends them, ByFramePointers is what the kernel has found.
+	Bytes           []byte
+	ByFramePointers []uint64
+}
+
+// Unwind returns the addresses of a stack, the innermost first, and then 0 if callers are missing. It is called once for each sample, soon after
+// the program has sent it, by one goroutine at a time. It keeps nothing of the sample, and what it returns is copied. It returns false if it finds nothing; the stack
+// is then the one by frame pointers.
+type Unwind func(s Sample) (addresses []uint64, ok bool)
+
 // Open returns the table of an object that Link has changed, whose maps are these. They remain the caller's, and must stay open
-// until the table is closed. budget is the memory in bytes; 0 means DefaultBudget.
-func Open(maps map[string]*ebpf.Map, budget int) (*Table, error) {
+// until the table is closed. budget is the memory in bytes; 0 means DefaultBudget. unwind may be nil: then AppendSample has the samples.
+func Open(maps map[string]*ebpf.Map, budget int, unwind Unwind) (*Table, error) {
 	if budget == 0 {
 		budget = DefaultBudget
 	}
-	t := &Table{keys: maps[mapKeys], lost: maps[mapLost], budget: budget, buildIDs: newBuildIDs(maps[BuildIDsMap])}
-	if maps[mapBig] != nil {
+	t := &Table{keys: maps[mapKeys], lost: maps[mapLost], budget: budget, unwind: unwind, buildIDs: newBuildIDs(maps[BuildIDsMap])}
+	if maps[mapBig] != nil && unwind == nil {
 		t.samples = newSamples(sampleMemory)
 	}
 	m := maps[mapRing]
@@ -131,13 +150,35 @@ func (t *Table) take(head, tail []byte) uint32 {
 	id := binary.NativeEndian.Uint32(head[recordID:])
 	kind := binary.NativeEndian.Uint32(head[recordKind:])
 	if kind == kindSample {
-		if t.samples != nil && len(head) >= recordSample {
+		switch {
+		case len(head) < recordSample:
+		case t.unwind != nil:
+			t.unwindNow(id, head)
+		case t.samples != nil:
 			t.samples.put(id, binary.NativeEndian.Uint32(head[recordFP:]), head[recordSample:])
 		}
 		return id
 	}
 	t.put(id, kind == kindUser, head[recordBody:])
 	return id
+}
+
+// unwindNow finds the callers of a sample, so that only their addresses need memory.
+func (t *Table) unwindNow(id uint32, record []byte) {
+	fp, _, _ := t.get(t.fp[:0], binary.NativeEndian.Uint32(record[recordFP:]))
+	t.fp = fp
+	addresses, ok := t.unwind(Sample{
+		PID: binary.NativeEndian.Uint32(record[recordTgid:]), Time: binary.NativeEndian.Uint64(record[recordTime:]),
+		Bytes: record[recordSample:], ByFramePointers: fp,
+	})
+	if !ok {
+		addresses = fp
+	}
+	t.unwound = t.unwound[:0]
+	for _, a := range addresses {
+		t.unwound = binary.NativeEndian.AppendUint64(t.unwound, a)
+	}
+	t.put(id, true, t.unwound)
 }
 
 // put adds a stack. When half of the budget is used, the older half of the stacks is forgotten.

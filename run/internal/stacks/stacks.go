@@ -38,12 +38,10 @@ type Stacks struct {
 	loaded   map[string]*gadget.Gadget // by their names; only those that take stacks
 }
 
-// New prepares to name stacks; it returns nil if no data source has any. It uses nothing of the machine yet.
+// New prepares to name stacks; it returns nil if no data source has any. It uses nothing of the machine yet. If the options are wrong, it returns
+// an error as well, so that a plan finds all other errors, too.
 func New(o *Options) (*Stacks, error) {
 	unwind, err := unwinding(o.Unwind)
-	if err != nil {
-		return nil, err
-	}
 	var keep time.Duration // as long as events wait
 	found := false
 	for _, s := range o.Schemas {
@@ -53,7 +51,7 @@ func New(o *Options) (*Stacks, error) {
 		}
 	}
 	if !found {
-		return nil, nil
+		return nil, err
 	}
 	st := &Stacks{unwind: unwind, log: o.Log, loaded: make(map[string]*gadget.Gadget)}
 	st.resolver = resolve.New(resolve.Options{Keep: keep, Getenv: os.Getenv})
@@ -63,11 +61,11 @@ func New(o *Options) (*Stacks, error) {
 	}
 	buildIDs := o.BuildIDs
 	st.stage = stack.New(stack.Options{
-		Resolver: st.resolver, Unwind: unwind, Namespace: own, Source: st.source,
+		Resolver: st.resolver, Namespace: own, Source: st.source,
 		Users:    func(id event.SourceID) bool { g := st.loaded[id.Gadget]; return g != nil && g.TakesUserStacks() },
 		BuildIDs: func(id event.SourceID) bool { return buildIDs[id.Gadget] },
 	})
-	return st, nil
+	return st, err
 }
 
 func unwinding(how string) (resolve.Unwinding, error) {
@@ -98,9 +96,15 @@ func (st *Stacks) Stages() []pipeline.Stage {
 
 // Prepare sets the options for loading a gadget.
 func (st *Stacks) Prepare(o *gadget.LoadOptions) {
-	if st != nil {
-		o.StackSamples = st.unwind != resolve.FramePointers
+	if st != nil && st.unwind != resolve.FramePointers {
+		o.StackSamples, o.UnwindStack = true, st.unwindSample
 	}
+}
+
+// unwindSample finds the callers in a process. gizmo knows processes by the numbers of its own pid namespace, so in another than the initial one
+// the stacks are those by frame pointers.
+func (st *Stacks) unwindSample(s gadget.StackSample) (addresses []uint64, ok bool) {
+	return st.resolver.Unwind(resolve.Moment{PID: s.PID, Time: s.Time}, st.unwind, s.Bytes, s.ByFramePointers)
 }
 
 // Add takes the stacks of a gadget that was loaded.
