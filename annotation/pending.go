@@ -13,8 +13,6 @@ type pendingFeature struct{ prefix, feature string }
 func pendingFeatures() []pendingFeature {
 	return []pendingFeature{
 		{"cli.raw.", "raw output"},
-		{"flamegraph.", "flame graphs"},
-		{"generate_networkpolicy.", "network policies"},
 		{"kubenameresolver.", "names of Kubernetes services"},
 		{"metrics.", "metrics"},
 		{"views.", "views"},

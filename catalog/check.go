@@ -45,7 +45,7 @@ func Check(img *image.Image) error {
 func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{
 		OutputModes: encode.Names(),
-		DataSources: make(map[string][]string), KernelStacks: make(map[string][]string),
+		DataSources: make(map[string][]string),
 	}
 	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {
@@ -59,9 +59,6 @@ func knownOf(img *image.Image) (metadata.Known, error) {
 		}
 		for _, f := range s.Fields {
 			known.DataSources[s.Name] = append(known.DataSources[s.Name], f.Name)
-			if f.HasType("gadget_kernel_stack") {
-				known.KernelStacks[s.Name] = append(known.KernelStacks[s.Name], f.Name)
-			}
 		}
 		known.DataSources[s.Name] = append(known.DataSources[s.Name], stack.FieldNames(s)...)
 		if stage.FindsContainers(s) {

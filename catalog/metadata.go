@@ -52,7 +52,7 @@ func fit(img *image.Image, warn func(error)) (*image.Image, error) {
 		return nil, fmt.Errorf("gadget %s: %w", img.Metadata.Name, err)
 	}
 	if warn != nil {
-		for _, p := range img.Metadata.Pending(known) {
+		for _, p := range img.Metadata.Pending() {
 			warn(p)
 		}
 	}

@@ -5,7 +5,6 @@ package metadata_test
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -76,63 +75,5 @@ programs: {TICK: {attach_to: x}}
 	}
 	if out.Params.EBPF["targ"].Key != "t" || out.Programs["tick"].AttachTo != "x" {
 		t.Errorf("got %+v", out)
-	}
-}
-
-// Fields that the gadget has are not those of a feature to come.
-func TestPendingFields(t *testing.T) {
-	t.Parallel()
-	m, err := metadata.Parse("gadget.yaml", []byte(`
-datasources:
-  open: {fields: {kstack.addresses: , ustack.symbols: , proc.comm: }}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	know := func(fields ...string) metadata.Known {
-		return metadata.Known{DataSources: map[string][]string{"open": fields}}
-	}
-	var features []string
-	for _, p := range m.Pending(know()) {
-		features = append(features, p.Error())
-	}
-	want := `gadget.yaml:3:19: "kstack.addresses": gizmo does not support symbols of stacks yet, so this setting has no effect`
-	if got := strings.Join(features, "\n"); got != want {
-		t.Errorf("got %s\nwant %s", got, want)
-	}
-	if err := m.Validate(know("proc.comm")); err != nil {
-		t.Error(err)
-	}
-	if left := m.Pending(know("kstack.addresses", "ustack.symbols", "proc.comm")); len(left) > 0 {
-		t.Errorf("got %v", left)
-	}
-}
-
-// The symbols of a kernel's stack are a field to come: they have the name of the id, without _raw.
-func TestPendingKernelStacks(t *testing.T) {
-	t.Parallel()
-	m, err := metadata.Parse("gadget.yaml", []byte(`
-datasources:
-  open: {fields: {KStack: {annotations: {flamegraph.level: 30}}, other: }}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	known := metadata.Known{
-		DataSources:  map[string][]string{"open": {"kstack_raw"}},
-		KernelStacks: map[string][]string{"open": {"kstack_raw"}},
-	}
-	if err := m.Validate(known); err == nil || err.Error() != `gadget.yaml:3:66: unknown field "other"` {
-		t.Errorf("got %v", err)
-	}
-	var got []string
-	for _, p := range m.Pending(known) {
-		got = append(got, p.Error())
-	}
-	want := []string{
-		`gadget.yaml:3:19: "KStack": gizmo does not support symbols of stacks yet, so this setting has no effect`,
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %q\nwant %q", got, want)
 	}
 }

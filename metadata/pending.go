@@ -25,30 +25,12 @@ func (e *PendingError) Error() string {
 	return fmt.Sprintf("%s: gizmo does not support %s yet, so this setting has no effect", annotation.Quote(e.Name), e.Feature)
 }
 
-// pendingField returns the feature that adds the fields of that name, if gizmo does not have it yet. stacks are the ids of kernel
-// stacks: the symbols of kstack_raw are called kstack.
-func pendingField(name string, stacks []string) (feature string, ok bool) {
-	const symbols = "symbols of stacks"
-	name = strings.ToLower(name)
-	for _, last := range []string{".symbols", ".addresses", ".buildid"} {
-		if strings.HasSuffix(name, last) {
-			return symbols, true
-		}
-	}
-	isSource := func(stack string) bool { return strings.ToLower(stack) == name+"_raw" }
-	if slices.ContainsFunc(stacks, isSource) {
-		return symbols, true
-	}
-	return "", false
-}
-
 // Pending returns a problem for each feature that m uses and that gizmo does not have yet, at the place
-// of the first use. known is what the gadget has: its fields exist already. None of the
-// problems is a mistake.
-func (m *Metadata) Pending(known Known) []*Problem {
+// of the first use. None of the problems is a mistake.
+func (m *Metadata) Pending() []*Problem {
 	p := pending{m: m, first: make(map[string]*Problem)}
 	for _, source := range slices.Sorted(maps.Keys(m.DataSources)) {
-		p.source(source, known.DataSources[source], known.KernelStacks[source])
+		p.source(source)
 	}
 	if names := slices.Sorted(maps.Keys(m.Params.Wasm)); len(names) > 0 {
 		p.add("Wasm modules", names[0], keyParams, keyWasm, names[0])
@@ -67,15 +49,11 @@ type pending struct {
 	first map[string]*Problem // by feature
 }
 
-func (p *pending) source(name string, known, stacks []string) {
+func (p *pending) source(name string) {
 	spec := p.m.DataSources[name]
 	p.set(spec.Source, keyDataSources, name, keyAnnotations)
 	p.modes(name)
 	for _, field := range slices.Sorted(maps.Keys(spec.Fields)) {
-		feature, ok := pendingField(field, stacks)
-		if _, there := knownName(field, known); ok && !there {
-			p.add(feature, field, keyDataSources, name, keyFields, field)
-		}
 		p.set(spec.Fields[field], keyDataSources, name, keyFields, field, keyAnnotations)
 	}
 }

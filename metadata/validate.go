@@ -15,8 +15,6 @@ type Known struct {
 	// DataSources holds the names of all fields of each data source, those included that enriched
 	// types and stages add.
 	DataSources map[string][]string
-	// KernelStacks holds the names of the fields of each data source that are ids of kernel stacks.
-	KernelStacks map[string][]string
 	// Params are the C variables of the gadget's params.
 	Params []string
 	// Programs are the names of the functions of its BPF programs.
@@ -36,7 +34,7 @@ func (m *Metadata) Validate(known Known) error {
 			if known.OutputModes != nil {
 				v.modes(name, known.OutputModes)
 			}
-			v.fields(name, known.DataSources[source], known.KernelStacks[source])
+			v.fields(name, known.DataSources[source])
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Params.EBPF)) {
@@ -64,13 +62,10 @@ func (v *validator) check(what, name string, known []string, path ...string) boo
 	return false
 }
 
-func (v *validator) fields(source string, known, stacks []string) {
+func (v *validator) fields(source string, known []string) {
 	fields := v.m.DataSources[source].Fields
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		path := []string{keyDataSources, source, keyFields, name}
-		if _, pending := pendingField(name, stacks); pending {
-			continue
-		}
 		if !v.check("field", name, known, path...) {
 			continue
 		}

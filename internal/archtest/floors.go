@@ -53,9 +53,6 @@ func floors() map[string]int {
 		"annotation": 1,
 		"symbol":     1,
 
-		"symbol/unwind": 1,
-		"symbol/mappings": 1,
-
 		"pipeline/pipelinetest": 1, // for the tests of all packages from here up
 
 		"event":                     0,

@@ -180,7 +180,6 @@ dataSources:
     annotations: {metrics.collect: true, views.modes.table: true, profiles.name: calls}
     fields:
       COUNT: {annotations: {columns.minWidth: 9, metrics.type: counter, metrics.name: calls}}
-      kstack.symbols: {annotations: {columns.hidden: true}}
 Params:
   wasm: {filter: {key: filter, defaultvalue: x}}
 gadgetParams: {a: b}
@@ -192,8 +191,7 @@ func TestWildMetadata(t *testing.T) {
 	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not support metrics yet, so this setting has no effect\n"
 	for _, line := range []string{
 		`gadget.yaml:4:61: "views.modes.table": gizmo does not support views yet`,
-		`gadget.yaml:7:7: "kstack.symbols": gizmo does not support symbols of stacks yet`,
-		`gadget.yaml:9:10: "filter": gizmo does not support Wasm modules yet`,
+		`gadget.yaml:8:10: "filter": gizmo does not support Wasm modules yet`,
 	} {
 		want += "gizmo: warning: " + line + ", so this setting has no effect\n"
 	}
