@@ -82,7 +82,7 @@ func (p Program) isConditional() bool { return len(p.LoadIf)+len(p.TryIf) > 0 }
 
 // Bool returns the value of a variable that is a bool, with these values of params. It returns false if there is no such variable.
 func (img *Image) Bool(variable string, values map[string]Value) (value, ok bool) {
-	if img.spec.Variables[variable] == nil {
+	if img.spec == nil || img.spec.Variables[variable] == nil { // an image may have no object
 		return false, false
 	}
 	return img.isSet(variable, values), true
