@@ -18,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
+	"github.com/gizmo-ebpf/gizmo/stage/stack"
 )
 
 // addUsualCommands adds the library's help and completion, but makes unknown names of commands
@@ -64,7 +65,8 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 
 // describe completes a schema and prints its fields.
 func describe(w io.Writer, s *event.Schema, annotations *annotation.Spec) error {
-	if err := run.Compose(s, annotations, &semtype.Env{Arch: runtime.GOARCH}, containers.Stages()); err != nil {
+	stages := append(containers.Stages(), stack.New(stack.Options{}))
+	if err := run.Compose(s, annotations, &semtype.Env{Arch: runtime.GOARCH}, stages); err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)
