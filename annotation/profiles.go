@@ -17,6 +17,8 @@ type Profile struct {
 	Type, Unit string
 	// Frequency is how many samples were taken each second on each CPU. 0: the events are no samples of time.
 	Frequency int
+	// FrequencyParam is the variable of a param whose value replaces Frequency. Empty: none.
+	FrequencyParam string
 	// Latest: an array replaces the one before. Otherwise arrays are added up.
 	Latest bool
 }
@@ -25,6 +27,9 @@ type Profile struct {
 const (
 	StackFieldsKey = "profiles.stack-fields"
 	ValueFieldKey  = "profiles.value-field"
+	FrequencyKey   = "profiles.frequency"
+	// FrequencyParamKey names the param that says how many samples were taken.
+	FrequencyParamKey = "profiles.frequency-param"
 )
 
 // maxFrequency is the largest number of samples a second that gadget.yaml can ask for.
@@ -46,8 +51,10 @@ func profileKeys() []Key[Source] {
 			func(s *Source) *string { return &s.Profile.Type }),
 		textKey(Line, "profiles.unit", "Unit of the values of a profile. Default: `bytes` and `nanoseconds` for fields of these types, otherwise `count`.",
 			func(s *Source) *string { return &s.Profile.Unit }),
-		newKey("profiles.frequency", "Samples a second on each CPU, which makes CPU time out of the number of samples; 0: the events are no samples of time.",
+		newKey(FrequencyKey, "Samples a second on each CPU, which makes CPU time out of the number of samples; 0: the events are no samples of time.",
 			Value{Kind: Whole, Max: maxFrequency}, readWhole, func(s *Source) *int { return &s.Profile.Frequency }),
+		textKey(Line, FrequencyParamKey, "The variable of a param whose value replaces `profiles.frequency`.",
+			func(s *Source) *string { return &s.Profile.FrequencyParam }),
 		choiceKey("profiles.arrays", "What the arrays of a run are to a profile: they are added up (sum), or each replaces the one before (latest).",
 			func(s *Source) *bool { return &s.Profile.Latest }, arrays...),
 	}

@@ -30,8 +30,8 @@ const (
 // is parsed again.
 const maxCustomParams = 100
 
-// maxFrequency bounds how often a program may be run in a second.
-const maxFrequency = 1_000_000
+// MaxFrequency bounds how often a program may be run in a second.
+const MaxFrequency = 1_000_000
 
 func metadataShape() object[Metadata] {
 	line := text{annotation.Line}
@@ -152,7 +152,7 @@ func programShape() object[Program] {
 	}}
 	sampler := object[Sampler]{members: []member[Sampler]{
 		key("frequency", "How many times a second the program runs on each CPU.",
-			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: maxFrequency}),
+			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: MaxFrequency}),
 		key("param", "The variable of a param whose value replaces the frequency.",
 			func(s *Sampler) *string { return &s.Param }, line),
 	}}

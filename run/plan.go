@@ -10,7 +10,9 @@ import (
 	"maps"
 	"runtime"
 	"slices"
+	"strconv"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
@@ -46,11 +48,16 @@ func NewPlan(o Options) (*Plan, error) {
 		return nil, err
 	}
 	ids := idsOf(p.schemas)
-	errs := []error{p.specs.annotate(o.Annotate, ids)}
+	var errs []error
 	for i := range p.gadgets {
-		errs = append(errs, p.chooseLoad(i))
+		errs = append(errs, p.chooseParams(i))
 	}
-	var err error
+	err := p.specs.annotate(o.Annotate, ids)
+	errs = append(errs, err)
+	for i := range p.gadgets {
+		p.gadgets[i].load.Fetch, err = p.fetches(&p.options.Gadgets[i], p.gadgets[i].name)
+		errs = append(errs, err)
+	}
 	o.stacks, err = p.newStacks()
 	errs = append(errs, err)
 	env := semtype.Env{Arch: runtime.GOARCH, Log: o.logger()}
@@ -139,13 +146,40 @@ func (p *Plan) addGadgets() error {
 	return nil
 }
 
-// chooseLoad sets the options for loading a gadget from its params and from how often its maps are read.
-func (p *Plan) chooseLoad(i int) error {
-	g, load := &p.options.Gadgets[i], &p.gadgets[i].load
-	var paramsErr, fetchErr error
-	load.Params, paramsErr = paramValues(g.Image, g.Params)
-	load.Fetch, fetchErr = p.fetches(g, p.gadgets[i].name)
-	return errors.Join(paramsErr, fetchErr)
+// chooseParams sets the params of a gadget, and the annotations that depend on them.
+func (p *Plan) chooseParams(i int) error {
+	g := &p.gadgets[i]
+	var err error
+	if g.load.Params, err = paramValues(g.image, p.options.Gadgets[i].Params); err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range p.schemas {
+		if s.Gadget == g.name {
+			errs = append(errs, p.chooseFrequency(g, s.ID()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// chooseFrequency makes the frequency of a profile that of the samples, if a param says how often to sample. Recordings then have the number, too.
+func (p *Plan) chooseFrequency(g *plannedGadget, id event.SourceID) error {
+	settings, err := p.specs.settings(id)
+	if err != nil || settings.Profile.FrequencyParam == "" {
+		return nil // assemble reports the error
+	}
+	variable := settings.Profile.FrequencyParam
+	frequency, err := g.image.Frequency(variable, g.load.Params)
+	if err != nil {
+		if param, ok := g.image.Param(variable); ok {
+			return about(param.Key, err)
+		}
+		return fmt.Errorf("gadget.yaml: data source %q: %s: %w", id, annotation.FrequencyParamKey, err)
+	}
+	extra := &annotation.Spec{}
+	extra.SetSource(annotation.FrequencyKey, strconv.FormatUint(frequency, 10))
+	p.specs[id] = annotation.Merge(p.specs[id], extra)
+	return nil
 }
 
 // paramValues returns the values of params by their variables.

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
 // addCondition records that a program is loaded only if a param is set. list returns the program's list
@@ -56,25 +58,29 @@ func (img *Image) WithParams(values map[string]Value) (*Image, error) {
 }
 
 // setFrequency makes a program run as often as a param says.
-func (img *Image) setFrequency(p *Program, values map[string]Value) error {
+func (img *Image) setFrequency(p *Program, values map[string]Value) (err error) {
 	s := &p.Settings.Sampler
 	if s.Param == "" {
 		return nil
 	}
-	value, given := values[s.Param]
-	if param, ok := img.Param(s.Param); ok && !given && param.initial != nil {
-		value, given = param.initial, true
-	}
-	if v := img.spec.Variables[s.Param]; !given && v != nil {
-		value = v.Value
-	}
-	if len(value) != 4 {
-		return fmt.Errorf("program %s: gadget.yaml: programs.%s.sampler.param: %q is no param of the type __u32", p.Name, p.SettingsKey, s.Param)
-	}
-	if s.Frequency = uint64(binary.LittleEndian.Uint32(value)); s.Frequency == 0 {
-		return fmt.Errorf("the param %s is 0: say how many times a second to sample", s.Param)
+	if s.Frequency, err = img.Frequency(s.Param, values); err != nil {
+		return fmt.Errorf("program %s: gadget.yaml: programs.%s.sampler.param: %w", p.Name, p.SettingsKey, err)
 	}
 	return nil
+}
+
+// Frequency returns the value of a param that says how many times a second to sample, with these values of params.
+func (img *Image) Frequency(variable string, values map[string]Value) (uint64, error) {
+	param, ok := img.Param(variable)
+	value := img.value(variable, values)
+	if !ok || len(value) != 4 {
+		return 0, fmt.Errorf("%q is no param of the type __u32", variable)
+	}
+	n := uint64(binary.LittleEndian.Uint32(value))
+	if n == 0 || n > metadata.MaxFrequency {
+		return 0, fmt.Errorf("the param %s is %d: say how many times a second to sample, from 1 to %d", param.Key, n, metadata.MaxFrequency)
+	}
+	return n, nil
 }
 
 // isConditional reports whether params decide if the program is loaded.
@@ -88,16 +94,23 @@ func (img *Image) Bool(variable string, values map[string]Value) (value, ok bool
 	return img.isSet(variable, values), true
 }
 
-// isSet reports whether a bool is true: as the caller says, or else the metadata or the object.
+// isSet reports whether a bool is true.
 func (img *Image) isSet(variable string, values map[string]Value) bool {
-	value, given := values[variable]
-	if p, ok := img.Param(variable); ok && !given && p.initial != nil {
-		value, given = p.initial, true
+	return slices.ContainsFunc(img.value(variable, values), func(b byte) bool { return b != 0 })
+}
+
+// value returns the value of a variable: what the caller says, or else the metadata or the object. It is nil if there is no such variable.
+func (img *Image) value(variable string, values map[string]Value) Value {
+	if value, given := values[variable]; given {
+		return value
 	}
-	if !given {
-		value = img.spec.Variables[variable].Value
+	if p, ok := img.Param(variable); ok && p.initial != nil {
+		return p.initial
 	}
-	return slices.ContainsFunc(value, func(b byte) bool { return b != 0 })
+	if v := img.spec.Variables[variable]; v != nil {
+		return v.Value
+	}
+	return nil
 }
 
 // nothingToDo says which params would have programs loaded.

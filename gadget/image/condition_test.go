@@ -4,6 +4,7 @@
 package image
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -58,5 +59,76 @@ func TestImagesWithoutConditionsStayAsTheyAre(t *testing.T) {
 	with, err := img.WithParams(nil)
 	if with != img || err != nil {
 		t.Errorf("got %v, %v", with, err)
+	}
+}
+
+// A param decides how often a program samples: what the user says, or else gadget.yaml, or else the object.
+func TestParamIsTheFrequency(t *testing.T) {
+	t.Parallel()
+	const sampled = "programs: {gt_tracer: {sampler: {frequency: 7, param: param_u32}}}\n"
+	const half = sampled + "params: {ebpf: {param_u32: {key: rate, defaultValue: 49}}}\n"
+	number := func(n uint32) Value { return binary.LittleEndian.AppendUint32(nil, n) }
+	for _, c := range []struct {
+		yaml  string
+		value Value
+		want  uint64
+		err   string
+	}{
+		{yaml: "programs: {gt_tracer: {sampler: {frequency: 7}}}", want: 7},
+		{yaml: half, want: 49},
+		{yaml: half, value: number(1), want: 1},
+		{yaml: half, value: number(1_000_000), want: 1_000_000},
+		{yaml: half, value: number(0), err: "programs.gt_tracer.sampler.param: the param rate is 0: say how many times a second to sample, from 1 to 1000000"},
+		{yaml: half, value: number(1_000_001), err: "the param rate is 1000001"},
+		{yaml: half, value: Value{1}, err: `"param_u32" is no param of the type __u32`},
+		{yaml: sampled, err: "the param param_u32 is 4000000000"},
+		{yaml: "programs: {gt_tracer: {sampler: {param: absent}}}", err: `"absent" is no param of the type __u32`},
+		{yaml: "programs: {gt_tracer: {sampler: {param: param_u64}}}", err: `"param_u64" is no param of the type __u32`},
+	} {
+		img := parseWith(t, "tracer", c.yaml)
+		before := img.Program("gt_tracer").Settings.Sampler.Frequency
+		values := map[string]Value{}
+		if c.value != nil {
+			values["param_u32"] = c.value
+		}
+		with, err := img.WithParams(values)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s with %v: error %v, want one with %q", c.yaml, c.value, err, c.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s with %v: %v", c.yaml, c.value, err)
+			continue
+		}
+		if got := with.Program("gt_tracer").Settings.Sampler.Frequency; got != c.want {
+			t.Errorf("%s with %v: %d times a second, want %d", c.yaml, c.value, got, c.want)
+		}
+		if got := img.Program("gt_tracer").Settings.Sampler.Frequency; got != before {
+			t.Errorf("%s with %v has changed the image itself, from %d to %d", c.yaml, c.value, before, got)
+		}
+	}
+}
+
+func TestBool(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		yaml, variable string
+		values         map[string]Value
+		want, ok       bool
+	}{
+		{"", "second", nil, true, true},
+		{"", "first", nil, false, true},
+		{"", "hidden", nil, false, true},
+		{"", "absent", nil, false, false},
+		{"", "absent", map[string]Value{"absent": {1}}, false, false},
+		{"", "second", map[string]Value{"second": {0}}, false, true},
+		{"params: {ebpf: {second: {defaultValue: false}}}", "second", nil, false, true},
+		{"params: {ebpf: {second: {defaultValue: false}}}", "second", map[string]Value{"second": {1}}, true, true},
+	} {
+		if got, ok := parseWith(t, "conditions", c.yaml).Bool(c.variable, c.values); got != c.want || ok != c.ok {
+			t.Errorf("%s, %s with %v: got %v, %v, want %v, %v", c.yaml, c.variable, c.values, got, ok, c.want, c.ok)
+		}
 	}
 }
