@@ -68,9 +68,10 @@ func (o Object) Exists() bool {
 		p.Close()
 		err = e
 	case "map":
-		m, e := ebpf.NewMapFromID(ebpf.MapID(o.ID))
-		m.Close()
-		err = e
+		// Opening it could keep it: the kernel empties a BPF_MAP_TYPE_PROG_ARRAY in the background after the last descriptor of it is closed, and if
+		// another one is opened and closed meanwhile, counts a reference that it never gives back.
+		next, e := ebpf.MapGetNextID(ebpf.MapID(o.ID - 1))
+		return e == nil && next == ebpf.MapID(o.ID)
 	case "link":
 		l, e := link.NewFromID(link.ID(o.ID))
 		if e == nil {

@@ -55,7 +55,7 @@ func filtered(t *testing.T, capabilities map[string]string) map[string]string {
 const filterCount = "Seccomp_filters"
 
 // ownFilters is how many filters this process has, which all that it starts have, too.
-func ownFilters(t *testing.T) int {
+func ownFilters(t testing.TB) int {
 	t.Helper()
 	text, err := os.ReadFile("/proc/self/status")
 	if err != nil {

@@ -21,7 +21,7 @@ const workloadDir = "/tmp/gizmo-workload"
 // Recordings are kept small: so many events, each of so many bytes of JSON at most.
 const (
 	maxRecorded = 20
-	maxJSON     = 1000
+	maxJSON     = 2500
 )
 
 // makeRecording records the first events that a gadget's workload causes, and no others.
@@ -111,27 +111,46 @@ func copyBatches(w *wire.Writer, r *wire.Reader, keep []bool) error {
 		if err != nil {
 			return err
 		}
-		var kept [][]byte
-		for i, row := range b.Rows {
-			if keep[i] {
-				kept = append(kept, row)
-			}
-		}
-		keep = keep[len(b.Rows):]
-		if err := writeBatches(w, b.Schema, kept); err != nil {
+		if err := writeBatches(w, &b, keep[:len(b.Rows)]); err != nil {
 			return err
 		}
+		keep = keep[len(b.Rows):]
 	}
 }
 
-func writeBatches(w *wire.Writer, s *event.Schema, rows [][]byte) error {
-	if !s.Single {
-		return w.Write(&event.Batch{Schema: s, Rows: rows})
-	}
-	for _, row := range rows {
-		if err := w.Write(&event.Batch{Schema: s, Rows: [][]byte{row}}); err != nil {
+func writeBatches(w *wire.Writer, b *event.Batch, keep []bool) error {
+	kept := &event.Batch{Schema: b.Schema}
+	var from []int
+	for i, row := range b.Rows {
+		if !keep[i] {
+			continue
+		}
+		kept.Rows, from = append(kept.Rows, row), append(from, i)
+		if !b.Schema.Single {
+			continue
+		}
+		if err := writeWithColumns(w, kept, b, from); err != nil {
 			return err
 		}
+		kept, from = &event.Batch{Schema: b.Schema}, nil
 	}
-	return nil
+	if b.Schema.Single {
+		return nil
+	}
+	return writeWithColumns(w, kept, b, from)
+}
+
+// writeWithColumns writes rows of another batch with what stages have found about them: from are their places there.
+func writeWithColumns(w *wire.Writer, kept, whole *event.Batch, from []int) error {
+	for i := range kept.Schema.Fields {
+		column, ok := kept.Schema.Fields[i].Column()
+		if !ok || column.Handles(whole) == nil {
+			continue
+		}
+		handles := column.Fill(kept)
+		for row := range handles {
+			handles[row] = column.At(whole, from[row])
+		}
+	}
+	return w.Write(kept)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/stage/stack"
 )
 
 // The most memory that a run may use, by the kernel's figures: everything counts, including the pages of the program's file, some
@@ -28,6 +31,8 @@ const (
 	readTypesBudget   = 36 << 20
 	// socketsBudget comes on top for gadgets that ask for the owners of sockets: gizmo reads the objects that find them.
 	socketsBudget = 8 << 20
+	// stacksBudget comes on top for gadgets with stacks: gizmo keeps the names of the kernel's functions.
+	stacksBudget = 4 << 20
 	// restMemoryBudget is for a run that waits again after a storm. Go gives the memory of the storm back to the system within minutes.
 	restMemoryBudget = 28 << 20
 	// stormMemoryBudget is for a storm of events, without the event buffer.
@@ -49,9 +54,12 @@ func TestIdleMemoryBudget(t *testing.T) {
 			}
 			g := start(t, setup{}, append([]string{"run", name, "-o", "json"}, w.Args...)...)
 			g.waitAttached(t)
-			m := g.waitSmall(t, idleMemoryBudget)
+			idle, budget := idleMemoryBudget, startBudget
+			if hasStacks(t, name) {
+				idle, budget = idle+stacksBudget, budget+stacksBudget
+			}
+			m := g.waitSmall(t, idle)
 			t.Logf("%s: %v", name, m)
-			budget := startBudget
 			if asksForSockets(t, name) {
 				budget += socketsBudget
 			}
@@ -70,6 +78,15 @@ func asksForSockets(t *testing.T, name string) bool {
 		t.Fatal(err)
 	}
 	return img.HasMap(gadget.SocketsMap)
+}
+
+func hasStacks(t *testing.T, name string) bool {
+	t.Helper()
+	img, err := catalog.Builtin(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(img.DataSources, func(d image.DataSource) bool { return stack.HasStacks(d.Schema) })
 }
 
 // A storm may fill the buffer, whose pages count as gizmo's while they are read, and takes little else. After it the run is as
