@@ -153,6 +153,18 @@ func TestKernelChanges(t *testing.T) {
 	checkKernel(t, k, 0xffffffffc0001000, "[bpf] bpf_prog_third")
 }
 
+// A process that has given up its privileges still knows the kernel's own functions, which stay where they are.
+func TestKernelBecomesHidden(t *testing.T) {
+	t.Parallel()
+	p, k := play(t, append(core, "ffffffffc0001000 t bpf_prog_old\t[bpf]")...)
+	checkKernel(t, k, 0xffffffffc0001000, "[bpf] bpf_prog_old")
+	p.denied = true
+	p.now = p.now.Add(time.Second)
+	p.write("kallsyms", "0000000000000000 T startup", "0000000000000000 t bpf_prog_new\t[bpf]")
+	checkKernel(t, k, 0xffffffffc0001000, "[kernel]")
+	checkKernel(t, k, 0xffffffff81000000, "[kernel] startup")
+}
+
 // The table is read less and less often if that is of no use.
 func TestUselessReads(t *testing.T) {
 	t.Parallel()

@@ -102,7 +102,7 @@ func (r *Resolver) Close() error {
 	return tracker.Close()
 }
 
-// Kernel returns the stack of addresses in the kernel. It keeps the addresses.
+// Kernel returns the stack of addresses in the kernel. It keeps the addresses, except those of the gadget's own program, which has taken the stack.
 func (r *Resolver) Kernel(addresses []uint64) *symbol.Stack {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,8 +114,16 @@ func (r *Resolver) Kernel(addresses []uint64) *symbol.Stack {
 			s.Locations[i] = &symbol.Location{Module: module, Address: address, Function: function}
 		}
 	}
+	own := 0
+	for own < len(s.Locations)-1 && isProgram(s.Locations[own].Module) {
+		own++
+	}
+	s.Addresses, s.Locations = s.Addresses[own:], s.Locations[own:]
 	return s
 }
+
+// isProgram reports whether code is that of a BPF program.
+func isProgram(m *symbol.Module) bool { return m != nil && m.Kernel && m.Name == "[bpf]" }
 
 // inCall returns what to take from an address to get into the call that it follows.
 func inCall(i int) uint64 { return uint64(min(i, 1)) }
