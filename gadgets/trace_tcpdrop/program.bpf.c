@@ -22,6 +22,7 @@
 #include <gadget/buffer.h>
 #include <gadget/constants.h>
 #include <gadget/filter.h>
+#include <gadget/kernel_stack_map.h>
 #include <gadget/macros.h>
 #include <gadget/sockets-map.h>
 #include <gadget/types.h>
@@ -77,6 +78,7 @@ struct event {
 	enum tcpdrop_state state_raw;
 	enum tcp_flags_set tcpflags_raw;
 	enum skb_drop_reason reason_raw;
+	gadget_kernel_stack kernel_stack_raw;
 };
 
 GADGET_TRACER_MAP(events, 1024 * 256);
@@ -470,6 +472,7 @@ static __always_inline int report(void *ctx, const struct sk_buff *skb,
 	event->netns_id = netns;
 	event->state_raw = sk ? state_of(sk) : tcp_none;
 	event->reason_raw = reason;
+	event->kernel_stack_raw = gadget_get_kernel_stack(ctx);
 	gadget_submit_buf(ctx, &events, event, sizeof(*event));
 	return 0;
 }

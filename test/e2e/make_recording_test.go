@@ -21,7 +21,7 @@ const workloadDir = "/tmp/gizmo-workload"
 // Recordings are kept small: so many events, each of so many bytes of JSON at most.
 const (
 	maxRecorded = 20
-	maxJSON     = 2500
+	maxJSON     = 3000
 )
 
 // makeRecording records the first events that a gadget's workload causes, and no others.
