@@ -20,11 +20,14 @@
 
 #include <gadget/buffer.h>
 #include <gadget/common.h>
+#include <gadget/constants.h>
 #include <gadget/filter.h>
+#include <gadget/kernel_stack_map.h>
 #include <gadget/macros.h>
 #include <gadget/maps.bpf.h>
 #include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
+#include <gadget/user_stack_map.h>
 
 /* From the kernel's headers, which BTF doesn't have. */
 #define CAP_OPT_NOAUDIT (1 << 1)
@@ -94,8 +97,11 @@ struct event {
 	enum capability cap_raw;
 	__s32 audit;
 	__s32 insetid;
+	gadget_kernel_stack kstack_raw;
 	bool capable;
-	__u8 __padding[3];
+	__u8 __padding[7];
+	/* Only records with a stack are as long as this. */
+	struct gadget_user_stack ustack;
 };
 
 const volatile bool audit_only = false;
@@ -104,8 +110,18 @@ GADGET_PARAM(audit_only);
 const volatile bool unique = false;
 GADGET_PARAM(unique);
 
+const volatile bool collect_kstack = true;
+GADGET_PARAM(collect_kstack);
+
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(capabilities, events, event);
+
+/* Known when the program is loaded, as a reservation needs. */
+static __always_inline __u32 record_size(void)
+{
+	return collect_ustack ? sizeof(struct event) :
+				offsetof(struct event, ustack);
+}
 
 struct seen_key {
 	gadget_mntns_id mntns_id;
@@ -175,7 +191,7 @@ static __always_inline int report(void *ctx, const struct check *check, int ret)
 	const struct cred *cred = check->cred;
 	struct event *event;
 
-	event = gadget_reserve_buf(&events, sizeof(*event));
+	event = gadget_reserve_buf(&events, record_size());
 	if (!event)
 		return 0;
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
@@ -195,7 +211,11 @@ static __always_inline int report(void *ctx, const struct check *check, int ret)
 	}
 	event->capable = ret == 0;
 	__builtin_memset(event->__padding, 0, sizeof(event->__padding));
-	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+	event->kstack_raw = collect_kstack ? gadget_get_kernel_stack(ctx) :
+					     -EFAULT;
+	if (collect_ustack)
+		gadget_get_user_stack(ctx, &event->ustack);
+	gadget_submit_buf(ctx, &events, event, record_size());
 	return 0;
 }
 

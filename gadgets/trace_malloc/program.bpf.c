@@ -20,6 +20,7 @@
 #include <gadget/filter.h>
 #include <gadget/macros.h>
 #include <gadget/types.h>
+#include <gadget/user_stack_map.h>
 
 enum memop {
 	malloc,
@@ -47,10 +48,19 @@ struct event {
 	__u32 __padding;
 	__u64 addr;
 	gadget_bytes size;
+	/* Only records with a stack are as long as this. */
+	struct gadget_user_stack ustack;
 };
 
 GADGET_TRACER_MAP(events, 1024 * 1024);
 GADGET_TRACER(malloc, events, event);
+
+/* Known when the program is loaded, as a reservation needs. */
+static __always_inline __u32 record_size(void)
+{
+	return collect_ustack ? sizeof(struct event) :
+				offsetof(struct event, ustack);
+}
 
 /* The C library's, as mmap() returns it. */
 #define MAP_FAILED (~0ULL)
@@ -131,7 +141,7 @@ static __always_inline bool serves(const struct call *outer, enum memop op,
 static __always_inline int report(void *ctx, enum memop op, __u64 addr,
 				  __u64 size)
 {
-	struct event *event = gadget_reserve_buf(&events, sizeof(*event));
+	struct event *event = gadget_reserve_buf(&events, record_size());
 
 	if (!event)
 		return 0;
@@ -141,7 +151,9 @@ static __always_inline int report(void *ctx, enum memop op, __u64 addr,
 	event->__padding = 0;
 	event->addr = addr;
 	event->size = size;
-	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+	if (collect_ustack)
+		gadget_get_user_stack(ctx, &event->ustack);
+	gadget_submit_buf(ctx, &events, event, record_size());
 	return 0;
 }
 

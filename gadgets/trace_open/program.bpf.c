@@ -33,6 +33,7 @@
 #include <gadget/macros.h>
 #include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
+#include <gadget/user_stack_map.h>
 
 /* Most names are much shorter, and none costs more than its own length. */
 #define FNAME_MAX 512
@@ -48,8 +49,9 @@ struct event {
 	bool fname_truncated;
 	bool fpath_truncated;
 	__u8 __padding[6];
-	/* A record ends with the name, unless fpath is wanted. */
+	/* A record ends with the name, unless a stack or fpath is wanted. */
 	char fname[FNAME_MAX];
+	struct gadget_user_stack ustack;
 	char fpath[GADGET_PATH_MAX];
 };
 
@@ -131,11 +133,15 @@ static __always_inline int report(void *ctx, long ret,
 	event->mode_raw = mode_of(call);
 	event->fpath_truncated = false;
 
-	if (paths) /* the record continues after the name */
+	if (collect_ustack || paths) /* the record continues after the name */
 		__builtin_memset(event->fname, 0, sizeof(event->fname));
 	size = offsetof(struct event, fname) +
 	       gadget_read_user_text(event->fname, FNAME_MAX, call->fname,
 				     &event->fname_truncated);
+	if (collect_ustack || paths) {
+		gadget_get_user_stack(ctx, &event->ustack);
+		size = offsetof(struct event, fpath);
+	}
 	if (paths) {
 		read_fpath(event, ret);
 		size = sizeof(*event);

@@ -23,6 +23,7 @@
 #include <gadget/macros.h>
 #include <gadget/syscalls.bpf.h>
 #include <gadget/types.h>
+#include <gadget/user_stack_map.h>
 
 /* Special values of a pointer to a siginfo. */
 #define SEND_SIG_NOINFO ((struct kernel_siginfo *)0)
@@ -101,6 +102,8 @@ struct event {
 	enum signal_result result_raw;
 	bool group;
 	__u8 __padding[7];
+	/* Only records with a stack are as long as this. */
+	struct gadget_user_stack ustack;
 };
 
 const volatile bool failed = false;
@@ -117,6 +120,13 @@ GADGET_PARAM(target_signal);
 
 GADGET_TRACER_MAP(events, 1024 * 256);
 GADGET_TRACER(signal, events, event);
+
+/* Known when the program is loaded, as a reservation needs. */
+static __always_inline __u32 record_size(void)
+{
+	return collect_ustack ? sizeof(struct event) :
+				offsetof(struct event, ustack);
+}
 
 /* Threads give up their namespaces before their last signal, SIGCHLD. */
 GADGET_EXITING_MAP(exiting);
@@ -182,7 +192,7 @@ int BPF_PROG(trace_signal_sent, int sig, struct kernel_siginfo *info,
 	if (gadget_should_discard_process(&proc))
 		return 0;
 
-	event = gadget_reserve_buf(&events, sizeof(*event));
+	event = gadget_reserve_buf(&events, record_size());
 	if (!event)
 		return 0;
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
@@ -196,7 +206,9 @@ int BPF_PROG(trace_signal_sent, int sig, struct kernel_siginfo *info,
 	event->result_raw = result;
 	event->group = group;
 	__builtin_memset(event->__padding, 0, sizeof(event->__padding));
-	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+	if (collect_ustack)
+		gadget_get_user_stack(ctx, &event->ustack);
+	gadget_submit_buf(ctx, &events, event, record_size());
 	return 0;
 }
 
@@ -255,7 +267,7 @@ static __noinline int report_failure(void *ctx, const struct pt_regs *regs,
 	if (gadget_should_discard_process(&proc))
 		return 0;
 
-	event = gadget_reserve_buf(&events, sizeof(*event));
+	event = gadget_reserve_buf(&events, record_size());
 	if (!event)
 		return 0;
 	event->timestamp_raw = bpf_ktime_get_boot_ns();
@@ -269,7 +281,9 @@ static __noinline int report_failure(void *ctx, const struct pt_regs *regs,
 	event->result_raw = not_sent;
 	event->group = kill.ttid == 0;
 	__builtin_memset(event->__padding, 0, sizeof(event->__padding));
-	gadget_submit_buf(ctx, &events, event, sizeof(*event));
+	if (collect_ustack)
+		gadget_get_user_stack(ctx, &event->ustack);
+	gadget_submit_buf(ctx, &events, event, record_size());
 	return 0;
 }
 
