@@ -73,6 +73,9 @@ type Type struct {
 	Extend func(s *event.Schema, i int, env *Env)
 }
 
+// addsLater reports whether a stage adds a field that annotations can name.
+func (t *Type) addsLater() bool { return t.Later && len(t.Annotations) > 0 }
+
 // Annotation is an annotation's key and the meaning of its value.
 type Annotation struct{ Key, Doc string }
 
@@ -123,7 +126,7 @@ func applyField(s *event.Schema, i int, t *Type, env *Env, ann Annotator) error 
 		}
 	}
 	f := &s.Fields[i] // only now: Extend may have moved the fields
-	if len(s.Fields) == before && !t.Later {
+	if len(s.Fields) == before && !t.addsLater() {
 		if f.Ann.Target != "" {
 			return targetError(s, f)
 		}
