@@ -30,10 +30,7 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 	a := &assembly{schemas: schemas}
 	ids := idsOf(schemas)
 	var err error
-	if a.list, err = newStages(o, record, ids); err != nil {
-		// The rest can be checked without stages, so that the user gets the other errors, too.
-		a.list = &stageList{}
-	}
+	a.list, err = newStages(o, record, ids)
 	errs := []error{err}
 	for _, s := range schemas {
 		errs = append(errs, Compose(s, specs[s.ID()], env, a.list.stages))

@@ -20,39 +20,39 @@ type stageList struct {
 }
 
 // newStages makes the stages of a run with these data sources. This is the only place that decides their order. A recording, if
-// there is one, gets all events of the selected containers, with their names.
+// there is one, gets all events of the selected containers, with their names. With an error it returns the stages that add fields, so that the rest of the
+// options can be checked.
 func newStages(o *Options, record *recording, all []event.SourceID) (*stageList, error) {
-	e := &o.Events
-	options, err := e.sorting(all)
-	if err != nil {
-		return nil, err
-	}
-	streams, err := sort.NewStreams(options)
-	if err != nil {
-		return nil, about("sort", err)
-	}
-	filters, err := filter.New(e.Filters)
-	if err != nil {
-		return nil, about("filter", err)
-	}
-	exprs, err := filter.NewExpr(e.Expressions)
-	if err != nil {
-		return nil, about("filter-expr", err)
-	}
-	arrays, err := sort.NewArrays(options)
-	if err != nil {
-		return nil, about("sort", err)
-	}
-	list := &stageList{streams: streams, containers: o.Containers.stage()}
+	list := &stageList{containers: o.Containers.stage()}
 	if list.containers != nil {
 		list.stages = append(list.stages, list.containers) // before the recording, which keeps its results
 	}
 	list.stages = append(list.stages, o.stacks.Stages()...)
+	e := &o.Events
+	options, err := e.sorting(all)
+	if err != nil {
+		return list, err
+	}
+	if list.streams, err = sort.NewStreams(options); err != nil {
+		return list, about("sort", err)
+	}
+	filters, err := filter.New(e.Filters)
+	if err != nil {
+		return list, about("filter", err)
+	}
+	exprs, err := filter.NewExpr(e.Expressions)
+	if err != nil {
+		return list, about("filter-expr", err)
+	}
+	arrays, err := sort.NewArrays(options)
+	if err != nil {
+		return list, about("sort", err)
+	}
 	if record != nil {
 		list.stages = append(list.stages, record)
 	}
 	list.stages = append(list.stages,
-		named{streams, "sort"},
+		named{list.streams, "sort"},
 		filters, // their errors name the option themselves
 		exprs,
 		named{arrays, "sort"})
