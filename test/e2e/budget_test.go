@@ -75,7 +75,8 @@ func TestIdleRunSleeps(t *testing.T) {
 	g.waitAttached(t)
 	time.Sleep(time.Second) // it releases the memory of the start
 	share, wakeUps := 1.0, 1<<30
-	for range attempts { // Go's own goroutines may wake up in one of them
+	// Go's own goroutines may wake up, and other tests start containers meanwhile, of which gizmo is told.
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end) && (share > idleBudget || wakeUps > 0); {
 		before, since, switches := cpuTime(t, g.cmd.Process.Pid), time.Now(), switchesOf(t, g.cmd.Process.Pid)
 		time.Sleep(2 * time.Second)
 		share = min(share, float64(cpuTime(t, g.cmd.Process.Pid)-before)/float64(time.Since(since)))
