@@ -18,7 +18,8 @@ const (
 )
 
 // Demangle returns a name of C++ or Rust as people write it, without the types of a function's parameters. It returns other names, and names
-// that are too long or wrong, as they are. The version of a symbol ("memcpy@@GLIBC_2.14") is no part of the name.
+// that are too long or wrong, as they are. The version of a symbol ("memcpy@@GLIBC_2.14") is no part of the name, and neither is what Go's linker
+// appends to functions in assembly language ("runtime.goexit.abi0"): Go's own table of functions does not have it.
 func Demangle(name string) string {
 	if len(name) > maxMangled {
 		return name
@@ -26,6 +27,7 @@ func Demangle(name string) string {
 	if before, version, ok := strings.Cut(name, "@"); ok && before != "" && version != "plt" {
 		name = before
 	}
+	name = strings.TrimSuffix(name, ".abi0")
 	if !strings.HasPrefix(name, "_Z") && !strings.HasPrefix(name, "_R") && !strings.HasPrefix(name, "_GLOBAL_") {
 		return name
 	}

@@ -33,9 +33,9 @@ func main() { workload.Main(run) }
 
 func run(string) error {
 	return workload.Cause([]string{"--frequency", "199", "--pid", strconv.Itoa(os.Getpid())}, workload.InTurn(
-		on(inProcess, "main.spin; main.work.func1; runtime.goexit.abi0; ", work),
-		on(inKernel, "internal/runtime/syscall/linux.Syscall6; syscall.Syscall; syscall.Syscall.abi0; golang.org/x/sys/unix.read; "+
-			"main.ask.func1; runtime.goexit.abi0; ", ask),
+		on(inProcess, "main.spin; main.work.func1; runtime.goexit; ", work),
+		on(inKernel, "internal/runtime/syscall/linux.Syscall6; syscall.Syscall; syscall.Syscall; golang.org/x/sys/unix.read; "+
+			"main.ask.func1; runtime.goexit; ", ask),
 	))
 }
 

@@ -35,10 +35,10 @@ const (
 
 // The stacks of the waits. The functions below those of package main are Go's way into the kernel.
 const (
-	inSleep = "internal/runtime/syscall/linux.Syscall6; syscall.Syscall; syscall.Syscall.abi0; golang.org/x/sys/unix.Nanosleep; " +
-		"main.sleep; main.sleepLong.func1; runtime.goexit.abi0; "
-	inFutex = "internal/runtime/syscall/linux.Syscall6; syscall.Syscall6; syscall.Syscall6.abi0; " +
-		"main.waitFor; main.waitForOther.func1; runtime.goexit.abi0; "
+	inSleep = "internal/runtime/syscall/linux.Syscall6; syscall.Syscall; syscall.Syscall; golang.org/x/sys/unix.Nanosleep; " +
+		"main.sleep; main.sleepLong.func1; runtime.goexit; "
+	inFutex = "internal/runtime/syscall/linux.Syscall6; syscall.Syscall6; syscall.Syscall6; " +
+		"main.waitFor; main.waitForOther.func1; runtime.goexit; "
 )
 
 func main() { workload.Main(run) }
