@@ -290,9 +290,23 @@ func TestSmallestCapabilities(t *testing.T) {
 			t.Logf("%s runs with %v", name, caps)
 			w.as = asUser(t, caps)
 			r := w.run(t)
+			for _, e := range r.want.rows {
+				forgetNames(e)
+			}
 			r.wantExpected(t)
 			r.wantNothingLeft(t)
 		})
+	}
+}
+
+// forgetNames removes the functions of stacks from an event: gizmo finds those of other users' processes with further capabilities, or if it sees
+// the process start.
+func forgetNames(e map[string]any) {
+	delete(e, "symbols")
+	for _, v := range e {
+		if inner, ok := v.(map[string]any); ok {
+			forgetNames(inner)
+		}
 	}
 }
 

@@ -97,6 +97,11 @@ func TestKillLeavesNothingInTheKernel(t *testing.T) {
 			g.signal(t, syscall.SIGKILL)
 			g.wait(t)
 			g.wantAlone(t)
+			// Before Linux 6.6 programs for interfaces are filters. That of a dead gadget does nothing, and goes with the interface.
+			if countFilters(t) > 0 {
+				w.process.signal(t, syscall.SIGKILL)
+				w.process.wait(t)
+			}
 			wantGone(t, held)
 			before.wantSame(t)
 		})
