@@ -123,9 +123,8 @@ static __always_inline bool is_to_many(const struct gadget_l4endpoint_t *dst)
 /*
  * Whether the packet is the first of its flow.
  *
- * @egress: whether this end is the client.  That is whoever has sent the first packet; but the
- * flow may be older than the gadget, or forgotten.  So an ephemeral port is the client's if the
- * other port is none.
+ * @egress: whether this end is the client.  The end that sends the first packet is, but the flow may
+ * be older than the gadget, or forgotten.  So if exactly one port is ephemeral, it is the client's.
  */
 static __always_inline bool begins_udp(const struct gadget_l4endpoint_t *local,
 				       const struct gadget_l4endpoint_t *peer,

@@ -32,7 +32,7 @@ func TestLostRecords(t *testing.T) {
 	before := bootTime()
 	wantFile(t, "before", one(tracker, m.pid, before, addr), path1, 0, data1)
 
-	tracker.mu.Lock() // nobody reads the rings
+	tracker.mu.Lock() // so that the tracker cannot read the rings
 	for range 200 {
 		if err := exec.Command("/bin/true").Run(); err != nil {
 			t.Error(err)

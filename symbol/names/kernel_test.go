@@ -28,7 +28,7 @@ type played struct {
 	dir      string
 	now      time.Time
 	programs ebpf.ProgramID // the highest id
-	denied   bool           // nobody may ask for it
+	denied   bool           // no process may ask for it
 	reads    int            // of the table: before each, the programs are counted from the first
 }
 

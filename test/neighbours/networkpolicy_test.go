@@ -112,7 +112,7 @@ func TestNetworkPolicies(t *testing.T) {
 	if err := server.Wait(); err != nil {
 		t.Error(err)
 	}
-	_ = inNetwork(web, "busybox", "nc", "-w", "1", "10.77.0.3", "81").Run() // nobody is there
+	_ = inNetwork(web, "busybox", "nc", "-w", "1", "10.77.0.3", "81").Run() // no program listens there
 
 	if err := g.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)

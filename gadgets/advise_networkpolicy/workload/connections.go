@@ -60,7 +60,7 @@ func (c *cable) serverOfTCP() {
 	c.list(portOf(listener), unix.IPPROTO_TCP, false)
 }
 
-// refused connects to a port that nobody listens at.
+// refused connects to a port without a listener.
 func (c *cable) refused() {
 	client := c.bound(unix.SOCK_STREAM, c.here, clientsPort)
 	defer unix.Close(client)
