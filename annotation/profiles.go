@@ -32,8 +32,8 @@ const (
 	FrequencyParamKey = "profiles.frequency-param"
 )
 
-// maxFrequency is the largest number of samples a second that gadget.yaml can ask for.
-const maxFrequency = 1_000_000
+// MaxFrequency is the largest number of samples a second that gadget.yaml can ask for.
+const MaxFrequency = 1_000_000
 
 // profileKeys are the rows of Profile. The older of two names comes first, so that the newer one takes precedence.
 func profileKeys() []Key[Source] {
@@ -52,7 +52,7 @@ func profileKeys() []Key[Source] {
 		textKey(Line, "profiles.unit", "Unit of the values of a profile. Default: `bytes` and `nanoseconds` for fields of these types, otherwise `count`.",
 			func(s *Source) *string { return &s.Profile.Unit }),
 		newKey(FrequencyKey, "Samples a second on each CPU, which makes CPU time out of the number of samples; 0: the events are no samples of time.",
-			Value{Kind: Whole, Max: maxFrequency}, readWhole, func(s *Source) *int { return &s.Profile.Frequency }),
+			Value{Kind: Whole, Max: MaxFrequency}, readWhole, func(s *Source) *int { return &s.Profile.Frequency }),
 		textKey(Line, FrequencyParamKey, "The variable of a param whose value replaces `profiles.frequency`.",
 			func(s *Source) *string { return &s.Profile.FrequencyParam }),
 		choiceKey("profiles.arrays", "What the arrays of a run are to a profile: they are added up (sum), or each replaces the one before (latest).",

@@ -80,6 +80,16 @@ func (s *Schema) AddColumn(fields ...Field) Column {
 	return c
 }
 
+// ReadsColumn reports whether a set of fields has one of a column.
+func (s *Schema) ReadsColumn(column Column, set FieldSet) bool {
+	for i := range s.Fields {
+		if c, ok := s.Fields[i].Column(); ok && c == column && set.Has(i) {
+			return true
+		}
+	}
+	return false
+}
+
 // Columns returns the columns that AddColumn has made, in that order.
 func (s *Schema) Columns() []Column {
 	list := make([]Column, s.columns)

@@ -30,9 +30,6 @@ const (
 // is parsed again.
 const maxCustomParams = 100
 
-// MaxFrequency bounds how often a program may be run in a second.
-const MaxFrequency = 1_000_000
-
 func metadataShape() object[Metadata] {
 	line := text{annotation.Line}
 	return object[Metadata]{members: []member[Metadata]{
@@ -152,7 +149,7 @@ func programShape() object[Program] {
 	}}
 	sampler := object[Sampler]{members: []member[Sampler]{
 		key("frequency", "How many times a second the program runs on each CPU.",
-			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: MaxFrequency}),
+			func(s *Sampler) *uint64 { return &s.Frequency }, number{most: annotation.MaxFrequency}),
 		key("param", "The variable of a param whose value replaces the frequency.",
 			func(s *Sampler) *string { return &s.Param }, line),
 	}}

@@ -103,3 +103,12 @@ func (t *Text) keep(h event.Handle, text []byte) {
 
 // Bits implements [event.Table]. A stack has none.
 func (t *Text) Bits(event.Handle) uint64 { return 0 }
+
+// NoText is the [event.Table] of a field that has no value for any handle.
+type NoText struct{}
+
+// Bytes implements [event.Table].
+func (NoText) Bytes(event.Handle) []byte { return nil }
+
+// Bits implements [event.Table].
+func (NoText) Bits(event.Handle) uint64 { return 0 }

@@ -61,17 +61,11 @@ func newWrittenColumns(source int, s *event.Schema) []writtenColumn {
 	return columns
 }
 
-// noText is in place of the text of stacks, which readers make themselves.
-type noText struct{}
-
-func (noText) Bytes(event.Handle) []byte { return nil }
-func (noText) Bits(event.Handle) uint64  { return 0 }
-
 func (c *writtenColumn) add(f *event.Field) {
 	c.fields = append(c.fields, writtenField{table: f.Table, isText: isText(f.Kind)})
 	if text, ok := f.Table.(*symbol.Text); ok {
 		c.stacks = text
-		c.fields[len(c.fields)-1].table = noText{}
+		c.fields[len(c.fields)-1].table = symbol.NoText{} // readers make the text themselves
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gizmo-ebpf/gizmo/metadata"
+	"github.com/gizmo-ebpf/gizmo/annotation"
 )
 
 // addCondition records that a program is loaded only if a param is set. list returns the program's list
@@ -77,8 +77,8 @@ func (img *Image) Frequency(variable string, values map[string]Value) (uint64, e
 		return 0, fmt.Errorf("%q is no param of the type __u32", variable)
 	}
 	n := uint64(binary.LittleEndian.Uint32(value))
-	if n == 0 || n > metadata.MaxFrequency {
-		return 0, fmt.Errorf("the param %s is %d: say how many times a second to sample, from 1 to %d", param.Key, n, metadata.MaxFrequency)
+	if n == 0 || n > annotation.MaxFrequency {
+		return 0, fmt.Errorf("the param %s is %d: say how many times a second to sample, from 1 to %d", param.Key, n, annotation.MaxFrequency)
 	}
 	return n, nil
 }

@@ -151,7 +151,7 @@ func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, erro
 	}
 	f.host, f.selector = st.options.Host, st.options.Selector
 	f.selects = !f.host || !f.selector.IsAll()
-	if !f.selects && !readsColumn(s, f.column, need) {
+	if !f.selects && !s.ReadsColumn(f.column, need) {
 		return nil, nil
 	}
 	f.keepRow = func(row int) bool { return f.passes(f.handles[row]) }
@@ -162,7 +162,7 @@ func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, erro
 // if need has none of the fields of containers.
 func (st *Stage) Early(s *event.Schema, need event.FieldSet) func(b *event.Batch) {
 	f := st.finder(s)
-	if f == nil || !readsColumn(s, f.column, need) {
+	if f == nil || !s.ReadsColumn(f.column, need) {
 		return nil
 	}
 	return func(b *event.Batch) { f.fill(b) }
@@ -178,15 +178,6 @@ func (st *Stage) finder(s *event.Schema) *finder {
 		column: column, set: st.options.Set, owners: st.options.Set.Finder(),
 		mount: numberOf(s, mountType), net: numberOf(s, netType), time: numberOf(s, timeType),
 	}
-}
-
-func readsColumn(s *event.Schema, column event.Column, need event.FieldSet) bool {
-	for i := range s.Fields {
-		if c, ok := s.Fields[i].Column(); ok && c == column && need.Has(i) {
-			return true
-		}
-	}
-	return false
 }
 
 // Close implements [pipeline.Stage]. It does not close the set, which belongs to the caller.

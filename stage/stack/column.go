@@ -5,6 +5,7 @@ package stack
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/symbol"
@@ -152,12 +153,10 @@ func (c *column) resolve(k key, row []byte) *symbol.Stack {
 		return nil
 	}
 	if !c.user {
-		return c.options.Resolver.Kernel(copied(c.addresses))
+		return c.options.Resolver.Kernel(slices.Clone(c.addresses))
 	}
-	return c.options.Resolver.User(c.moment(k, row), copied(c.addresses))
+	return c.options.Resolver.User(c.moment(k, row), slices.Clone(c.addresses))
 }
-
-func copied(addresses []uint64) []uint64 { return append([]uint64(nil), addresses...) }
 
 // moment returns which process a row is from, and when.
 func (c *column) moment(k key, row []byte) resolve.Moment {

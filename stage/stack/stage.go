@@ -5,6 +5,7 @@
 package stack
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -27,7 +28,7 @@ type Source interface {
 
 // Resolver makes stacks of addresses. *resolve.Resolver is one.
 type Resolver interface {
-	// Kernel and User return stacks that nobody changes any more. They keep the addresses.
+	// Kernel and User return stacks that do not change any more. They keep the addresses.
 	Kernel(addresses []uint64) *symbol.Stack
 	User(m resolve.Moment, addresses []uint64) *symbol.Stack
 }
@@ -60,25 +61,16 @@ func New(o Options) *Stage {
 
 // HasStacks reports whether a data source has a field with a stack.
 func HasStacks(s *event.Schema) bool {
-	for i := range s.Fields {
-		if f := &s.Fields[i]; f.HasType(userType) && f.Kind == event.Struct {
-			return true
-		} else if _, ok := textOf(f); ok {
-			return true
-		}
-	}
-	return false
+	hasText := func(f event.Field) bool { _, ok := textOf(&f); return ok }
+	return HasUserStacks(s) || slices.ContainsFunc(s.Fields, hasText)
 }
 
 // HasUserStacks reports whether a data source has a field with a stack of a process.
 func HasUserStacks(s *event.Schema) bool {
-	for i := range s.Fields {
-		if f := &s.Fields[i]; f.HasType(userType) && f.Kind == event.Struct {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Fields, isUserStack)
 }
+
+func isUserStack(f event.Field) bool { return f.HasType(userType) && f.Kind == event.Struct }
 
 // FieldNames returns the names of the fields that the stage adds to a data source.
 func FieldNames(s *event.Schema) (names []string) {
@@ -97,9 +89,9 @@ func (st *Stage) Extend(s *event.Schema) error {
 		f := s.Fields[i]
 		switch {
 		case f.Added:
-		case f.HasType(userType) && f.Kind == event.Struct:
+		case isUserStack(f):
 			st.addUser(s, i)
-		case f.HasType(kernelType):
+		default:
 			if name, ok := textOf(&f); ok {
 				st.addKernel(s, i, name)
 			}
@@ -169,7 +161,7 @@ func (st *Stage) addUser(s *event.Schema, i int) {
 		field.Ann.Columns.Hidden = true
 		field.Table = symbol.NewText(&c.stacks, f.format, keptTexts)
 		if b := st.options.BuildIDs; f.format == symbol.BuildIDs && (b == nil || !b(s.ID())) {
-			field.Table = noText{}
+			field.Table = symbol.NoText{}
 		}
 		fields = append(fields, field)
 	}
@@ -179,12 +171,6 @@ func (st *Stage) addUser(s *event.Schema, i int) {
 	c.column = s.AddColumn(fields...)
 	st.columns[s] = append(st.columns[s], c)
 }
-
-// noText is the table of a field that is always empty.
-type noText struct{}
-
-func (noText) Bytes(event.Handle) []byte { return nil }
-func (noText) Bits(event.Handle) uint64  { return 0 }
 
 // Restyle shows the fields of stacks in a schema from a recording as Extend shows those of a live run.
 func Restyle(s *event.Schema) {
@@ -208,7 +194,7 @@ func (st *Stage) Reads(*event.Schema) (event.FieldSet, error) { return event.Fie
 func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, error) {
 	var wanted []*column
 	for _, c := range st.columns[s] {
-		if !reads(s, c.column, need) {
+		if !s.ReadsColumn(c.column, need) {
 			continue
 		}
 		if users := st.options.Users; c.user && users != nil && !users(s.ID()) {
@@ -229,15 +215,6 @@ func (st *Stage) Bind(s *event.Schema, need event.FieldSet) (pipeline.Func, erro
 		}
 		return nil
 	}, nil
-}
-
-func reads(s *event.Schema, column event.Column, need event.FieldSet) bool {
-	for i := range s.Fields {
-		if c, ok := s.Fields[i].Column(); ok && c == column && need.Has(i) {
-			return true
-		}
-	}
-	return false
 }
 
 // Wants reports whether a sink or a stage reads stacks of the kernel, and of processes. It is known once the stage is bound.

@@ -224,7 +224,7 @@ func TestFields(t *testing.T) {
 	}
 }
 
-// What nobody reads is not looked up.
+// Stacks that no sink and no stage reads are not looked up.
 func TestUnread(t *testing.T) {
 	f := &fake{}
 	s := schema("events", "kstack_raw")

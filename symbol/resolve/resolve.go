@@ -31,7 +31,7 @@ type Resolver struct {
 	files   *names.Files
 
 	mu        sync.Mutex
-	tracker   *mappings.Tracker // nil: nobody asked for stacks of processes
+	tracker   *mappings.Tracker // nil until FollowProcesses is called
 	known     map[mappings.ID]*file
 	perfMaps  map[mappings.Process]*names.PerfMap
 	vdso      *names.File
@@ -280,12 +280,4 @@ func (r *Resolver) forgetPerfMaps() {
 		}
 	}
 	clear(r.perfMaps)
-}
-
-// Warnings returns what the user should know about the names of the stacks so far.
-func (r *Resolver) Warnings() (warnings []error) {
-	if err := r.kernel.Err(); err != nil {
-		warnings = append(warnings, err)
-	}
-	return warnings
 }
