@@ -41,6 +41,7 @@ func (n *Network) attachFilter(index int, d Direction, prog *ebpf.Program) (io.C
 	if !ok {
 		return nil, errors.New("the kernel does not tell the number of a program")
 	}
+	defer lock(n.ns)()
 	owned, err := n.addDiscipline(index, d)
 	if err != nil {
 		return nil, err
@@ -139,6 +140,7 @@ func ours(all []netlink.Filter) (list []*netlink.BpfFilter) {
 
 // Close removes the filter, and the discipline if it was there because of gizmo and nothing else uses it.
 func (f *filter) Close() error {
+	defer lock(f.n.ns)()
 	err := ignoreGone(f.n.h.FilterDel(f.spec))
 	if err != nil {
 		return fmt.Errorf("remove a filter: %w", err)
@@ -178,6 +180,7 @@ func ignoreGone(err error) error {
 
 // removeOrphans removes the filters of gizmo whose processes have ended without doing so.
 func (n *Network) removeOrphans() error {
+	defer lock(n.ns)()
 	disciplines, err := n.h.QdiscList(nil)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return fmt.Errorf("list the queueing disciplines: %w", err)
