@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,17 +23,21 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
-const (
-	sampleFor = 4 * time.Second
-	levels    = "level3; level2; level1; main; "
+const levels = "level3; level2; level1; main; "
+
+var (
+	programs  = flag.String("programs", "", "compile the programs into this `folder`, and use those that are there")
+	sampleFor = flag.Duration("for", 4*time.Second, "how long the programs are sampled")
+	frequency = flag.String("frequency", "199", "how many samples a second there are of each CPU")
 )
 
 // spinner is a program that keeps a CPU busy. All are sampled at the same time.
 type spinner struct {
 	name string // of the program, which is how its samples are recognized
-	// build makes the program; start starts it, if that is not all that there is to it.
+	// build makes the program, and other files that have its name with something behind it; start starts it, if that is not all that
+	// there is to it.
 	build func(t *testing.T, w *workshop, path string)
-	start func(t *testing.T, w *workshop, path string) *exec.Cmd
+	start func(t *testing.T, path string)
 	// fp and auto are part of the text of at least one stack, the innermost function first, when callers are found by frame pointers, and
 	// automatically. Empty: nothing is said about it.
 	fp, auto string
@@ -40,11 +45,10 @@ type spinner struct {
 }
 
 // workshop makes programs.
-type workshop struct {
-	dir, cache    string
-	gcc, gxx      string
-	strip, objcpy string
-}
+type workshop struct{ gcc, gxx, strip, objcopy string }
+
+// cacheName is the folder among the programs that is the cache of debug files.
+const cacheName = "debuginfod"
 
 func (w *workshop) run(t *testing.T, program string, args ...string) {
 	t.Helper()
@@ -72,26 +76,27 @@ func goProgram(flags ...string) func(t *testing.T, w *workshop, path string) {
 func withDebugFile(t *testing.T, w *workshop, path string) {
 	t.Helper()
 	c("-g", "-Wl,--build-id=0x00112233445566778899aabbccddeeff00112233")(t, w, path)
-	dir := filepath.Join(w.cache, "00112233445566778899aabbccddeeff00112233")
+	dir := filepath.Join(filepath.Dir(path), cacheName, "00112233445566778899aabbccddeeff00112233")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.run(t, w.objcpy, "--only-keep-debug", path, filepath.Join(dir, "debuginfo"))
+	w.run(t, w.objcopy, "--only-keep-debug", path, filepath.Join(dir, "debuginfo"))
 	w.run(t, w.strip, path)
 }
 
 // inNamespaces starts a program by a shell in namespaces of its own. The script has PROGRAM in place of its path, and DIR in place
 // of a folder that does not exist yet.
-func inNamespaces(flags, script string) func(t *testing.T, w *workshop, path string) *exec.Cmd {
-	return func(t *testing.T, w *workshop, path string) *exec.Cmd {
+func inNamespaces(flags, script string) func(t *testing.T, path string) {
+	return func(t *testing.T, path string) {
 		t.Helper()
-		cmd := exec.Command(kerneltest.RequireProgram(t, "unshare"), flags, "sh", "-ec", strings.NewReplacer("PROGRAM", path, "DIR", path+".dir").Replace(script))
-		return begin(t, cmd)
+		begin(t, kerneltest.RequireProgram(t, "unshare"), flags, "sh", "-ec", strings.NewReplacer("PROGRAM", path, "DIR", path+".dir").Replace(script))
 	}
 }
 
-func begin(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
+// begin starts a program, which ends with the test.
+func begin(t *testing.T, argv ...string) {
 	t.Helper()
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -101,36 +106,51 @@ func begin(t *testing.T, cmd *exec.Cmd) *exec.Cmd {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		_ = cmd.Wait()
 	})
-	return cmd
 }
 
-func plain(t *testing.T, _ *workshop, path string) *exec.Cmd { return begin(t, exec.Command(path)) }
-
-func deleted(t *testing.T, w *workshop, path string) *exec.Cmd {
+func plain(t *testing.T, path string) {
 	t.Helper()
-	cmd := plain(t, w, path)
+	begin(t, path)
+}
+
+func deleted(t *testing.T, path string) {
+	t.Helper()
+	begin(t, path)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	return cmd
 }
 
-// replaced starts a program and puts another in its place.
-func replaced(t *testing.T, w *workshop, path string) *exec.Cmd {
+const (
+	otherName   = ".other"
+	libraryName = ".so"
+)
+
+// withOther compiles a program, and another that takes its place later.
+func withOther(t *testing.T, w *workshop, path string) {
 	t.Helper()
-	cmd := plain(t, w, path)
-	c("-DINNERMOST=another")(t, w, path+".new")
-	if err := os.Rename(path+".new", path); err != nil {
+	c()(t, w, path)
+	c("-DINNERMOST=another")(t, w, path+otherName)
+}
+
+func replaced(t *testing.T, path string) {
+	t.Helper()
+	begin(t, path)
+	if err := os.Rename(path+otherName, path); err != nil {
 		t.Fatal(err)
 	}
-	return cmd
 }
 
-func loadsLibrary(t *testing.T, w *workshop, path string) *exec.Cmd {
+// withLibrary compiles a program and a library that it loads.
+func withLibrary(t *testing.T, w *workshop, path string) {
 	t.Helper()
-	library := filepath.Join(w.dir, "library.so")
-	w.run(t, w.gcc, "-O2", "-fno-omit-frame-pointer", "-shared", "-fPIC", "-o", library, "testdata/library.c")
-	return begin(t, exec.Command(path, library))
+	c()(t, w, path)
+	w.run(t, w.gcc, "-O2", "-fno-omit-frame-pointer", "-shared", "-fPIC", "-o", path+libraryName, "testdata/library.c")
+}
+
+func loadsLibrary(t *testing.T, path string) {
+	t.Helper()
+	begin(t, path, path+libraryName)
 }
 
 func spinners() []spinner {
@@ -152,8 +172,8 @@ func spinners() []spinner {
 		{name: "golang", build: goProgram(), fp: "main.sorter; main.main; runtime.main; ", auto: "main.sorter; main.main; runtime.main; "},
 		{name: "gostripped", build: goProgram("-buildmode=pie", "-ldflags=-s -w"), fp: "main.sorter; main.main; runtime.main; "},
 		{name: "deleted", build: c(), start: deleted, fp: levels, auto: levels},
-		{name: "replaced", build: c(), start: replaced, fp: levels, never: "another"},
-		{name: "library", build: c(), start: loadsLibrary, fp: "hidden; in_library; main; "},
+		{name: "replaced", build: withOther, start: replaced, fp: levels, never: "another"},
+		{name: "library", build: withLibrary, start: loadsLibrary, fp: "hidden; in_library; main; "},
 		{name: "mounted", build: c(), fp: levels,
 			start: inNamespaces("-m", "mkdir DIR; mount -t tmpfs other DIR; cp PROGRAM DIR/; exec DIR/$(basename PROGRAM)")},
 		{name: "overlaid", build: c(), start: inNamespaces("-m", overlay), fp: levels},
@@ -169,23 +189,54 @@ type row struct {
 	Kernel  string                   `json:"kern_stack"`
 }
 
+// compile makes all programs.
+func compile(t *testing.T, dir string) {
+	t.Helper()
+	w := &workshop{
+		gcc: kerneltest.RequireProgram(t, "gcc"), gxx: kerneltest.RequireProgram(t, "g++"),
+		strip: kerneltest.RequireProgram(t, "strip"), objcopy: kerneltest.RequireProgram(t, "objcopy"),
+	}
+	for _, s := range spinners() {
+		s.build(t, w, filepath.Join(dir, s.name))
+	}
+}
+
+// All programs compile, into the folder that the command line names, where a machine without compilers finds them.
+func TestPrograms(t *testing.T) {
+	dir := *programs
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	compile(t, dir)
+}
+
+// compiled returns a folder with all programs, which the test may change.
+func compiled(t *testing.T) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	if *programs == "" {
+		compile(t, dir)
+	} else if err := os.CopyFS(dir, os.DirFS(*programs)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// At the same time all programs run and are sampled.
 func TestNames(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	w := &workshop{
-		dir: t.TempDir(), cache: t.TempDir(),
-		gcc: kerneltest.RequireProgram(t, "gcc"), gxx: kerneltest.RequireProgram(t, "g++"),
-		strip: kerneltest.RequireProgram(t, "strip"), objcpy: kerneltest.RequireProgram(t, "objcopy"),
-	}
-	t.Setenv("DEBUGINFOD_CACHE_PATH", w.cache)
+	dir := compiled(t)
+	t.Setenv("DEBUGINFOD_CACHE_PATH", filepath.Join(dir, cacheName))
 	all := spinners()
 	for i := range all {
 		s := &all[i]
-		path := filepath.Join(w.dir, s.name)
-		s.build(t, w, path)
 		if s.start == nil {
 			s.start = plain
 		}
-		s.start(t, w, path)
+		s.start(t, filepath.Join(dir, s.name))
 	}
 	for _, unwind := range []string{"fp", "auto"} {
 		t.Run(unwind, func(t *testing.T) {
@@ -230,7 +281,7 @@ func sample(t *testing.T, unwind string) (rows []row) {
 	}
 	var out bytes.Buffer
 	plan, err := run.NewPlan(run.Options{
-		Gadgets: []run.Gadget{{Image: img, Params: map[string]string{"frequency": "199"}}},
+		Gadgets: []run.Gadget{{Image: img, Params: map[string]string{"frequency": *frequency}}},
 		Text:    &run.Text{W: &out, Modes: "json"},
 		Unwind:  unwind,
 	})
@@ -242,7 +293,7 @@ func sample(t *testing.T, unwind string) (rows []row) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), sampleFor)
+	ctx, cancel := context.WithTimeout(t.Context(), *sampleFor)
 	defer cancel()
 	if err := r.Run(ctx); err != nil {
 		t.Fatal(err)

@@ -78,7 +78,21 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		pkg:  "test/neighbours",
 		run:  "^Test(Docker|Podman|Containerd|CRI|StormOfContainers)$/^gizmo",
 		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10", "-slow"} },
-	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"})
+	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"}, suite{
+		pkg:    "test/stacks",
+		before: "^TestPrograms$",
+		args: func(programs string) []string {
+			// An emulated machine takes so long to copy a stack that a higher frequency leaves it no time for the programs.
+			return []string{"-programs", filepath.Join(programs, "stacks"), "-for", "30s", "-frequency", "29"}
+		},
+	})
+	symbols, err := packagesBelow(ctx, "symbol")
+	if err != nil {
+		return nil, err
+	}
+	for _, pkg := range symbols {
+		list = append(list, suite{pkg: pkg, fixtures: []string{"testdata/*"}})
+	}
 	for i := range list {
 		if list[i].run != "" {
 			continue
