@@ -15,6 +15,7 @@
 #include <bpf/bpf_endian.h>
 
 #include <gadget/macros.h>
+#include <gadget/maps.bpf.h>
 #include <gadget/packet.h>
 #include <gadget/types.h>
 
@@ -58,12 +59,7 @@ struct {
 GADGET_MAPITER(network_connections, packets);
 
 /* Packets for which there was no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} packets_lost_samples SEC(".maps");
+GADGET_LOST_COUNTER(packets);
 
 /* A flow of UDP, in both directions.  No padding. */
 struct flow {
@@ -92,15 +88,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct gadget_packet);
 } scratch SEC(".maps");
-
-static __always_inline void count_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(&packets_lost_samples, &zero);
-
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
 
 static __always_inline bool begins_tcp(const struct __sk_buff *skb,
 				       const struct gadget_packet *packet)
@@ -169,7 +156,7 @@ static __always_inline void note(const struct gadget_l4endpoint_t *local,
 	seen.local.addr_raw = local->addr_raw;
 	seen.local.version = local->version;
 	if (bpf_map_update_elem(&packets, &connection, &seen, BPF_ANY))
-		count_lost();
+		gadget_count_lost(packets);
 }
 
 SEC("socket1")

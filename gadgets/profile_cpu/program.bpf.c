@@ -17,6 +17,7 @@
 #include <gadget/filter.h>
 #include <gadget/kernel_stack_map.h>
 #include <gadget/macros.h>
+#include <gadget/maps.bpf.h>
 #include <gadget/types.h>
 #include <gadget/user_stack_map.h>
 
@@ -58,21 +59,7 @@ struct {
 GADGET_MAPITER(samples, counts);
 
 /* Samples for which there was no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} counts_lost_samples SEC(".maps");
-
-static __always_inline void count_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(&counts_lost_samples, &zero);
-
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
+GADGET_LOST_COUNTER(counts);
 
 /* The CPU's idle loop: thread 0 of each CPU. */
 static __always_inline bool is_idle(void)
@@ -118,7 +105,7 @@ int ig_prof_cpu(struct bpf_perf_event_data *ctx)
 	if (value)
 		__sync_fetch_and_add(&value->samples, 1);
 	else
-		count_lost();
+		gadget_count_lost(counts);
 	return 0;
 }
 

@@ -65,12 +65,7 @@ struct {
 GADGET_MAPITER(offcpu, waits);
 
 /* Waits for which there was no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} waits_lost_samples SEC(".maps");
+GADGET_LOST_COUNTER(waits);
 
 /* Threads that wait, by their ids: as many as a system has by default. */
 struct {
@@ -87,15 +82,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct waiting);
 } room SEC(".maps");
-
-static __always_inline void count_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(&waits_lost_samples, &zero);
-
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
 
 /* Interrupts are off at a switch, so that the room is free. */
 static __always_inline void leave(void *ctx)
@@ -118,7 +104,7 @@ static __always_inline void leave(void *ctx)
 	w->key.user_stack_id = w->user_stack.stack_id;
 	w->since = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&threads, &w->key.proc.tid, w, BPF_ANY))
-		count_lost();
+		gadget_count_lost(waits);
 }
 
 static __always_inline struct wait_value *entry_of(struct waiting *w)
@@ -151,7 +137,7 @@ static __always_inline void come_back(gadget_tid tid)
 			__sync_fetch_and_add(&value->blocked_raw, blocked);
 			__sync_fetch_and_add(&value->waits, 1);
 		} else {
-			count_lost();
+			gadget_count_lost(waits);
 		}
 	}
 	bpf_map_delete_elem(&threads, &tid);

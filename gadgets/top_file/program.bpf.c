@@ -19,6 +19,7 @@
 #include <gadget/filesystem.h>
 #include <gadget/filter.h>
 #include <gadget/macros.h>
+#include <gadget/maps.bpf.h>
 #include <gadget/types.h>
 
 #define MAX_ENTRIES 10240
@@ -66,24 +67,10 @@ struct {
 GADGET_MAPITER(file, stats);
 
 /* Calls for which there was no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} stats_lost_samples SEC(".maps");
+GADGET_LOST_COUNTER(stats);
 
 /* How an entry begins: too large for the stack. */
 static const struct top_file_stat nothing;
-
-static __always_inline void count_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(&stats_lost_samples, &zero);
-
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
 
 static __always_inline bool is_wanted(struct file *file)
 {
@@ -142,7 +129,7 @@ static __always_inline struct top_file_stat *stat_of(struct file *file)
 	if (stat)
 		describe(stat, file);
 	else
-		count_lost();
+		gadget_count_lost(stats);
 	return stat;
 }
 
@@ -200,7 +187,7 @@ static __always_inline int enter(struct file *file, enum file_op op)
 	struct call_id id = {.tid = bpf_get_current_pid_tgid(), .op = op};
 
 	if (is_wanted(file) && bpf_map_update_elem(&calls, &id, &file, BPF_ANY))
-		count_lost();
+		gadget_count_lost(stats);
 	return 0;
 }
 

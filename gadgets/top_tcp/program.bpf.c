@@ -64,24 +64,10 @@ struct {
 GADGET_MAPITER(tcp, ip_map);
 
 /* Calls for which there was no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} ip_map_lost_samples SEC(".maps");
+GADGET_LOST_COUNTER(ip_map);
 
 /* How an entry begins. */
 static const struct traffic nothing;
-
-static __always_inline void count_lost(void)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(&ip_map_lost_samples, &zero);
-
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
 
 /*
  * The kernel knows the type of the sockets that most programs get, which may read them by plain
@@ -148,7 +134,7 @@ static __always_inline void count(const struct sock *sk, bool typed,
 	bpf_get_current_comm(key.comm, sizeof(key.comm));
 	traffic = bpf_map_lookup_or_try_init(&ip_map, &key, &nothing);
 	if (!traffic)
-		count_lost();
+		gadget_count_lost(ip_map);
 	else if (direction == SENT)
 		traffic->sent_raw += bytes;
 	else
@@ -257,7 +243,7 @@ static __always_inline int enter(const struct sock *sk,
 		return 0;
 	call.copied_seq = copied_seq(sk);
 	if (bpf_map_update_elem(&calls, &id, &call, BPF_ANY))
-		count_lost();
+		gadget_count_lost(ip_map);
 	return 0;
 }
 

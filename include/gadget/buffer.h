@@ -29,6 +29,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <gadget/macros.h>
+#include <gadget/maps.bpf.h>
 
 #ifndef ENOSPC
 #define ENOSPC 28
@@ -82,12 +83,7 @@ const volatile __u32 gadget_shard_mask = 0;
 				__uint(max_entries, size);              \
 			});                                             \
 	} name##_shards SEC(".maps");                                   \
-	struct {                                                        \
-		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);                \
-		__uint(max_entries, 1);                                 \
-		__type(key, __u32);                                     \
-		__type(value, __u64);                                   \
-	} name##_lost_samples SEC(".maps");                             \
+	GADGET_LOST_COUNTER(name);                                      \
 	__gadget_output_function(name) __gadget_reserve_functions(name) \
 		__gadget_marker(gadget_map_tracer_##name);
 
@@ -184,16 +180,6 @@ static __always_inline void __gadget_count_lost_by_mntns(void *map)
 	key.map = __gadget_map_id(map);
 	bpf_map_update_elem(&gadget_lost_by_mntns, &key, &none, BPF_NOEXIST);
 	lost = bpf_map_lookup_elem(&gadget_lost_by_mntns, &key);
-	if (lost)
-		__sync_fetch_and_add(lost, 1);
-}
-
-/* Atomic, since another program may interrupt this one on its own CPU. */
-static __always_inline void __gadget_count_lost(void *lost_samples)
-{
-	__u32 zero = 0;
-	__u64 *lost = bpf_map_lookup_elem(lost_samples, &zero);
-
 	if (lost)
 		__sync_fetch_and_add(lost, 1);
 }

@@ -52,4 +52,28 @@ bpf_map_lookup_or_try_init(void *map, const void *key, const void *init)
 		__found != NULL;                                        \
 	})
 
+/*
+ * GADGET_LOST_COUNTER: declares the counter of what gets lost because the map @name, which is
+ * one of GADGET_MAPITER, is full.  gadget_count_lost(@name) adds 1, and gizmo reports the number.
+ */
+#define GADGET_LOST_COUNTER(name)                        \
+	struct {                                         \
+		__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); \
+		__uint(max_entries, 1);                  \
+		__type(key, __u32);                      \
+		__type(value, __u64);                    \
+	} name##_lost_samples SEC(".maps")
+
+#define gadget_count_lost(name) __gadget_count_lost(&name##_lost_samples)
+
+/* Atomic, since another program may interrupt this one on its own CPU. */
+static __always_inline void __gadget_count_lost(void *lost_samples)
+{
+	__u32 zero = 0;
+	__u64 *lost = bpf_map_lookup_elem(lost_samples, &zero);
+
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+}
+
 #endif /* __GADGET_MAPS_BPF_H */

@@ -21,7 +21,7 @@ const dependencies = "modules.dep"
 
 // neededModules are the modules that the guest needs before it sees the host's files. A kernel that has one
 // built in has no module of that name.
-var neededModules = []string{"virtio_pci", "9pnet_virtio", "9p", "overlay"}
+var neededModules = []string{"virtio_pci", "9pnet_virtio", "9p", "overlay", "fuse"}
 
 // loadOrder returns the files of the modules and of all that they need, in the order in which to
 // load them. deps is the text of modules.dep: a line "FILE: FILE…" for each, what it needs last

@@ -91,7 +91,8 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		return nil, err
 	}
 	for _, pkg := range symbols {
-		list = append(list, suite{pkg: pkg, fixtures: []string{"testdata/*"}})
+		// A thousand processes a second are too much for an emulated machine.
+		list = append(list, suite{pkg: pkg, skip: "Storm"})
 	}
 	for i := range list {
 		if list[i].run != "" {
