@@ -61,6 +61,11 @@ func (g *Gadget) Stats() ([]ProgramStats, error) {
 		if err := s.read(prog); err != nil {
 			return nil, fmt.Errorf("program %s: %w", p.Name, err)
 		}
+		counts, err := hook.CountsInNetworks(g.loaded, p)
+		if err != nil {
+			return nil, fmt.Errorf("program %s: %w", p.Name, err)
+		}
+		s.Runs, s.Time, s.Missed = s.Runs+counts.Runs, s.Time+counts.Time, s.Missed+counts.Missed
 		if found { // neither changes once the program is loaded
 			s.Attached, s.Instructions = known.Attached, known.Instructions
 		} else if s.Attached = !hook.IsIdle(p, prog); s.Instructions > 0 {

@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -32,6 +34,56 @@ type Target struct {
 	// next has the program as its only entry. The kernel empties it when the last process that has it open ends. From then on a
 	// dispatcher does nothing, wherever it is still attached.
 	next *ebpf.Map
+
+	mu   sync.Mutex
+	live map[*Dispatcher]bool
+	past Counts // of those that are closed
+}
+
+// Counts are the kernel's counts of runs of dispatchers, each of which includes the program that it calls: the kernel counts a
+// run for the program that it began with.
+type Counts struct {
+	Runs, Missed uint64
+	Time         time.Duration
+}
+
+func (c *Counts) add(s *ebpf.ProgramStats) {
+	c.Runs += s.RunCount
+	c.Missed += s.RecursionMisses
+	c.Time += s.Runtime
+}
+
+// Dispatcher is a dispatcher for packets in one network namespace.
+type Dispatcher struct {
+	*ebpf.Program
+	target *Target
+}
+
+// Close lets go of the program, and keeps its counts for the target.
+func (d *Dispatcher) Close() error {
+	stats, err := d.Program.Stats()
+	d.target.mu.Lock()
+	if d.target.live[d] && err == nil {
+		d.target.past.add(stats)
+	}
+	delete(d.target.live, d)
+	d.target.mu.Unlock()
+	return d.Program.Close()
+}
+
+// Counts returns the counts of all dispatchers so far.
+func (t *Target) Counts() (Counts, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	sum := t.past
+	for d := range t.live {
+		stats, err := d.Stats()
+		if err != nil {
+			return Counts{}, err
+		}
+		sum.add(stats)
+	}
+	return sum, nil
 }
 
 // NewTarget returns a target, which the caller closes after the last dispatcher is detached. as is the attach type that the program was
@@ -44,14 +96,14 @@ func NewTarget(prog *ebpf.Program, as ebpf.AttachType, packet *ebpf.Map) (*Targe
 	if err := next.Put(uint32(0), uint32(prog.FD())); err != nil {
 		return nil, errors.Join(fmt.Errorf("put the program into the array for dispatchers: %w", err), next.Close())
 	}
-	return &Target{prog.Type(), as, packet, next}, nil
+	return &Target{kind: prog.Type(), as: as, packet: packet, next: next, live: make(map[*Dispatcher]bool)}, nil
 }
 
 // Close makes all dispatchers of the target do nothing.
 func (t *Target) Close() error { return t.next.Close() }
 
-// For returns a dispatcher for packets in the network namespace with an inode. It belongs to the caller.
-func (t *Target) For(inode uint64) (*ebpf.Program, error) {
+// For returns a dispatcher for packets in the network namespace with an inode. It belongs to the caller, who closes it after it is detached.
+func (t *Target) For(inode uint64) (*Dispatcher, error) {
 	if inode != uint64(uint32(inode)) {
 		return nil, fmt.Errorf("the network namespace's inode %d has more than 32 bits", inode)
 	}
@@ -61,7 +113,11 @@ func (t *Target) For(inode uint64) (*ebpf.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load the dispatcher for packets of a network namespace: %w", err)
 	}
-	return prog, nil
+	d := &Dispatcher{prog, t}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.live[d] = true
+	return d, nil
 }
 
 func (t *Target) instructions(inode uint32) asm.Instructions {

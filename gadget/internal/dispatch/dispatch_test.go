@@ -82,7 +82,7 @@ func TestDispatcher(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				result := run(t, prog, 64)
+				result := run(t, prog.Program, 64)
 				prog.Close()
 				var got uint32
 				if err := seen.Lookup(uint32(0), &got); err != nil || uint64(got) != inode || result != 7 {
@@ -133,7 +133,7 @@ func TestDispatcherWithoutTarget(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The kernel empties the array in the background.
-		for end := time.Now().Add(10 * time.Second); run(t, prog, 64) != Undecided(kind); time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(10 * time.Second); run(t, prog.Program, 64) != Undecided(kind); time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
 				t.Fatalf("%s: the dispatcher still calls the program", kind)
 			}

@@ -83,20 +83,19 @@ func attachToInterface(l *Loaded, p *image.Program, prog *ebpf.Program, name str
 	if err != nil {
 		return nil, err
 	}
-	dispatcher, err := t.For(l.Home.ID)
-	if err != nil {
-		return nil, err
-	}
-	defer dispatcher.Close() // the interface keeps it
 	d, err := directionOf(p)
 	if err != nil {
 		return nil, err
 	}
-	link, err := ends.network.Attach(iface.Index, d, dispatcher)
+	dispatcher, err := t.For(l.Home.ID)
 	if err != nil {
-		return nil, fmt.Errorf("network interface %s: %w", name, err)
+		return nil, err
 	}
-	return link, nil
+	link, err := ends.network.Attach(iface.Index, d, dispatcher.Program)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("network interface %s: %w", name, err), dispatcher.Close())
+	}
+	return dispatched{link, dispatcher}, nil
 }
 
 // interfaces returns what attaches to the interfaces of Home.

@@ -11,8 +11,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/cilium/ebpf"
-
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/dispatch"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/tc"
@@ -37,7 +35,7 @@ type endsOf struct {
 	of         *interfaceEnds
 	program    string
 	direction  tc.Direction
-	dispatcher *ebpf.Program
+	dispatcher *dispatch.Dispatcher
 	ns         *netns.Namespace // nil: those of the host itself
 
 	links map[int]io.Closer // by the interface; guarded by of.mu
@@ -146,7 +144,7 @@ func (o *endsOf) update(interfaces []tc.Interface) error {
 		if o.links[i.Index] != nil || !o.isFor(i, number) {
 			continue
 		}
-		link, err := o.of.network.Attach(i.Index, o.direction, o.dispatcher)
+		link, err := o.of.network.Attach(i.Index, o.direction, o.dispatcher.Program)
 		switch {
 		case err == nil:
 			o.links[i.Index] = link

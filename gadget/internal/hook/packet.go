@@ -114,6 +114,26 @@ func (l *Loaded) target(p *image.Program, prog *ebpf.Program) (*dispatch.Target,
 	return t, nil
 }
 
+// CountsInNetworks returns the counts of a program for packets in all network namespaces. They are 0 if it is attached in none.
+func CountsInNetworks(l *Loaded, p *image.Program) (dispatch.Counts, error) {
+	l.mu.Lock()
+	t := l.targets[p.Name]
+	l.mu.Unlock()
+	if t == nil {
+		return dispatch.Counts{}, nil
+	}
+	return t.Counts()
+}
+
+// dispatched is a dispatcher that is attached. The dispatcher ends last, so that all its runs are counted.
+type dispatched struct {
+	link       io.Closer
+	dispatcher *dispatch.Dispatcher
+}
+
+// Close detaches the dispatcher.
+func (d dispatched) Close() error { return errors.Join(d.link.Close(), d.dispatcher.Close()) }
+
 // packetSocket is a socket whose filter is a dispatcher. The kernel removes the filter with the socket.
 type packetSocket int
 
@@ -126,15 +146,21 @@ func attachSocket(_ *Loaded, _ *image.Program, t *dispatch.Target, ns *netns.Nam
 	if err != nil {
 		return nil, err
 	}
-	defer dispatcher.Close() // the socket keeps it
-	var fd int
+	fd, err := openPacketSocket(ns, dispatcher)
+	if err != nil {
+		return nil, errors.Join(err, dispatcher.Close())
+	}
+	return dispatched{packetSocket(fd), dispatcher}, nil
+}
+
+func openPacketSocket(ns *netns.Namespace, dispatcher *dispatch.Dispatcher) (fd int, err error) {
 	err = ns.Do(func() (err error) {
 		// Without a protocol the socket gets no packets until it is bound, so that none passes it without the filter.
 		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 		return explainSocket("open a packet socket", err)
 	})
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	err = explainSocket("set the filter of a packet socket", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, dispatcher.FD()))
 	if err == nil {
@@ -142,9 +168,9 @@ func attachSocket(_ *Loaded, _ *image.Program, t *dispatch.Target, ns *netns.Nam
 		err = explainSocket("bind a packet socket", unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: everything}))
 	}
 	if err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
+		return 0, errors.Join(err, unix.Close(fd))
 	}
-	return packetSocket(fd), nil
+	return fd, nil
 }
 
 // explainSocket says what failed, and which privilege is missing.
