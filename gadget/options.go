@@ -87,11 +87,9 @@ type LoadOptions struct {
 	// LostByMount makes programs that run in the process which causes an event count the events that did not fit into a buffer by the
 	// mount namespace of the process, too: see Gadget.LostByMount.
 	LostByMount bool
-	// StackSamples makes programs send registers and bytes of user stacks, from which stacks without frame pointers can be
-	// unwound: see Stacks.AppendSample. Each event has another id then, even if the stack is the same. It is an error on machines
+	// UnwindStack makes programs send registers and bytes of user stacks, and finds the callers in them where there are no frame pointers.
+	// Each event has another id then, even if the stack is the same. Nil: callers are found by frame pointers. It is an error on machines
 	// other than x86-64 if the gadget takes stacks.
-	StackSamples bool
-	// UnwindStack finds the callers in the samples, so that Stacks has the addresses. Nil: Stacks.AppendSample has the samples.
 	UnwindStack func(s StackSample) (addresses []uint64, ok bool)
 	// StackMemory is how many bytes of memory the gadget's stacks may take; 0 means 32 MiB. If they need more, the older ones
 	// are forgotten.

@@ -55,14 +55,14 @@ const userStackMap = "ig_ustack"
 // linkStacks makes programs use gizmo's table of stacks.
 func (g *Gadget) linkStacks(spec *ebpf.CollectionSpec, o *LoadOptions) (*stacks.Linked, error) {
 	ring := min(prepare.DefaultBufferSize(), maxStackRing)
-	if o.StackSamples {
+	if o.UnwindStack != nil {
 		ring = min(prepare.DefaultBufferSize(), maxStackRing*sampleRings)
 	}
 	if o.stackRing != 0 {
 		ring = o.stackRing
 	}
 	return stacks.Link(spec, &stacks.Options{
-		RingSize: uint32(ring), Samples: o.StackSamples, Taken: g.takesStacks,
+		RingSize: uint32(ring), Samples: o.UnwindStack != nil, Taken: g.takesStacks,
 		Keep: func(name string) bool { return o.Maps[name] != nil || g.image.IsPinned(name) || g.iterates(name) },
 	})
 }

@@ -4,7 +4,6 @@
 package stacks
 
 import (
-	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
 	"slices"
@@ -67,41 +66,6 @@ func TestStoreIsPacked(t *testing.T) {
 		t.Errorf("%d bytes", s.size())
 	}
 	t.Logf("%d bytes for each stack", s.size()/20_000)
-}
-
-// The newest samples are there, as they came, and the others are not.
-func TestSamples(t *testing.T) {
-	t.Parallel()
-	r := rand.New(rand.NewPCG(3, 4))
-	const memory = 10_000
-	s := newSamples(memory)
-	var all [][]byte
-	for id := range 5000 {
-		sample := bytes.Repeat([]byte{byte(id)}, r.IntN(2000))
-		all = append(all, sample)
-		s.put(uint32(id), uint32(id+1), sample)
-		kept, total := true, 0
-		for back := id; back >= 0; back-- {
-			got, fp, ok := s.get(uint32(back))
-			if ok && (!kept || !bytes.Equal(got, all[back]) || fp != uint32(back+1)) {
-				t.Fatalf("sample %d, %d later: wrong, or there although a newer one is not", back, id-back)
-			}
-			if kept = ok; !ok {
-				break
-			}
-			total += len(got)
-		}
-		if id > 100 && total < memory-4000 {
-			t.Fatalf("after sample %d there are only %d bytes", id, total)
-		}
-	}
-	if len(s.byID) > len(s.order)-s.gone || len(s.order) > 200 {
-		t.Errorf("%d samples in the index, %d in order", len(s.byID), len(s.order))
-	}
-	s.put(9999, 0, make([]byte, memory+1))
-	if _, _, ok := s.get(9999); ok {
-		t.Error("a sample that is larger than the memory is there")
-	}
 }
 
 func BenchmarkStore(b *testing.B) {

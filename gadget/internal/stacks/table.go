@@ -21,9 +21,6 @@ import (
 // DefaultBudget is how many bytes of memory a table takes for stacks: some 250,000 of 24 addresses.
 const DefaultBudget = 32 << 20
 
-// sampleMemory is how many bytes of samples are kept until they are asked for.
-const sampleMemory = 8 << 20
-
 // patience limits how long a look-up waits for a program on another CPU that is writing to the ring at that moment: the stack may be
 // behind what it writes.
 const patience = time.Millisecond
@@ -54,8 +51,7 @@ type Table struct {
 	mu        sync.Mutex // guards what follows; an event waits for it as long as the reader puts away some stacks
 	ring      *ring.Ring
 	now       store
-	before    store // the stacks of an earlier time
-	samples   *samples
+	before    store    // the stacks of an earlier time
 	joined    []byte   // a record that was in two pieces
 	fp        []uint64 // of a sample
 	unwound   []byte
@@ -70,8 +66,9 @@ type Sample struct {
 	PID uint32
 	// Time is in nanoseconds since boot.
 	Time uint64
-	// Bytes are as AppendSample appends them, ByFramePointers is what the kernel has found.
-	Bytes           []byte
+	// Bytes are u64 ip, sp, bp, bx, r12, r13, r14, r15, u32 the length of the stack, u32 0, and the stack from sp up.
+	Bytes []byte
+	// ByFramePointers is what the kernel has found.
 	ByFramePointers []uint64
 }
 
@@ -81,15 +78,13 @@ type Sample struct {
 type Unwind func(s Sample) (addresses []uint64, ok bool)
 
 // Open returns the table of an object that Link has changed, whose maps are these. They remain the caller's, and must stay open
-// until the table is closed. budget is the memory in bytes; 0 means DefaultBudget. unwind may be nil: then AppendSample has the samples.
+// until the table is closed. budget is the memory in bytes; 0 means DefaultBudget. unwind is nil if there are no
+// samples.
 func Open(maps map[string]*ebpf.Map, budget int, unwind Unwind) (*Table, error) {
 	if budget == 0 {
 		budget = DefaultBudget
 	}
 	t := &Table{keys: maps[mapKeys], lost: maps[mapLost], budget: budget, unwind: unwind, buildIDs: newBuildIDs(maps[BuildIDsMap])}
-	if maps[mapBig] != nil && unwind == nil {
-		t.samples = newSamples(sampleMemory)
-	}
 	m := maps[mapRing]
 	if m == nil || t.keys == nil || t.lost == nil {
 		return nil, errors.New("the object has no table of stacks")
@@ -150,12 +145,8 @@ func (t *Table) take(head, tail []byte) uint32 {
 	id := binary.NativeEndian.Uint32(head[recordID:])
 	kind := binary.NativeEndian.Uint32(head[recordKind:])
 	if kind == kindSample {
-		switch {
-		case len(head) < recordSample:
-		case t.unwind != nil:
+		if len(head) >= recordSample && t.unwind != nil {
 			t.unwindNow(id, head)
-		case t.samples != nil:
-			t.samples.put(id, binary.NativeEndian.Uint32(head[recordFP:]), head[recordSample:])
 		}
 		return id
 	}
@@ -208,7 +199,7 @@ func (t *Table) renew(id uint32) {
 
 // Append appends the addresses of a stack to dst, the innermost first. ok is false if there is no such stack, or if it was forgotten.
 // user says that it is a stack of a process, rather than of the kernel. A program has sent a stack before it has the id, so
-// look-ups do not wait. A stack may have several ids. For a sample it returns the stack by frame pointers.
+// look-ups do not wait. A stack may have several ids.
 func (t *Table) Append(dst []uint64, id uint32) (addresses []uint64, user, ok bool) {
 	if !isID(id) {
 		return dst, false, false
@@ -216,28 +207,10 @@ func (t *Table) Append(dst []uint64, id uint32) (addresses []uint64, user, ok bo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.await(id)
-	if t.samples != nil {
-		if _, fp, ok := t.samples.get(id); ok {
-			id = fp
-		}
-	}
 	if dst, user, ok = t.get(dst, id); !ok {
 		t.forgotten++
 	}
 	return dst, user, ok
-}
-
-// AppendSample appends a sample of a user stack to dst, if the id is that of one: as u64 ip, sp, bp, bx, r12, r13, r14, r15, u32 the
-// length of the stack, u32 0, and the stack from sp up. Samples are forgotten soon: ask for them in the order of events.
-func (t *Table) AppendSample(dst []byte, id uint32) (bytes []byte, ok bool) {
-	if t.samples == nil || !isID(id) {
-		return dst, false
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.await(id)
-	found, _, ok := t.samples.get(id)
-	return append(dst, found...), ok
 }
 
 // isID reports whether a field has the id of a stack, rather than an error or nothing.
@@ -256,14 +229,8 @@ func (t *Table) has(id uint32) bool {
 	if !s.has(id) {
 		s = &t.before
 	}
-	if at := int(id) - int(s.first); at >= 0 && at < len(s.index) && s.index[at] != 0 {
-		return true
-	}
-	if t.samples == nil {
-		return false
-	}
-	_, ok := t.samples.byID[id]
-	return ok
+	at := int(id) - int(s.first)
+	return at >= 0 && at < len(s.index) && s.index[at] != 0
 }
 
 // await reads the ring until the table has the id. It is not there if it was forgotten.

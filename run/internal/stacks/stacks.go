@@ -97,7 +97,7 @@ func (st *Stacks) Stages() []pipeline.Stage {
 // Prepare sets the options for loading a gadget.
 func (st *Stacks) Prepare(o *gadget.LoadOptions) {
 	if st != nil && st.unwind != resolve.FramePointers {
-		o.StackSamples, o.UnwindStack = true, st.unwindSample
+		o.UnwindStack = st.unwindSample
 	}
 }
 
