@@ -38,6 +38,10 @@
 #define MAX_ENTRIES 10240
 #define MAX_FLOWS   16384
 
+/* Connections in an interval. */
+const volatile __u32 packets_max_entries = MAX_ENTRIES;
+GADGET_PARAM(packets_max_entries);
+
 struct connection {
 	gadget_netns_id netns_id;
 	/* The peer's address, and the port of whoever is the server. */

@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -19,6 +20,19 @@ func TestNetworkPolicyRowsAreExact(t *testing.T) {
 	r := w.run(t)
 	r.wantExpected(t)
 	wantRows(t, r.events.rows, r.want.rows, true)
+}
+
+// Connections that the map has no room for are counted as lost, and the others are there.
+func TestNetworkPolicyWithoutRoom(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	w := startWorkload(t, "advise_networkpolicy", t.TempDir())
+	r := w.run(t, "--max-connections", "2")
+	if n := len(r.events.rows); n != 2 {
+		t.Errorf("%d rows, want 2", n)
+	}
+	if lost := regexp.MustCompile(`, 2 delivered, 0 filtered, ([1-9]\d*) lost`); !lost.MatchString(r.err.String()) {
+		t.Errorf("no losses are reported:\n%s", r.err.String())
+	}
 }
 
 // The gadget writes policies if the user names no mode, and so does a replay. The host is in no pod.
