@@ -22,9 +22,6 @@ func TestFieldKeys(t *testing.T) {
 	t.Parallel()
 	two := 2
 	columns := func(s event.ColumnStyle) event.Annotations { return event.Annotations{Columns: s} }
-	other := func(key, value string) event.Annotations {
-		return event.Annotations{Other: map[string]string{key: value}}
-	}
 	target := event.Annotations{Target: "error"}
 	tests := map[string]struct {
 		value string
@@ -46,10 +43,11 @@ func TestFieldKeys(t *testing.T) {
 		"columns.alias":         {"%CPU", columns(event.ColumnStyle{Header: "%CPU"}), []string{"a\nb", "\x1b[31m"}},
 		"columns.precision":     {"2", columns(event.ColumnStyle{Precision: &two}), []string{"-1", "65"}},
 		"columns.replace":       {"runtime.containerName", columns(event.ColumnStyle{Replace: "runtime.containerName"}), []string{"", ".", "a b", "a.", "ä"}},
-		"metrics.type":          {"histogram", other("metrics.type", "histogram"), []string{"", "Counter"}},
-		"metrics.unit":          {"µs", other("metrics.unit", "µs"), []string{"\n"}},
-		"metrics.description":   {"x", other("metrics.description", "x"), []string{"\x07"}},
-		"metrics.boundaries":    {"-1, 0.5,1e3", other("metrics.boundaries", "-1, 0.5,1e3"), []string{"", "1,1", "2,1", "a", "nan", "1,,2"}},
+		"metrics.type":          {"histogram", event.Annotations{Metric: event.InMetrics{Role: event.HistogramRole}}, []string{"", "Counter"}},
+		"metrics.unit":          {"µs", event.Annotations{Metric: event.InMetrics{Unit: "µs"}}, []string{"\n"}},
+		"metrics.name":          {"n", event.Annotations{Metric: event.InMetrics{Name: "n"}}, []string{"\n"}},
+		"metrics.description":   {"x", event.Annotations{Metric: event.InMetrics{Description: "x"}}, []string{"\x07"}},
+		"metrics.boundaries":    {"-1, 0.5,1e3", event.Annotations{Metric: event.InMetrics{Boundaries: []float64{-1, 0.5, 1e3}}}, []string{"", "1,1", "2,1", "a", "nan", "1,,2"}},
 		"flamegraph.level":      {"2", event.Annotations{Profile: event.InProfile{Level: &two}}, []string{"", "-1", "1.5", "low"}},
 		"flamegraph.type":       {"stack", event.Annotations{Profile: event.InProfile{Type: event.StackType}}, []string{"\n"}},
 		"uidgidresolver.target": {"error", target, []string{"", "a b"}},
@@ -275,7 +273,8 @@ func TestAnnotate(t *testing.T) {
 	want := event.Annotations{
 		Description: "Parent process ID",
 		Columns:     event.ColumnStyle{Header: "PID", Width: 9, MinWidth: 7, MaxWidth: 28, Align: event.AlignRight},
-		Other:       map[string]string{"x-level": "3", "metrics.type": "key"},
+		Metric:      event.InMetrics{Role: event.KeyRole},
+		Other:       map[string]string{"x-level": "3"},
 	}
 	for range 2 { // idempotent
 		if err := spec.Annotate(&f, "syscall"); err != nil || !reflect.DeepEqual(f.Ann, want) {

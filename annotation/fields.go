@@ -79,26 +79,21 @@ func columnKeys() []Key[ann] {
 	}
 }
 
-// metricKeys have no typed place yet; code that makes metrics finds them, checked, in Other.
 func metricKeys() []Key[ann] {
-	types := Value{Kind: OneOf, Choices: []string{"counter", "gauge", "histogram", "key"}}
 	return []Key[ann]{
-		otherKey("metrics.type", "Makes the field a metric, or an attribute (key) of the others.", types, readChoice),
-		otherKey("metrics.unit", "Unit of the metric.", Value{Kind: Line}, readText),
-		otherKey("metrics.description", "Says what the metric counts.", Value{Kind: Text}, readText),
-		otherKey("metrics.boundaries", "Upper bounds of the histogram's buckets.", Value{Kind: Numbers}, readNumbers),
+		choiceKey("metrics.type", "Makes the field a metric, or a label (key) of the others.",
+			func(a *ann) *event.MetricRole { return &a.Metric.Role },
+			choice[event.MetricRole]{"counter", event.CounterRole}, choice[event.MetricRole]{"gauge", event.GaugeRole},
+			choice[event.MetricRole]{"histogram", event.HistogramRole}, choice[event.MetricRole]{"key", event.KeyRole}),
+		textKey(Line, "metrics.name", "Name of the metric or label, in place of the field's name.",
+			func(a *ann) *string { return &a.Metric.Name }),
+		textKey(Line, "metrics.unit", "Unit of the metric.",
+			func(a *ann) *string { return &a.Metric.Unit }),
+		textKey(Text, "metrics.description", "Says what the metric counts.",
+			func(a *ann) *string { return &a.Metric.Description }),
+		newKey("metrics.boundaries", "Upper bounds of the histogram's buckets.", Value{Kind: Numbers}, readNumbers,
+			func(a *ann) *[]float64 { return &a.Metric.Boundaries }),
 	}
-}
-
-// otherKey checks a value and keeps it as text.
-func otherKey[V any](name, doc string, value Value, read func(Value, string) (V, error)) Key[ann] {
-	return Key[ann]{Name: name, Doc: doc, Value: value, set: func(a *ann, text string) error {
-		_, err := read(value, text)
-		if err == nil {
-			a.Other = with(a.Other, name, text)
-		}
-		return err
-	}}
 }
 
 func formatterKeys() []Key[ann] {

@@ -21,9 +21,32 @@ type Annotations struct {
 	// Separator separates the names of a bit set; empty for the default "|".
 	Separator string
 	Profile   InProfile
+	Metric    InMetrics
 	// Other holds the annotations that no part of gizmo reads.
 	Other map[string]string
 }
+
+// InMetrics is the part that a field has in metrics.
+type InMetrics struct {
+	// Role is what the field is; NoRole: its C type says it.
+	Role MetricRole
+	// Name is that of the metric or label; empty: that of the field.
+	Name, Description, Unit string
+	// Boundaries are the upper bounds of a histogram's buckets, in ascending order.
+	Boundaries []float64
+}
+
+// MetricRole is what a field is in metrics.
+type MetricRole uint8
+
+// The roles.
+const (
+	NoRole MetricRole = iota
+	KeyRole
+	CounterRole
+	GaugeRole
+	HistogramRole
+)
 
 // InProfile is the part that a field has in profiles.
 type InProfile struct {

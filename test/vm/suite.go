@@ -78,22 +78,12 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		pkg:  "test/neighbours",
 		run:  "^Test(Docker|Podman|Containerd|CRI|StormOfContainers)$/^gizmo",
 		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10", "-slow"} },
-	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"}, suite{
-		pkg:    "test/stacks",
-		before: "^TestPrograms$",
-		args: func(programs string) []string {
-			// An emulated machine takes so long to copy a stack that a higher frequency leaves it no time for the programs.
-			return []string{"-programs", filepath.Join(programs, "stacks"), "-for", "30s", "-frequency", "29"}
-		},
-	})
-	symbols, err := packagesBelow(ctx, "symbol")
+	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"})
+	symbols, err := symbolSuites(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, pkg := range symbols {
-		// A thousand processes a second are too much for an emulated machine.
-		list = append(list, suite{pkg: pkg, skip: "Storm"})
-	}
+	list = append(list, symbols...)
 	for i := range list {
 		if list[i].run != "" {
 			continue
@@ -127,6 +117,24 @@ func (s suite) has(tests *regexp.Regexp) bool {
 }
 
 var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+
+// symbolSuites are those of stacks and their names.
+func symbolSuites(ctx context.Context) ([]suite, error) {
+	list := []suite{{
+		pkg:    "test/stacks",
+		before: "^TestPrograms$",
+		args: func(programs string) []string {
+			// An emulated machine takes so long to copy a stack that a higher frequency leaves it no time for the programs.
+			return []string{"-programs", filepath.Join(programs, "stacks"), "-for", "30s", "-frequency", "29"}
+		},
+	}}
+	below, err := packagesBelow(ctx, "symbol")
+	for _, pkg := range below {
+		// A thousand processes a second are too much for an emulated machine.
+		list = append(list, suite{pkg: pkg, skip: "Storm"})
+	}
+	return list, err
+}
 
 func gadgetSuite() suite {
 	return suite{

@@ -1,0 +1,45 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package metrics adds up events to counters, gauges and histograms.
+//
+// A [Sink] takes the rows of one data source and keeps a series for each combination of its key fields' values. Values are cumulative:
+// since the sink was made. [Sink.Snapshot] copies them at any time, so that whoever makes text or messages of them holds up no event.
+package metrics
+
+// Kind is the kind of a metric.
+type Kind uint8
+
+// The kinds.
+const (
+	Counter Kind = iota
+	Gauge
+	Histogram
+)
+
+// Instrument describes a metric of a data source.
+type Instrument struct {
+	// Name is as the author wrote it, or that of the field, or the one of the counter of events.
+	Name, Description, Unit string
+	Kind                    Kind
+	// Float says that the values, or the sums of a histogram, are floats. Otherwise they are whole numbers, and exact.
+	Float bool
+	// Boundaries are the upper bounds of a histogram's buckets, which they include. One more bucket has what is greater.
+	Boundaries []float64
+	// Slots says that events come with numbers of values by powers of two. The sum of the histogram is then the greatest that is possible.
+	Slots bool
+}
+
+// The label of the series that has what is beyond the limit of series, as OpenTelemetry names it.
+const (
+	OverflowLabel = "otel.metric.overflow"
+	OverflowValue = "true"
+)
+
+// DefaultMaxSeries is the limit of series of a data source, unless the user sets one.
+const DefaultMaxSeries = 10_000
+
+// defaultBoundaries are those that OpenTelemetry's libraries have.
+func defaultBoundaries() []float64 {
+	return []float64{0, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000}
+}
