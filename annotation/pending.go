@@ -5,8 +5,8 @@ package annotation
 
 import "strings"
 
-// pendingFeature is one row of a table: annotations of a feature that gizmo does not have yet.
-type pendingFeature struct{ prefix, feature string }
+// pendingFeature is one row of a table: an annotation of a feature that gizmo does not have yet, or, with a dot at its end, how the names of several begin.
+type pendingFeature struct{ name, feature string }
 
 // pendingFeatures lists annotations that existing gadgets use. Their names are known; gizmo keeps them,
 // but they have no effect. Remove a row when gizmo gets the feature.
@@ -14,7 +14,7 @@ func pendingFeatures() []pendingFeature {
 	return []pendingFeature{
 		{"cli.raw.", "raw output"},
 		{"kubenameresolver.", "names of Kubernetes services"},
-		{"metrics.", "metrics"},
+		{"metrics.collect", "export of metrics"},
 		{"views.", "views"},
 	}
 }
@@ -22,18 +22,9 @@ func pendingFeatures() []pendingFeature {
 // Pending returns the feature that an annotation belongs to, if gizmo does not have that feature yet.
 func Pending(key string) (feature string, ok bool) {
 	for _, f := range pendingFeatures() {
-		if strings.HasPrefix(key, f.prefix) && key != f.prefix {
+		if key == f.name || strings.HasPrefix(key, f.name) && strings.HasSuffix(f.name, ".") {
 			return f.feature, true
 		}
-	}
-	return "", false
-}
-
-// PendingMode returns the feature that brings an output mode, if gizmo does not have that feature yet.
-func PendingMode(mode string) (feature string, ok bool) {
-	switch mode {
-	case "histogram":
-		return "metrics", true
 	}
 	return "", false
 }

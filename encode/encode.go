@@ -108,8 +108,11 @@ func pcapngFormat() Format {
 	}
 }
 
-// NetworkPolicy is the name of the output format of package sink/networkpolicy.
-const NetworkPolicy = "networkpolicy"
+// NetworkPolicy is the name of the output format of package sink/networkpolicy, Histogram that of package sink/metrics.
+const (
+	NetworkPolicy = "networkpolicy"
+	Histogram     = "histogram"
+)
 
 // ReportFormats returns the table of output formats with Report.
 func ReportFormats() []Format {
@@ -119,6 +122,13 @@ func ReportFormats() []Format {
 		Report: true,
 		Bind: func(*event.Schema, Options) (Encoder, error) {
 			return nil, errors.New(NetworkPolicy + " is made of the connections of a run")
+		},
+	}, {
+		Name:   Histogram,
+		Doc:    "The metrics of the data source: histograms as bar charts, counters and gauges as lines; at intervals and at the end of the run.",
+		Report: true,
+		Bind: func(*event.Schema, Options) (Encoder, error) {
+			return nil, errors.New(Histogram + " is made of all events of a run")
 		},
 	}}
 }

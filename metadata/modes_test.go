@@ -35,7 +35,7 @@ func TestOutputModes(t *testing.T) {
 		},
 		{
 			yaml: modes("json,histogram", "histogram"), supported: "json",
-			pending: []string{`gadget.yaml:4:35: "histogram": gizmo does not support metrics yet, so this setting has no effect`},
+			problems: []string{`gadget.yaml:4:35: unknown output mode "histogram"`},
 		},
 	} {
 		m, err := metadata.Parse("gadget.yaml", []byte(c.yaml))

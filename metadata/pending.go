@@ -52,7 +52,6 @@ type pending struct {
 func (p *pending) source(name string) {
 	spec := p.m.DataSources[name]
 	p.set(spec.Source, keyDataSources, name, keyAnnotations)
-	p.modes(name)
 	for _, field := range slices.Sorted(maps.Keys(spec.Fields)) {
 		p.set(spec.Fields[field], keyDataSources, name, keyFields, field, keyAnnotations)
 	}
@@ -96,7 +95,7 @@ func (v *validator) modes(source string, known []string) {
 	seen := make(map[string]bool)
 	for _, key := range modeKeys() {
 		for _, mode := range modesOf(set, key) {
-			if _, pending := annotation.PendingMode(mode); !pending && !seen[mode] {
+			if !seen[mode] {
 				v.check("output mode", mode, known, keyDataSources, source, keyAnnotations, key)
 			}
 			seen[mode] = true
@@ -125,16 +124,4 @@ func fitModes(set annotation.Set, known []string, changed *bool) annotation.Set 
 		}
 	}
 	return out
-}
-
-// modes adds the output modes that the annotations of a data source name.
-func (p *pending) modes(source string) {
-	set := p.m.DataSources[source].Source
-	for _, key := range modeKeys() {
-		for _, mode := range modesOf(set, key) {
-			if feature, ok := annotation.PendingMode(mode); ok {
-				p.add(feature, mode, keyDataSources, source, keyAnnotations, key)
-			}
-		}
-	}
 }

@@ -110,6 +110,8 @@ type Text struct {
 	Modes string
 	// Policies is the format of network policies (see networkpolicy.Formats). Empty: networkpolicy.DefaultFormat.
 	Policies string
+	// PrintInterval is the time from one text of metrics to the next (see encode.Histogram); 0: DefaultPrintInterval.
+	PrintInterval time.Duration
 	// Fields are the fields to show: "a,b" exactly these, "+a,-b" relative to the default, or NAME:a,b;...
 	Fields string
 	// Block makes the run wait for a pipe or a terminal that is slower than the events, so that the kernel's buffer fills up.

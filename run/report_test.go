@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -116,5 +118,72 @@ func TestReportThroughAQueue(t *testing.T) {
 	}
 	if books.delivered != 6 || books.lost[event.OutputSlow] != 3 {
 		t.Errorf("at the end: %d delivered, lost %v", books.delivered, books.lost)
+	}
+}
+
+// Metrics are written at intervals and once more at the end; on a terminal each text takes the place of the one before. A recording has
+// the last text only.
+func TestMetricsAreWrittenAtIntervals(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name     string
+		width    int
+		recorded bool
+		want     string // several times
+	}{
+		{"file", 0, false, "^(calls [0-9]+\n)*calls 6\n$"},
+		{"terminal", 40, false, "^(\x1b\\[H\x1b\\[2Jcalls [0-9]+\n)*\x1b\\[H\x1b\\[2Jcalls 6\n$"},
+		{"recording", 0, true, "^calls 6\n$"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			file := &pieces{}
+			settings := annotation.Source{Metrics: annotation.SourceMetrics{CounterName: "calls", Print: true}}
+			format, err := formatOf(event.SourceID{Name: "rows"}, "", false, &settings)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := newReport(&format, &settings, &Text{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := &event.Schema{Name: "rows", Single: true}
+			o := &textSink{w: file, width: tt.width, recorded: tt.recorded, printInterval: time.Millisecond, formats: map[event.SourceID]textFormat{
+				s.ID(): {Format: format, report: r, settings: settings},
+			}}
+			if _, err := o.Bind(s); err != nil {
+				t.Fatal(err)
+			}
+			err = errors.Join(o.begin(), o.Write(threeRows(s)))
+			for length := 0; length < 100 && !tt.recorded; time.Sleep(time.Millisecond) {
+				o.mu.Lock()
+				length = len(file.text)
+				o.mu.Unlock()
+			}
+			err = errors.Join(err, o.Write(threeRows(s)))
+			o.stopTicking()
+			if err := errors.Join(err, o.writeReports()); err != nil {
+				t.Error(err)
+			}
+			if !regexp.MustCompile(tt.want).Match(file.text) {
+				t.Errorf("got %q, want %s", file.text, tt.want)
+			}
+		})
+	}
+}
+
+func TestMetricsMistakes(t *testing.T) {
+	t.Parallel()
+	id := event.SourceID{Name: "rows"}
+	var option *OptionError
+	if _, err := newTextSink(&Text{W: io.Discard, PrintInterval: time.Millisecond}, nil, []event.SourceID{id}); !errors.As(err, &option) || option.Option != "otel-metrics-print-interval" {
+		t.Errorf("error %v", err)
+	}
+	o, err := newTextSink(&Text{W: io.Discard, Modes: "histogram"}, nil, []event.SourceID{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.Bind(&event.Schema{Name: "rows"}); !errors.As(err, &option) || option.Option != "output" {
+		t.Errorf("error %v", err)
 	}
 }

@@ -211,6 +211,7 @@ func (r *Run) Run(ctx context.Context) error {
 		Stop:  r.detach,
 	}
 	err := runner.Run(ctx)
+	r.assembly.text.stopTicking()
 	if err == nil {
 		err = r.assembly.text.writeReports()
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/term"
 
@@ -45,8 +46,11 @@ type textSink struct {
 	recorded bool // see Text
 	// profile takes the events of one data source for a profile, which is written at the end; nil: there is none.
 	profile *profileOutput
-	written int
-	err     error // of writing: text of several sources may be gone
+	// printInterval is the time from one text of reports to the next. endTicks ends them; nil: there are none.
+	printInterval time.Duration
+	endTicks      func()
+	written       int
+	err           error // of writing: text of several sources may be gone
 }
 
 // textFormat is how the events of one data source are written.
@@ -63,7 +67,8 @@ const maxMemos = 64
 
 // newTextSink decides how the events of each data source are written.
 func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) {
-	o := &textSink{w: t.W, width: outlet.Width(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat), memos: maxMemos, recorded: t.recorded}
+	o := &textSink{w: t.W, width: outlet.Width(t.W), gathers: isFile(t.W), formats: make(map[event.SourceID]textFormat), memos: maxMemos, recorded: t.recorded,
+		printInterval: cmp.Or(t.PrintInterval, DefaultPrintInterval)}
 	modes, modesErr := perSource(t.Modes, ",", all)
 	fields, fieldsErr := perSource(t.Fields, ";", all)
 	errs := []error{about("output", modesErr), about("fields", fieldsErr)}
@@ -76,7 +81,7 @@ func newTextSink(t *Text, specs specs, all []event.SourceID) (*textSink, error) 
 		mode, chosen := modes[id]
 		format, err := formatOf(id, mode, chosen, &settings)
 		errs = append(errs, about("output", err))
-		report, err := newReport(&format, t)
+		report, err := newReport(&format, &settings, t)
 		errs = append(errs, err)
 		text, chosen := fields[id]
 		o.formats[id] = textFormat{format, report, text, chosen, settings}
@@ -129,6 +134,12 @@ func formatOf(id event.SourceID, mode string, chosen bool, settings *annotation.
 	if settings.NetworkPolicy && !chosen {
 		mode = encode.NetworkPolicy
 	}
+	if settings.Metrics.Print && len(supported) > 0 {
+		supported = append(slices.Clone(supported), encode.Histogram)
+	}
+	if settings.Metrics.Print && !chosen {
+		mode = encode.Histogram
+	}
 	if mode == "" && len(supported) > 0 && !slices.Contains(supported, defaultMode) {
 		mode = supported[0]
 	}
@@ -171,6 +182,8 @@ type boundEncoder struct {
 	// report gathers the rows; nil: the encoder writes them. gathered are those that wait for the report, if there is a queue.
 	report   report
 	gathered int
+	// regular: the report is also written at intervals.
+	regular bool
 }
 
 // textOf estimates the length of the text of a row: names, and values with three characters for each byte.
@@ -262,6 +275,7 @@ func (o *textSink) begin() error {
 			return err
 		}
 	}
+	o.tick()
 	return nil
 }
 

@@ -28,10 +28,14 @@ type eventFlags struct {
 	sortWindow     time.Duration
 	maxEntries     int
 	drainTimeout   time.Duration
+	printInterval  time.Duration
 }
 
-// flagPolicies is the flag for the format of network policies.
-const flagPolicies = "policy-format"
+// Flags of output modes: for the format of network policies, and for metrics.
+const (
+	flagPolicies      = "policy-format"
+	flagPrintInterval = "otel-metrics-print-interval"
+)
 
 // wholeRecording is the window in which a replay sorts. It is longer than any replay, so that the order
 // does not depend on how fast the recording is read.
@@ -44,6 +48,7 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
 	fs.StringVar(&f.policies, flagPolicies, networkpolicy.DefaultFormat, "format of network policies (-o networkpolicy): "+strings.Join(networkpolicy.Formats(), ", "))
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
+	fs.DurationVar(&f.printInterval, flagPrintInterval, run.DefaultPrintInterval, "time from one text of metrics to the next (-o histogram)")
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")
@@ -78,7 +83,7 @@ func (a *app) options(f *eventFlags) run.Options {
 			Filters: flags.Given(f.filters), Expressions: flags.Given(f.exprs),
 			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,
 		},
-		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields, Policies: f.policies},
+		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields, Policies: f.policies, PrintInterval: f.printInterval},
 		OnLoss: func(l run.Loss) { account.Loss(a.Err, l) },
 		Logger: a.logger,
 	}

@@ -188,7 +188,7 @@ annotations: {enable-containers-datasource: true}
 `
 
 func TestWildMetadata(t *testing.T) {
-	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not support metrics yet, so this setting has no effect\n"
+	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not support export of metrics yet, so this setting has no effect\n"
 	for _, line := range []string{
 		`gadget.yaml:4:61: "views.modes.table": gizmo does not support views yet`,
 		`gadget.yaml:8:10: "filter": gizmo does not support Wasm modules yet`,

@@ -161,6 +161,9 @@ func registerGadget(fs *pflag.FlagSet, img *image.Image, f *runFlags) (*flags.Pa
 	if !slices.ContainsFunc(img.DataSources, func(d image.DataSource) bool { return d.Settings.NetworkPolicy }) {
 		_ = fs.MarkHidden(flagPolicies) // an error if these are the flags of the gadget only
 	}
+	if !slices.ContainsFunc(img.DataSources, func(d image.DataSource) bool { return d.Settings.Metrics.Print }) {
+		_ = fs.MarkHidden(flagPrintInterval)
+	}
 	f.fetch = flags.RegisterFetch(fs, img)
 	params, err := flags.RegisterParams(fs, img)
 	if err != nil {

@@ -89,3 +89,15 @@ func bar(n, most uint64) string {
 	const full = "****************************************"
 	return full[:int(float64(n)/float64(most)*barWidth)]
 }
+
+// Report is a sink that gives its metrics as text.
+type Report struct {
+	*Sink
+	snapshot Snapshot
+}
+
+// Append appends the text of what the sink has at this moment.
+func (r *Report) Append(dst []byte) ([]byte, error) {
+	r.Snapshot(&r.snapshot)
+	return r.snapshot.AppendText(dst), nil
+}
