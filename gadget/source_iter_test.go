@@ -5,6 +5,7 @@ package gadget
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -207,6 +208,38 @@ func TestElementsOfMaps(t *testing.T) {
 		}
 	}
 	pipelinetest.WantEnd(t, g.sourceOf(t, "all"))
+}
+
+// What programs had no room for in a map comes with the next array of its entries. An array that is due at the end of the run does not come before.
+func TestIteratorsTellLosses(t *testing.T) {
+	img := parse(t, "iterators_maps")
+	if !walksMaps(t, img) {
+		return
+	}
+	g := loadOwn(t, img, LoadOptions{Fetch: map[string]image.Fetch{"all": {Interval: image.AtEnd}}})
+	lose := func(first uint64) {
+		counts := make([]uint64, ebpf.MustPossibleCPU())
+		counts[0] = first
+		if err := g.coll.Maps["table_lost_samples"].Put(uint32(0), counts); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lose(7)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, func() { lose(9); cancel() })
+	src := g.sourceOf(t, "all")
+	var b event.Batch
+	if err := src.Next(ctx, &b); err != nil {
+		t.Fatal(err)
+	}
+	want := []event.Loss{{CPU: 0, Cause: event.BufferFull, Count: 9}}
+	if !slices.Equal(b.Lost, want) || len(b.Rows) < 1000 {
+		t.Errorf("%d rows, and lost are %v, want %v", len(b.Rows), b.Lost, want)
+	}
+	pipelinetest.WantEnd(t, src)
+	if pairs(t, g.sourceOf(t, "numbers")) == nil {
+		t.Error("the other data source has no array")
+	}
 }
 
 // A program of which the params leave nothing is not run.

@@ -6,6 +6,7 @@ package gadget
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -134,5 +135,17 @@ func (g *Gadget) openIterators(d *image.DataSource, schema *event.Schema, o *Loa
 	if loaded == 0 {
 		return nil, errors.New("all of its programs are disabled")
 	}
-	return source.Iterators(schema, o.fetchOf(d), ready, o.NetNS), nil
+	return source.Iterators(schema, o.fetchOf(d), ready, o.NetNS, g.lossesOf(d)...), nil
+}
+
+// lossesOf returns the counters of what had no room in the maps that the iterators of a data source walk.
+func (g *Gadget) lossesOf(d *image.DataSource) []*ebpf.Map {
+	found := make(map[string]*ebpf.Map)
+	for _, name := range d.Iterators {
+		lost := g.image.Program(name).IterMap + image.LostSuffix
+		if m := g.coll.Maps[lost]; m != nil && source.CountsLosses(m) {
+			found[lost] = m
+		}
+	}
+	return slices.Collect(maps.Values(found))
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -26,6 +27,7 @@ type iterSource struct {
 	// namespaces lists the network namespaces for programs that show only one; nil: this process's own.
 	namespaces func() ([]string, error)
 	schedule   schedule
+	losses     []lossCounter
 	records    *records.Set
 }
 
@@ -46,15 +48,19 @@ type Iterator interface {
 }
 
 // Iterators makes a source of iter programs. The function namespaces lists the network namespaces in
-// which scoped programs run, by paths; nil: the one that gizmo is in.
-func Iterators(schema *event.Schema, fetch image.Fetch, programs []Program, namespaces func() ([]string, error)) pipeline.Source {
-	return &iterSource{
+// which scoped programs run, by paths; nil: the one that gizmo is in. The maps in lost count, for each CPU, what programs had no room for.
+func Iterators(schema *event.Schema, fetch image.Fetch, programs []Program, namespaces func() ([]string, error), lost ...*ebpf.Map) pipeline.Source {
+	s := &iterSource{
 		schema:     schema,
 		programs:   programs,
 		namespaces: namespaces,
 		schedule:   newSchedule(fetch),
 		records:    records.New(schema.Size),
 	}
+	for _, m := range lost {
+		s.losses = append(s.losses, lossCounter{counts: m})
+	}
+	return s
 }
 
 func (s *iterSource) Schemas() []*event.Schema { return []*event.Schema{s.schema} }
@@ -70,6 +76,9 @@ func (s *iterSource) Next(ctx context.Context, b *event.Batch) error {
 			reading = context.WithoutCancel(ctx)
 		}
 		err := s.fetch(reading)
+		if err == nil {
+			err = s.countLost(b)
+		}
 		switch {
 		case err == nil:
 			b.Rows = s.records.AppendRows(b.Rows)
@@ -80,6 +89,16 @@ func (s *iterSource) Next(ctx context.Context, b *event.Batch) error {
 		}
 		// The run has ended in the middle of it: half an array is none.
 	}
+}
+
+// countLost adds what programs had no room for since the last array.
+func (s *iterSource) countLost(b *event.Batch) (err error) {
+	for i := range s.losses {
+		if b.Lost, err = s.losses[i].poll(b.Lost, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetch runs all programs once.

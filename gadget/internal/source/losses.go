@@ -24,6 +24,11 @@ type lossCounter struct {
 	next   time.Time
 }
 
+// CountsLosses reports whether a map has what a counter of lost events needs: one number for each CPU.
+func CountsLosses(m *ebpf.Map) bool {
+	return m.Type() == ebpf.PerCPUArray && m.KeySize() == 4 && m.ValueSize() == 8
+}
+
 // poll appends the losses since the last call. Unless final is set it reads the counters
 // only once in a LossInterval.
 func (c *lossCounter) poll(dst []event.Loss, final bool) ([]event.Loss, error) {

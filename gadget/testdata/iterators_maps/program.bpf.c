@@ -27,6 +27,14 @@ struct {
 	__type(value, __u64);
 } table SEC(".maps");
 
+/* What had no room in the table. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} table_lost_samples SEC(".maps");
+
 GADGET_ITER(numbers, entry, on_number);
 GADGET_ITER(all, entry, on_number, on_entry, on_sleepable);
 GADGET_ITER_TARGET_MAP(on_number, numbers);
