@@ -208,9 +208,11 @@ func (g *Gadget) prepare(o *LoadOptions) (*ebpf.CollectionSpec, error) {
 	if o.edit != nil {
 		o.edit(spec)
 	}
+	all := spec.Programs
 	if err := preparePrograms(spec, g.programs); err != nil {
 		return nil, err
 	}
+	prepare.ShrinkUnused(spec, all, func(name string) bool { return o.Maps[name] != nil })
 	if err := prepare.SetPacketFilters(spec, g.image.PacketFilters(o.Params), kernel.HasStackOffsets); err != nil {
 		return nil, err
 	}
