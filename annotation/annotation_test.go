@@ -123,6 +123,7 @@ func TestSourceKeys(t *testing.T) {
 		"ebpf.rest.text":                {"payload_text", source{RestText: "payload_text"}, []string{""}},
 		"ebpf.rest.content":             {"dns", source{RestContent: "dns"}, []string{"", "tls"}},
 		"ebpf.rest.texts":               {"cwd,exepath", source{RestTexts: []string{"cwd", "exepath"}}, []string{"", "cwd,"}},
+		"only-if":                       {"!leaks", source{OnlyIf: "!leaks"}, []string{"\n"}},
 		"ebpf.map.flush-on-stop":        {"true", source{FlushOnStop: true}, []string{"1"}},
 		"generate_networkpolicy.enable": {"true", source{NetworkPolicy: true}, []string{"1"}},
 		"metrics.collect":               {"true", source{Metrics: annotation.SourceMetrics{Collect: true}}, []string{"1"}},

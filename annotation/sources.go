@@ -28,6 +28,9 @@ type Source struct {
 	// the bytes that RestLen counts.
 	RestContent string
 	RestTexts   []string
+	// OnlyIf names the param without which a run does not have the data source; after "!", the param with which it does not. Empty: a run
+	// always has it.
+	OnlyIf string
 	// FlushOnStop reads a map once more when the run ends.
 	FlushOnStop bool
 	// NetworkPolicy says that the rows are connections, from which network policies are made unless the user names another output mode.
@@ -38,7 +41,7 @@ type Source struct {
 	Profile Profile
 	Metrics SourceMetrics
 	// FetchInterval is the time from one array to the next. 0: a map is read only when the run ends, and
-	// iterators run once, when it begins, or each second if there is a FetchCount. Nil if it is not
+	// iterators run once, when it begins, or at its end with FlushOnStop, or each second if there is a FetchCount. Nil if it is not
 	// set.
 	FetchInterval *time.Duration
 	// FetchCount is the number of arrays after which the run ends, 0 for no end. Nil if it is not
@@ -57,6 +60,9 @@ type SourceMetrics struct {
 	// CounterName is the name of a metric that counts the events; empty for none.
 	CounterName, CounterDescription string
 }
+
+// OnlyIfKey is the annotation of a data source that depends on a param.
+const OnlyIfKey = "only-if"
 
 // The annotations of data sources that name output modes.
 const (
@@ -85,7 +91,9 @@ func SourceKeys() []Key[Source] {
 			func(s *Source) *string { return &s.RestContent }, choice[string]{"dns", "dns"}),
 		listKey("ebpf.rest.texts", "Names fields that gizmo adds for texts after the trailing data that ebpf.rest.len counts. Each text ends with a NUL byte; if it is missing, the field is empty.",
 			func(s *Source) *[]string { return &s.RestTexts }),
-		boolKey("ebpf.map.flush-on-stop", "Reads the map once more when the run ends.",
+		textKey(Line, OnlyIfKey, "Names the variable of a param, a bool: a run has the data source only if the param is set; with `!` before the name, only if it is not. It has no effect in `--annotate`.",
+			func(s *Source) *string { return &s.OnlyIf }),
+		boolKey("ebpf.map.flush-on-stop", "Reads the map once more when the run ends. Iterators without a fetch-interval run only then.",
 			func(s *Source) *bool { return &s.FlushOnStop }),
 		boolKey("generate_networkpolicy.enable", "Makes [network policies](network-policies.md) the output when the user names no mode.",
 			func(s *Source) *bool { return &s.NetworkPolicy }),
@@ -97,7 +105,7 @@ func SourceKeys() []Key[Source] {
 			func(s *Source) *string { return &s.Metrics.CounterName }),
 		textKey(Text, "metrics.implicit-counter.description", "Says what that metric counts.",
 			func(s *Source) *string { return &s.Metrics.CounterDescription }),
-		pointerKey("fetch-interval", "Time from one array to the next. With 0, gizmo reads a map only when the run ends; it runs iterators once, when the run begins, or every second if there is a fetch-count.",
+		pointerKey("fetch-interval", "Time from one array to the next. With 0, gizmo reads a map only when the run ends; it runs iterators once, when the run begins, or at its end with `ebpf.map.flush-on-stop`, or every second if there is a fetch-count.",
 			Value{Kind: Duration}, readDuration, func(s *Source) **time.Duration { return &s.FetchInterval }),
 		pointerKey("fetch-count", "Number of arrays after which the run ends; 0 for no end.",
 			Value{Kind: Whole, Max: maxCount}, readWhole, func(s *Source) **int { return &s.FetchCount }),

@@ -21,16 +21,16 @@ func (p *Plan) fetches(g *Gadget, name string) (map[string]image.Fetch, error) {
 	var maps []event.SourceID // the options are for these
 	for i := range g.Image.DataSources {
 		d := &g.Image.DataSources[i]
-		if d.Kind == image.Tracer {
+		id := event.SourceID{Gadget: name, Name: d.Schema.Name}
+		if _, ok := p.specs[id]; !ok || d.Kind == image.Tracer {
 			continue
 		}
-		id := event.SourceID{Gadget: name, Name: d.Schema.Name}
 		settings, err := p.specs.settings(id)
 		if err != nil {
 			continue // assemble reports it
 		}
 		fetches[id.Name] = d.Fetch(&settings)
-		if d.Kind == image.MapIterator {
+		if g.Image.IsReadAgain(d) {
 			maps = append(maps, id)
 		}
 	}

@@ -128,8 +128,8 @@ func (p *Plan) addGadgets() error {
 			names[name] = true
 		}
 		planned := plannedGadget{name: name, image: g.Image, load: g.Load}
-		for i := range g.Image.DataSources {
-			d := &g.Image.DataSources[i]
+		values, _ := paramValues(g.Image, g.Params) // chooseParams reports the error
+		for _, d := range g.Image.SourcesWith(values) {
 			s := d.Schema.Clone()
 			s.Gadget = name
 			p.schemas = append(p.schemas, s)

@@ -364,6 +364,14 @@ func (r *Run) DetachWritesFiles() bool {
 	return slices.ContainsFunc(r.gadgets, (*gadget.Gadget).DetachWritesFiles)
 }
 
+// WaitsForEvents reports whether some data source of a gadget has events when something happens, rather than arrays.
+func (r *Run) WaitsForEvents() bool {
+	hasEvents := func(src pipeline.Source) bool {
+		return slices.ContainsFunc(src.Schemas(), func(s *event.Schema) bool { return s.Single })
+	}
+	return slices.ContainsFunc(r.gadgets, func(g *gadget.Gadget) bool { return slices.ContainsFunc(g.Sources(), hasEvents) })
+}
+
 // AttachesInContainers reports whether the run attaches programs to the files of containers that start.
 func (r *Run) AttachesInContainers() bool {
 	return slices.ContainsFunc(r.followed, (*gadget.Gadget).HasFileProbes)

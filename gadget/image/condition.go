@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 )
 
 // addCondition records that a program is loaded only if a param is set. list returns the program's list
@@ -32,15 +33,17 @@ func (img *Image) addCondition(program, variable string, list func(*Program) *[]
 }
 
 // WithParams returns the image as the values of params, by variable, make it: with the programs disabled
-// that are loaded only if certain params are set, and of these none is. If that leaves no program, the
-// error is a *NothingToDoError.
+// that are loaded only if certain params are set, and of these none is, and without the data sources that depend on params
+// in the same way. If that leaves no program, the error is a *NothingToDoError.
 func (img *Image) WithParams(values map[string]Value) (*Image, error) {
+	sources := img.SourcesWith(values)
 	dependsOn := func(p Program) bool { return p.isConditional() || p.Settings.Sampler.Param != "" }
-	if !slices.ContainsFunc(img.Programs, dependsOn) {
+	if len(sources) == len(img.DataSources) && !slices.ContainsFunc(img.Programs, dependsOn) {
 		return img, nil
 	}
 	isSet := func(variable string) bool { return img.isSet(variable, values) }
 	out := *img
+	out.DataSources = sources
 	out.Programs = slices.Clone(img.Programs)
 	for i := range out.Programs {
 		p := &out.Programs[i]
@@ -55,6 +58,30 @@ func (img *Image) WithParams(values map[string]Value) (*Image, error) {
 		return nil, img.nothingToDo()
 	}
 	return &out, nil
+}
+
+// SourcesWith returns the data sources that a run with these values of params has.
+func (img *Image) SourcesWith(values map[string]Value) []DataSource {
+	return slices.DeleteFunc(slices.Clone(img.DataSources), func(d DataSource) bool {
+		variable, unless := strings.CutPrefix(d.Settings.OnlyIf, "!")
+		return variable != "" && img.isSet(variable, values) == unless
+	})
+}
+
+// checkOnlyIf returns an error unless what a data source depends on is a param of the type bool.
+func (img *Image) checkOnlyIf(d *DataSource) error {
+	variable := strings.TrimPrefix(d.Settings.OnlyIf, "!")
+	if d.Settings.OnlyIf == "" {
+		return nil
+	}
+	i := slices.IndexFunc(img.Params, func(p Param) bool { return p.Var == variable })
+	if i < 0 {
+		return fmt.Errorf("%s: the gadget has no param variable %q%s", annotation.OnlyIfKey, variable, nearest.Hint(variable, img.paramVars()))
+	}
+	if !img.Params[i].IsBool() {
+		return fmt.Errorf("%s: %q is not a bool", annotation.OnlyIfKey, variable)
+	}
+	return nil
 }
 
 // setFrequency makes a program run as often as a param says.

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
 func TestConditionsDisableProgramsThatNoParamWants(t *testing.T) {
@@ -51,6 +53,45 @@ func enabled(img *Image) string {
 		}
 	}
 	return strings.Join(names, " ")
+}
+
+// A data source may depend on a param: on its being set, or not.
+func TestParamsChooseDataSources(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		onlyIf string
+		value  byte // of second, which is set unless the user says otherwise
+		want   int
+	}{
+		{"second", 1, 1}, {"second", 0, 0}, {"\"!second\"", 1, 0}, {"\"!second\"", 0, 1},
+	} {
+		img := parseWith(t, "conditions", "datasources: {t: {annotations: {only-if: "+c.onlyIf+"}}}")
+		with, err := img.WithParams(map[string]Value{"first": {1}, "second": {c.value}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(with.DataSources) != c.want || len(img.DataSources) != 1 {
+			t.Errorf("%s with %d: %d data sources, want %d; the image itself has %d", c.onlyIf, c.value, len(with.DataSources), c.want, len(img.DataSources))
+		}
+	}
+}
+
+func TestDataSourcesDependOnBools(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ object, onlyIf, want string }{
+		{"conditions", "secnd", `gadget.yaml: data source "t": only-if: the gadget has no param variable "secnd"; did you mean "second"?`},
+		{"conditions", "\"!hidden\"", `only-if: the gadget has no param variable "hidden"`},
+		{"tracer", "param_u32", `only-if: "param_u32" is not a bool`},
+	} {
+		name := map[string]string{"conditions": "t", "tracer": "params"}[c.object]
+		meta, err := metadata.Parse("gadget.yaml", []byte("name: x\ndatasources: {"+name+": {annotations: {only-if: "+c.onlyIf+"}}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(t, c.object).WithMetadata(meta); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.onlyIf, err, c.want)
+		}
+	}
 }
 
 func TestImagesWithoutConditionsStayAsTheyAre(t *testing.T) {

@@ -4,6 +4,7 @@
 package image
 
 import (
+	"slices"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -28,12 +29,14 @@ const (
 )
 
 // Fetch returns how often the data source is read if these are its annotations: a map every second
-// unless they say otherwise; iterators once, at the start.
+// unless they say otherwise; iterators once, at the start, or at the end if they say that the end has an array.
 func (d *DataSource) Fetch(a *annotation.Source) Fetch {
 	f := Fetch{Flush: a.FlushOnStop}
 	switch t := a.FetchInterval; {
 	case t != nil && *t > 0:
 		f.Interval = *t
+	case d.Kind == Iterator && f.Flush && a.FetchCount == nil:
+		f.Interval = AtEnd
 	case d.Kind == Iterator:
 		f.Count = 1
 	case t != nil:
@@ -43,4 +46,13 @@ func (d *DataSource) Fetch(a *annotation.Source) Fetch {
 		f.Count = *a.FetchCount
 	}
 	return f
+}
+
+// IsReadAgain reports whether the data source shows what maps have, and an array is made when the run ends, or at intervals: users choose when.
+func (img *Image) IsReadAgain(d *DataSource) bool {
+	if d.Kind == MapIterator {
+		return true
+	}
+	walks := func(program string) bool { return img.Program(program).IterMap != "" }
+	return d.Settings.FlushOnStop && slices.ContainsFunc(d.Iterators, walks)
 }

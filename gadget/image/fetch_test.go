@@ -20,7 +20,9 @@ func TestFetchOfAnIterator(t *testing.T) {
 		"fetch-interval: 0\nfetch-count: 3":   {Count: 3},
 		"fetch-count: 0":                      {},
 		"fetch-interval: 2s\nfetch-count: 10": {Interval: 2 * time.Second, Count: 10},
-		"ebpf.map.flush-on-stop: true":        {Count: 1, Flush: true},
+		"ebpf.map.flush-on-stop: true":        {Interval: AtEnd, Flush: true},
+		"ebpf.map.flush-on-stop: true\nfetch-count: 2":     {Count: 2, Flush: true},
+		"ebpf.map.flush-on-stop: true\nfetch-interval: 2s": {Interval: 2 * time.Second, Flush: true},
 	} {
 		if yaml != "" {
 			yaml = "name: m\ndatasources:\n  one:\n    annotations:\n      " + strings.ReplaceAll(yaml, "\n", "\n      ") + "\n"

@@ -18,7 +18,7 @@ func (img *Image) applyMetadata() error {
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		d.Annotations = img.Metadata.Source(d.Schema.Name)
-		if err := d.applySettings(); err != nil {
+		if err := errors.Join(d.applySettings(), img.checkOnlyIf(d)); err != nil {
 			errs = append(errs, fmt.Errorf("gadget.yaml: data source %q: %w", d.Schema.Name, err))
 		}
 	}

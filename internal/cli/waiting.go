@@ -22,7 +22,7 @@ const quiet = 3 * time.Second
 // sayWhatIsWaitedFor prints once, on a terminal that has shown nothing for a while, which events the run waits for. The function
 // that it returns stops it.
 func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (stop func()) {
-	if !a.talks || !waitsForEvents(img) || r.WritesAtEnd() {
+	if !a.talks || !r.WaitsForEvents() || r.WritesAtEnd() {
 		return func() {}
 	}
 	meta := img.Metadata // the image takes memory for as long as anything refers to it
@@ -45,16 +45,6 @@ func (a *app) sayWhyNoContainer(known *containers.Containers, host bool) {
 	if why := known.WhyNone(); why != "" && !host {
 		fmt.Fprintf(a.Err, "gizmo: %s, and the run shows only events of containers; --host shows those of the host, too\n", why)
 	}
-}
-
-// waitsForEvents reports whether some data source has events when something happens, rather than at intervals.
-func waitsForEvents(img *image.Image) bool {
-	for i := range img.DataSources {
-		if img.DataSources[i].Kind == image.Tracer {
-			return true
-		}
-	}
-	return false
 }
 
 // waitingText says which events the run waits for.

@@ -31,7 +31,7 @@ func RegisterFetch(fs *pflag.FlagSet, img *image.Image) *Fetch {
 	var names, intervals, counts []string
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
-		if d.Kind != image.MapIterator {
+		if !img.IsReadAgain(d) {
 			continue
 		}
 		fetch := d.Fetch(&d.Settings)
