@@ -5,6 +5,7 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -34,6 +35,86 @@ func TestMallocAccountCloses(t *testing.T) {
 	if mappings < 15 {
 		t.Errorf("%d mappings in all", mappings)
 	}
+}
+
+// With --leaks, the processes that release everything have no row, whatever functions they call and whichever of these fail.
+func TestMallocLeavesNothing(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	r := startWorkload(t, "trace_malloc", t.TempDir()).run(t, "--leaks")
+	wantSame(t, "what was not released", r.out.String(), "[]\n")
+	wantSame(t, "standard error", r.err.String(), "")
+	r.wantNothingLeft(t)
+}
+
+// runKeeping runs trace_malloc with --leaks for the process of the workload that keeps 50 blocks of 100,000 bytes.
+func runKeeping(t *testing.T, args ...string) *watched {
+	t.Helper()
+	w := startWorkload(t, "trace_malloc", t.TempDir())
+	w.Args = []string{"--comm", "malloc-keeps", "--leaks"}
+	return w.run(t, args...)
+}
+
+// wantLeaks checks the sums of all rows.
+func wantLeaks(t *testing.T, rows []jsonEvent, wantBytes, wantBlocks uint64) {
+	t.Helper()
+	var bytes, blocks uint64
+	for _, e := range rows {
+		if e.get("proc.comm") != "malloc-keeps" {
+			t.Errorf("a row of another process: %s", e)
+		}
+		bytes += number(t, e.get("bytes"))
+		blocks += number(t, e.get("blocks"))
+	}
+	if bytes != wantBytes || blocks != wantBlocks {
+		t.Errorf("%d bytes in %d blocks, want %d in %d", bytes, blocks, wantBytes, wantBlocks)
+	}
+}
+
+func TestMallocLeaks(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	wantLeaks(t, runKeeping(t).all.rows, 100_000, 50)
+	wantLeaks(t, runKeeping(t, "--min-age", "600000").all.rows, 0, 0)
+}
+
+// Blocks for which there is no room are counted as lost.
+func TestMallocLosesLeaks(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	r := runKeeping(t, "--max-blocks", "10")
+	wantLeaks(t, r.all.rows, 10_000, 10)
+	if want := "leaks: 61 events produced, 1 delivered, 0 filtered, 60 lost"; !strings.Contains(r.err.String(), want) {
+		t.Errorf("standard error %q, want %q", r.err.String(), want)
+	}
+}
+
+// Either data source is alone in its run, so that a profile has the output to itself.
+func TestMallocHasOneDataSource(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	w := startWorkload(t, "trace_malloc", t.TempDir())
+	g := start(t, setup{}, "run", "trace_malloc", "--comm", "malloc-keeps", "--leaks", "-o", "folded")
+	g.waitAttached(t)
+	w.cause(t)
+	g.interrupt(t)
+	if text := g.out.String(); !strings.HasSuffix(text, " 100000\n") || !strings.HasPrefix(text, "malloc-keeps;") {
+		t.Errorf("folded stacks: %q", text)
+	}
+	for _, args := range [][]string{{"-o", "leaks:json"}, {"--leaks", "-o", "malloc:json"}, {"--leaks=false", "--map-fetch-interval", "leaks:1s"}} {
+		g := run(t, setup{}, append([]string{"run", "trace_malloc", "-t", "1"}, args...)...)
+		g.wantExit(t, 1)
+		if text := g.err.String(); !strings.Contains(text, "there is no data source") {
+			t.Errorf("%q: %s", args, text)
+		}
+	}
+}
+
+// Tables at intervals show what is not released yet.
+func TestMallocLeaksAtIntervals(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	r := runKeeping(t, "--map-fetch-interval", "1ms")
+	lines := strings.Split(strings.TrimSpace(r.out.String()), "\n")
+	if len(lines) < 3 || lines[0] != "[]" {
+		t.Fatalf("%d tables, of which the first is %.200s", len(lines), lines[0])
+	}
+	wantLeaks(t, parseOutput(t, lines[len(lines)-1]).rows, 100_000, 50)
 }
 
 // memoryAccount is the memory that a process with one thread has allocated.

@@ -31,8 +31,8 @@ const (
 	readTypesBudget   = 36 << 20
 	// socketsBudget comes on top for gadgets that ask for the owners of sockets: gizmo reads the objects that find them.
 	socketsBudget = 8 << 20
-	// stacksBudget comes on top for gadgets with stacks: gizmo keeps the names of the kernel's functions. startStacksBudget is for the start: each of
-	// the 27 programs of trace_malloc has the code that takes stacks, until gizmo finds that the params leave it out.
+	// stacksBudget comes on top for gadgets with stacks: gizmo keeps the names of the kernel's functions. startStacksBudget is for the start: most
+	// of the 38 programs of trace_malloc have the code that takes stacks, until gizmo finds that the params leave it out.
 	stacksBudget      = 5 << 20
 	startStacksBudget = 8 << 20
 	// restMemoryBudget is for a run that waits again after a storm. Go gives the memory of the storm back to the system within minutes.

@@ -1,7 +1,8 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stacks tests, with the gadget profile_cpu and real programs, that each stack has the right names, and never those of another file.
+// Package stacks tests, with real programs, that each stack has the right names, and never those of another file (profile_cpu), and that
+// what is counted by stack is right to the byte (trace_malloc).
 package stacks
 
 import (

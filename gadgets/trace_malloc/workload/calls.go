@@ -217,3 +217,20 @@ func manyCalls() *script {
 	s.End()
 	return s
 }
+
+// keepAll releases little: 50 blocks of 100,000 bytes in all stay.
+func keepAll() *script {
+	s := newScript()
+	s.comm = keeping
+	for range 20 {
+		s.free(s.malloc(10))
+		s.malloc(1000)
+	}
+	for range 10 {
+		s.allocate("calloc", 2000, s.Constant(4), s.Constant(500))
+		s.realloc(s.malloc(30), 5000)
+		s.posixMemalign(64, 1000)
+	}
+	s.End()
+	return s
+}

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command workload has processes that call the C library's memory functions in all the ways that
-// trace_malloc distinguishes.
+// trace_malloc distinguishes. One of them releases nothing; it has another name, and its events are not listed.
 //
 //	workload DIR
 //
@@ -38,7 +38,9 @@ func run(dir string) error {
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, p.script.results(words, proc)...)
+			if p.script.comm == comm {
+				events = append(events, p.script.results(words, proc)...)
+			}
 		}
 		return events, nil
 	})
@@ -50,8 +52,11 @@ type process struct {
 	script *script
 }
 
-// comm is the name of all processes, and of the files with their programs.
-const comm = "malloc-calls"
+// The names of the processes, and of the files with their programs.
+const (
+	comm    = "malloc-calls"
+	keeping = "malloc-keeps"
+)
 
 func startAll(dir string) ([]process, error) {
 	sys, err := calls.FindSystem("/bin/sh")
@@ -59,8 +64,8 @@ func startAll(dir string) ([]process, error) {
 		return nil, fmt.Errorf("find the C library: %w", err)
 	}
 	var list []process
-	for i, s := range []*script{allFunctions(), manyCalls(), manyCalls()} {
-		p, err := calls.Start(s.Program, sys, filepath.Join(dir, strconv.Itoa(i)), comm)
+	for i, s := range []*script{allFunctions(), manyCalls(), manyCalls(), keepAll()} {
+		p, err := calls.Start(s.Program, sys, filepath.Join(dir, strconv.Itoa(i)), s.comm)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 // script is a program with the events that trace_malloc should report.
 type script struct {
 	*calls.Program
+	comm   string
 	events []expected
 }
 
@@ -28,7 +29,7 @@ type expected struct {
 type word = calls.Word
 
 func newScript() *script {
-	s := &script{Program: calls.New()}
+	s := &script{Program: calls.New(), comm: comm}
 	for _, f := range []string{memalign, alignedAlloc} { // whose addresses are compared
 		s.Function(f)
 	}
