@@ -9,6 +9,7 @@ package gofuncs
 
 import (
 	"bufio"
+	"debug/gosym"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -128,6 +129,21 @@ func moduleCode(f *elffile.File) uint64 {
 // Names returns the names of the functions. Each ends with a zero byte.
 func (t *Table) Names() *io.SectionReader {
 	return io.NewSectionReader(t.table, int64(t.names), int64(t.namesEnd-t.names))
+}
+
+// maxLines is the size of the largest table that Lines reads.
+const maxLines = 128 << 20
+
+// Lines reads the whole table, from which it can be found out which line an address comes from.
+func (t *Table) Lines() (*gosym.Table, error) {
+	if t.Code == 0 || t.table.Size() > maxLines {
+		return nil, errors.New("gizmo cannot read the lines in this table of Go functions")
+	}
+	data := make([]byte, t.table.Size())
+	if _, err := t.table.ReadAt(data, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, elffile.ErrTruncated
+	}
+	return gosym.NewTable(nil, gosym.NewLineTable(data, t.Code))
 }
 
 // Contains reports whether an address is in the code that Go's compiler made, or if that is not known.

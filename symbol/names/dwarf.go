@@ -34,7 +34,8 @@ var (
 // debugInfo is the debug information of a file.
 type debugInfo struct {
 	*dwarf.Data
-	lines []int64 // where in their section the line tables that were checked begin, in order
+	units []dwarf.Offset // the entries of the units of code
+	lines []int64        // where in their section the line tables that were checked begin, in order
 }
 
 // recoverDWARF makes an error of a panic. The package debug/dwarf uses some numbers of a damaged file as the index of a list, such as that of
@@ -65,11 +66,12 @@ func loadDWARF(f *elffile.File) (_ *debugInfo, err error) {
 	if len(info) == 0 || len(abbrev) == 0 {
 		return nil, errTooLarge
 	}
-	if err := checkUnits(info, abbrev); err != nil {
+	units, err := checkUnits(info, abbrev)
+	if err != nil {
 		return nil, err
 	}
 	str, line := read("str", maxDWARF), read("line", maxDWARF)
-	d := &debugInfo{lines: checkLines(line)}
+	d := &debugInfo{units: units, lines: checkLines(line)}
 	d.Data, err = dwarf.New(abbrev, nil, nil, info, line, nil, read("ranges", maxRanges), str)
 	if err != nil {
 		return nil, err
@@ -130,26 +132,34 @@ func (c *cursor) unit() (in cursor, width uint64) {
 	return cursor{b: c.take(n)}, width
 }
 
-// checkUnits checks the number of units, and that their abbreviations are in tables that do not overlap, because each is read from its start.
-func checkUnits(info, abbrev []byte) error {
+// The types of units that have no code.
+const (
+	typeUnit      = 2
+	splitTypeUnit = 6
+)
+
+// checkUnits checks the number of units, and that their abbreviations are in tables that do not overlap, because each is read from its start. It
+// returns where the first entries of the units are.
+func checkUnits(info, abbrev []byte) (entries []dwarf.Offset, err error) {
 	var tables []uint64
 	units := 0
 	for c := (cursor{b: info}); len(c.b) > 0; {
 		in, width := c.unit()
 		if c.bad {
-			return errDWARF
+			return nil, errDWARF
 		}
 		if len(in.b) == 0 {
 			continue
 		}
 		if units++; units > maxUnits {
-			return fmt.Errorf("%w: it has more than %d units", errDWARF, maxUnits)
+			return nil, fmt.Errorf("%w: it has more than %d units", errDWARF, maxUnits)
 		}
-		if version := in.number(2); version >= 5 {
-			in.take(2) // the type of unit, the size of an address
-		}
-		if at := in.number(width); len(tables) == 0 || tables[len(tables)-1] != at {
+		at, kind := in.unitHeader(width)
+		if len(tables) == 0 || tables[len(tables)-1] != at {
 			tables = append(tables, at)
+		}
+		if kind != typeUnit && kind != splitTypeUnit && len(in.b) > 0 {
+			entries = append(entries, dwarf.Offset(len(info)-len(c.b)-len(in.b)))
 		}
 	}
 	slices.Sort(tables)
@@ -160,10 +170,30 @@ func checkUnits(info, abbrev []byte) error {
 			end = min(end, tables[i+1])
 		}
 		if at > end || !endsAbbrevs(abbrev[at:end]) {
-			return fmt.Errorf("%w: its tables of abbreviations overlap", errDWARF)
+			return nil, fmt.Errorf("%w: its tables of abbreviations overlap", errDWARF)
 		}
 	}
-	return nil
+	return entries, nil
+}
+
+// unitHeader reads the header of a unit up to its first entry: where its abbreviations are, and, since version 5, of which type it is.
+func (c *cursor) unitHeader(width uint64) (abbrevs, kind uint64) {
+	const skeleton, splitCompile = 4, 5
+	if version := c.number(2); version < 5 {
+		abbrevs = c.number(width)
+		c.take(1) // the size of an address
+		return abbrevs, 0
+	}
+	kind = c.number(1)
+	c.take(1)
+	abbrevs = c.number(width)
+	switch kind {
+	case skeleton, splitCompile:
+		c.take(8)
+	case typeUnit, splitTypeUnit:
+		c.take(8 + width)
+	}
+	return abbrevs, kind
 }
 
 // endsAbbrevs reports whether a table of abbreviations ends within the bytes.

@@ -8,74 +8,53 @@ import (
 	"debug/dwarf"
 	"errors"
 	"fmt"
+	"io"
+	"path"
 	"slices"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/internal/elffile"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
-// Line is a place in the source of a program.
-type Line struct {
-	Function string // demangled
-	File     string // "" if unknown
-	Line     int    // 0 if unknown
-}
-
-// Bounds of what is read of one unit, which is a file that was compiled, and how long that may take.
+// Bounds of what is read of one unit, which is a file that was compiled.
 const (
-	maxUnitEntries = 2 << 20
-	maxUnitScopes  = 256 << 10
-	maxUnitRows    = 256 << 10
-	maxUnitTime    = 3 * time.Second
+	maxUnitEntries = 16 << 20
+	maxUnitRows    = 16 << 20
 	maxInlined     = 64 // calls within each other
 	maxOrigins     = 8  // references from entry to entry for one name
+	maxKnown       = 64 << 10
+	maxAtOnce      = 8 << 10 // addresses
 )
 
+// Errors of [File.Lines].
 var (
-	errSlow    = errors.New("the debug information takes too long to read")
-	errNoLines = errors.New("the file has no debug information")
+	// ErrNoLines says that nothing is known of the source of a file.
+	ErrNoLines = errors.New("the file has no debug information")
+	// ErrSlow says that there was not enough time.
+	ErrSlow = errors.New("the debug information takes too long to read")
+
+	errLargeUnit = errors.New("a unit of the debug information is too large")
 )
 
-// Lines appends to out the lines of source at an address, the innermost first: of the calls that the compiler inlined there, and last of the
-// function itself. It appends nothing if the file, and its debug file, do not say. The debug information of one file
-// is in memory at a time, up to maxDWARF bytes beside the budget, so callers take the addresses of one file after the other's, in order.
-func (f *File) Lines(addr uint64, out []Line) ([]Line, error) {
-	f.files.mu.Lock()
-	defer f.files.mu.Unlock()
-	t := f.files.lines
-	if t == nil || t.file != f {
-		f.files.lines = nil // before another is read
-		t = f.openLines()
-		f.files.lines = t
+// Lines finds the lines of source at addresses of the file, which are in order and differ. It calls found for each address that has any: with those of
+// the calls that the compiler inlined there, the innermost first, and last that of the function itself. found must not keep the slice.
+//
+// The debug information of the file, up to maxDWARF bytes, is in memory meanwhile, beside the budget. After the deadline Lines gives up with an error that
+// wraps ErrSlow. With another error, too, what it has found is right.
+func (f *File) Lines(addrs []uint64, deadline time.Time, found func(addr uint64, lines []symbol.Line)) error {
+	data, err := f.readDWARF()
+	switch {
+	case errors.Is(err, ErrNoLines):
+		err = f.goLines(addrs, deadline, found)
+	case err == nil:
+		l := &lineFinder{file: f, data: data, deadline: deadline, origins: make(map[dwarf.Offset]origin), found: found}
+		err = l.find(addrs)
 	}
-	if t.err != nil {
-		return out, t.err
-	}
-	lines, err := t.tryLines(addr, out)
 	if err != nil {
-		t.err = fmt.Errorf("%s: %w", f.module.Name, err)
-		t.data, t.unit = nil, unit{}
-		return out, t.err
+		return fmt.Errorf("%s: %w", f.module.Name, err)
 	}
-	return lines, nil
-}
-
-// lineTable is the debug information of a file.
-type lineTable struct {
-	file *File
-	data *debugInfo
-	unit unit // that of the last address
-	now  func() time.Time
-	err  error // why there is none
-}
-
-func (f *File) openLines() *lineTable {
-	t := &lineTable{file: f, now: time.Now}
-	t.data, t.err = f.readDWARF()
-	if t.err != nil {
-		t.err = fmt.Errorf("%s: %w", f.module.Name, t.err)
-	}
-	return t
+	return nil
 }
 
 func (f *File) readDWARF() (*debugInfo, error) {
@@ -85,7 +64,7 @@ func (f *File) readDWARF() (*debugInfo, error) {
 	}
 	d, err := f.findDebugFile(has)
 	if errors.Is(err, errNoDebugFile) {
-		return nil, errNoLines
+		return nil, ErrNoLines
 	}
 	if err != nil {
 		return nil, err
@@ -94,157 +73,230 @@ func (f *File) readDWARF() (*debugInfo, error) {
 	return loadDWARF(d.elf)
 }
 
-// unit is what is known of a compiled file.
-type unit struct {
-	entry  *dwarf.Entry
-	ranges [][2]uint64
-	scopes []scope
-	rows   []lineRow // in order
-	files  []*dwarf.LineFile
+// lineFinder finds the lines in the debug information of a file.
+type lineFinder struct {
+	file     *File
+	data     *debugInfo
+	deadline time.Time
+	steps    uint
+	origins  map[dwarf.Offset]origin // of the functions that were found
+	dir      string                  // where the present unit was compiled
+	paths    map[string]string       // of the files of the present unit
+	found    func(addr uint64, lines []symbol.Line)
+	out      []symbol.Line
 }
 
-// scope is a function, or a call that the compiler inlined: a range of its addresses.
+// origin is what the debug information says about a function.
+type origin struct {
+	function *symbol.Function // nil: it has no name
+	start    int
+}
+
+// wanted is an address whose lines are wanted.
+type wanted struct {
+	addr   uint64
+	file   *dwarf.LineFile // nil: unknown
+	line   int
+	hasRow bool
+	scopes []scope // the functions and inlined calls around it, the outermost first
+}
+
+// scope is a function, or a call that the compiler inlined.
 type scope struct {
-	span
 	entry   dwarf.Offset
-	depth   int
 	inlined bool
 	file    int64 // of the call
 	line    int64
 }
 
-type lineRow struct {
-	addr uint64
-	file *dwarf.LineFile
-	line int
-	end  bool
+// tick returns an error once the time is over. It looks at the clock from time to time.
+func (l *lineFinder) tick() error {
+	const often = 64
+	if l.steps++; l.steps%often == 1 && time.Now().After(l.deadline) {
+		return ErrSlow
+	}
+	return nil
 }
 
-func (u *unit) contains(addr uint64) bool {
-	return slices.ContainsFunc(u.ranges, func(r [2]uint64) bool { return addr >= r[0] && addr < r[1] })
-}
-
-// tryLines is lines, and turns a panic of debug/dwarf into an error.
-func (t *lineTable) tryLines(addr uint64, out []Line) (lines []Line, err error) {
+// find finds the lines of all addresses. A unit that is damaged does not keep it from others. A panic of debug/dwarf becomes an error.
+func (l *lineFinder) find(addrs []uint64) (err error) {
 	defer recoverDWARF(&err)
-	return t.lines(addr, out)
+	all := make([]wanted, len(addrs))
+	for i, addr := range addrs {
+		all[i].addr = addr
+	}
+	var first error
+	for _, at := range l.data.units {
+		entry, of, err := l.openUnit(at, all)
+		for some := range slices.Chunk(of, maxAtOnce) {
+			if err == nil {
+				err = l.readUnit(entry, some)
+			}
+		}
+		if errors.Is(err, ErrSlow) {
+			return err
+		}
+		first = cmp.Or(first, err)
+	}
+	return first
 }
 
-func (t *lineTable) lines(addr uint64, out []Line) ([]Line, error) {
-	if !t.unit.contains(addr) {
-		found, err := t.openUnit(addr)
-		if err != nil || !found {
-			return out, err
+// openUnit returns the entry of a unit, and those addresses that are in it.
+func (l *lineFinder) openUnit(at dwarf.Offset, all []wanted) (*dwarf.Entry, []*wanted, error) {
+	if err := l.tick(); err != nil {
+		return nil, nil, err
+	}
+	r := l.data.Reader()
+	r.Seek(at)
+	entry, err := r.Next()
+	if err != nil || entry == nil {
+		return nil, nil, err
+	}
+	ranges, err := l.data.Ranges(entry)
+	if err != nil {
+		return nil, nil, err
+	}
+	var of []*wanted
+	for _, r := range ranges {
+		if l.isDead(r[0]) {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(all, r[0], func(w wanted, a uint64) int { return cmp.Compare(w.addr, a) })
+		for ; i < len(all) && all[i].addr < r[1] && len(of) < len(all); i++ {
+			of = append(of, &all[i])
 		}
 	}
-	u := &t.unit
-	var around []scope
-	for _, s := range u.scopes {
-		if s.contains(addr) {
-			around = append(around, s)
-		}
+	slices.SortFunc(of, func(a, b *wanted) int { return cmp.Compare(a.addr, b.addr) })
+	return entry, slices.Compact(of), nil
+}
+
+// isDead reports whether a range of addresses is that of code that the linker has left out. It has an address before the file's code.
+func (l *lineFinder) isDead(start uint64) bool { return start < max(l.file.code.start, 2) }
+
+// readUnit finds the lines of addresses in a unit.
+func (l *lineFinder) readUnit(entry *dwarf.Entry, of []*wanted) (err error) {
+	defer recoverDWARF(&err)
+	l.dir, _ = entry.Val(dwarf.AttrCompDir).(string)
+	l.paths = make(map[string]string)
+	if err := l.readScopes(entry, of); err != nil {
+		return err
 	}
-	slices.SortStableFunc(around, func(a, b scope) int { return cmp.Compare(b.depth, a.depth) })
-	here := u.lineAt(addr)
-	for _, s := range around[:min(len(around), maxInlined)] {
-		here.Function = t.nameOf(s.entry)
+	files, err := l.readRows(entry, of)
+	if err != nil {
+		return err
+	}
+	for _, w := range of {
+		if len(w.scopes) == 0 && !w.hasRow {
+			continue // another unit may know it
+		}
+		l.out = l.lines(l.out[:0], w, files)
+		if len(l.out) > 0 {
+			l.found(w.addr, l.out)
+		}
+		*w = wanted{addr: w.addr}
+	}
+	return nil
+}
+
+// lines appends the lines of an address.
+func (l *lineFinder) lines(out []symbol.Line, w *wanted, files []*dwarf.LineFile) []symbol.Line {
+	here := symbol.Line{File: l.path(w.file), Line: w.line}
+	for i := len(w.scopes) - 1; i >= 0 && len(out) < maxInlined; i-- {
+		s := &w.scopes[i]
+		origin := l.originOf(s.entry)
+		here.Function, here.Start = origin.function, origin.start
 		out = append(out, here)
 		if !s.inlined {
-			return out, nil
+			return out
 		}
-		here = Line{Line: int(s.line)}
-		if s.file > 0 && s.file < int64(len(u.files)) && u.files[s.file] != nil {
-			here.File = u.files[s.file].Name
+		here = symbol.Line{Line: int(s.line)}
+		if s.file >= 0 && s.file < int64(len(files)) {
+			here.File = l.path(files[s.file])
 		}
 	}
 	// The entry of the function itself is missing.
-	if fn := t.file.lookup(addr); fn != nil {
-		here.Function = fn.Name
+	here.Function = l.file.Lookup(w.addr)
+	if here == (symbol.Line{}) {
+		return out
 	}
-	if here == (Line{}) {
-		return out, nil
-	}
-	return append(out, here), nil
+	return append(out, here)
 }
 
-// lineAt returns the line that the instruction at an address comes from.
-func (u *unit) lineAt(addr uint64) Line {
-	i, ok := slices.BinarySearchFunc(u.rows, addr, func(r lineRow, a uint64) int { return cmp.Compare(r.addr, a) })
-	for ok && i+1 < len(u.rows) && u.rows[i+1].addr == addr {
-		i++ // the last row of an address counts
+// path returns the path of a file. Compilers may be given it relative to the folder in which they are.
+func (l *lineFinder) path(f *dwarf.LineFile) string {
+	if f == nil || f.Name == "" {
+		return ""
 	}
+	whole, ok := l.paths[f.Name]
 	if !ok {
-		i--
+		if whole = path.Clean(f.Name); !path.IsAbs(whole) {
+			whole = path.Join(l.dir, whole)
+		}
+		l.paths[f.Name] = whole
 	}
-	if i < 0 || u.rows[i].end {
-		return Line{}
-	}
-	l := Line{Line: u.rows[i].line}
-	if u.rows[i].file != nil {
-		l.File = u.rows[i].file.Name
-	}
-	return l
+	return whole
 }
 
-// nameOf returns the name of a function, which an inlined call takes from the function that it calls.
-func (t *lineTable) nameOf(at dwarf.Offset) string {
-	r := t.data.Reader()
-	for range maxOrigins {
-		r.Seek(at)
+// originOf returns what is known of a function. An inlined call, and what was compiled of a function more than once, refer to the function
+// itself.
+func (l *lineFinder) originOf(at dwarf.Offset) origin {
+	if known, ok := l.origins[at]; ok {
+		return known
+	}
+	var o origin
+	var name, system string
+	r := l.data.Reader()
+	for next, n := at, 0; n < maxOrigins; n++ {
+		r.Seek(next)
 		e, err := r.Next()
 		if err != nil || e == nil {
-			return ""
+			break
 		}
-		if name, ok := e.Val(dwarf.AttrLinkageName).(string); ok {
-			return Demangle(name)
+		if start, ok := e.Val(dwarf.AttrDeclLine).(int64); ok && o.start == 0 {
+			o.start = int(start)
 		}
-		origin, ok := e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset)
-		if !ok {
-			origin, ok = e.Val(dwarf.AttrSpecification).(dwarf.Offset)
+		if text, ok := e.Val(dwarf.AttrLinkageName).(string); ok && system == "" {
+			system = text
 		}
-		if !ok {
-			name, _ := e.Val(dwarf.AttrName).(string)
-			return name
+		if text, ok := e.Val(dwarf.AttrName).(string); ok && name == "" {
+			name = text
 		}
-		at = origin
+		var more bool
+		if next, more = e.Val(dwarf.AttrAbstractOrigin).(dwarf.Offset); !more {
+			if next, more = e.Val(dwarf.AttrSpecification).(dwarf.Offset); !more {
+				break
+			}
+		}
 	}
-	return ""
+	switch {
+	case system != "":
+		o.function = function(system)
+	case name != "":
+		o.function = &symbol.Function{Name: name, System: name}
+	}
+	if len(l.origins) == maxKnown {
+		clear(l.origins)
+	}
+	l.origins[at] = o
+	return o
 }
 
-// openUnit reads the unit of an address, if there is one.
-func (t *lineTable) openUnit(addr uint64) (bool, error) {
-	deadline := t.now().Add(maxUnitTime)
-	t.unit = unit{}
-	r := t.data.Reader()
-	entry, err := r.SeekPC(addr)
-	if errors.Is(err, dwarf.ErrUnknownPC) {
-		return false, nil
+// readScopes finds the functions around addresses of a unit, and what is inlined there. An entry comes before those within it.
+func (l *lineFinder) readScopes(unit *dwarf.Entry, of []*wanted) error {
+	if !unit.Children {
+		return nil
 	}
-	if err != nil {
-		return false, err
+	r := l.data.Reader()
+	r.Seek(unit.Offset)
+	if _, err := r.Next(); err != nil {
+		return err
 	}
-	u := unit{entry: entry}
-	if u.ranges, err = t.data.Ranges(entry); err != nil {
-		return false, err
-	}
-	if entry.Children {
-		if err := t.readScopes(&u, r, deadline); err != nil {
-			return false, err
+	for depth, n := 1, 0; depth > 0; n++ {
+		if err := l.tick(); err != nil {
+			return err
 		}
-	}
-	if err := t.readRows(&u, deadline); err != nil {
-		return false, err
-	}
-	t.unit = u
-	return true, nil
-}
-
-// readScopes reads the functions of a unit, and what is inlined into them.
-func (t *lineTable) readScopes(u *unit, r *dwarf.Reader, deadline time.Time) error {
-	depth := 1
-	for n := 0; depth > 0; n++ {
-		if n == maxUnitEntries || t.now().After(deadline) {
-			return errSlow
+		if n == maxUnitEntries {
+			return errLargeUnit
 		}
 		e, err := r.Next()
 		if err != nil {
@@ -258,7 +310,7 @@ func (t *lineTable) readScopes(u *unit, r *dwarf.Reader, deadline time.Time) err
 			continue
 		}
 		if e.Tag == dwarf.TagSubprogram || e.Tag == dwarf.TagInlinedSubroutine {
-			if err := t.addScope(u, e, depth); err != nil {
+			if err := l.addScope(e, of); err != nil {
 				return err
 			}
 		}
@@ -269,50 +321,84 @@ func (t *lineTable) readScopes(u *unit, r *dwarf.Reader, deadline time.Time) err
 	return nil
 }
 
-func (t *lineTable) addScope(u *unit, e *dwarf.Entry, depth int) error {
-	ranges, err := t.data.Ranges(e)
+// addScope notes a function at the addresses in it.
+func (l *lineFinder) addScope(e *dwarf.Entry, of []*wanted) error {
+	ranges, err := l.data.Ranges(e)
 	if err != nil {
 		return err
 	}
-	s := scope{entry: e.Offset, depth: depth, inlined: e.Tag == dwarf.TagInlinedSubroutine}
-	s.file, _ = e.Val(dwarf.AttrCallFile).(int64)
-	s.line, _ = e.Val(dwarf.AttrCallLine).(int64)
 	for _, r := range ranges {
-		if len(u.scopes) == maxUnitScopes {
-			return errSlow
+		if l.isDead(r[0]) {
+			continue
 		}
-		s.span = span{r[0], r[1]}
-		u.scopes = append(u.scopes, s)
+		for _, w := range between(of, r[0], r[1]) {
+			if len(w.scopes) > maxInlined || len(w.scopes) > 0 && w.scopes[len(w.scopes)-1].entry == e.Offset {
+				continue
+			}
+			s := scope{entry: e.Offset, inlined: e.Tag == dwarf.TagInlinedSubroutine, file: -1}
+			if file, ok := e.Val(dwarf.AttrCallFile).(int64); ok {
+				s.file = file
+			}
+			s.line, _ = e.Val(dwarf.AttrCallLine).(int64)
+			w.scopes = append(w.scopes, s)
+		}
+		if err := l.tick(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// readRows reads which lines the instructions of a unit come from.
-func (t *lineTable) readRows(u *unit, deadline time.Time) error {
-	at, ok := u.entry.Val(dwarf.AttrStmtList).(int64)
-	if _, right := slices.BinarySearch(t.data.lines, at); !ok || !right {
-		return nil // no lines, or a header that must not be read
+// between returns the addresses in a range.
+func between(of []*wanted, start, limit uint64) []*wanted {
+	compare := func(w *wanted, a uint64) int { return cmp.Compare(w.addr, a) }
+	i, _ := slices.BinarySearchFunc(of, start, compare)
+	j, _ := slices.BinarySearchFunc(of, limit, compare)
+	return of[i:max(i, j)]
+}
+
+// readRows finds the lines that the instructions at addresses of a unit come from. It returns the files of the unit.
+func (l *lineFinder) readRows(unit *dwarf.Entry, of []*wanted) ([]*dwarf.LineFile, error) {
+	at, ok := unit.Val(dwarf.AttrStmtList).(int64)
+	if _, right := slices.BinarySearch(l.data.lines, at); !ok || !right {
+		return nil, nil // no lines, or a header that must not be read
 	}
-	r, err := t.data.LineReader(u.entry)
+	r, err := l.data.LineReader(unit)
 	if err != nil || r == nil {
-		return err
+		return nil, err
 	}
-	var e dwarf.LineEntry
-	for r.Next(&e) == nil {
-		if len(u.rows) == maxUnitRows || t.now().After(deadline) {
-			return errSlow
+	var before, e dwarf.LineEntry
+	inSequence, dead := false, false
+	for n := 0; ; n++ {
+		if err := l.tick(); err != nil {
+			return nil, err
 		}
-		u.rows = append(u.rows, lineRow{addr: e.Address, file: e.File, line: e.Line, end: e.EndSequence})
+		if n == maxUnitRows {
+			return nil, errLargeUnit
+		}
+		if err := r.Next(&e); err == io.EOF {
+			return r.Files(), nil
+		} else if err != nil {
+			return nil, err
+		}
+		if !inSequence {
+			dead = l.isDead(e.Address)
+		} else if !dead {
+			for _, w := range between(of, before.Address, e.Address) {
+				w.place(&before)
+			}
+		}
+		inSequence, before = !e.EndSequence, e
 	}
-	u.files = r.Files()
-	slices.SortStableFunc(u.rows, func(a, b lineRow) int {
-		if n := cmp.Compare(a.addr, b.addr); n != 0 || a.end == b.end {
-			return n
-		}
-		if a.end {
-			return -1
-		}
-		return 1
-	})
-	return nil
+}
+
+// place notes the line of an address. Of two that claim it the first counts.
+func (w *wanted) place(row *dwarf.LineEntry) {
+	if w.hasRow {
+		return
+	}
+	w.hasRow = true
+	if row.Line != 0 { // 0: the compiler does not know of which line the code is
+		w.line, w.file = row.Line, row.File
+	}
 }

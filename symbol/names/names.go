@@ -39,7 +39,6 @@ type Files struct {
 	used    int64       // bytes of all residents
 	now     uint64      // counts uses
 	all     []*resident // those that are in memory
-	lines   *lineTable  // of the file whose lines were asked for last
 }
 
 // NewFiles returns a set without files.
@@ -57,7 +56,6 @@ func (f *Files) Close() {
 	for len(f.all) > 0 {
 		f.evict(0)
 	}
-	f.lines = nil
 }
 
 // Size returns how many bytes the tables take.

@@ -2,13 +2,7 @@
 /* Copyright The gizmo Authors */
 
 // Calls that the compiler inlines into each other.
-static volatile int sink;
-
-static inline __attribute__((always_inline)) int innermost(int n)
-{
-	sink += n;
-	return sink * 3;
-}
+#include "inlined.h"
 
 static inline __attribute__((always_inline)) int middle(int n)
 {
