@@ -39,6 +39,7 @@ const (
 	maxValues    = 16 << 20  // cost of all values between two restarts
 	maxFacts     = 16        // that have different names
 	maxFact      = 1 << 20   // bytes of a fact's value
+	maxLines     = 8 << 20   // the cost of all lines of source
 )
 
 // maxSmall is the size of the largest payload that a reader keeps in memory. Only batches, dictionaries, and frames of unknown types
@@ -58,6 +59,7 @@ const (
 	frameStep       = 'c'
 	frameFact       = 'f'
 	frameStacks     = 's'
+	frameLines      = 'l'
 	frameEnd        = 'E'
 
 	skippable = 0x20
@@ -88,7 +90,7 @@ var (
 // isKnown reports whether this version has frames of the type.
 func isKnown(kind byte) bool {
 	switch kind {
-	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameStacks, frameEnd:
+	case frameHeader, frameBatch, frameClock, frameStep, frameDictionary, frameRestart, frameFact, frameStacks, frameLines, frameEnd:
 		return true
 	}
 	return false
@@ -113,6 +115,8 @@ func frameName(kind byte) string {
 		return "a fact"
 	case frameStacks:
 		return "stacks"
+	case frameLines:
+		return "lines of source"
 	case frameEnd:
 		return "the end frame"
 	}

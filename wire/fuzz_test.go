@@ -30,6 +30,9 @@ func FuzzReader(f *testing.F) {
 	var stacks bytes.Buffer
 	recordStacks(f, &stacks, 5)
 	f.Add(stacks.Bytes())
+	frames, _ = split(stacks.Bytes())
+	lines := []byte{1, 0, 1, 'a', 0, 0, 0, 0, 0, 1, 2, '/', 'a', 1, 1, 1, 1, 0, 1, 1, 7} // one of a file, without a function
+	f.Add(join(append(frames[:len(frames)-1:len(frames)-1], rawFrame{'l', lines}, frames[len(frames)-1])))
 	columns := writeColumns(f)
 	f.Add(columns)
 	frames, _ = split(columns)
@@ -52,6 +55,7 @@ func readAnything(t *testing.T, data []byte) {
 	if err != nil {
 		return
 	}
+	r.KeepLines()
 	var out bytes.Buffer
 	w, err := wire.NewWriter(&out, *r.Header())
 	if err != nil {

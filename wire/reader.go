@@ -15,6 +15,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/symbol"
+	"github.com/gizmo-ebpf/gizmo/wire/internal/stackdict"
 )
 
 var _ pipeline.Source = (*Reader)(nil)
@@ -29,6 +31,7 @@ type Reader struct {
 	sources []readSource
 	values  dictionaries
 	facts   facts
+	lines   *readLines    // nil: nobody asks for them
 	clock   clock.History // sinks that write the times of earlier batches read it while Next runs
 	current *event.Schema // of the batch before
 	rest    rest          // of the present batch
@@ -124,6 +127,28 @@ func (r *Reader) KeepValues() { r.values.flush = true }
 // the values of facts. Call it before the first Next. It is for callers that keep no batch and do not call Fact.
 func (r *Reader) KeepLittle() { r.values.kept, r.facts.forget = 0, true }
 
+// KeepLines makes the Reader keep the lines of source in the recording, which come at its end, and returns where it puts them. Call it before the first
+// Next, and read them after the last.
+func (r *Reader) KeepLines() *symbol.Lines {
+	if r.lines == nil {
+		r.lines = new(readLines)
+	}
+	return &r.lines.known
+}
+
+// readLines is the lines of source that a Reader has read.
+type readLines struct {
+	decoder stackdict.LineDecoder
+	known   symbol.Lines
+}
+
+func (r *Reader) decodeLines(payload []byte) error {
+	if r.lines == nil {
+		return nil
+	}
+	return r.lines.decoder.Decode(payload, maxLines, &r.lines.known)
+}
+
 // SetTempFile replaces TempFile, which the Reader calls for the first frame that it copies. Call it before the first Next. It is for processes
 // that can make no file later. The Reader closes the file.
 func (r *Reader) SetTempFile(make func() (*os.File, error)) { r.in.makeCopy = make }
@@ -194,6 +219,8 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 		err = r.decodeRestart(f.payload, b)
 	case f.kind == frameStacks:
 		err = r.decodeStacks(f.payload)
+	case f.kind == frameLines:
+		err = r.decodeLines(f.payload)
 	case f.kind == frameFact:
 		err = r.facts.decode(f.payload)
 	case f.kind == frameEnd:

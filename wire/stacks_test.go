@@ -200,3 +200,57 @@ func TestStacksOfNumbers(t *testing.T) {
 		wantError(t, err, "the text of stacks can only be text in a column")
 	}
 }
+
+// Lines of source come at the end. A reader that asks for none, and one that does not know them, goes over them.
+func TestLinesOfSource(t *testing.T) {
+	s, table := stacksSchema()
+	var out bytes.Buffer
+	w, err := wire.NewWriter(&out, wire.Header{DataSources: []wire.DataSource{{Schema: s}}})
+	check(t, err)
+	module := &symbol.Module{Name: "/bin/a", BuildID: "ff"}
+	var places symbol.Places
+	w.EachStack(places.Add)
+	for i := range 3 {
+		b := &event.Batch{Schema: s, Rows: [][]byte{record(4, byte(i))}}
+		table.Put(event.Handle(i+1), stackOf(i+1, module, nil))
+		setHandles(b, 0, event.Handle(i+1))
+		check(t, w.Write(b))
+	}
+	var known symbol.Lines
+	for m, addresses := range places.All() {
+		if fmt.Sprint(addresses) != "[0 1]" { // 1 and 2 are return addresses
+			t.Errorf("the places are %v", addresses)
+		}
+		for _, a := range addresses {
+			known.Add(m, a, []symbol.Line{{Function: &symbol.Function{Name: "f", System: "_f"}, File: "/src/a.c", Line: 7 + int(a), Start: 2}})
+		}
+	}
+	complete, err := w.AddLines(&known)
+	check(t, err)
+	check(t, w.Close())
+	if !complete {
+		t.Error("there is no room")
+	}
+	for _, keep := range []bool{true, false} {
+		r, err := wire.NewReader(bytes.NewReader(out.Bytes()))
+		check(t, err)
+		got := new(symbol.Lines)
+		if keep {
+			got = r.KeepLines()
+		}
+		for err == nil {
+			err = r.Next(t.Context(), new(event.Batch))
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		lines := got.Of(module, 1)
+		if keep && (len(lines) != 1 || lines[0].File != "/src/a.c" || lines[0].Line != 8 || lines[0].Start != 2 || lines[0].Function.System != "_f") || !keep && lines != nil {
+			t.Errorf("keep %v: %+v", keep, lines)
+		}
+	}
+	frames, _ := split(out.Bytes())
+	if n := len(frames); frames[n-2].kind != 'l' || frames[n-1].kind != 'E' {
+		t.Errorf("the last frames are %c, %c", frames[n-2].kind, frames[n-1].kind)
+	}
+}

@@ -178,6 +178,9 @@ func (w *Writer) lookUp(c *writtenColumn, h event.Handle) (written uint32, ok bo
 	if stack != nil {
 		c.place.Handle = c.n
 		w.stacks.Add(c.place, stack)
+		if w.each != nil {
+			w.each(stack)
+		}
 	}
 	return c.n, true, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 	"github.com/gizmo-ebpf/gizmo/wire/internal/stackdict"
 )
 
@@ -41,7 +42,8 @@ type Writer struct {
 	columns   []byte // the handles of the present batch
 	cost      int    // of the values since the last restart
 	stacks    stackdict.Encoder
-	lastStep  clock.Step // as readers know it
+	each      func(*symbol.Stack) // nil: nobody asks for the stacks
+	lastStep  clock.Step          // as readers know it
 	factNames map[string]bool
 	closed    bool
 	err       error // after it nothing more can be written
@@ -170,6 +172,32 @@ func (w *Writer) AddStep(step clock.Step) error {
 	w.appendClock(step.Offset) // for readers that skip steps
 	w.lastStep = step
 	return nil
+}
+
+// EachStack has do called with each stack that is recorded, at least once. Call it before the first Write.
+func (w *Writer) EachStack(do func(*symbol.Stack)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.each = do
+}
+
+// AddLines records lines of source of the stacks. Call it once, after the last Write. complete is false if the recording has no room for all.
+func (w *Writer) AddLines(known *symbol.Lines) (complete bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return false, w.err
+	}
+	payloads, complete := stackdict.EncodeLines(known, maxLines)
+	for _, payload := range payloads {
+		start := w.begin(frameLines, len(payload))
+		w.buf = append(w.buf, payload...)
+		w.finish(start)
+		if err := w.flush(); err != nil {
+			return complete, err
+		}
+	}
+	return complete, nil
 }
 
 // SetBootOffset records that for the following batches Unix time is boot time + ns, whatever the time of an event. It is for copies of

@@ -1,7 +1,7 @@
 // Copyright The gizmo Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stackdict has the stacks of a recording: the payload of a frame of stacks.
+// Package stackdict has the stacks of a recording, and the lines of source of their code: the payloads of frames of stacks and of lines.
 // docs/recording-format.md describes the bytes.
 package stackdict
 
