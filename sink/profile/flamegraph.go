@@ -37,7 +37,7 @@ type pageData struct {
 	// Diff says that there are two values of one type: before and after.
 	Diff  bool     `json:"diff"`
 	Texts []string `json:"texts"`
-	// Frames has three numbers for each frame: the name and the module, in Texts, and the kind.
+	// Frames has four numbers for each frame: the name and the module, in Texts, the kind, and whether it is inlined.
 	Frames []int `json:"frames"`
 }
 
@@ -71,8 +71,8 @@ func (d *pageData) addFrames(g *graph) {
 		return n
 	}
 	d.Texts, d.Frames = []string{}, []int{} // not null
-	for _, f := range g.frames {
-		d.Frames = append(d.Frames, text(f.name), text(f.module), int(f.kind))
+	for i, f := range g.frames {
+		d.Frames = append(d.Frames, text(f.name), text(f.module), int(f.kind), int(g.inlining[i]))
 	}
 }
 

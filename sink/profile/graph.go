@@ -28,10 +28,19 @@ func compareGraphFrames(a, b graphFrame) int {
 	return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.module, b.module), cmp.Compare(a.kind, b.kind))
 }
 
+// inlining says whether the calls of a frame are inlined.
+type inlining uint8
+
+const (
+	called inlining = 1 << iota
+	inlined
+)
+
 // graph is samples, added up by what flame graphs show. It has no nodes: a profile of 20,000 stacks can have half a million.
 type graph struct {
-	// frames are in their order.
-	frames []graphFrame
+	// frames are in their order. inlining has an element for each.
+	frames   []graphFrame
+	inlining []inlining
 	// paths are in the order of their frames, and differ.
 	paths []callPath
 }
@@ -118,7 +127,7 @@ func (l *frameLists) ofStack(stack []*Frame) []uint32 {
 	list, ok := l.stacks[&stack[0]]
 	if !ok {
 		for _, f := range slices.Backward(stack) {
-			list = append(list, l.numbers[graphFrameOf(f)])
+			eachGraphFrame(f, func(g graphFrame, _ inlining) { list = append(list, l.numbers[g]) })
 		}
 		l.stacks[&stack[0]] = list
 	}
@@ -141,31 +150,34 @@ func (l *frameLists) ofRoots(roots []string) []uint32 {
 
 // addFrames finds all frames, and returns their indices.
 func (g *graph) addFrames(columns []column) map[graphFrame]uint32 {
-	numbers := make(map[graphFrame]uint32)
+	how := make(map[graphFrame]inlining)
 	for _, c := range columns {
 		for i := range c.profile.Samples {
-			eachFrame(&c.profile.Samples[i], func(f graphFrame) { numbers[f] = 0 })
+			eachFrame(&c.profile.Samples[i], func(f graphFrame, is inlining) { how[f] |= is })
 		}
 	}
-	g.frames = slices.SortedFunc(maps.Keys(numbers), compareGraphFrames)
+	g.frames = slices.SortedFunc(maps.Keys(how), compareGraphFrames)
+	numbers := make(map[graphFrame]uint32)
 	for i, f := range g.frames {
 		numbers[f] = uint32(i)
+		g.inlining = append(g.inlining, how[f])
 	}
 	return numbers
 }
 
 // eachFrame calls do for the frames of a sample, the outermost first.
-func eachFrame(s *Sample, do func(graphFrame)) {
+func eachFrame(s *Sample, do func(graphFrame, inlining)) {
 	for _, name := range s.Roots {
-		do(graphFrame{name: name, kind: noCode})
+		do(graphFrame{name: name, kind: noCode}, called)
 	}
 	for _, f := range slices.Backward(s.Stack) {
-		do(graphFrameOf(f))
+		eachGraphFrame(f, do)
 	}
 }
 
-func graphFrameOf(f *Frame) graphFrame {
-	g := graphFrame{name: f.Name(), kind: userCode}
+// eachGraphFrame calls do for the calls that a frame is, the outermost first.
+func eachGraphFrame(f *Frame, do func(graphFrame, inlining)) {
+	g := graphFrame{kind: userCode}
 	switch {
 	case f.Module == nil && f.Function != nil:
 		g.kind = noCode
@@ -175,7 +187,14 @@ func graphFrameOf(f *Frame) graphFrame {
 	if f.Module != nil {
 		g.module = f.Module.Name
 	}
-	return g
+	f.eachCall(func(name string, isInlined bool) {
+		g.name = name
+		if isInlined {
+			do(g, inlined)
+		} else {
+			do(g, called)
+		}
+	})
 }
 
 // node is one box of a flame graph.

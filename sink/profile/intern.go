@@ -16,11 +16,18 @@ type intern struct {
 	memory    *budget
 	modules   map[symbol.Module]*symbol.Module
 	functions map[symbol.Function]*symbol.Function
-	frames    map[Frame]numberedFrame
+	frames    map[frameKey]numberedFrame
 	stacks    map[string]*stack // by the numbers of its frames
 	// calls are the frames of locations, because stacks share locations, and reading the names of one takes long. They hold on to
 	// locations, so they are only for the reading of stacks that are there at the same time.
 	calls map[call]numberedFrame
+}
+
+// frameKey is what makes two frames the same.
+type frameKey struct {
+	module   *symbol.Module
+	address  uint64
+	function *symbol.Function
 }
 
 // call is a location in a stack.
@@ -41,7 +48,7 @@ func newIntern(memory *budget) intern {
 		memory:    memory,
 		modules:   make(map[symbol.Module]*symbol.Module),
 		functions: make(map[symbol.Function]*symbol.Function),
-		frames:    make(map[Frame]numberedFrame),
+		frames:    make(map[frameKey]numberedFrame),
 		stacks:    make(map[string]*stack),
 	}
 }
@@ -50,7 +57,7 @@ func newIntern(memory *budget) intern {
 const (
 	stackCost  = 112
 	inStack    = 8 + 4
-	frameCost  = 104
+	frameCost  = 128
 	nameCost   = 144
 	moduleCost = 240
 )
@@ -97,7 +104,7 @@ func (b *stackBuilder) push(f numberedFrame) {
 
 // pushSpecial adds a frame that is no code. It returns false if there is no memory for it.
 func (b *stackBuilder) pushSpecial(in *intern, name string) bool {
-	f, ok := in.frame(Frame{Function: &symbol.Function{Name: name, System: name}})
+	f, ok := in.frame(frameKey{function: &symbol.Function{Name: name, System: name}})
 	if ok {
 		b.push(f)
 	}
@@ -109,11 +116,7 @@ func (in *intern) call(c call) (numberedFrame, bool) {
 	if known, ok := in.calls[c]; ok {
 		return known, true
 	}
-	f := Frame{Module: c.Module, Address: c.Address, Function: c.Function}
-	if c.isCaller && f.Address > 0 {
-		f.Address-- // a return address: the call is before it
-	}
-	known, ok := in.frame(f)
+	known, ok := in.frame(frameKey{c.Module, c.CodeAddress(c.isCaller), c.Function})
 	if ok {
 		in.calls[c] = known
 	}
@@ -121,12 +124,12 @@ func (in *intern) call(c call) (numberedFrame, bool) {
 }
 
 // frame returns the frame with these contents; false if there is no memory for it.
-func (in *intern) frame(f Frame) (numberedFrame, bool) {
+func (in *intern) frame(f frameKey) (numberedFrame, bool) {
 	var ok bool
-	if f.Module, ok = in.module(f.Module); !ok {
+	if f.module, ok = in.module(f.module); !ok {
 		return numberedFrame{}, false
 	}
-	if f.Function, ok = in.function(f.Function); !ok {
+	if f.function, ok = in.function(f.function); !ok {
 		return numberedFrame{}, false
 	}
 	if known, ok := in.frames[f]; ok {
@@ -135,8 +138,7 @@ func (in *intern) frame(f Frame) (numberedFrame, bool) {
 	if !in.memory.take(frameCost) {
 		return numberedFrame{}, false
 	}
-	own := f
-	known := numberedFrame{&own, uint32(len(in.frames))}
+	known := numberedFrame{&Frame{Module: f.module, Address: f.address, Function: f.function}, uint32(len(in.frames))}
 	in.frames[f] = known
 	return known, true
 }

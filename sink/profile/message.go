@@ -24,6 +24,13 @@ func (m *message) uint(field, v uint64) {
 	}
 }
 
+// bool adds whether something is so. If not, it is left out.
+func (m *message) bool(field uint64, v bool) {
+	if v {
+		m.uint(field, 1)
+	}
+}
+
 // bytes adds a text, a message, or packed numbers.
 func (m *message) bytes(field uint64, v []byte) {
 	m.varint(field<<3 | wireBytes)

@@ -83,6 +83,7 @@ type computed struct {
 	Least            float64
 	Overlaps         [2][2]int
 	Widest, Texts    []string
+	Notes            []string
 	Changes          map[string]float64
 }
 
@@ -109,7 +110,7 @@ func inNode(t *testing.T, page []byte, result any, script string, args ...string
 // namesOfStack returns the frames of a sample in a flame graph, the outermost first.
 func namesOfStack(s *Sample) []string {
 	var names []string
-	eachFrame(s, func(f graphFrame) { names = append(names, f.name) })
+	eachFrame(s, func(f graphFrame, _ inlining) { names = append(names, f.name) })
 	return names
 }
 

@@ -23,10 +23,12 @@ const (
 	labelKey, labelText, labelNumber, labelUnit  = 1, 2, 3, 4
 	mappingID, mappingStart, mappingLimit        = 1, 2, 3
 	mappingOffset, mappingFile, mappingBuildID   = 4, 5, 6
-	mappingHasFunctions                          = 7
+	mappingHasFunctions, mappingHasFiles         = 7, 8
+	mappingHasLines, mappingHasInlined           = 9, 10
 	locationID, locationMapping, locationAddress = 1, 2, 3
-	locationLine, lineFunction                   = 4, 1
+	locationLine, lineFunction, lineNumber       = 4, 1, 2
 	functionID, functionName, functionSystem     = 1, 2, 3
+	functionFile, functionStart                  = 4, 5
 )
 
 // writePprof writes the profile as pprof reads it: a message of protocol buffers, packed by gzip.
@@ -43,33 +45,38 @@ type pprof struct {
 	strings   map[string]uint64
 	list      []string
 	modules   map[*symbol.Module]uint64
-	functions map[*symbol.Function]uint64
+	functions map[pprofFunction]uint64
 	frames    map[*Frame]uint64
 	// The same in the order of their numbers, which begin at 1.
 	moduleList   []*symbol.Module
-	functionList []*symbol.Function
+	functionList []pprofFunction
 	frameList    []*Frame
-	// named are the modules of frames with a name.
-	named map[*symbol.Module]bool
+	// known is what is known of frames of a module.
+	known map[*symbol.Module]*knowledge
 }
+
+// pprofFunction is a function in one of the files that its code comes from.
+type pprofFunction struct {
+	*symbol.Function
+	file  string
+	start int
+}
+
+// knowledge says of a module whether some of its frames have names, files, lines and inlined calls.
+type knowledge struct{ names, files, lines, inlined bool }
 
 func newPprof(p *Profile) *pprof {
 	e := &pprof{
 		Profile: p, strings: map[string]uint64{"": 0}, list: []string{""},
-		modules: make(map[*symbol.Module]uint64), functions: make(map[*symbol.Function]uint64),
-		frames: make(map[*Frame]uint64), named: make(map[*symbol.Module]bool),
+		modules: make(map[*symbol.Module]uint64), functions: make(map[pprofFunction]uint64),
+		frames: make(map[*Frame]uint64), known: make(map[*symbol.Module]*knowledge),
 	}
 	weights := make(map[*symbol.Module]int64)
 	for i := range p.Samples {
 		for _, f := range p.Samples[i].Stack {
 			if e.frames[f] == 0 {
 				e.frames[f] = number(&e.frameList, f)
-			}
-			if f.Function != nil {
-				if e.functions[f.Function] == 0 {
-					e.functions[f.Function] = number(&e.functionList, f.Function)
-				}
-				e.named[f.Module] = true
+				e.addFunctions(f)
 			}
 			if f.Module != nil {
 				weights[f.Module] = addTo(weights[f.Module], p.Samples[i].Values[p.Default])
@@ -86,6 +93,31 @@ func newPprof(p *Profile) *pprof {
 		e.modules[m] = uint64(i + 1)
 	}
 	return e
+}
+
+// addFunctions gives the functions of a frame their numbers.
+func (e *pprof) addFunctions(f *Frame) {
+	k := e.known[f.Module]
+	if k == nil {
+		k = new(knowledge)
+		e.known[f.Module] = k
+	}
+	k.inlined = k.inlined || len(f.Lines) > 1
+	for _, l := range linesOf(f) {
+		of := pprofFunction{l.Function, l.File, l.Start}
+		if e.functions[of] == 0 {
+			e.functions[of] = number(&e.functionList, of)
+		}
+		k.names, k.files, k.lines = true, k.files || l.File != "", k.lines || l.Line != 0
+	}
+}
+
+// linesOf returns the lines of a frame, the innermost first: without debug information its function, if it has a name.
+func linesOf(f *Frame) []symbol.Line {
+	if len(f.Lines) == 0 && f.Function != nil {
+		return []symbol.Line{{Function: f.Function}}
+	}
+	return f.Lines
 }
 
 func number[T any](list *[]T, v T) uint64 {
@@ -134,6 +166,8 @@ func (e *pprof) message() []byte {
 		function.uint(functionID, uint64(i+1))
 		function.uint(functionName, e.text(f.Name))
 		function.uint(functionSystem, e.text(cmp.Or(f.System, f.Name)))
+		function.uint(functionFile, e.text(f.file))
+		function.uint(functionStart, uint64(f.start))
 		m.bytes(profileFunction, function)
 	}
 	if !e.Start.IsZero() {
@@ -194,9 +228,11 @@ func (e *pprof) mapping(id uint64, module *symbol.Module) message {
 	m.uint(mappingOffset, module.Offset)
 	m.uint(mappingFile, e.text(module.Name))
 	m.uint(mappingBuildID, e.text(module.BuildID))
-	if e.named[module] {
-		m.uint(mappingHasFunctions, 1)
-	}
+	k := e.known[module]
+	m.bool(mappingHasFunctions, k.names)
+	m.bool(mappingHasFiles, k.files)
+	m.bool(mappingHasLines, k.lines)
+	m.bool(mappingHasInlined, k.inlined)
 	return m
 }
 
@@ -205,9 +241,10 @@ func (e *pprof) location(id uint64, f *Frame) message {
 	m.uint(locationID, id)
 	m.uint(locationMapping, e.modules[f.Module])
 	m.uint(locationAddress, f.Address)
-	if f.Function != nil {
+	for _, l := range linesOf(f) {
 		var line message
-		line.uint(lineFunction, e.functions[f.Function])
+		line.uint(lineFunction, e.functions[pprofFunction{l.Function, l.File, l.Start}])
+		line.uint(lineNumber, uint64(l.Line))
 		m.bytes(locationLine, line)
 	}
 	return m

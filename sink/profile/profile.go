@@ -55,6 +55,9 @@ type Frame struct {
 	Address uint64
 	// Function is nil if the address has no name.
 	Function *symbol.Function
+	// Lines are the lines of source, if they are known: of the calls that the compiler inlined there, the innermost first, and last of Function
+	// itself.
+	Lines []symbol.Line
 }
 
 // Label is a fact about the events of a sample.
@@ -133,9 +136,7 @@ func compareModules(a, b *symbol.Module) int {
 	case b == nil:
 		return 1
 	}
-	return cmp.Or(
-		cmp.Compare(a.Name, b.Name), cmp.Compare(a.BuildID, b.BuildID),
-		cmp.Compare(a.Start, b.Start), cmp.Compare(a.Limit, b.Limit), cmp.Compare(a.Offset, b.Offset))
+	return a.Compare(b)
 }
 
 func compareLabels(a, b Label) int {

@@ -12,6 +12,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
 // DefaultMemory is how many bytes a sink uses for the stacks and labels that it keeps apart. It is enough for 20,000 stacks of 30
@@ -24,6 +25,7 @@ type Sink struct {
 	settings annotation.Profile
 	memory   int
 	atOnce   bool
+	each     func(*symbol.Stack) // nil: nobody asks for the stacks
 
 	mu     sync.Mutex
 	name   string
@@ -48,6 +50,9 @@ func New(settings annotation.Profile, memory int) *Sink {
 // at the latest for Profile. Call it before the first Write.
 func (s *Sink) ReadAtOnce() { s.atOnce = true }
 
+// EachStack has do called with each stack of the profile, while the sink reads it. Call it before Bind.
+func (s *Sink) EachStack(do func(*symbol.Stack)) { s.each = do }
+
 // noBooks counts nothing.
 type noBooks struct{}
 
@@ -62,6 +67,7 @@ func (s *Sink) Bind(schema *event.Schema) (event.FieldSet, error) {
 	}
 	s.name, s.single, s.plan = schema.Name, schema.Single, p
 	s.sums = newSums(p, s.memory)
+	s.sums.each = s.each
 	return p.reads, nil
 }
 

@@ -18,6 +18,7 @@ import (
 type sums struct {
 	plan   *plan
 	memory *budget
+	each   func(*symbol.Stack) // is told of stacks; may be nil
 
 	labels  map[string]*labelSet // by the bytes of the values
 	rows    map[rowKey]*sum
@@ -218,6 +219,9 @@ func (s *sums) stackOf(handles [maxStacks]event.Handle) *stack {
 		if h := handles[i]; h != 0 {
 			if st := s.plan.stacks[i].stacks.Stack(h); st != nil && len(st.Locations) > 0 {
 				found = append(found, st)
+				if s.each != nil {
+					s.each(st)
+				}
 			}
 		}
 	}

@@ -6,11 +6,13 @@
 
 const ROOT = 0, NONE = -1;
 const CODE = 0, KERNEL = 1, LABEL = 2; // kinds of frames
+const INLINED = ["", "", " (inlined)", " (inlined in places)"]; // the calls of a function: called, inlined, or both
 
 function readFrames(data) {
   const frames = [];
-  for (let i = 0; i < data.frames.length; i += 3) {
-    frames.push({ name: data.texts[data.frames[i]], module: data.texts[data.frames[i + 1]], kind: data.frames[i + 2] });
+  for (let i = 0; i < data.frames.length; i += 4) {
+    const [name, module, kind, inlined] = data.frames.slice(i, i + 4);
+    frames.push({ name: data.texts[name], module: data.texts[module], kind, note: INLINED[inlined] });
   }
   return frames;
 }

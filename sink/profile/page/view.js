@@ -68,8 +68,8 @@ function draw() {
 }
 
 function describe(node) {
-  const module = node === ROOT ? "" : frames[tree.frame[node]].module, all = tree.total.map(list => list[ROOT]);
-  const lines = [nameOf(node) + (module ? "\n" + module : "")];
+  const { module, note } = node === ROOT ? { module: "", note: "" } : frames[tree.frame[node]], all = tree.total.map(list => list[ROOT]);
+  const lines = [nameOf(node) + note + (module ? "\n" + module : "")];
   if (data.diff) {
     ["before", "after"].forEach((when, c) => lines.push(when + " " + showShare(tree.total[c][node], all[c]) + ", " + show(tree.total[c][node])));
   } else {

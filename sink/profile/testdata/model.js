@@ -54,6 +54,7 @@ console.log(JSON.stringify({
   root: tree.total.map(list => list[0]), totals, functions, inverted,
   hits: m.sumOfHits(tree, 0, tree.total[column], f => new RegExp(pattern, "i").test(frames[f].name)),
   hitsBelow: m.sumOfHits(tree, first, tree.total[column], f => new RegExp(pattern, "i").test(frames[f].name)),
+  notes: frames.filter(f => f.note).map(f => f.name + f.note),
   first: name(tree, first), least, overlaps: [0, first].map(overlaps),
   widest: children[0].map(n => name(tree, n)),
   changes: data.diff ? Object.fromEntries(Object.keys(totals).map((path, i) => [path, m.changeOf(tree, i + 1)])) : {},
