@@ -38,7 +38,9 @@ func TestPlaces(t *testing.T) {
 // Two files that are described in the same way may disagree about a place. Then its lines are unknown, and stay so.
 func TestLinesThatDisagree(t *testing.T) {
 	t.Parallel()
-	line := func(name string, n int) []Line { return []Line{{Function: &Function{Name: name}, File: "/a.c", Line: n}} }
+	line := func(name string, n int) []Line {
+		return []Line{{Function: &Function{Name: name}, File: "/a.c", Line: n}}
+	}
 	var l Lines
 	if !l.Empty() || l.Of(nil, 1) != nil || (*Lines)(nil).Of(&Module{}, 1) != nil {
 		t.Error("what is empty has lines")

@@ -122,6 +122,13 @@ func (c *cursor) uleb() uint64 {
 	return v
 }
 
+// skipLEB passes over a number of any kind: a signed one may have more bits than uleb takes.
+func (c *cursor) skipLEB() {
+	i := slices.IndexFunc(c.b, func(b byte) bool { return b < 0x80 })
+	c.take(uint64(i) + 1)
+	c.bad = c.bad || i < 0
+}
+
 // unit returns a cursor in the next unit of a section, and how wide its offsets are.
 func (c *cursor) unit() (in cursor, width uint64) {
 	width = 4
@@ -206,7 +213,7 @@ func endsAbbrevs(b []byte) bool {
 		for !c.bad {
 			attr, form := c.uleb(), c.uleb()
 			if form == implicit {
-				c.uleb()
+				c.skipLEB()
 			}
 			if attr == 0 && form == 0 {
 				break

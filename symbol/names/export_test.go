@@ -62,3 +62,6 @@ func Decompress(data []byte) ([]byte, error) {
 func (f *Files) OpenPerfMapAt(dir string, now func() time.Time) (*PerfMap, error) {
 	return f.openPerfMap(dir, now)
 }
+
+// EndsAbbrevs reports whether a table of abbreviations ends within the bytes.
+func EndsAbbrevs(b []byte) bool { return endsAbbrevs(b) }

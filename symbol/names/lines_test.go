@@ -367,3 +367,18 @@ func BenchmarkLines(b *testing.B) {
 		}
 	}
 }
+
+// A constant in a table of abbreviations may have 64 bits and a sign.
+func TestLargeConstants(t *testing.T) {
+	t.Parallel()
+	least := []byte{0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f} // -0x7fffffffffffffff
+	table := append(append([]byte{1, 0x28, 0, 0x1c, 0x21}, least...), 0, 0, 0)
+	for n := range table {
+		if names.EndsAbbrevs(table[:n]) {
+			t.Errorf("a table that is cut after %d bytes ends", n)
+		}
+	}
+	if !names.EndsAbbrevs(table) {
+		t.Error("the table does not end")
+	}
+}
