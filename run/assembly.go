@@ -40,7 +40,7 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 	}
 	if o.Text != nil {
 		a.text, err = newTextSink(o.Text, specs, ids)
-		errs = append(errs, err)
+		errs = append(errs, err, a.text.prepareLines(o, schemas))
 		a.sinks = append(a.sinks, pipeline.NamedSink{Name: textName, Sink: a.text.sink()})
 	}
 	a.sinks = append(a.sinks, o.Sinks...)

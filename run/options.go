@@ -49,6 +49,9 @@ type Options struct {
 	// Unwind is how the callers in processes are found for stacks: "fp" (the default) follows frame pointers, "dwarf" goes by the call frame
 	// information of files, "auto" takes what suits the code on the stack.
 	Unwind string
+	// Lines adds the lines of source, and the calls that the compiler inlined, to profiles and to the recording, when the run ends. They come from the
+	// debug information of files, or from the recording that is replayed.
+	Lines bool
 	// Record writes the raw events to a file, before the filters. Nil: no recording.
 	Record *Recording
 	// DrainTimeout is how long, once the run is told to end, an output may take nothing before the run gives it up; events that it

@@ -7,11 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/gizmo-ebpf/gizmo/encode"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/sink/profile"
+	"github.com/gizmo-ebpf/gizmo/stage/stack"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
 // profileOutput makes a profile of the events of one data source, and writes it when the run ends.
@@ -20,6 +25,8 @@ type profileOutput struct {
 	format string
 	take   func(*profile.Profile) error // nil: it is written
 	begun  bool
+	// made is the profile once the events have ended.
+	made *profile.Profile
 	// recorded: the events come from a recording.
 	recorded bool
 }
@@ -63,13 +70,21 @@ func (p *profileOutput) bind(s *event.Schema, withFields bool) (event.FieldSet, 
 	return reads, err
 }
 
+// gather makes the profile of the events, which have ended.
+func (p *profileOutput) gather() {
+	if p.begun {
+		p.end() // for sources that end by themselves
+		p.made = p.sink.Profile()
+	}
+}
+
 // finish writes the profile, and counts its events.
 func (p *profileOutput) finish(w io.Writer) error {
-	if !p.begun {
+	if p.made == nil {
 		return nil
 	}
-	p.end() // for sources that end by themselves
-	err := p.write(w, p.sink.Profile())
+	err := p.write(w, p.made)
+	p.made = nil
 	if err == nil {
 		p.sink.Settle(nil)
 		return nil
@@ -94,6 +109,38 @@ func (p *profileOutput) write(w io.Writer, made *profile.Profile) error {
 		return writeError(err)
 	}
 	return nil
+}
+
+// prepareLines prepares the profile for lines of source. It returns an error if nothing would show or record them.
+func (o *textSink) prepareLines(options *Options, schemas []*event.Schema) error {
+	switch {
+	case !options.Lines:
+	case o.profile == nil && options.Record == nil:
+		names := encode.NamesOf(encode.ProfileFormats())
+		return about("lines", fmt.Errorf("only profiles (%s) show lines of source, and recordings keep them", strings.Join(names, ", ")))
+	case !o.recorded && !slices.ContainsFunc(schemas, stack.HasUserStacks):
+		return about("lines", errors.New("the events have no stacks of processes"))
+	case o.profile != nil && options.stacks != nil:
+		o.profile.sink.EachStack(options.stacks.NotePlaces)
+	}
+	return nil
+}
+
+// findLines finds the lines of source of all stacks, and adds them to the profile. It returns nil if they are not wanted.
+func (r *Run) findLines() *symbol.Lines {
+	if !r.options.Lines {
+		return nil
+	}
+	found := r.recordedLines
+	if found == nil {
+		found = r.options.stacks.FindLines()
+	} else if found.Empty() {
+		r.options.logger().Warn("the recording has no lines of source; gizmo run --record FILE --lines records them")
+	}
+	if text := r.assembly.text; text != nil && text.profile != nil && text.profile.made != nil {
+		text.profile.made.AddLines(found)
+	}
+	return found
 }
 
 // sink returns the text output as the sink of a run.

@@ -235,3 +235,25 @@ func TestFormatsOfProfiles(t *testing.T) {
 }
 
 var _ pipeline.Late = (*profiledText)(nil)
+
+// Lines of source need something that shows or keeps them, and events that can have some.
+func TestLinesForNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		options Options
+		want    string
+	}{
+		{Options{Text: &Text{Modes: "json"}}, "lines: only profiles (pprof, folded, flamegraph) show lines of source, and recordings keep them"},
+		{Options{Text: &Text{Modes: "folded"}}, "lines: the events have no stacks of processes"},
+		{Options{Text: &Text{Modes: "json"}, Record: &Recording{}}, "lines: the events have no stacks of processes"},
+		{Options{Text: &Text{Modes: "folded", recorded: true}}, ""},
+	} {
+		c.options.Lines = true
+		r := &Run{options: c.options, sources: []pipeline.Source{sampled("a")}}
+		err := r.assemble(nil, &semtype.Env{})
+		var option *OptionError
+		if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want || !errors.As(err, &option)) {
+			t.Errorf("%+v: got %v, want %s", c.options.Text, err, c.want)
+		}
+	}
+}

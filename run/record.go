@@ -23,6 +23,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 	"github.com/gizmo-ebpf/gizmo/wire"
 )
 
@@ -32,7 +33,8 @@ type recording struct {
 	log    *slog.Logger
 	header wire.Header
 	out    *outlet.Outlet
-	done   chan struct{} // closed by end
+	done   chan struct{}       // closed by end
+	each   func(*symbol.Stack) // is told of the stacks; nil: nobody wants their lines
 
 	mu     sync.Mutex   // guards what follows
 	w      *wire.Writer // nil until begin
@@ -87,7 +89,12 @@ func openRecording(ctx context.Context, o *Recording, p *Plan, r *Run) (*recordi
 	if err != nil {
 		return nil, recordError(err)
 	}
+	var each func(*symbol.Stack)
+	if p.options.Lines {
+		each = r.options.stacks.NotePlaces
+	}
 	return &recording{
+		each: each,
 		file: file, log: p.options.logger(), header: header, done: make(chan struct{}),
 		out: outlet.New(file.File, p.options.drainTimeout()), waiting: make(map[*pipeline.Account]uint64),
 	}, nil
@@ -131,6 +138,9 @@ func (r *recording) begin(h *host.Host) error {
 	w, err := wire.NewWriter(recordFile{r}, r.header)
 	if err != nil {
 		return recordError(err)
+	}
+	if r.each != nil {
+		w.EachStack(r.each)
 	}
 	r.mu.Lock()
 	r.w, r.clock, r.step = w, h.Clock(), first
@@ -250,8 +260,8 @@ func (r *recording) bookWaiting() {
 	}
 }
 
-// end writes the end of the recording, once.
-func (r *recording) end() error {
+// end writes the end of the recording, once. lines may be nil.
+func (r *recording) end(lines *symbol.Lines) error {
 	close(r.done)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -260,6 +270,15 @@ func (r *recording) end() error {
 		return nil
 	}
 	r.recordSteps()
+	if lines != nil {
+		complete, err := r.w.AddLines(lines)
+		if err = r.took(err); err != nil {
+			return err
+		}
+		if !complete && !r.left {
+			r.log.Warn("lines of source are missing in the recording, which has no room for all")
+		}
+	}
 	return r.took(r.w.Close())
 }
 
@@ -269,7 +288,7 @@ func (r *recording) Close() error {
 	var err error
 	if !r.ended {
 		r.out.Hurry()
-		err = r.end()
+		err = r.end(nil)
 	}
 	release := r.file.Close
 	if r.w == nil {

@@ -44,6 +44,9 @@ func Replay(recording *wire.Reader, o Options) (*Run, error) {
 		o.Text = &text
 	}
 	r := &Run{options: o, sources: []pipeline.Source{recording}}
+	if o.Lines {
+		r.recordedLines = recording.KeepLines()
+	}
 	machine := &recording.Header().Machine
 	err = r.assemble(specs, &semtype.Env{
 		Arch: machine.Arch, Clock: recording.Clock(),

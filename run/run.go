@@ -20,25 +20,27 @@ import (
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 	"github.com/gizmo-ebpf/gizmo/socket"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 )
 
 // Run is one run of gadgets, or the replay of a recording. Its Run method is called once.
 type Run struct {
-	options  Options    // with the run's own stacks
-	host     *host.Host // nil for a replay
-	gadgets  []*gadget.Gadget
-	followed []*gadget.Gadget // those that follow containers
-	names    []string         // of the gadgets
-	sources  []pipeline.Source
-	changes  []*source.Source // those of containers that start and end
-	assembly *assembly
-	record   *recording   // nil: none
-	filter   *mountFilter // nil: programs do not filter by container
-	sockets  *socket.Leases
-	inside   *inContainers // nil: no program is attached in containers
-	lost     containerLosses
-	ledger   pipeline.Ledger
-	unwatch  func() // ends the watch of the clock; nil: there is none
+	options       Options    // with the run's own stacks
+	host          *host.Host // nil for a replay
+	gadgets       []*gadget.Gadget
+	followed      []*gadget.Gadget // those that follow containers
+	names         []string         // of the gadgets
+	sources       []pipeline.Source
+	changes       []*source.Source // those of containers that start and end
+	assembly      *assembly
+	record        *recording    // nil: none
+	recordedLines *symbol.Lines // the lines of source of the recording that is replayed; nil: there is none, or they are not wanted
+	filter        *mountFilter  // nil: programs do not filter by container
+	sockets       *socket.Leases
+	inside        *inContainers // nil: no program is attached in containers
+	lost          containerLosses
+	ledger        pipeline.Ledger
+	unwatch       func() // ends the watch of the clock; nil: there is none
 }
 
 // Load loads the gadgets into the kernel. Events come once Run has begun. If the recording goes to a pipe, Load waits
@@ -217,9 +219,16 @@ func (r *Run) Run(ctx context.Context) error {
 	}
 	r.lost.collect(r.gadgets, r.names)
 	r.sockets.Tell()
+	if text := r.assembly.text; text != nil && text.profile != nil {
+		text.profile.gather()
+	}
+	var lines *symbol.Lines
+	if err == nil {
+		lines = r.findLines()
+	}
 	// Both outputs may have to be given up: their timeouts run at the same time.
 	recorded := make(chan error, 1)
-	go func() { recorded <- r.endRecording() }()
+	go func() { recorded <- r.endRecording(lines) }()
 	err = cmp.Or(err, out.finish())
 	return errors.Join(err, <-recorded)
 }
@@ -286,11 +295,11 @@ func (o *textOutput) release() {
 }
 
 // endRecording ends the recording and counts the rows that it lacks. Only a recording that lacks rows has an account.
-func (r *Run) endRecording() error {
+func (r *Run) endRecording(lines *symbol.Lines) error {
 	if r.record == nil {
 		return nil
 	}
-	err := r.record.end()
+	err := r.record.end(lines)
 	for _, a := range r.record.ledger.Accounts() {
 		losses := a.Losses()
 		if slices.ContainsFunc(losses, func(l event.Loss) bool { return l.Cause == event.OutputSlow }) {

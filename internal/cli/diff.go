@@ -24,6 +24,7 @@ import (
 type diffFlags struct {
 	mode, source, file string
 	filter, expr       string
+	lines              bool
 }
 
 func (a *app) diffCommand() *cobra.Command {
@@ -40,6 +41,7 @@ func (a *app) diffCommand() *cobra.Command {
 	fs.StringVarP(&f.mode, "output", "o", "folded", "output mode: "+strings.Join(diffFormats(), ", "))
 	fs.StringVar(&f.file, "output-file", "", "write the output to this file instead of standard output")
 	fs.StringVar(&f.source, "datasource", "", "the data source to compare, if the recordings have several")
+	fs.BoolVar(&f.lines, "lines", false, "show inlined calls, if the recordings have them")
 	fs.StringVarP(&f.filter, "filter", "F", "", "compare only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(&f.expr, "filter-expr", "E", "", "compare only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.SortFlags = false
@@ -105,7 +107,7 @@ func (a *app) diff(ctx context.Context, before, after string, f *diffFlags) (err
 
 // diffOptions returns the options for replaying either of the recordings.
 func (a *app) diffOptions(f *diffFlags) run.Options {
-	o := a.options(&eventFlags{modes: f.mode})
+	o := a.options(&eventFlags{modes: f.mode, lines: f.lines})
 	o.Events.SortWindow = wholeRecording
 	o.Events.Filters = flags.Given(map[string]*string{"": &f.filter})
 	o.Events.Expressions = flags.Given(map[string]*string{"": &f.expr})

@@ -22,6 +22,7 @@ type eventFlags struct {
 	modes, fields string
 	file          string // for the output
 	policies      string // the format of network policies
+	lines         bool   // of source
 	// filters and exprs are texts by data source; the empty name means all.
 	filters, exprs map[string]*string
 	sortBy         string
@@ -37,6 +38,8 @@ const (
 	flagPrintInterval = "otel-metrics-print-interval"
 )
 
+const linesUsage = "add lines of source and inlined calls to profiles, and to the recording (docs/profiling.md)"
+
 // wholeRecording is the window in which a replay sorts. It is longer than any replay, so that the order
 // does not depend on how fast the recording is read.
 const wholeRecording = 24 * time.Hour
@@ -47,6 +50,7 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVar(&f.file, "output-file", "", "write the output to this file instead of standard output")
 	fs.StringVar(&f.fields, "fields", "", "fields to show: a,b exactly these; +a,-b relative to the default; DATASOURCE:a,b;... for each data source")
 	fs.StringVar(&f.policies, flagPolicies, networkpolicy.DefaultFormat, "format of network policies (-o networkpolicy): "+strings.Join(networkpolicy.Formats(), ", "))
+	fs.BoolVar(&f.lines, "lines", false, linesUsage)
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
 	fs.DurationVar(&f.printInterval, flagPrintInterval, run.DefaultPrintInterval, "time from one text of metrics to the next (-o histogram)")
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
@@ -84,6 +88,7 @@ func (a *app) options(f *eventFlags) run.Options {
 			Sort: f.sortBy, SortWindow: window, MaxEntries: f.maxEntries,
 		},
 		Text:   &run.Text{W: a.Out, Modes: f.modes, Fields: f.fields, Policies: f.policies, PrintInterval: f.printInterval},
+		Lines:  f.lines,
 		OnLoss: func(l run.Loss) { account.Loss(a.Err, l) },
 		Logger: a.logger,
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -234,5 +235,70 @@ func TestProfileOfShortWaits(t *testing.T) {
 	}
 	if !short {
 		t.Error("no short wait")
+	}
+}
+
+// The lines of a recording are those of the run, on any machine and for any user.
+func TestLinesOfARecording(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	program := filepath.Join(t.TempDir(), "inlined")
+	out, err := exec.Command(kerneltest.RequireProgram(t, "gcc"), "-O2", "-g", "-fno-omit-frame-pointer", "-o", program, "../stacks/testdata/inlined.c").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	p := startProgram(t, setup{}, []string{program})
+	dir := readableDir(t)
+	with, without := filepath.Join(dir, "with"), filepath.Join(dir, "without")
+	var live string
+	for _, c := range []struct {
+		file string
+		more []string
+	}{{with, []string{"--lines"}}, {without, nil}} {
+		g := start(t, setup{}, append([]string{"run", "profile_cpu", "--pid", strconv.Itoa(p.cmd.Process.Pid), "-o", "folded", "--record", c.file}, c.more...)...)
+		g.waitAttached(t)
+		time.Sleep(2 * time.Second)
+		g.interrupt(t)
+		const inlined = ";outermost;middle;innermost "
+		if strings.Contains(g.out.String(), inlined) != (c.file == with) {
+			t.Errorf("%q: %s", c.more, g.out.String())
+		}
+		if c.file == with {
+			live = g.out.String()
+		}
+		r := run(t, setup{}, "replay", c.file, "-o", "folded", "--lines")
+		r.wantExit(t, 0)
+		if warned := strings.Contains(r.err.String(), "the recording has no lines of source"); warned == (c.file == with) {
+			t.Errorf("%q: the replay says %s", c.more, r.err.String())
+		}
+	}
+	giveToNobody(t, with)
+	for _, mode := range []string{"folded", "pprof", "flamegraph"} {
+		own := run(t, setup{}, "replay", with, "-o", mode, "--lines")
+		own.wantExit(t, 0)
+		other := run(t, setup{user: nobody}, "replay", with, "-o", mode, "--lines")
+		other.wantExit(t, 0)
+		wantSame(t, mode+" for nobody", other.out.String(), own.out.String())
+		if mode == "folded" {
+			wantSame(t, "the folded stacks of the recording", own.out.String(), live)
+		}
+	}
+	diff := run(t, setup{}, "diff", with, with, "--lines", "-o", "folded")
+	diff.wantExit(t, 0)
+	if !strings.Contains(diff.out.String(), ";outermost;middle;innermost ") {
+		t.Errorf("the comparison has %s", diff.out.String())
+	}
+}
+
+// What would not show lines is refused, before the gadget is loaded.
+func TestLinesForNothing(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--lines: only profiles (pprof, folded, flamegraph) show lines of source": {"run", "profile_cpu", "--lines"},
+		"--lines: the events have no stacks of processes":                         {"run", "trace_exec", "--lines", "--record", filepath.Join(t.TempDir(), "file")},
+	} {
+		r := run(t, setup{}, args...)
+		r.wantExit(t, 1)
+		if !strings.Contains(r.err.String(), want) {
+			t.Errorf("%q: %s", args, r.err.String())
+		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host/pidns"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/stage/stack"
+	"github.com/gizmo-ebpf/gizmo/symbol"
 	"github.com/gizmo-ebpf/gizmo/symbol/resolve"
 )
 
@@ -36,6 +37,7 @@ type Stacks struct {
 	stage    *stack.Stage
 	log      *slog.Logger
 	loaded   map[string]*gadget.Gadget // by their names; only those that take stacks
+	places   symbol.Places             // whose lines are wanted
 }
 
 // New prepares to name stacks; it returns nil if no data source has any. It uses nothing of the machine yet. If the options are wrong, it returns
