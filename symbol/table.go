@@ -14,6 +14,7 @@ import (
 type Table struct {
 	mu          sync.RWMutex
 	generations []map[event.Handle]*Stack // the oldest first
+	beforeDrop  []func()
 }
 
 // Open begins a generation.
@@ -30,8 +31,21 @@ func (t *Table) Put(h event.Handle, s *Stack) {
 	t.generations[len(t.generations)-1][h] = s
 }
 
+// BeforeDrop has do called before stacks are forgotten, for callers that keep handles for long.
+func (t *Table) BeforeDrop(do func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.beforeDrop = append(t.beforeDrop, do)
+}
+
 // DropOldest forgets the oldest generation.
 func (t *Table) DropOldest() {
+	t.mu.RLock()
+	all := t.beforeDrop
+	t.mu.RUnlock()
+	for _, do := range all {
+		do()
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.generations = t.generations[1:]

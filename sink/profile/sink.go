@@ -46,8 +46,8 @@ func New(settings annotation.Profile, memory int) *Sink {
 	return &Sink{settings: settings, memory: cmp.Or(memory, DefaultMemory), books: noBooks{}}
 }
 
-// ReadAtOnce says that the handles of a batch may have no stacks any more when the next batch comes. Otherwise the sink reads stacks when it has to,
-// at the latest for Profile. Call it before the first Write.
+// ReadAtOnce says that the handles of a batch may have no stacks any more when the next batch comes. Otherwise the sink reads stacks when their table
+// is about to forget some, and for Profile. Call it before the first Write.
 func (s *Sink) ReadAtOnce() { s.atOnce = true }
 
 // EachStack has do called with each stack of the profile, while the sink reads it. Call it before Bind.
@@ -68,6 +68,11 @@ func (s *Sink) Bind(schema *event.Schema) (event.FieldSet, error) {
 	s.name, s.single, s.plan = schema.Name, schema.Single, p
 	s.sums = newSums(p, s.memory)
 	s.sums.each = s.each
+	for i := range p.stacks {
+		if t, ok := p.stacks[i].stacks.(interface{ BeforeDrop(func()) }); ok && !s.atOnce {
+			t.BeforeDrop(s.readAll)
+		}
+	}
 	return p.reads, nil
 }
 
@@ -110,6 +115,13 @@ func (s *Sink) End(at time.Time) {
 	if s.end.IsZero() {
 		s.end = at
 	}
+}
+
+// readAll reads the stacks of all handles, which may have none later.
+func (s *Sink) readAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.books.Lost(s.fold(), event.ProfileFull)
 }
 
 // fold reads the stacks of all handles, and returns how many rows there is no memory for.

@@ -317,3 +317,37 @@ func (l lazyStacks) Stack(h event.Handle) *symbol.Stack {
 	}
 	return s
 }
+
+// A live run forgets the stacks of handles after some time. The profile has them all the same, also if no event comes in between.
+func TestStacksThatAreForgotten(t *testing.T) {
+	t.Parallel()
+	table := new(symbol.Table)
+	s := newSource(true, nil, nil)
+	for i := range s.Fields {
+		if f := &s.Fields[i]; strings.HasPrefix(f.Name, "ustack") {
+			f.Table = symbol.NewText(table, symbol.Symbols, 0)
+		}
+	}
+	sink := bind(t, s, annotation.Profile{}, 0)
+	const generations = 9
+	for i := range generations {
+		table.Open()
+		h := event.Handle(i + 1)
+		table.Put(h, stackOf(app, fmt.Sprint("f", i)))
+		if i%4 == 0 {
+			write(t, sink, s.rows(row{comm: "app", user: h}))
+		}
+		if i >= 3 {
+			table.DropOldest()
+		}
+	}
+	got := describe(sink.Profile())
+	for i := 0; i < generations; i += 4 {
+		if want := fmt.Sprintf("f%d [1] ", i); !strings.Contains(got, want) {
+			t.Errorf("the profile lacks %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, NoStack) {
+		t.Errorf("a stack is missing:\n%s", got)
+	}
+}

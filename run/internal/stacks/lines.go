@@ -16,11 +16,14 @@ const (
 	maxComplaints = 5
 )
 
-// NotePlaces notes a stack whose lines of source FindLines is to find. Only one goroutine at a time may call it. It does nothing for nil.
+// NotePlaces notes a stack whose lines of source FindLines is to find. It may be called from several goroutines at once. It does nothing for nil.
 func (st *Stacks) NotePlaces(s *symbol.Stack) {
-	if st != nil {
-		st.places.Add(s)
+	if st == nil {
+		return
 	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.places.Add(s)
 }
 
 // FindLines finds the lines of source of the stacks that were noted, once the run has ended. It says in the log what is missing.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -37,7 +38,9 @@ type Stacks struct {
 	stage    *stack.Stage
 	log      *slog.Logger
 	loaded   map[string]*gadget.Gadget // by their names; only those that take stacks
-	places   symbol.Places             // whose lines are wanted
+
+	mu     sync.Mutex
+	places symbol.Places // whose lines are wanted
 }
 
 // New prepares to name stacks; it returns nil if no data source has any. It uses nothing of the machine yet. If the options are wrong, it returns
