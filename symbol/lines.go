@@ -8,7 +8,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
@@ -25,13 +24,15 @@ type Line struct {
 	Line int
 }
 
-func (l Line) equal(other Line) bool {
-	if l.Function == nil || other.Function == nil {
-		return l == other
+// same reports whether another line is the same as this one, which is safe to show.
+func (l Line) same(other Line) bool {
+	if (l.Function == nil) != (other.Function == nil) {
+		return false
 	}
-	same := *l.Function == *other.Function
-	l.Function, other.Function = nil, nil
-	return same && l == other
+	if l.Function != nil && (l.Function.Name != plain.Text(other.Function.Name) || l.Function.System != plain.Text(other.Function.System)) {
+		return false
+	}
+	return l.Start == max(other.Start, 0) && l.File == plain.Text(other.File) && l.Line == max(other.Line, 0)
 }
 
 // CodeAddress returns an address within the instruction that a location is about: a return address follows its call.
@@ -110,14 +111,14 @@ func (m *Module) Compare(other *Module) int {
 // do not agree about is unknown.
 type Lines struct {
 	modules map[Module]map[uint64][]Line
-	// Each function and each text is there once, apart from what it was part of.
+	// Each function and each text is there once.
 	functions map[Function]*Function
 	texts     map[string]string
 	cost      int
 }
 
-// MaxLines bounds Lines, by an estimate of the bytes that they take. It is enough for 60,000 places.
-const MaxLines = 8 << 20
+// MaxLines bounds Lines, by an estimate of the bytes that they take. It is enough for 30,000 places.
+const MaxLines = 4 << 20
 
 // What an entry takes, beside texts.
 const (
@@ -127,12 +128,12 @@ const (
 	costOfFunction = 96
 )
 
-// Add adds the lines of a place, and keeps a copy. It returns false if there is no room for them.
+// Add adds the lines of a place. It keeps a copy, with names that are safe to show. It returns false if there is no room for them.
 func (l *Lines) Add(m *Module, address uint64, lines []Line) bool {
 	key := readable(m)
 	of := l.modules[key]
 	if old, known := of[address]; known {
-		if !slices.EqualFunc(old, lines, Line.equal) {
+		if !slices.EqualFunc(old, lines, Line.same) {
 			of[address] = nil
 		}
 		return true
@@ -143,6 +144,7 @@ func (l *Lines) Add(m *Module, address uint64, lines []Line) bool {
 	own := slices.Clone(lines)
 	for i := range own {
 		line := &own[i]
+		line.Start, line.Line = max(line.Start, 0), max(line.Line, 0)
 		ok := l.keepText(&line.File)
 		if line.Function != nil && ok {
 			ok = l.keepFunction(&line.Function)
@@ -180,8 +182,8 @@ func (l *Lines) keepText(text *string) bool {
 		if l.texts == nil {
 			l.texts = make(map[string]string)
 		}
-		own = strings.Clone(*text)
-		l.texts[own] = own
+		own = plain.Text(*text)
+		l.texts[*text] = own
 	}
 	*text = own
 	return true
@@ -198,7 +200,7 @@ func (l *Lines) keepFunction(f **Function) bool {
 			l.functions = make(map[Function]*Function)
 		}
 		own = &copied
-		l.functions[copied] = own
+		l.functions[**f] = own
 	}
 	*f = own
 	return true
@@ -211,7 +213,7 @@ func readable(m *Module) Module {
 	return own
 }
 
-// Of returns the lines of a place; nil if they are unknown.
+// Of returns the lines of a place, which the caller must not change; nil if they are unknown.
 func (l *Lines) Of(m *Module, address uint64) []Line {
 	if m == nil || l == nil || len(l.modules) == 0 {
 		return nil

@@ -39,7 +39,7 @@ const (
 	maxValues    = 16 << 20  // cost of all values between two restarts
 	maxFacts     = 16        // that have different names
 	maxFact      = 1 << 20   // bytes of a fact's value
-	maxLines     = 8 << 20   // the cost of all lines of source
+	maxLines     = 4 << 20   // the cost of all lines of source
 )
 
 // maxSmall is the size of the largest payload that a reader keeps in memory. Only batches, dictionaries, and frames of unknown types

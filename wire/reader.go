@@ -224,6 +224,9 @@ func (r *Reader) decode(f frame, b *event.Batch) error {
 	case f.kind == frameFact:
 		err = r.facts.decode(f.payload)
 	case f.kind == frameEnd:
+		if r.lines != nil {
+			r.lines.decoder = stackdict.LineDecoder{} // no more will come
+		}
 		if err = r.checkTotals(f.payload); err == nil {
 			return io.EOF
 		}

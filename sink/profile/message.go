@@ -3,7 +3,11 @@
 
 package profile
 
-import "encoding/binary"
+import (
+	"cmp"
+	"encoding/binary"
+	"io"
+)
 
 // message is a message of protocol buffers.
 type message []byte
@@ -36,4 +40,27 @@ func (m *message) bytes(field uint64, v []byte) {
 	m.varint(field<<3 | wireBytes)
 	m.varint(uint64(len(v)))
 	*m = append(*m, v...)
+}
+
+// pieces is a message that is written in pieces.
+type pieces struct {
+	message
+	w   io.Writer
+	err error // the first one
+}
+
+// add is bytes, and writes what there is if it is much.
+func (p *pieces) add(field uint64, v []byte) {
+	p.bytes(field, v)
+	if len(p.message) >= pieceSize {
+		_ = p.end()
+	}
+}
+
+// end writes the rest.
+func (p *pieces) end() error {
+	_, err := p.w.Write(p.message)
+	p.err = cmp.Or(p.err, err)
+	p.message = p.message[:0]
+	return p.err
 }

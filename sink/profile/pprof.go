@@ -35,7 +35,7 @@ const (
 func writePprof(w io.Writer, p *Profile) error {
 	out := bufio.NewWriterSize(w, pieceSize)
 	packed := gzip.NewWriter(out)
-	_, err := packed.Write(newPprof(p).message())
+	err := newPprof(p).write(packed)
 	return cmp.Or(err, packed.Close(), out.Flush())
 }
 
@@ -57,9 +57,8 @@ type pprof struct {
 
 // pprofFunction is a function in one of the files that its code comes from.
 type pprofFunction struct {
-	*symbol.Function
-	file  string
-	start int
+	name, system, file uint64 // in the list of texts
+	start              int
 }
 
 // knowledge says of a module whether some of its frames have names, files, lines and inlined calls.
@@ -103,21 +102,27 @@ func (e *pprof) addFunctions(f *Frame) {
 		e.known[f.Module] = k
 	}
 	k.inlined = k.inlined || len(f.Lines) > 1
-	for _, l := range linesOf(f) {
-		of := pprofFunction{l.Function, l.File, l.Start}
+	e.eachLine(f, func(of pprofFunction, line int) {
 		if e.functions[of] == 0 {
 			e.functions[of] = number(&e.functionList, of)
 		}
-		k.names, k.files, k.lines = true, k.files || l.File != "", k.lines || l.Line != 0
+		k.names, k.files, k.lines = true, k.files || of.file != 0, k.lines || line != 0
+	})
+}
+
+// eachLine calls do for the lines of a frame, the innermost first: without debug information for its function, if it has a name.
+func (e *pprof) eachLine(f *Frame, do func(of pprofFunction, line int)) {
+	if len(f.Lines) == 0 && f.Function != nil {
+		do(e.function(f.Function, "", 0), 0)
+	}
+	for i, l := range f.Lines {
+		function := f.function(i)
+		do(e.function(&function, l.File, l.Start), l.Line)
 	}
 }
 
-// linesOf returns the lines of a frame, the innermost first: without debug information its function, if it has a name.
-func linesOf(f *Frame) []symbol.Line {
-	if len(f.Lines) == 0 && f.Function != nil {
-		return []symbol.Line{{Function: f.Function}}
-	}
-	return f.Lines
+func (e *pprof) function(f *symbol.Function, file string, start int) pprofFunction {
+	return pprofFunction{e.text(f.Name), e.text(cmp.Or(f.System, f.Name)), e.text(file), start}
 }
 
 func number[T any](list *[]T, v T) uint64 {
@@ -146,36 +151,37 @@ func (e *pprof) text(s string) uint64 {
 	return n
 }
 
-// message returns the whole profile. The table of strings comes last, when all are known.
-func (e *pprof) message() []byte {
-	var m message
+// write writes the profile in pieces. The table of strings comes last, when all are known.
+func (e *pprof) write(w io.Writer) error {
+	var m pieces
+	m.w = w
 	for _, t := range e.Types {
-		m.bytes(profileSampleType, e.valueType(t))
+		m.add(profileSampleType, e.valueType(t))
 	}
 	for i := range e.Samples {
-		m.bytes(profileSample, e.sample(&e.Samples[i]))
+		m.add(profileSample, e.sample(&e.Samples[i]))
 	}
 	for i, module := range e.moduleList {
-		m.bytes(profileMapping, e.mapping(uint64(i+1), module))
+		m.add(profileMapping, e.mapping(uint64(i+1), module))
 	}
 	for i, f := range e.frameList {
-		m.bytes(profileLocation, e.location(uint64(i+1), f))
+		m.add(profileLocation, e.location(uint64(i+1), f))
 	}
 	for i, f := range e.functionList {
 		var function message
 		function.uint(functionID, uint64(i+1))
-		function.uint(functionName, e.text(f.Name))
-		function.uint(functionSystem, e.text(cmp.Or(f.System, f.Name)))
-		function.uint(functionFile, e.text(f.file))
+		function.uint(functionName, f.name)
+		function.uint(functionSystem, f.system)
+		function.uint(functionFile, f.file)
 		function.uint(functionStart, uint64(f.start))
-		m.bytes(profileFunction, function)
+		m.add(profileFunction, function)
 	}
 	if !e.Start.IsZero() {
 		m.uint(profileTime, uint64(e.Start.UnixNano()))
 	}
 	m.uint(profileDuration, uint64(e.Duration))
 	if e.Period > 0 {
-		m.bytes(profilePeriodType, e.valueType(ValueType{"cpu", "nanoseconds"}))
+		m.add(profilePeriodType, e.valueType(ValueType{"cpu", "nanoseconds"}))
 		m.uint(profilePeriod, uint64(e.Period))
 	}
 	if e.Name != "" {
@@ -183,9 +189,9 @@ func (e *pprof) message() []byte {
 	}
 	m.uint(profileDefault, e.text(e.Types[e.Default].Type))
 	for _, s := range e.list {
-		m.bytes(profileString, []byte(s))
+		m.add(profileString, []byte(s))
 	}
-	return m
+	return m.end()
 }
 
 func (e *pprof) valueType(t ValueType) message {
@@ -241,11 +247,11 @@ func (e *pprof) location(id uint64, f *Frame) message {
 	m.uint(locationID, id)
 	m.uint(locationMapping, e.modules[f.Module])
 	m.uint(locationAddress, f.Address)
-	for _, l := range linesOf(f) {
+	e.eachLine(f, func(of pprofFunction, number int) {
 		var line message
-		line.uint(lineFunction, e.functions[pprofFunction{l.Function, l.File, l.Start}])
-		line.uint(lineNumber, uint64(l.Line))
+		line.uint(lineFunction, e.functions[of])
+		line.uint(lineNumber, uint64(number))
 		m.bytes(locationLine, line)
-	}
+	})
 	return m
 }

@@ -56,7 +56,7 @@ type Frame struct {
 	// Function is nil if the address has no name.
 	Function *symbol.Function
 	// Lines are the lines of source, if they are known: of the calls that the compiler inlined there, the innermost first, and last of Function
-	// itself.
+	// itself. They must not be changed.
 	Lines []symbol.Line
 }
 

@@ -20,11 +20,11 @@ func someLines(t testing.TB, n int) *symbol.Lines {
 	modules := []*symbol.Module{{Name: "/bin/a", BuildID: "ff", Start: 0x1000, Limit: 0x9000, Offset: 0x1000}, {Name: "/bin/b"}}
 	for i := range n {
 		lines := []symbol.Line{
-			{Function: &symbol.Function{Name: fmt.Sprint("inlined", i%100), System: "_Zinlined"}, Start: 1, File: "/src/a.h", Line: i},
-			{Function: &symbol.Function{Name: "main", System: "main"}, File: fmt.Sprint("/src/", i%7), Line: math.MaxInt32},
+			{Function: &symbol.Function{Name: fmt.Sprint("inlined", i%100), System: "_Zinlined"}, Start: math.MaxInt32, File: "/src/a.h", Line: i},
+			{Function: &symbol.Function{Name: "main", System: "main"}, Start: math.MaxInt32, File: fmt.Sprint("/src/", i%7), Line: math.MaxInt32},
 			{},
 		}
-		if !known.Add(modules[i%2], uint64(i), lines[i%3:]) {
+		if !known.Add(modules[i%2], 1<<62+uint64(i), lines[i%3:]) {
 			t.Fatalf("there is no room for %d places", n)
 		}
 	}
@@ -47,7 +47,7 @@ func describeLines(known *symbol.Lines) string {
 }
 
 func TestLinesRoundTrip(t *testing.T) {
-	for _, n := range []int{0, 1, 7, 45_000} {
+	for _, n := range []int{0, 1, 7, 24_000} {
 		known := someLines(t, n)
 		payloads, complete := EncodeLines(known, math.MaxInt)
 		if !complete || n > 10_000 && len(payloads) < 2 || n == 0 && len(payloads) > 0 {
