@@ -4,6 +4,7 @@
 package names
 
 import (
+	"cmp"
 	"debug/dwarf"
 	"encoding/binary"
 	"errors"
@@ -26,16 +27,15 @@ const (
 	maxLineFiles = 64 << 10
 )
 
-var (
-	errDWARF    = errors.New("the debug information is damaged")
-	errTooLarge = fmt.Errorf("the debug information has more than the %d bytes that gizmo reads", maxDWARF)
-)
+var errDWARF = errors.New("the debug information is damaged")
 
 // debugInfo is the debug information of a file.
 type debugInfo struct {
 	*dwarf.Data
 	units []dwarf.Offset // the entries of the units of code
-	lines []int64        // where in their section the line tables that were checked begin, in order
+	// missing says why a section could not be read, of which other parts are known.
+	missing error
+	lines   []int64 // where in their section the line tables that were checked begin, in order
 }
 
 // recoverDWARF makes an error of a panic. The package debug/dwarf uses some numbers of a damaged file as the index of a list, such as that of
@@ -50,6 +50,7 @@ func recoverDWARF(err *error) {
 func loadDWARF(f *elffile.File) (_ *debugInfo, err error) {
 	defer recoverDWARF(&err)
 	left := uint64(maxDWARF)
+	var missing error
 	read := func(name string, limit uint64) []byte {
 		s := f.Section(debugPrefix + name)
 		if s == nil {
@@ -57,6 +58,7 @@ func loadDWARF(f *elffile.File) (_ *debugInfo, err error) {
 		}
 		b, err := f.Plain(s, min(limit, left))
 		if err != nil {
+			missing = cmp.Or(missing, err)
 			return nil // what refers to it stays unknown
 		}
 		left -= uint64(len(b))
@@ -64,7 +66,7 @@ func loadDWARF(f *elffile.File) (_ *debugInfo, err error) {
 	}
 	abbrev, info := read("abbrev", maxAbbrevs), read("info", maxDWARF)
 	if len(info) == 0 || len(abbrev) == 0 {
-		return nil, errTooLarge
+		return nil, cmp.Or(missing, errDWARF)
 	}
 	units, err := checkUnits(info, abbrev)
 	if err != nil {
@@ -87,6 +89,7 @@ func loadDWARF(f *elffile.File) (_ *debugInfo, err error) {
 			}
 		}
 	}
+	d.missing = missing
 	return d, nil
 }
 

@@ -138,7 +138,7 @@ func (l *lineFinder) find(addrs []uint64) (err error) {
 		}
 		first = cmp.Or(first, err)
 	}
-	return first
+	return cmp.Or(first, l.data.missing)
 }
 
 // openUnit returns the entry of a unit, and those addresses that are in it.

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -380,5 +381,31 @@ func TestLargeConstants(t *testing.T) {
 	}
 	if !names.EndsAbbrevs(table) {
 		t.Error("the table does not end")
+	}
+}
+
+// A section that cannot be read costs what it says, and no more.
+func TestSectionThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	path := compile(t, "gcc", "inlined.c", "-O2", "-g")
+	tool(t, "objcopy", "--compress-debug-sections=zlib", path)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	std, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer std.Close()
+	at := symbolsOf(t, path)["outermost"].Value
+	for section, want := range map[string]string{".debug_line": "outermost :0\n", ".debug_info": ""} {
+		changed := bytes.Clone(data)
+		const zstd = 2
+		changed[std.Section(section).Offset] = zstd // the type of the compression
+		found, err := allLines(openBytes(t, changed), at)
+		if got := textOf(found[at]); got != want || err == nil || !strings.Contains(err.Error(), section) {
+			t.Errorf("%s: %q, %v", section, got, err)
+		}
 	}
 }
