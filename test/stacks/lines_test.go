@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,11 +34,11 @@ func inlinedWithDebugFile(t *testing.T, w *workshop, path string) {
 	t.Helper()
 	const id = "1122334455667788990011223344556677889900"
 	inlined("gcc", "-Wl,--build-id=0x"+id)(t, w, path)
-	dir := filepath.Join(w.cache, id)
+	dir := filepath.Join(filepath.Dir(path), cacheName, id)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	w.run(t, w.objcpy, "--only-keep-debug", "--compress-debug-sections", path, filepath.Join(dir, "debuginfo"))
+	w.run(t, w.objcopy, "--only-keep-debug", "--compress-debug-sections", path, filepath.Join(dir, "debuginfo"))
 	w.run(t, w.strip, path)
 }
 
@@ -47,7 +46,7 @@ func inlinedWithDebugFile(t *testing.T, w *workshop, path string) {
 type liner struct {
 	name  string // of the program
 	build func(t *testing.T, w *workshop, path string)
-	start func(t *testing.T, w *workshop, path string) *exec.Cmd
+	start func(t *testing.T, path string)
 	// want are stacks that are sampled, the innermost call first; each is the beginning of one, as describeLines writes it.
 	want []string
 	// never is in no stack.
@@ -91,16 +90,11 @@ func describeLines(s *profile.Sample) string {
 
 func TestLines(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	w := &workshop{
-		dir: t.TempDir(), cache: t.TempDir(), gcc: kerneltest.RequireProgram(t, "gcc"),
-		strip: kerneltest.RequireProgram(t, "strip"), objcpy: kerneltest.RequireProgram(t, "objcopy"),
-	}
-	t.Setenv("DEBUGINFOD_CACHE_PATH", w.cache)
+	dir := compiled(t, "lines")
+	t.Setenv("DEBUGINFOD_CACHE_PATH", filepath.Join(dir, cacheName))
 	all := liners()
 	for i := range all {
-		path := filepath.Join(w.dir, all[i].name)
-		all[i].build(t, w, path)
-		all[i].start(t, w, path)
+		all[i].start(t, filepath.Join(dir, all[i].name))
 	}
 	for _, unwind := range []string{"fp", "dwarf"} {
 		t.Run(unwind, func(t *testing.T) {
@@ -144,7 +138,7 @@ func profileWithLines(t *testing.T, unwind, file string) *profile.Profile {
 	}
 	var out bytes.Buffer
 	plan, err := run.NewPlan(run.Options{
-		Gadgets: []run.Gadget{{Image: img, Params: map[string]string{"frequency": "199"}}},
+		Gadgets: []run.Gadget{{Image: img, Params: map[string]string{"frequency": *frequency}}},
 		Text:    &run.Text{W: &out, Modes: "pprof"},
 		Record:  &run.Recording{Path: file},
 		Unwind:  unwind,
@@ -158,7 +152,7 @@ func profileWithLines(t *testing.T, unwind, file string) *profile.Profile {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), sampleFor)
+	ctx, cancel := context.WithTimeout(t.Context(), *sampleFor)
 	defer cancel()
 	if err := r.Run(ctx); err != nil {
 		t.Fatal(err)

@@ -97,7 +97,11 @@ func inNamespaces(flags, script string) func(t *testing.T, path string) {
 // begin starts a program, which ends with the test.
 func begin(t *testing.T, argv ...string) {
 	t.Helper()
-	cmd := exec.Command(argv[0], argv[1:]...)
+	beginCommand(t, exec.Command(argv[0], argv[1:]...))
+}
+
+func beginCommand(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
@@ -190,16 +194,35 @@ type row struct {
 	Kernel  string                   `json:"kern_stack"`
 }
 
-// compile makes all programs.
-func compile(t *testing.T, dir string) {
+// programSet makes the programs of a test in a folder.
+type programSet func(t *testing.T, w *workshop, dir string)
+
+// programSets are those of all tests, by the names of their folders.
+func programSets() map[string]programSet {
+	return map[string]programSet{
+		"names": func(t *testing.T, w *workshop, dir string) {
+			for _, s := range spinners() {
+				s.build(t, w, filepath.Join(dir, s.name))
+			}
+		},
+		"lines": func(t *testing.T, w *workshop, dir string) {
+			for _, l := range liners() {
+				l.build(t, w, filepath.Join(dir, l.name))
+			}
+		},
+		"leaks": compileLeaks,
+	}
+}
+
+func compile(t *testing.T, set, dir string) {
 	t.Helper()
-	w := &workshop{
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	programSets()[set](t, &workshop{
 		gcc: kerneltest.RequireProgram(t, "gcc"), gxx: kerneltest.RequireProgram(t, "g++"),
 		strip: kerneltest.RequireProgram(t, "strip"), objcopy: kerneltest.RequireProgram(t, "objcopy"),
-	}
-	for _, s := range spinners() {
-		s.build(t, w, filepath.Join(dir, s.name))
-	}
+	}, dir)
 }
 
 // All programs compile, into the folder that the command line names, where a machine without compilers finds them.
@@ -208,19 +231,18 @@ func TestPrograms(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
+	for set := range programSets() {
+		compile(t, set, filepath.Join(dir, set))
 	}
-	compile(t, dir)
 }
 
-// compiled returns a folder with all programs, which the test may change.
-func compiled(t *testing.T) (dir string) {
+// compiled returns a folder with the programs of a test, which may change it.
+func compiled(t *testing.T, set string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	if *programs == "" {
-		compile(t, dir)
-	} else if err := os.CopyFS(dir, os.DirFS(*programs)); err != nil {
+		compile(t, set, dir)
+	} else if err := os.CopyFS(dir, os.DirFS(filepath.Join(*programs, set))); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -229,7 +251,7 @@ func compiled(t *testing.T) (dir string) {
 // At the same time all programs run and are sampled.
 func TestNames(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	dir := compiled(t)
+	dir := compiled(t, "names")
 	t.Setenv("DEBUGINFOD_CACHE_PATH", filepath.Join(dir, cacheName))
 	all := spinners()
 	for i := range all {
