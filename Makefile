@@ -88,6 +88,9 @@ generate: ## write generated code and pages anew
 bench: build setup-bench setup-mounts ## measure gizmo beside other programs, in tables: make bench ARGS='-rounds 3'
 	@$(CLANG) -target bpf -g -O2 -Wall -D__TARGET_ARCH_x86 -Iinclude/vmlinux/amd64 -c bench/handmade/open.bpf.c -o bin/handmade.o
 	@gcc -O2 -Wall -o bin/handmade bench/handmade/main.c -lbpf
+	@gcc -O2 -Wall -fno-omit-frame-pointer -o bin/tree-fp bench/tree/tree.c
+	@gcc -O2 -Wall -fomit-frame-pointer -o bin/tree-nofp bench/tree/tree.c
+	@scripts/kernel-headers.sh bin/kernel-headers
 	@go build -o bin/bench ./bench && $(AS_ROOT) bin/bench $(ARGS)
 
 .PHONY: bench-parts

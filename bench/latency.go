@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -88,7 +89,7 @@ func (l *latencyReader) wait() { <-l.done }
 func (l *latencyReader) result() (n int, p50, p99 float64) {
 	n = len(l.took)
 	if n == 0 {
-		return 0, -1, -1
+		return 0, math.NaN(), math.NaN()
 	}
 	slices.Sort(l.took)
 	return n, float64(l.took[n/2]) / 1e6, float64(l.took[n*99/100]) / 1e6

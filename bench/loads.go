@@ -5,6 +5,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -17,6 +18,8 @@ type load struct {
 	kind  kind
 	// events is how many there are in a round.
 	events int
+	// timed is what the load says the time of, if it is not an event.
+	timed string
 	// args are those of the program that makes the load.
 	args func(m *machine) []string
 	// pinned keeps the load on CPU 0 and the tool on CPU 1.
@@ -43,7 +46,8 @@ func loads(o *options) []load {
 	}
 	return append(list,
 		storm("storm that a filter in the kernel drops entirely", kindKernelFilter, o.count, 1, true),
-		storm("storm that a filter in user space drops entirely", kindUserFilter, o.count, 1, true))
+		storm("storm that a filter in user space drops entirely", kindUserFilter, o.count, 1, true),
+		dnsLoad(50_000, o.seconds))
 }
 
 func storm(title string, k kind, count, threads int, pinned bool) load {
@@ -66,9 +70,29 @@ func pacedLoad(rate int, length time.Duration) load {
 	}
 }
 
-// run makes the load and returns the nanoseconds that an event cost the program that caused it.
+const (
+	dnsPort   = "5300" // of the DNS server; tools.yaml has it, too
+	dnsName   = "service.namespace.svc"
+	firstName = "first.bench"
+	// firstQuery asks for the address of firstName.
+	firstQuery = "\x00\x01\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x05first\x05bench\x00\x00\x01\x00\x01"
+)
+
+// dnsLoad has four events for each query: the query and the answer are sent and received on this host.
+func dnsLoad(rate int, length time.Duration) load {
+	return load{
+		title: fmt.Sprintf("dns: %d queries a second, answered, both ends on this host", rate), kind: kindDNS,
+		events: 4 * int(float64(rate)*length.Seconds()), timed: "query", pinned: true,
+		args: func(*machine) []string {
+			return []string{"dns", "-rate", strconv.Itoa(rate), "-for", length.String(), "-port", dnsPort, "-cpus", "0"}
+		},
+	}
+}
+
+// run makes the load and returns the nanoseconds that an event, or what is timed, cost the program that caused it.
 func (m *machine) run(l *load) (float64, error) {
 	cmd := exec.Command(m.loader, l.args(m)...)
+	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return 0, fmt.Errorf("make the load: %w", err)

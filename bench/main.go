@@ -8,7 +8,8 @@
 // whatever the program itself reports. It needs root, two CPUs and, for the other programs,
 // the packages that "scripts/setup.sh bench" installs; it skips a program that is missing, and says so.
 //
-// The last table shows what the programs cost that note the owners of sockets.
+// After the tables of events there are those of profilers, of packets that a filter drops, and of what the programs cost that
+// note the owners of sockets.
 package main
 
 import (
@@ -19,8 +20,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // options are the options of the command line.
@@ -34,13 +39,15 @@ type options struct {
 }
 
 func main() {
+	// A program is sent a signal when the thread that started it ends: this one ends with bench.
+	runtime.LockOSThread()
 	var o options
 	var file string
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each program is measured")
 	flag.IntVar(&o.count, "n", 1_000_000, "opens in each round of a storm")
 	flag.IntVar(&o.execs, "execs", 2_000, "programs run in each round of the storm of execs")
 	flag.DurationVar(&o.seconds, "for", 3*time.Second, "length of each round of a paced load")
-	flag.StringVar(&o.loads, "loads", "", "only the loads with one of these words in their names: storm,paced")
+	flag.StringVar(&o.loads, "loads", "", "only the loads with one of these words in their names: storm,paced,dns,profiles,packets")
 	flag.StringVar(&o.tools, "tools", "", "only the programs with one of these words in their names")
 	flag.StringVar(&file, "table", "bench/tools.yaml", "the table of programs")
 	flag.Parse()
@@ -56,7 +63,7 @@ func main() {
 }
 
 func bench(file string, o *options) error {
-	tools, err := readTools(file)
+	p, err := readPrograms(file)
 	if err != nil {
 		return err
 	}
@@ -65,6 +72,13 @@ func bench(file string, o *options) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, unix.SIGTERM)
+	go func() {
+		<-interrupted
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}()
 	m, err := newMachine(dir)
 	if err != nil {
 		return err
@@ -74,14 +88,32 @@ func bench(file string, o *options) error {
 		if !matches(l.title, o.loads) {
 			continue
 		}
-		if err := compare(m, &l, tools, o); err != nil {
+		if err := compare(m, &l, p.Tools, o); err != nil {
 			return fmt.Errorf("%s: %w", l.title, err)
 		}
 	}
-	if !matches(socketTitle, o.loads) {
-		return nil
+	return compareOthers(m, p, o)
+}
+
+// compareOthers makes the tables whose figures are not those of events.
+func compareOthers(m *machine, p *programs, o *options) error {
+	for _, frequency := range profileFrequencies() {
+		if !matches(profileTitle(frequency), o.loads) {
+			continue
+		}
+		if err := compareProfilers(os.Stdout, m, p.Profilers, frequency, o); err != nil {
+			return fmt.Errorf("%s: %w", profileTitle(frequency), err)
+		}
 	}
-	return compareSockets(os.Stdout, o.rounds)
+	if matches(packetTitle, o.loads) {
+		if err := compareCaptures(os.Stdout, m, p.Captures, o); err != nil {
+			return fmt.Errorf("%s: %w", packetTitle, err)
+		}
+	}
+	if matches(socketTitle, o.loads) {
+		return compareSockets(os.Stdout, o.rounds)
+	}
+	return nil
 }
 
 // compare measures all tools under one load and prints the table.
@@ -113,8 +145,15 @@ func compare(m *machine, l *load, tools []tool, o *options) error {
 	if err != nil {
 		return err
 	}
-	printTable(os.Stdout, l, min(untraced, again), taking)
+	printLoad(os.Stdout, l, min(untraced, again), taking)
 	return nil
+}
+
+// program makes a command that ends with bench, however that ends.
+func program(args []string) *exec.Cmd {
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGTERM}
+	return cmd
 }
 
 // matches reports whether one of the words, separated by commas, is a part of the name.
@@ -141,7 +180,8 @@ func newMachine(dir string) (*machine, error) {
 		return nil, fmt.Errorf("build the load: %w\n%s", err, out)
 	}
 	data, err := os.ReadFile("/bin/true")
-	return m, errors.Join(err, os.WriteFile(m.file, nil, 0o600), os.WriteFile(m.prog, data, 0o700))
+	return m, errors.Join(err, os.WriteFile(m.file, nil, 0o600), os.WriteFile(m.prog, data, 0o700),
+		os.Symlink("/usr/bin/python3", filepath.Join(dir, "tree-py")))
 }
 
 // describe describes the machine and the measurement.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// result holds the figures of one round. Figures that a load does not have are negative.
+// result holds the figures of one round. Figures that a load does not have are no numbers (NaN).
 type result struct {
 	delivered int
 	told      int     // events that the tool says it lost
@@ -59,7 +61,7 @@ func (m *machine) start(t *tool, l *load) (*running, error) {
 	if l.pinned {
 		args = append([]string{"taskset", "-c", "1"}, args...)
 	}
-	p := &running{cmd: exec.Command(args[0], args[1:]...)}
+	p := &running{cmd: program(args)}
 	p.cmd.Stderr = &p.errs
 	var err error
 	if p.out, err = os.Create(filepath.Join(m.dir, "out")); err != nil {
@@ -126,7 +128,7 @@ func wasInterrupted(err error) bool {
 func (m *machine) waitReady(p *running, l *load, t *tool, start time.Time) (float64, error) {
 	if t.Delivered.Regexp != nil || l.kind == kindKernelFilter || l.kind == kindUserFilter {
 		time.Sleep(time.Second)
-		return -1, nil
+		return math.NaN(), nil
 	}
 	for time.Since(start) < 20*time.Second {
 		m.cause(l)
@@ -143,8 +145,15 @@ func (m *machine) waitReady(p *running, l *load, t *tool, start time.Time) (floa
 
 // cause makes one event that is not counted.
 func (m *machine) cause(l *load) {
-	if l.kind == kindExec {
+	switch l.kind {
+	case kindExec:
 		_ = exec.Command("/bin/true").Run()
+		return
+	case kindDNS:
+		if c, err := net.Dial("udp4", net.JoinHostPort("127.0.0.1", dnsPort)); err == nil {
+			_, _ = c.Write([]byte(firstQuery))
+			_ = c.Close()
+		}
 		return
 	}
 	if fd, err := unix.Open("/dev/null", unix.O_RDONLY, 0); err == nil {
@@ -154,8 +163,11 @@ func (m *machine) cause(l *load) {
 
 // marker is a part of the line of the event that cause makes.
 func (m *machine) marker(l *load) []byte {
-	if l.kind == kindExec {
+	switch l.kind {
+	case kindExec:
 		return []byte("/bin/true")
+	case kindDNS:
+		return []byte(firstName)
 	}
 	return []byte("/dev/null")
 }
@@ -186,8 +198,11 @@ func (m *machine) countLines(p *running, t *tool, l *load, r *result, told bool)
 		return nil
 	}
 	word := []byte(m.file)
-	if l.kind == kindExec {
+	switch l.kind {
+	case kindExec:
 		word = []byte(m.prog)
+	case kindDNS:
+		word = []byte(dnsName)
 	}
 	lines := newLines(p.out)
 	for lines.next() {

@@ -21,6 +21,7 @@ type tool struct {
 	Paced        []string `yaml:"paced"`
 	KernelFilter []string `yaml:"kernel_filter"`
 	UserFilter   []string `yaml:"user_filter"`
+	DNS          []string `yaml:"dns"`
 	Lost         pattern  `yaml:"lost"`
 	Delivered    pattern  `yaml:"delivered"`
 }
@@ -34,10 +35,11 @@ const (
 	kindPaced
 	kindKernelFilter
 	kindUserFilter
+	kindDNS
 )
 
 func (t *tool) command(k kind) []string {
-	return [...][]string{t.Open, t.Exec, t.Paced, t.KernelFilter, t.UserFilter}[k]
+	return [...][]string{t.Open, t.Exec, t.Paced, t.KernelFilter, t.UserFilter, t.DNS}[k]
 }
 
 // pattern finds numbers in a text.
@@ -64,18 +66,23 @@ func (p pattern) sum(text []byte) (total int, ok bool) {
 	return total, ok
 }
 
-func readTools(file string) ([]tool, error) {
+// programs are all that are measured.
+type programs struct {
+	Tools     []tool     `yaml:"tools"`
+	Profilers []profiler `yaml:"profilers"`
+	Captures  []capture  `yaml:"captures"`
+}
+
+func readPrograms(file string) (*programs, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	var table struct {
-		Tools []tool `yaml:"tools"`
-	}
+	var p programs
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
-	if err := dec.Decode(&table); err != nil {
+	if err := dec.Decode(&p); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return table.Tools, nil
+	return &p, nil
 }

@@ -159,8 +159,21 @@ need_lint() {
 need_bench() {
 	need_test
 	have bpftrace || need bpftrace "is measured"
+	have profile-bpfcc || [ -x /usr/sbin/profile-bpfcc ] || need bpfcc-tools "is measured"
+	have perf || need linux-perf "is measured"
+	have_headers || need linux-headers-amd64 "what is measured compiles with them"
+	[ -x /usr/bin/python3 ] || need python3 "is a load"
 	have opensnoop || [ -x /usr/sbin/opensnoop ] || need libbpf-tools "is measured"
 	[ -e /usr/include/libelf.h ] || need libelf-dev "for what is measured"
+}
+
+# Of any kernel: scripts/kernel-headers.sh.
+have_headers() {
+	local folder
+	for folder in "/lib/modules/$(uname -r)/build" /sys/kernel/kheaders.tar.xz /usr/src/linux-headers-*; do
+		[ -e "$folder" ] && return
+	done
+	return 1
 }
 
 install_missing() {

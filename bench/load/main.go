@@ -8,6 +8,7 @@
 //	load exec  -n N -path DIR                          runs DIR/x N times, one after the other
 //	load paced -rate R -for D -path DIR                opens DIR/TIME, which does not exist, R times a
 //	                                                   second: TIME is the monotonic clock in hex
+//	load packets -iface NAME -cpus LIST                sends packets from an interface, as its input says
 //	load dns -rate R -for D -port P                    asks a DNS server, which it is itself, R times a second
 package main
 
@@ -35,7 +36,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) == 0 {
-		return errors.New("want open, exec, paced or dns")
+		return errors.New("want open, exec, paced, dns or packets")
 	}
 	fs := flag.NewFlagSet(args[0], flag.ExitOnError)
 	count := fs.Int("n", 1_000_000, "how many times")
@@ -44,6 +45,7 @@ func run(args []string) error {
 	path := fs.String("path", "", "the file or folder")
 	rate := fs.Int("rate", 10_000, "opens or queries a second")
 	port := fs.Int("port", 5300, "the DNS server's port")
+	iface := fs.String("iface", "", "the interface that packets leave by")
 	length := fs.Duration("for", 2*time.Second, "how long")
 	if err := fs.Parse(args[1:]); err != nil {
 		return err
@@ -51,6 +53,9 @@ func run(args []string) error {
 	pins, err := parseCPUs(*cpus)
 	if err != nil {
 		return err
+	}
+	if args[0] == "packets" {
+		return sendPackets(*iface, pins, os.Stdin, os.Stdout)
 	}
 	var perEvent int64
 	switch args[0] {
@@ -63,7 +68,7 @@ func run(args []string) error {
 	case "dns":
 		perEvent, err = queryDNS(*port, *rate, *length, pins)
 	default:
-		err = fmt.Errorf("there is no load %q: want open, exec, paced or dns", args[0])
+		err = fmt.Errorf("there is no load %q: want open, exec, paced, dns or packets", args[0])
 	}
 	if err != nil {
 		return err
