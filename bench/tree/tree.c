@@ -1,9 +1,11 @@
-// SPDX-License-Identifier: Apache-2.0
-// Copyright The gizmo Authors
-//
-// Calls a function 24 frames deep until it has used the given seconds of processor time. It prints what it
-// used and how often it got there, and stays until its standard input ends: profilers may look for
-// names late.
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+/* Copyright The gizmo Authors */
+
+/*
+ * tree SECONDS: calls a function 24 frames deep until it has used so much processor time.
+ * It prints what it used and how often it got there, and stays until its standard input
+ * ends: profilers may look for names late.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,7 +19,7 @@ __attribute__((noinline)) static unsigned long leaf(unsigned long x)
 	return x;
 }
 
-// What it does with the result keeps the compiler from making a loop of it.
+/* What it does with the result keeps the compiler from making a loop of it. */
 __attribute__((noinline)) static unsigned long descend(int depth,
 						       unsigned long x)
 {
@@ -41,7 +43,7 @@ int main(int argc, char **argv)
 
 	for (; used() < seconds; work++)
 		x = descend(DEPTH, x);
-	// The result is odd or even: so it is not left out.
+	/* Who prints it needs the result, so that the compiler does not leave it out. */
 	printf("%f %lu\n", used(), work + (x == 1));
 	fflush(stdout);
 	getchar();
