@@ -139,7 +139,11 @@ func (m *machine) profile(p *profiler, frequency int, untraced []growth) (r prof
 	if err != nil {
 		return r, err
 	}
-	return r, r.count(m, text, p.Stacks, frequency, grown, untraced)
+	err = r.count(m, text, p.Stacks, frequency, grown, untraced)
+	if err == nil && r.samples() == 0 {
+		fmt.Fprintf(os.Stderr, "bench: %s shows no samples: %s\n", p.Name, lastLine(t.errs.String()))
+	}
+	return r, err
 }
 
 // env is what the profiler's environment has besides that of bench.
@@ -199,8 +203,8 @@ func printProfiles(w io.Writer, m *machine, frequency int, rows []row[profile]) 
 	}
 	for i, tree := range m.trees() {
 		cols = append(cols,
-			column[profile]{tree.title + ": named", func(r *profile) float64 { return r.counts[i].named / r.counts[i].frames }, percent, false},
-			column[profile]{"whole", func(r *profile) float64 { return r.counts[i].whole / r.counts[i].samples }, percent, false})
+			column[profile]{tree.title + ": named", func(r *profile) float64 { return r.counts[i].named / max(r.counts[i].frames, 1) }, percent, false},
+			column[profile]{"whole", func(r *profile) float64 { return r.counts[i].whole / max(r.counts[i].samples, 1) }, percent, false})
 	}
 	printTable(w, cols, rows)
 }
