@@ -6,10 +6,13 @@ package run
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 )
@@ -18,7 +21,7 @@ import (
 // annotations do.
 func (p *Plan) fetches(g *Gadget, name string) (map[string]image.Fetch, error) {
 	fetches := make(map[string]image.Fetch)
-	var maps []event.SourceID // the options are for these
+	var readAgain []event.SourceID // the options are for these
 	for i := range g.Image.DataSources {
 		d := &g.Image.DataSources[i]
 		id := event.SourceID{Gadget: name, Name: d.Schema.Name}
@@ -29,14 +32,36 @@ func (p *Plan) fetches(g *Gadget, name string) (map[string]image.Fetch, error) {
 		if err != nil {
 			continue // assemble reports it
 		}
-		fetches[id.Name] = d.Fetch(&settings)
+		fetches[id.Name] = p.fetchFor(id, d, &settings)
 		if g.Image.IsReadAgain(d) {
-			maps = append(maps, id)
+			readAgain = append(readAgain, id)
 		}
 	}
 	return fetches, errors.Join(
-		about("map-fetch-interval", setFetch(fetches, maps, g.FetchInterval, setInterval)),
-		about("map-fetch-count", setFetch(fetches, maps, g.FetchCount, setCount)))
+		about("map-fetch-interval", setFetch(fetches, readAgain, g.FetchInterval, setInterval)),
+		about("map-fetch-count", setFetch(fetches, readAgain, g.FetchCount, setCount)))
+}
+
+// fetchFor returns how often a data source is read unless options say otherwise. If the output adds its arrays up, the last part of an interval is one, and there
+// are arrays during the run, so that what programs count in has less to hold.
+func (p *Plan) fetchFor(id event.SourceID, d *image.DataSource, settings *annotation.Source) image.Fetch {
+	fetch := d.Fetch(settings)
+	if d.Kind != image.MapIterator || p.options.Text == nil {
+		return fetch
+	}
+	modes, err := perSource(p.options.Text.Modes, ",", slices.Collect(maps.Keys(p.specs)))
+	if err != nil { // assemble reports it
+		return fetch
+	}
+	mode, chosen := modes[id]
+	f, err := formatOf(id, mode, chosen, settings)
+	if err != nil || !f.Report && (!f.Profile || settings.Profile.Latest) {
+		return fetch
+	}
+	if fetch.Flush = true; fetch.Interval == image.AtEnd {
+		fetch.Interval = image.DefaultFetchInterval
+	}
+	return fetch
 }
 
 // setFetch sets what an option says about data sources.

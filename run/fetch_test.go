@@ -67,6 +67,30 @@ func TestFetches(t *testing.T) {
 	}
 }
 
+// Outputs that add up arrays get all that programs have counted, and in time.
+func TestFetchesThatAddUp(t *testing.T) {
+	for _, c := range []struct {
+		modes, interval string
+		annotations     annotation.Set
+		want            image.Fetch
+	}{
+		{"json", "", annotation.Set{"fetch-interval": "0"}, image.Fetch{Interval: image.AtEnd}},
+		{"folded", "", annotation.Set{"fetch-interval": "0"}, image.Fetch{Interval: time.Second, Flush: true}},
+		{"b:json,a:folded", "", annotation.Set{"fetch-interval": "5s"}, image.Fetch{Interval: 5 * time.Second, Flush: true}},
+		{"pprof", "3s", nil, image.Fetch{Interval: 3 * time.Second, Flush: true}},
+		{"pprof", "0", nil, image.Fetch{Interval: image.AtEnd, Flush: true}},
+		{"pprof", "", annotation.Set{"profiles.arrays": "latest"}, image.Fetch{}},
+		{"", "", annotation.Set{"metrics.print": "true"}, image.Fetch{Flush: true}},
+	} {
+		img, all := imageOf(t, map[string]image.SourceKind{"a": image.MapIterator, "b": image.MapIterator}, map[string]annotation.Set{"a": c.annotations})
+		p := &Plan{specs: all, options: Options{Text: &Text{Modes: c.modes}}}
+		got, err := p.fetches(&Gadget{Image: img, FetchInterval: c.interval}, "")
+		if err != nil || got["a"] != c.want {
+			t.Errorf("%+v: got %+v, %v", c, got["a"], err)
+		}
+	}
+}
+
 // Annotations of the command line override those of gadget.yaml.
 func TestFetchesFollowAnnotations(t *testing.T) {
 	img, all := imageOf(t, everyKind, map[string]annotation.Set{"a": {"fetch-interval": "5s"}})
