@@ -82,18 +82,28 @@ func columnKeys() []Key[ann] {
 func metricKeys() []Key[ann] {
 	return []Key[ann]{
 		choiceKey("metrics.type", "Makes the field a metric, or a label (key) of the others.",
-			func(a *ann) *event.MetricRole { return &a.Metric.Role },
+			func(a *ann) *event.MetricRole { return &fresh(&a.Metric).Role },
 			choice[event.MetricRole]{"counter", event.CounterRole}, choice[event.MetricRole]{"gauge", event.GaugeRole},
 			choice[event.MetricRole]{"histogram", event.HistogramRole}, choice[event.MetricRole]{"key", event.KeyRole}),
 		textKey(Line, "metrics.name", "Name of the metric or label, in place of the field's name.",
-			func(a *ann) *string { return &a.Metric.Name }),
+			func(a *ann) *string { return &fresh(&a.Metric).Name }),
 		textKey(Line, "metrics.unit", "Unit of the metric.",
-			func(a *ann) *string { return &a.Metric.Unit }),
+			func(a *ann) *string { return &fresh(&a.Metric).Unit }),
 		textKey(Text, "metrics.description", "Says what the metric counts.",
-			func(a *ann) *string { return &a.Metric.Description }),
+			func(a *ann) *string { return &fresh(&a.Metric).Description }),
 		newKey("metrics.boundaries", "Upper bounds of the histogram's buckets.", Value{Kind: Numbers}, readNumbers,
-			func(a *ann) *[]float64 { return &a.Metric.Boundaries }),
+			func(a *ann) *[]float64 { return &fresh(&a.Metric).Boundaries }),
 	}
+}
+
+// fresh puts a copy in place of what copies of the annotations share, for a change.
+func fresh[T any](place **T) *T {
+	changed := new(T)
+	if *place != nil {
+		*changed = **place
+	}
+	*place = changed
+	return changed
 }
 
 func formatterKeys() []Key[ann] {

@@ -64,11 +64,11 @@ func profileKeys() []Key[Source] {
 func profileFieldKeys() []Key[ann] {
 	return []Key[ann]{
 		boolKey("profiles.sample-attribute", "Makes the field a label of the samples in a [profile](profiling.md).",
-			func(a *ann) *bool { return &a.Profile.Attribute }),
+			func(a *ann) *bool { return &fresh(&a.Profile).Attribute }),
 		pointerKey("flamegraph.level", "Makes the field frames of a flame graph. The field with the smallest level is next to the root.",
-			Value{Kind: Whole, Max: maxCount}, readWhole, func(a *ann) **int { return &a.Profile.Level }),
+			Value{Kind: Whole, Max: maxCount}, readWhole, func(a *ann) **int { return &fresh(&a.Profile).Level }),
 		textKey(Line, "flamegraph.type", "With `"+event.StackType+"`, the field of a flame graph is a stack. With anything else it is one frame.",
-			func(a *ann) *string { return &a.Profile.Type }),
+			func(a *ann) *string { return &fresh(&a.Profile).Type }),
 	}
 }
 

@@ -20,8 +20,9 @@ type Annotations struct {
 	Format string
 	// Separator separates the names of a bit set; empty for the default "|".
 	Separator string
-	Profile   InProfile
-	Metric    InMetrics
+	// Profile and Metric are nil if no annotation is about them. What they point to does not change: copies share it.
+	Profile *InProfile
+	Metric  *InMetrics
 	// Other holds the annotations that no part of gizmo reads.
 	Other map[string]string
 }

@@ -68,7 +68,7 @@ func newPlan(s *event.Schema, settings *annotation.SourceMetrics) (*plan, error)
 
 // roleOf returns what a field is: as its annotation says, or else its C type.
 func roleOf(f *event.Field) event.MetricRole {
-	if role := f.Ann.Metric.Role; role != event.NoRole || f.Added {
+	if role := metricOf(f).Role; role != event.NoRole || f.Added {
 		return role
 	}
 	for _, t := range []struct {
@@ -82,7 +82,15 @@ func roleOf(f *event.Field) event.MetricRole {
 	return event.NoRole
 }
 
-func nameOf(f *event.Field) string { return cmp.Or(f.Ann.Metric.Name, f.Name) }
+// metricOf returns what the annotations of a field say about metrics.
+func metricOf(f *event.Field) event.InMetrics {
+	if f.Ann.Metric == nil {
+		return event.InMetrics{}
+	}
+	return *f.Ann.Metric
+}
+
+func nameOf(f *event.Field) string { return cmp.Or(metricOf(f).Name, f.Name) }
 
 func (p *plan) addKey(s *event.Schema, i int) error {
 	reader, err := s.Reader(i)
@@ -103,7 +111,8 @@ func (p *plan) addValue(s *event.Schema, i int, role event.MetricRole) error {
 	if err != nil {
 		return err
 	}
-	in := Instrument{Name: nameOf(f), Description: f.Ann.Metric.Description, Unit: f.Ann.Metric.Unit, Kind: Counter}
+	says := metricOf(f)
+	in := Instrument{Name: nameOf(f), Description: says.Description, Unit: says.Unit, Kind: Counter}
 	v := valueField{reader: &reader, form: reader.Form(), bucket: p.buckets}
 	switch {
 	case role == event.HistogramRole && v.form == event.FormArray:
@@ -114,7 +123,7 @@ func (p *plan) addValue(s *event.Schema, i int, role event.MetricRole) error {
 	case v.form != event.FormUint && v.form != event.FormInt && v.form != event.FormFloat:
 		return fmt.Errorf("its values are no numbers of at most 64 bits")
 	case role == event.HistogramRole:
-		in.Kind, in.Boundaries = Histogram, f.Ann.Metric.Boundaries
+		in.Kind, in.Boundaries = Histogram, says.Boundaries
 		if len(in.Boundaries) == 0 {
 			in.Boundaries = defaultBoundaries()
 		}

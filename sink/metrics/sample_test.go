@@ -29,7 +29,7 @@ const recordSize = 8 + 4 + 4 + 8 + 4 + 8 + 6*4
 // newSchema returns the data source: its fields have the roles that their C types or annotations say.
 func newSchema(single bool) *event.Schema {
 	at := func(name string, kind event.Kind, off, size uint32, role event.MetricRole) event.Field {
-		return event.Field{Name: name, Kind: kind, Parent: event.NoParent, Off: off, Size: size, Ann: event.Annotations{Metric: event.InMetrics{Role: role}}}
+		return event.Field{Name: name, Kind: kind, Parent: event.NoParent, Off: off, Size: size, Ann: event.Annotations{Metric: &event.InMetrics{Role: role}}}
 	}
 	s := &event.Schema{Name: "sample", Single: single, Size: recordSize, Fields: []event.Field{
 		at("comm", event.String, 0, 8, event.KeyRole),

@@ -204,9 +204,9 @@ func TestOldGauges(t *testing.T) {
 func TestLabels(t *testing.T) {
 	t.Parallel()
 	s := newSchema(true)
-	s.Fields[2].Ann.Metric = event.InMetrics{Role: event.KeyRole, Name: "number"}
-	s.Fields[5].Ann.Metric = event.InMetrics{Role: event.KeyRole}
-	isKey := event.Annotations{Metric: event.InMetrics{Role: event.KeyRole}}
+	s.Fields[2].Ann.Metric = &event.InMetrics{Role: event.KeyRole, Name: "number"}
+	s.Fields[5].Ann.Metric = &event.InMetrics{Role: event.KeyRole}
+	isKey := event.Annotations{Metric: &event.InMetrics{Role: event.KeyRole}}
 	s.Fields = append(s.Fields,
 		event.Field{Name: "flag", Kind: event.Bool, Parent: event.NoParent, Off: 24, Size: 1, Ann: isKey},
 		event.Field{Name: "raw", Kind: event.Bytes, Parent: event.NoParent, Off: 8, Size: 2, Ann: isKey})

@@ -36,7 +36,7 @@ func TestContract(t *testing.T) {
 				case "mark":
 					f.Table = markStacks{f.Table}
 				case "serial", "text":
-					f.Ann.Profile.Attribute = true
+					f.Ann.Profile = &event.InProfile{Attribute: true}
 				}
 			}
 			sinks[s.ID()] = New(annotation.Profile{}, 0)

@@ -114,7 +114,7 @@ func (p *plan) findStacks(s *event.Schema, settings *annotation.Profile) error {
 func stacksByLevel(s *event.Schema) []string {
 	var fields []*event.Field
 	for i := range s.Fields {
-		if f := &s.Fields[i]; f.Ann.Profile.Level != nil && f.Ann.Profile.Type == event.StackType {
+		if f := &s.Fields[i]; f.Ann.Profile != nil && f.Ann.Profile.Level != nil && f.Ann.Profile.Type == event.StackType {
 			fields = append(fields, f)
 		}
 	}
@@ -216,7 +216,10 @@ func (p *plan) findLabels(s *event.Schema) error {
 	}
 	framed := false
 	for i := range s.Fields {
-		in := &s.Fields[i].Ann.Profile
+		in := s.Fields[i].Ann.Profile
+		if in == nil {
+			continue
+		}
 		isFrame := in.Level != nil && in.Type != event.StackType
 		if !in.Attribute && !isFrame {
 			continue

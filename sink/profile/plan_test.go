@@ -43,7 +43,8 @@ func annotate(t *testing.T, s *event.Schema, text string) {
 		if !ok {
 			t.Fatalf("no field %q", words[0])
 		}
-		in := &s.Fields[i].Ann.Profile
+		in := new(event.InProfile)
+		s.Fields[i].Ann.Profile = in
 		for _, word := range words[1:] {
 			level := 0
 			if n, _ := fmt.Sscanf(word, "level=%d", &level); n == 1 {
