@@ -136,8 +136,8 @@ func TestMallocLeaksAtIntervals(t *testing.T) {
 	}
 	r := runKeeping(t, "--map-fetch-interval", "1ms")
 	lines := strings.Split(strings.TrimSpace(r.out.String()), "\n")
-	if len(lines) < 3 || lines[0] != "[]" {
-		t.Fatalf("%d tables, of which the first is %.200s", len(lines), lines[0])
+	if len(lines) < 3 {
+		t.Fatalf("%d tables", len(lines))
 	}
 	wantLeaks(t, parseOutput(t, lines[len(lines)-1]).rows, 100_000, 50)
 }
