@@ -32,7 +32,8 @@ type Sink struct {
 	mu     sync.Mutex // guards what follows
 	source event.SourceID
 	single bool
-	table  *table
+	table  *table    // nil: not bound yet
+	begun  bool      // there was a batch
 	swept  time.Time // when expire was last called
 }
 
@@ -42,7 +43,8 @@ func New(settings annotation.SourceMetrics, o Options) *Sink {
 	return &Sink{settings: settings, options: o, now: time.Now}
 }
 
-// Bind implements pipeline.Sink. It is an error if the data source has no metrics.
+// Bind implements pipeline.Sink. It is an error if the data source has no metrics, or if the sink is that of another one. Until rows come,
+// the same data source may be bound again.
 func (s *Sink) Bind(schema *event.Schema) (event.FieldSet, error) {
 	p, err := newPlan(schema, &s.settings)
 	if err != nil {
@@ -53,7 +55,7 @@ func (s *Sink) Bind(schema *event.Schema) (event.FieldSet, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.table != nil {
+	if s.table != nil && (s.begun || s.source != schema.ID()) {
 		return event.FieldSet{}, fmt.Errorf("metrics: they are of data source %q already", s.source)
 	}
 	s.source, s.single, s.table = schema.ID(), schema.Single, newTable(p, s.options.MaxSeries)
@@ -67,6 +69,7 @@ func (s *Sink) Write(b *event.Batch) error {
 	now := s.now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.begun = true
 	s.sweep(now)
 	s.table.add(b, now)
 	if !s.single && !b.Continues {

@@ -248,6 +248,26 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+// A sink is for one data source. That may be bound again until there are rows: a plan binds sinks before the run does.
+func TestBindAgain(t *testing.T) {
+	t.Parallel()
+	sink, _ := bound(t, newSchema(true), Options{})
+	if _, err := sink.Bind(&event.Schema{Name: "other"}); err == nil {
+		t.Error("another data source is bound")
+	}
+	s := newSchema(true)
+	if _, err := sink.Bind(s); err != nil {
+		t.Fatal(err)
+	}
+	write(t, sink, batchOf(s, row{retries: 3}))
+	if got := value(t, sink, retries); got != "3" {
+		t.Errorf("the counter is %s", got)
+	}
+	if _, err := sink.Bind(s); err == nil || !strings.Contains(err.Error(), `they are of data source "sample" already`) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // A float that is no number is in the last bucket.
 func TestNotANumber(t *testing.T) {
 	t.Parallel()
