@@ -7,6 +7,8 @@ package heap
 import (
 	"runtime/debug"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/memory"
 )
 
 const (
@@ -16,23 +18,36 @@ const (
 	startPercent = 300
 	// settleTime is how long after its start a run releases the memory of attaching: the first events should appear before.
 	settleTime = 100 * time.Millisecond
+	// startShare is the part of the memory that this process may use which a start takes before the garbage collector runs all the same. Half of
+	// it may be the buffer for events, which the kernel cannot take back: in a control group of 64 MiB it killed gizmo without this limit.
+	startShare = 3
 )
 
 // Start is the start of a run.
 type Start struct {
-	percent int // the garbage collector's setting before
+	// The garbage collector's settings before.
+	percent int
+	limit   int64
 	settle  *time.Timer
 }
 
 // Begin makes the garbage collector rest.
 func Begin() *Start {
-	return &Start{percent: debug.SetGCPercent(startPercent)}
+	limit := debug.SetMemoryLimit(-1) // asks for it
+	debug.SetMemoryLimit(min(limit, int64(memory.Available()/startShare)))
+	return &Start{percent: debug.SetGCPercent(startPercent), limit: limit}
+}
+
+// restore makes the garbage collector work as before.
+func (s *Start) restore() {
+	debug.SetGCPercent(s.percent)
+	debug.SetMemoryLimit(s.limit)
 }
 
 // Over is called when the run has begun. A moment later the process releases what the start has left.
 func (s *Start) Over() {
 	s.settle = time.AfterFunc(settleTime, func() {
-		debug.SetGCPercent(s.percent)
+		s.restore()
 		debug.FreeOSMemory()
 	})
 }
@@ -40,6 +55,6 @@ func (s *Start) Over() {
 // End is called when the run has ended, whether it had begun or not.
 func (s *Start) End() {
 	if s.settle == nil || s.settle.Stop() {
-		debug.SetGCPercent(s.percent)
+		s.restore()
 	}
 }
