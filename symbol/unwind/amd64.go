@@ -3,7 +3,10 @@
 
 package unwind
 
-import "debug/elf"
+import (
+	"bytes"
+	"debug/elf"
+)
 
 // What the package knows of x86-64 is in this file: the numbers that DWARF gives to the registers, which of them a function
 // keeps for its caller, how a frame pointer leads to the caller, and how a signal handler returns. Another machine needs a second set
@@ -71,3 +74,15 @@ func returnsFromSignal(code *[signalReturnSize]byte) bool {
 }
 
 const signalReturnSize = 9
+
+// returnSize is what a call puts on the stack.
+const returnSize = 8
+
+// jumps says whether code is a stub: a jump to the address that is in memory at a distance from the instruction, maybe behind the mark of a place
+// that may be jumped to (endbr64), and with a prefix (bnd).
+func jumps(code *[jumpStubSize]byte) bool {
+	rest := bytes.TrimPrefix(code[:], []byte("\xf3\x0f\x1e\xfa"))
+	return bytes.HasPrefix(bytes.TrimPrefix(rest, []byte("\xf2")), []byte("\xff\x25"))
+}
+
+const jumpStubSize = 8

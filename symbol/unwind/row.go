@@ -55,6 +55,7 @@ type rowReader struct {
 	cie, fde   []byte
 	info       cie
 	trampoline [signalReturnSize]byte
+	stub       [jumpStubSize]byte
 }
 
 // read finds what the CFI of a table says about an address.
@@ -152,4 +153,16 @@ func (rr *rowReader) signalReturn(t *Table, addr uint64, r *row) {
 		r.put(uint64(i), rule{kind: ruleSaved, value: offset})
 	}
 	r.state, r.signal = rowCovered, true
+}
+
+// jumpStub makes the row of code that was interrupted in a stub which only jumps to a function, as the linker makes for functions that are
+// chosen when a static program starts. It has no CFI. Nothing is on the stack but the return address.
+func (rr *rowReader) jumpStub(t *Table, addr uint64, r *row) {
+	off, left, ok := t.offset(addr)
+	if !ok || left < jumpStubSize || !t.read(rr.stub[:], off) || !jumps(&rr.stub) {
+		return
+	}
+	r.rules = rules{cfa: rule{kind: ruleOffset, reg: RegisterSP, value: returnSize}}
+	r.put(RegisterIP, rule{kind: ruleSaved, value: -returnSize})
+	r.state = rowCovered
 }

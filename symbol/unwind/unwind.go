@@ -131,6 +131,9 @@ func (u *Unwinder) row(t *Table, fileAddress, exact uint64) *row {
 		if r.state == rowUncovered {
 			u.reader.signalReturn(t, fileAddress+exact, r)
 		}
+		if r.state == rowUncovered && exact == 0 {
+			u.reader.jumpStub(t, fileAddress, r)
+		}
 	}
 	if r.state == rowUncovered {
 		return nil

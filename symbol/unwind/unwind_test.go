@@ -287,3 +287,41 @@ func TestUnwindAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Code that was interrupted in a stub that only jumps has nothing on the stack but the return address. A stub calls nobody.
+func TestJumpStub(t *testing.T) {
+	for _, c := range []struct {
+		code string
+		stub bool
+	}{
+		{"\xff\x25\xe2\x7f\x0b\x00\x66\x90", true},
+		{"\xf3\x0f\x1e\xfa\xff\x25\x00\x00", true},
+		{"\xf3\x0f\x1e\xfa\xf2\xff\x25\x00", true},
+		{"\xff\x15\xe2\x7f\x0b\x00\x66\x90", false}, // a call
+	} {
+		b := (&program{}).build()
+		place := len(b)
+		b = append(b, c.code...)
+		binary.LittleEndian.PutUint64(b[64+32:], uint64(len(b))) // the size of the segment
+		binary.LittleEndian.PutUint64(b[64+40:], uint64(len(b)))
+		table, err := NewTable(readerAt(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		find := func(addr uint64) (*Table, uint64, bool) {
+			if addr >= withoutCFI {
+				return nil, addr, addr < withoutCFI+codeSize
+			}
+			return table, addr - withCFI, addr >= withCFI
+		}
+		stub := withCFI + uint64(place)
+		// The caller has a frame, which begins where the frame pointer points to.
+		stack := words(withoutCFI+100, 0, 0, 0, withoutCFI+200)
+		out := make([]uint64, 8)
+		n, truncated := NewUnwinder().Unwind(at(stub, stackStart, stackStart+8*3), stack, find, out)
+		want := []uint64{stub, withoutCFI + 100, withoutCFI + 200}
+		if found := slices.Equal(out[:n], want) && !truncated; found != c.stub {
+			t.Errorf("%x: %#x, truncated %v; want %#x: %v", c.code, out[:n], truncated, want, c.stub)
+		}
+	}
+}
