@@ -29,25 +29,43 @@ func TestClockSteps(t *testing.T) {
 		"held back":    {"--sort", "fname", "--sort-window", "500ms"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			defer setClockBack(t)()
-			recording := filepath.Join(readableDir(t), "recording")
-			s := startOnCommand(t, helperStepper)
-			g := start(t, setup{}, append([]string{"run", "trace_open", "-o", "json", "--pid", s.pid(), "--record", recording}, flags...)...)
-			g.waitAttached(t)
-			s.begin(t, 6, "3s")
-			eventually(t, "set the clock", func() bool { return strings.Count(s.out.String(), "done\n") == s.done })
-			g.interrupt(t)
-			opens := parseOpens(t, s.out.String())
-			if len(opens) != 6*4 {
-				t.Fatalf("the helper opened %d files:\n%s", len(opens), s.out.String())
+			// Where the processors are all busy the kernel wakes up gizmo too late to know the step's moment. Other tests run meanwhile.
+			const attempts = 5
+			for i := range attempts {
+				wrong := stepTheClock(t, flags)
+				if len(wrong) == 0 {
+					return
+				}
+				if t.Logf("attempt %d: %s", i+1, strings.Join(wrong, "\n")); i < attempts-1 {
+					time.Sleep(3 * time.Second)
+				}
 			}
-			checkDates(t, g.out.String(), opens)
-			giveToNobody(t, recording)
-			r := run(t, setup{user: nobody}, "replay", recording, "-o", "json")
-			r.wantExit(t, 0)
-			wantSame(t, "the replay", r.out.String(), g.out.String())
+			t.Error("all attempts have events with wrong dates")
 		})
 	}
+}
+
+// stepTheClock runs a gadget while the clock is set, and returns which events have wrong dates.
+func stepTheClock(t *testing.T, flags []string) (wrong []string) {
+	t.Helper()
+	defer setClockBack(t)()
+	recording := filepath.Join(readableDir(t), "recording")
+	s := startOnCommand(t, helperStepper)
+	g := start(t, setup{}, append([]string{"run", "trace_open", "-o", "json", "--pid", s.pid(), "--record", recording}, flags...)...)
+	g.waitAttached(t)
+	s.begin(t, 6, "3s")
+	eventually(t, "set the clock", func() bool { return strings.Count(s.out.String(), "done\n") == s.done })
+	g.interrupt(t)
+	opens := parseOpens(t, s.out.String())
+	if len(opens) != 6*4 {
+		t.Fatalf("the helper opened %d files:\n%s", len(opens), s.out.String())
+	}
+	wrong = wrongDates(t, g.out.String(), opens)
+	giveToNobody(t, recording)
+	r := run(t, setup{user: nobody}, "replay", recording, "-o", "json")
+	r.wantExit(t, 0)
+	wantSame(t, "the replay", r.out.String(), g.out.String())
+	return wrong
 }
 
 // timedOpen is a file that the stepper opened, with the wall clock before and after that.
@@ -56,8 +74,8 @@ type timedOpen struct {
 	isClose       bool // to the step
 }
 
-// checkDates compares the times of events with those that the wall clock showed.
-func checkDates(t *testing.T, output string, opens map[string]timedOpen) {
+// wrongDates compares the times of events with those that the wall clock showed, and says which are wrong.
+func wrongDates(t *testing.T, output string, opens map[string]timedOpen) (wrong []string) {
 	t.Helper()
 	const exact = int64(50 * time.Microsecond) // reading two clocks
 	off := 0
@@ -76,9 +94,8 @@ func checkDates(t *testing.T, output string, opens map[string]timedOpen) {
 			continue
 		}
 		off++
-		t.Logf("%s: %v from when it was opened", e.get("fname"), time.Duration(at-o.before))
 		if !o.isClose {
-			t.Errorf("%s: it was not opened close to a step, and is dated %v wrong", e.get("fname"), time.Duration(at-o.before))
+			wrong = append(wrong, fmt.Sprintf("%s: it was not opened close to a step, and is dated %v wrong", e.get("fname"), time.Duration(at-o.before)))
 		}
 	}
 	for name := range opens {
@@ -86,8 +103,9 @@ func checkDates(t *testing.T, output string, opens map[string]timedOpen) {
 	}
 	// Where the processors are all busy the kernel may wake up gizmo too late to know the step's moment exactly.
 	if off > 3 {
-		t.Errorf("%d of 12 events at a step have the time of its other side", off)
+		wrong = append(wrong, fmt.Sprintf("%d events have the time of the other side of a step, and 12 are close to one", off))
 	}
+	return wrong
 }
 
 // parseOpens parses the output of the stepper: "PATH BEFORE AFTER" for each file.
