@@ -34,7 +34,7 @@ type recording struct {
 	header wire.Header
 	out    *outlet.Outlet
 	done   chan struct{}       // closed by end
-	each   func(*symbol.Stack) // is told of the stacks; nil: nobody wants their lines
+	each   func(*symbol.Stack) // gets each stack; nil: lines of source are not wanted
 
 	mu     sync.Mutex   // guards what follows
 	w      *wire.Writer // nil until begin

@@ -42,7 +42,7 @@ type Writer struct {
 	columns   []byte // the handles of the present batch
 	cost      int    // of the values since the last restart
 	stacks    stackdict.Encoder
-	each      func(*symbol.Stack) // nil: nobody asks for the stacks
+	each      func(*symbol.Stack) // gets each stack; may be nil
 	lastStep  clock.Step          // as readers know it
 	factNames map[string]bool
 	closed    bool

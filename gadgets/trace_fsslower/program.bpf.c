@@ -85,7 +85,7 @@ static __always_inline int begin(enum fs_file_op op, struct dentry *dentry,
 		return 0;
 	start.ns = bpf_ktime_get_ns();
 	if (bpf_map_update_elem(&starts, &id, &start, BPF_ANY))
-		__gadget_count_lost(&events_lost_samples);
+		gadget_count_lost(events);
 	return 0;
 }
 

@@ -171,7 +171,7 @@ static __always_inline bool keep_call(struct pt_regs *ctx, enum memop op,
 
 	call = call_of_thread(op, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!call) {
-		__gadget_count_lost(&events_lost_samples);
+		gadget_count_lost(events);
 		return false;
 	}
 	if (serves(call, op, PT_REGS_SP(ctx)))
@@ -443,12 +443,7 @@ struct {
 } blocks SEC(".maps");
 
 /* Blocks for which there was no room. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u64);
-} blocks_lost_samples SEC(".maps");
+GADGET_LOST_COUNTER(blocks);
 
 /* Whose memory the current thread uses; false if there is no block of it. */
 static __always_inline bool find_memory(struct memory *memory)
@@ -501,7 +496,7 @@ static __always_inline int add(void *ctx, __u64 addr, __u64 size)
 	id.addr = addr;
 	if (!find_or_note_memory(&id.memory, &ustack) ||
 	    bpf_map_update_elem(&blocks, &id, &block, BPF_ANY))
-		__gadget_count_lost(&blocks_lost_samples);
+		gadget_count_lost(blocks);
 	return 0;
 }
 
@@ -580,7 +575,7 @@ int BPF_UPROBE(leaks_realloc_e, __u64 old, __u64 size)
 	resized = bpf_task_storage_get(&resizing, bpf_get_current_task_btf(),
 				       NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!resized) {
-		__gadget_count_lost(&blocks_lost_samples);
+		gadget_count_lost(blocks);
 		return 0;
 	}
 	resized->selected = selected;
@@ -609,7 +604,7 @@ int BPF_URETPROBE(leaks_realloc_x, __u64 addr)
 	if (!addr && asked.size && resized->found &&
 	    bpf_map_update_elem(&blocks, &resized->id, &resized->block,
 				BPF_ANY))
-		__gadget_count_lost(&blocks_lost_samples);
+		gadget_count_lost(blocks);
 	return 0;
 }
 GADGET_LOAD_IF(leaks_realloc_x, leaks)
@@ -712,7 +707,7 @@ int leaks_add_up(struct bpf_iter__bpf_map_elem *ctx)
 	id.stack_id = block->stack_id;
 	sum = bpf_map_lookup_or_try_init(&sums, &id, &none);
 	if (!sum) {
-		__gadget_count_lost(&blocks_lost_samples);
+		gadget_count_lost(blocks);
 		return 0;
 	}
 	if (sum->turn != turn) {

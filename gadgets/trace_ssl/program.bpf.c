@@ -237,7 +237,7 @@ static __always_inline int begin(struct pt_regs *ctx, enum operation op,
 	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(),
 				      NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread) {
-		__gadget_count_lost(&events_lost_samples);
+		gadget_count_lost(events);
 		return 0;
 	}
 	call = new_call(thread, op, sp);
@@ -334,7 +334,7 @@ static __noinline int report_with_data(void *ctx, const struct call *call,
 	bpf_map_update_elem(&records, &thread, record, BPF_ANY);
 	record = bpf_map_lookup_elem(&records, &thread);
 	if (!record) {
-		__gadget_count_lost(&events_lost_samples);
+		gadget_count_lost(events);
 		return 0;
 	}
 	report_record(ctx, record, call, ret, len);

@@ -332,7 +332,7 @@ static __always_inline void start_connect(struct sock *sk)
 		return;
 	p = get_pending(sk, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!p) {
-		__gadget_count_lost(&events_lost_samples);
+		gadget_count_lost(events);
 		return;
 	}
 	p->proc = proc;

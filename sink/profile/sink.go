@@ -25,7 +25,7 @@ type Sink struct {
 	settings annotation.Profile
 	memory   int
 	atOnce   bool
-	each     func(*symbol.Stack) // nil: nobody asks for the stacks
+	each     func(*symbol.Stack) // gets each stack; may be nil
 
 	mu     sync.Mutex
 	name   string

@@ -18,7 +18,7 @@ import (
 type sums struct {
 	plan   *plan
 	memory *budget
-	each   func(*symbol.Stack) // is told of stacks; may be nil
+	each   func(*symbol.Stack) // gets each stack; may be nil
 
 	labels  map[string]*labelSet // by the bytes of the values
 	rows    map[rowKey]*sum

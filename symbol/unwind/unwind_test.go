@@ -163,21 +163,7 @@ func TestNoStackPointer(t *testing.T) {
 // TestSignalReturn expects what the kernel saved where a handler returns by code without CFI.
 func TestSignalReturn(t *testing.T) {
 	for _, code := range []string{"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", "\xb8\x0f\x00\x00\x00\x0f\x05\x00\x00"} {
-		b := (&program{}).build()
-		place := len(b)
-		b = append(b, code...)
-		binary.LittleEndian.PutUint64(b[64+32:], uint64(len(b))) // the size of the segment
-		binary.LittleEndian.PutUint64(b[64+40:], uint64(len(b)))
-		table, err := NewTable(readerAt(b), int64(len(b)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		find := func(addr uint64) (*Table, uint64, bool) {
-			if addr >= withoutCFI {
-				return nil, addr, addr < withoutCFI+codeSize
-			}
-			return table, addr - withCFI, addr >= withCFI
-		}
+		find, place := withCode(t, code)
 		context := make([]uint64, 5+23)
 		context[5+10], context[5+15], context[5+16] = stackStart+8*40, stackStart+8*38, withoutCFI+100 // bp, sp, ip
 		stack := words(append(append([]uint64{0, withCFI + uint64(place)}, context...), make([]uint64, 20)...)...)
@@ -193,6 +179,27 @@ func TestSignalReturn(t *testing.T) {
 			t.Error("a signal is no matter of frame pointers")
 		}
 	}
+}
+
+// withCode returns a program that has some code without CFI behind the rest, and the place of that.
+func withCode(t *testing.T, code string) (find Find, place int) {
+	t.Helper()
+	b := (&program{}).build()
+	place = len(b)
+	b = append(b, code...)
+	binary.LittleEndian.PutUint64(b[64+32:], uint64(len(b))) // the size of the segment
+	binary.LittleEndian.PutUint64(b[64+40:], uint64(len(b)))
+	table, err := NewTable(readerAt(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	find = func(addr uint64) (*Table, uint64, bool) {
+		if addr >= withoutCFI {
+			return nil, addr, addr < withoutCFI+codeSize
+		}
+		return table, addr - withCFI, addr >= withCFI
+	}
+	return find, place
 }
 
 type readerAt []byte
@@ -299,21 +306,7 @@ func TestJumpStub(t *testing.T) {
 		{"\xf3\x0f\x1e\xfa\xf2\xff\x25\x00", true},
 		{"\xff\x15\xe2\x7f\x0b\x00\x66\x90", false}, // a call
 	} {
-		b := (&program{}).build()
-		place := len(b)
-		b = append(b, c.code...)
-		binary.LittleEndian.PutUint64(b[64+32:], uint64(len(b))) // the size of the segment
-		binary.LittleEndian.PutUint64(b[64+40:], uint64(len(b)))
-		table, err := NewTable(readerAt(b), int64(len(b)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		find := func(addr uint64) (*Table, uint64, bool) {
-			if addr >= withoutCFI {
-				return nil, addr, addr < withoutCFI+codeSize
-			}
-			return table, addr - withCFI, addr >= withCFI
-		}
+		find, place := withCode(t, c.code)
 		stub := withCFI + uint64(place)
 		// The caller has a frame, which begins where the frame pointer points to.
 		stack := words(withoutCFI+100, 0, 0, 0, withoutCFI+200)

@@ -5,7 +5,6 @@ package stacks
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/google/pprof/profile"
 
-	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/wire"
@@ -132,32 +130,8 @@ func (l *liner) check(t *testing.T, p *profile.Profile) {
 // profileWithLines runs profile_cpu, and records.
 func profileWithLines(t *testing.T, unwind, file string) *profile.Profile {
 	t.Helper()
-	img, err := catalog.Builtin("profile_cpu")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	plan, err := run.NewPlan(run.Options{
-		Gadgets: []run.Gadget{{Image: img, Params: map[string]string{"frequency": *frequency}}},
-		Text:    &run.Text{W: &out, Modes: "pprof"},
-		Record:  &run.Recording{Path: file},
-		Unwind:  unwind,
-		Lines:   true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := plan.Load(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), *sampleFor)
-	defer cancel()
-	if err := r.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p, err := profile.ParseData(out.Bytes())
+	out := profileCPU(t, run.Options{Text: &run.Text{Modes: "pprof"}, Record: &run.Recording{Path: file}, Unwind: unwind, Lines: true})
+	p, err := profile.ParseData(out)
 	if err != nil {
 		t.Fatal(err)
 	}

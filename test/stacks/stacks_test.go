@@ -298,16 +298,24 @@ func check(t *testing.T, s *spinner, unwind string, rows []row) {
 // sample runs profile_cpu.
 func sample(t *testing.T, unwind string) (rows []row) {
 	t.Helper()
+	out := profileCPU(t, run.Options{Text: &run.Text{Modes: "json"}, Unwind: unwind})
+	if err := json.Unmarshal(out, &rows); err != nil {
+		t.Fatalf("%v: %.300s", err, out)
+	}
+	return rows
+}
+
+// profileCPU runs profile_cpu for a while, and returns what it writes.
+func profileCPU(t *testing.T, o run.Options) []byte {
+	t.Helper()
 	img, err := catalog.Builtin("profile_cpu")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	plan, err := run.NewPlan(run.Options{
-		Gadgets: []run.Gadget{{Image: img, Params: map[string]string{"frequency": *frequency}}},
-		Text:    &run.Text{W: &out, Modes: "json"},
-		Unwind:  unwind,
-	})
+	o.Gadgets = []run.Gadget{{Image: img, Params: map[string]string{"frequency": *frequency}}}
+	o.Text.W = &out
+	plan, err := run.NewPlan(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,8 +329,5 @@ func sample(t *testing.T, unwind string) (rows []row) {
 	if err := r.Run(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(out.Bytes(), &rows); err != nil {
-		t.Fatalf("%v: %.300s", err, out.Bytes())
-	}
-	return rows
+	return out.Bytes()
 }

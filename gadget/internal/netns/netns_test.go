@@ -5,15 +5,10 @@ package netns
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
@@ -22,26 +17,7 @@ import (
 func create(t *testing.T) string {
 	t.Helper()
 	kerneltest.RequireRoot(t)
-	path := make(chan string)
-	failed := make(chan error, 1)
-	end := make(chan struct{})
-	t.Cleanup(func() { close(end) })
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			failed <- err
-			return
-		}
-		path <- fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid())
-		<-end
-	}()
-	select {
-	case p := <-path:
-		return p
-	case err := <-failed:
-		t.Fatal(err)
-		return ""
-	}
+	return kerneltest.NewNetwork(t)
 }
 
 func open(t *testing.T, path string) *Namespace {

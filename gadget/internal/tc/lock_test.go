@@ -4,9 +4,6 @@
 package tc
 
 import (
-	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +12,6 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/netns"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -27,27 +23,12 @@ const loopback = 1 // the index of the first interface of each network namespace
 func newNamespace(t *testing.T) *netns.Namespace {
 	t.Helper()
 	kerneltest.RequireRoot(t)
-	type result struct {
-		ns  *netns.Namespace
-		err error
+	ns, err := netns.Open(kerneltest.NewNetwork(t))
+	if err != nil {
+		t.Fatal(err)
 	}
-	made := make(chan result)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_NEWNET)
-		if err != nil {
-			made <- result{nil, err}
-			return
-		}
-		ns, err := netns.Open(fmt.Sprintf("/proc/%d/task/%d/ns/net", os.Getpid(), unix.Gettid()))
-		made <- result{ns, err}
-	}()
-	r := <-made
-	if r.err != nil {
-		t.Fatal(r.err)
-	}
-	t.Cleanup(func() { r.ns.Close() })
-	return r.ns
+	t.Cleanup(func() { ns.Close() })
+	return ns
 }
 
 func newProgram(t *testing.T) *ebpf.Program {

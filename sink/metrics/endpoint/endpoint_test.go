@@ -212,7 +212,7 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-// A scraper that sends half a request keeps nobody from anything, not even from the end.
+// A scraper that sends half a request delays neither other scrapers nor Close.
 func TestHangingScraper(t *testing.T) {
 	t.Parallel()
 	server := serve(t, metrics.Options{}, row{comm: "cat"})
