@@ -21,14 +21,14 @@ import (
 	"github.com/gizmo-ebpf/gizmo/stage/stack"
 )
 
-// The most memory that a run may use, by the kernel's figures: everything counts, including the pages of the program's file, some
-// 14 MiB that all runs and guards share.
+// The most memory that a run may use, by the kernel's figures: everything counts, including the pages of the program's file. How many of
+// these the kernel maps around a page in use differs by 2 MiB from machine to machine.
 const (
 	// idleMemoryBudget is for a run that waits for events.
-	idleMemoryBudget = 24 << 20
+	idleMemoryBudget = 13 << 20
 	// startMemoryBudget is for its start, where the kernel's types can be mapped, and readTypesBudget where they cannot.
-	startMemoryBudget = 32 << 20
-	readTypesBudget   = 36 << 20
+	startMemoryBudget = 34 << 20
+	readTypesBudget   = 38 << 20
 	// socketsBudget comes on top for gadgets that ask for the owners of sockets: gizmo reads the objects that find them.
 	socketsBudget = 8 << 20
 	// stacksBudget comes on top for gadgets with stacks: gizmo keeps the names of the kernel's functions. startStacksBudget is for the start: most
@@ -37,7 +37,7 @@ const (
 	stacksBudget      = 5 << 20
 	startStacksBudget = 12 << 20
 	// restMemoryBudget is for a run that waits again after a storm. Go gives the memory of the storm back to the system within minutes.
-	restMemoryBudget = 28 << 20
+	restMemoryBudget = 18 << 20
 	// stormMemoryBudget is for a storm of events, without the event buffer.
 	stormMemoryBudget = 24 << 20
 )

@@ -49,6 +49,7 @@ func (s *Start) Over() {
 	s.settle = time.AfterFunc(settleTime, func() {
 		s.restore()
 		debug.FreeOSMemory()
+		releaseCode()
 	})
 }
 
