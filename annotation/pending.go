@@ -14,7 +14,6 @@ func pendingFeatures() []pendingFeature {
 	return []pendingFeature{
 		{"cli.raw.", "raw output"},
 		{"kubenameresolver.", "names of Kubernetes services"},
-		{"metrics.collect", "export of metrics"},
 		{"views.", "views"},
 	}
 }

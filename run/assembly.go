@@ -21,8 +21,11 @@ type assembly struct {
 	sinks   []pipeline.NamedSink
 }
 
-// textName is the name of the account of the text output.
-const textName = "text"
+// The names of the accounts of the text output, and of the metrics that are exported.
+const (
+	textName    = "text"
+	metricsName = "metrics"
+)
 
 // assemble makes the path: it completes the schemas and binds the text output to them. It returns all errors at
 // once. It does not use the kernel.
@@ -42,6 +45,9 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 		a.text, err = newTextSink(o.Text, specs, ids)
 		errs = append(errs, err, a.text.prepareLines(o, schemas))
 		a.sinks = append(a.sinks, pipeline.NamedSink{Name: textName, Sink: a.text.sink()})
+	}
+	if o.export.HasSources() {
+		a.sinks = append(a.sinks, pipeline.NamedSink{Name: metricsName, Sink: o.export})
 	}
 	a.sinks = append(a.sinks, o.Sinks...)
 	return a, errors.Join(errs...)

@@ -42,26 +42,34 @@ func (p *Plan) fetches(g *Gadget, name string) (map[string]image.Fetch, error) {
 		about("map-fetch-count", setFetch(fetches, readAgain, g.FetchCount, setCount)))
 }
 
-// fetchFor returns how often a data source is read unless options say otherwise. If the output adds its arrays up, the last part of an interval is one, and there
+// fetchFor returns how often a data source is read unless options say otherwise. If an output adds its arrays up, the last part of an interval is one, and there
 // are arrays during the run, so that what programs count in has less to hold.
 func (p *Plan) fetchFor(id event.SourceID, d *image.DataSource, settings *annotation.Source) image.Fetch {
 	fetch := d.Fetch(settings)
-	if d.Kind != image.MapIterator || p.options.Text == nil {
-		return fetch
-	}
-	modes, err := perSource(p.options.Text.Modes, ",", slices.Collect(maps.Keys(p.specs)))
-	if err != nil { // assemble reports it
-		return fetch
-	}
-	mode, chosen := modes[id]
-	f, err := formatOf(id, mode, chosen, settings)
-	if err != nil || !f.Report && (!f.Profile || settings.Profile.Latest) {
+	if d.Kind != image.MapIterator || !p.addsUp(id, settings) {
 		return fetch
 	}
 	if fetch.Flush = true; fetch.Interval == image.AtEnd {
 		fetch.Interval = image.DefaultFetchInterval
 	}
 	return fetch
+}
+
+// addsUp reports whether an output adds up the arrays of a data source.
+func (p *Plan) addsUp(id event.SourceID, settings *annotation.Source) bool {
+	if _, ok := p.ExportsMetrics()[id]; ok {
+		return true
+	}
+	if p.options.Text == nil {
+		return false
+	}
+	modes, err := perSource(p.options.Text.Modes, ",", slices.Collect(maps.Keys(p.specs)))
+	if err != nil { // assemble reports it
+		return false
+	}
+	mode, chosen := modes[id]
+	f, err := formatOf(id, mode, chosen, settings)
+	return err == nil && (f.Report || f.Profile && !settings.Profile.Latest)
 }
 
 // setFetch sets what an option says about data sources.

@@ -18,7 +18,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/run/internal/export"
 	"github.com/gizmo-ebpf/gizmo/run/internal/stacks"
+	"github.com/gizmo-ebpf/gizmo/sink/metrics"
 	"github.com/gizmo-ebpf/gizmo/sink/profile"
 	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
@@ -52,12 +54,14 @@ type Options struct {
 	// Lines adds the lines of source, and the calls that the compiler inlined, to profiles and to the recording, when the run ends. They come from the
 	// debug information of files, or from the recording that is replayed.
 	Lines bool
+	// Metrics exports metrics. Nil: none.
+	Metrics *Metrics
 	// Record writes the raw events to a file, before the filters. Nil: no recording.
 	Record *Recording
 	// DrainTimeout is how long, once the run is told to end, an output may take nothing before the run gives it up; events that it
 	// has not taken by then are lost. 0: DefaultDrainTimeout; negative: the run does not wait for an output at all.
 	DrainTimeout time.Duration
-	// Sinks get the events as well, each with its own account. Their names must differ; "text" and "record" are reserved.
+	// Sinks get the events as well, each with its own account. Their names must differ; "text", "metrics" and "record" are reserved.
 	Sinks []pipeline.NamedSink
 	// OnLoss, if set, is called with lost events while the run goes on, at most once a second.
 	OnLoss func(Loss)
@@ -69,6 +73,7 @@ type Options struct {
 	Logger *slog.Logger
 
 	stacks *stacks.Stacks // of a run of gadgets that have stacks
+	export *export.Export // nil: there is none
 }
 
 // DefaultDrainTimeout is how long an output may take nothing at the end of a run.
@@ -130,6 +135,18 @@ type Text struct {
 	// recorded: the events come from a recording, which can have very long rows and many data sources, so their text must be made in
 	// little memory.
 	recorded bool
+}
+
+// Metrics says which metrics a run exports: those of the data sources that have the annotation metrics.collect or a name here, and those about
+// the run itself.
+type Metrics struct {
+	// Names are the scopes under which the metrics of data sources are exported: "DATASOURCE:NAME,...", or one for all data sources. The
+	// default is the gadget's name, for data sources with metrics.collect.
+	Names string
+	// Limits limit the series of each data source. The run sets OnFull.
+	Limits metrics.Options
+	// To are the exporters, such as those of package sink/metrics/endpoint.
+	To []metrics.Exporter
 }
 
 // Recording is a file that a run writes its raw events to, for Replay.

@@ -18,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/host/pidns"
 	"github.com/gizmo-ebpf/gizmo/internal/nearest"
+	"github.com/gizmo-ebpf/gizmo/run/internal/export"
 	"github.com/gizmo-ebpf/gizmo/run/internal/stacks"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 	stage "github.com/gizmo-ebpf/gizmo/stage/container"
@@ -60,6 +61,8 @@ func NewPlan(o Options) (*Plan, error) {
 	}
 	o.stacks, err = p.newStacks()
 	errs = append(errs, err)
+	o.export, err = p.newExport()
+	errs = append(errs, err)
 	env := semtype.Env{Arch: runtime.GOARCH, Log: o.logger()}
 	a, err := assemble(&o, nil, p.specs, p.schemas, &env)
 	if errs = append(errs, err); err == nil {
@@ -80,6 +83,53 @@ func (p *Plan) newStacks() (*stacks.Stacks, error) {
 	}
 	st, err := stacks.New(&stacks.Options{Schemas: p.schemas, BuildIDs: buildIDs, Unwind: p.options.Unwind, Log: p.options.logger()})
 	return st, about("unwind", err)
+}
+
+// newExport prepares to export the metrics of a run.
+func (p *Plan) newExport() (*export.Export, error) {
+	scopes, err := p.exported()
+	if err != nil || p.options.Metrics == nil {
+		return nil, err
+	}
+	m := p.options.Metrics
+	o := &export.Options{Limits: m.Limits, To: m.To, Log: p.options.logger()}
+	for _, s := range p.schemas {
+		if scope, ok := scopes[s.ID()]; ok {
+			settings, _ := p.specs.settings(s.ID()) // exported reports the error
+			o.Sources = append(o.Sources, export.Source{ID: s.ID(), Settings: settings.Metrics, Scope: scope})
+		}
+	}
+	return export.New(o), nil
+}
+
+// exported returns the scopes of the data sources whose metrics are exported.
+func (p *Plan) exported() (map[event.SourceID]string, error) {
+	if p.options.Metrics == nil {
+		return nil, nil
+	}
+	scopes, err := perSource(p.options.Metrics.Names, ",", idsOf(p.schemas))
+	if err != nil {
+		return nil, about("otel-metrics-name", err)
+	}
+	for i := range p.gadgets {
+		g := &p.gadgets[i]
+		for _, s := range p.schemas {
+			settings, err := p.specs.settings(s.ID())
+			if err != nil {
+				return nil, err
+			}
+			if s.Gadget == g.name && settings.Metrics.Collect && scopes[s.ID()] == "" {
+				scopes[s.ID()] = g.image.Metadata.Name
+			}
+		}
+	}
+	return scopes, nil
+}
+
+// ExportsMetrics returns the data sources whose metrics are exported, and for each the scope: the name under which that happens.
+func (p *Plan) ExportsMetrics() map[event.SourceID]string {
+	scopes, _ := p.exported() // NewPlan has reported the error
+	return scopes
 }
 
 // Schemas returns the data sources of the run with all their fields. They must not be changed.

@@ -18,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
+	"github.com/gizmo-ebpf/gizmo/run/internal/export"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/symbol"
@@ -53,6 +54,9 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 	}
 	var err error
 	if r.options.stacks, err = p.newStacks(); err != nil {
+		return nil, err
+	}
+	if r.options.export, err = p.newExport(); err != nil {
 		return nil, err
 	}
 	if err := r.load(ctx, p); err != nil {
@@ -213,6 +217,7 @@ func (r *Run) Run(ctx context.Context) error {
 		Stop:  r.detach,
 	}
 	err := runner.Run(ctx)
+	r.options.export.End()
 	r.assembly.text.stopTicking()
 	if err == nil {
 		err = r.assembly.text.writeReports()
@@ -342,6 +347,7 @@ func (r *Run) begin() error {
 			return err
 		}
 	}
+	r.options.export.Start(append(export.Ledger(&r.ledger), export.Programs(r.statsByGadget))...)
 	if attached := r.options.OnAttached; attached != nil {
 		if err := attached(); err != nil {
 			return err
@@ -412,13 +418,23 @@ func (r *Run) NamesStacks() (kernel, users bool) { return r.options.stacks.Wants
 
 // Stats returns the kernel's counts of program runs, in the order of the gadgets.
 func (r *Run) Stats() ([]gadget.ProgramStats, error) {
+	stats, err := r.statsByGadget()
 	var all []gadget.ProgramStats
-	for _, g := range r.gadgets {
+	for _, name := range r.names {
+		all = append(all, stats[name]...)
+	}
+	return all, err
+}
+
+// statsByGadget returns the counts by the gadgets' names, up to the first error.
+func (r *Run) statsByGadget() (map[string][]gadget.ProgramStats, error) {
+	all := make(map[string][]gadget.ProgramStats)
+	for i, g := range r.gadgets {
 		stats, err := g.Stats()
 		if err != nil {
 			return all, err
 		}
-		all = append(all, stats...)
+		all[r.names[i]] = stats
 	}
 	return all, nil
 }
@@ -428,7 +444,8 @@ func (r *Run) Close() error {
 	if r.unwatch != nil {
 		r.unwatch()
 	}
-	r.inside.end() // if begin failed
+	r.options.export.End() // if begin failed
+	r.inside.end()         // too
 	var errs []error
 	if r.assembly != nil {
 		for _, stage := range r.assembly.list.stages {

@@ -38,7 +38,7 @@ params:
 		files bool
 	}{
 		{"DIR --mi", "--minimum", false},
-		{"DIR --m", "--max-entries --mode --minimum", false},
+		{"DIR --m", "--max-entries --metrics-max-series --metrics-expiry --mode --minimum", false},
 		{"-o json DIR --mi", "--minimum", false},
 		{"DIR -t 1 --mode x --mi", "--minimum", false},
 		{"DIR --le", "", false},

@@ -188,14 +188,14 @@ annotations: {enable-containers-datasource: true}
 `
 
 func TestWildMetadata(t *testing.T) {
-	want := "gizmo: warning: gadget.yaml:4:36: \"metrics.collect\": gizmo does not support export of metrics yet, so this setting has no effect\n"
+	want := ""
 	for _, line := range []string{
 		`gadget.yaml:4:61: "views.modes.table": gizmo does not support views yet`,
 		`gadget.yaml:8:10: "filter": gizmo does not support Wasm modules yet`,
 	} {
 		want += "gizmo: warning: " + line + ", so this setting has no effect\n"
 	}
-	const noFlag = "paramDefaults: gizmo has no flag for \"operator.otel-metrics.otel-metrics-listen\"\n"
+	const noFlag = "paramDefaults: \"operator.otel-metrics.otel-metrics-listen\": a gadget cannot set --otel-metrics-listen, only the user can\n"
 	want += "gizmo: warning: " + noFlag
 	dir := gadgetDir(t, wildYAML)
 	if got := imageBuild(t, dir); got.code != 0 || got.err != want {
@@ -208,6 +208,24 @@ func TestWildMetadata(t *testing.T) {
 	if got.code != 0 || got.err != want || !strings.HasPrefix(got.out, "wild: ") || !strings.Contains(got.out, "0: when interrupted (default 3)") {
 		t.Errorf("run: %+v\nwant %s", got, want)
 	}
+}
+
+// Each flag of run is one that a gadget may set, or not: whoever adds a flag decides.
+func TestFlagsThatGadgetsSet(t *testing.T) {
+	t.Parallel()
+	free := strings.Fields(`output fields policy-format lines otel-metrics-print-interval filter filter-expr sort sort-window drain-timeout max-entries annotate timeout
+		fail-on-loss strict host containername k8s-namespace k8s-podname k8s-containername k8s-selector runtime-containername runtime-containerid
+		runtime-containerimagename iface unwind buffer-size latency shards slow-output stats socket-enricher-fields otel-metrics-name metrics-max-series metrics-expiry`)
+	a := &app{}
+	a.runCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		fs := pflag.NewFlagSet("one", pflag.ContinueOnError)
+		fs.AddFlag(f)
+		err := flags.SetDefaults(fs, map[string]string{f.Name: f.DefValue}, nil)
+		refused := err != nil && strings.Contains(err.Error(), "a gadget cannot set --"+f.Name)
+		if refused == slices.Contains(free, f.Name) {
+			t.Errorf("--%s: %v", f.Name, err)
+		}
+	})
 }
 
 // tenUnknown names ten things that do not exist.

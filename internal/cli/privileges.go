@@ -12,6 +12,21 @@ import (
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
+// dropAfterAttach returns what gives up, once the programs of a loaded run are attached, the rights that the run does not need.
+func (a *app) dropAfterAttach(r *run.Run, containers bool) (drop func()) {
+	if !a.DropPrivileges {
+		return func() {}
+	}
+	keep, ok := a.capabilitiesToKeep(r)
+	if !ok {
+		return func() {}
+	}
+	return func() {
+		needs, keep := needsOf(r, containers, keep)
+		a.dropPrivileges(needs, keep...)
+	}
+}
+
 // capabilitiesToKeep finds out, before a loaded run begins, which capabilities it needs after it has attached its programs. It returns
 // false if gizmo has to keep all. It runs before attaching, because it opens files, which would be events of the run itself.
 func (a *app) capabilitiesToKeep(r *run.Run) (keep []privileges.Cap, ok bool) {

@@ -43,6 +43,7 @@ type runFlags struct {
 	containers containers.Flags
 	buffers    flags.Buffers
 	sockets    flags.SocketFields
+	metrics    flags.Metrics
 	fetch      *flags.Fetch // of the gadget
 }
 
@@ -60,6 +61,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.unwind, "unwind", "fp", "how to find the callers in stacks of processes: fp follows frame pointers; dwarf goes by what files say about their stack frames; auto takes what suits the code")
 	f.buffers.Register(fs)
 	f.sockets.Register(fs)
+	f.metrics.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
@@ -187,14 +189,19 @@ func misplacedFlag(cmd *cobra.Command, args []string, name string) error {
 	return fmt.Errorf("%w (the flags of a gadget come after it: gizmo run GADGET %s)", flagError(cmd, err), strings.Join(args, " "))
 }
 
+// check returns errors about the flags before gizmo uses the kernel.
+func (f *runFlags) check() error {
+	if f.record == "-" {
+		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
+	}
+	return f.buffers.Check()
+}
+
 // runGadget runs a gadget that has been found.
 func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	f := c.flags
-	if err := f.buffers.Check(); err != nil {
+	if err := f.check(); err != nil {
 		return err
-	}
-	if f.record == "-" {
-		return errors.New(`--record: "-" is not a file; to write the recording to the standard output, use --record /dev/stdout -o none`)
 	}
 	known, err := f.containers.Open(a.logger, a.Guard)
 	if err != nil {
@@ -208,6 +215,12 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.end()) }()
+	exports, err := f.metrics.Open(version)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, exports.Close()) }()
+	options.Metrics = exports.Options()
 	start := heap.Begin()
 	defer start.End()
 	drop := func() {} // set once the gadget is loaded
@@ -221,6 +234,7 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 	if err != nil {
 		return err
 	}
+	a.sayWhatIsExported(exports, plan)
 	follows := plan.FollowsContainers()
 	if flag := f.containers.Selecting(); flag != "" && !follows {
 		return fmt.Errorf("--%s: the events of %s do not say which container they are of", flag, c.name)
@@ -237,13 +251,8 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		known.Start()
 		a.sayWhyNoContainer(known, f.host)
 	}
-	if a.DropPrivileges && !f.keepCaps {
-		if keep, ok := a.capabilitiesToKeep(r); ok {
-			drop = func() {
-				needs, keep := needsOf(r, follows, keep)
-				a.dropPrivileges(needs, keep...)
-			}
-		}
+	if !f.keepCaps {
+		drop = a.dropAfterAttach(r, follows)
 	}
 	a.work.Store(&atWork{"run " + c.name, r})
 	return a.runLoaded(ctx, r, c.found.Image, f, known.End)
@@ -271,16 +280,30 @@ func (a *app) runOptions(c *chosen) run.Options {
 	return o
 }
 
+// countRuns makes the kernel count the runs of programs until the function that it returns is called, if the user wants to see them or metrics have them.
+func (a *app) countRuns(f *runFlags) (end func(), err error) {
+	if !f.buffers.Stats && !f.metrics.Exports() {
+		return func() {}, nil
+	}
+	counting, err := gadget.CountRuns()
+	switch {
+	case err == nil:
+		return func() { _ = counting.Close() }, nil
+	case f.buffers.Stats:
+		return nil, fmt.Errorf("--stats: %w", err)
+	}
+	a.logger.Debug("the metrics gizmo.program.runs and gizmo.program.run.time stay as they are", "error", err)
+	return func() {}, nil
+}
+
 // runLoaded moves the events of a gadget that is in the kernel, and then prints the kernel's counts. It calls ending when the
 // run has been told to end.
 func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *runFlags, ending func()) error {
-	if f.buffers.Stats {
-		counting, err := gadget.CountRuns()
-		if err != nil {
-			return fmt.Errorf("--stats: %w", err)
-		}
-		defer counting.Close()
+	counting, err := a.countRuns(f)
+	if err != nil {
+		return err
 	}
+	defer counting()
 	if f.timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Duration(f.timeout))
@@ -289,7 +312,7 @@ func (a *app) runLoaded(ctx context.Context, r *run.Run, img *image.Image, f *ru
 	}
 	defer context.AfterFunc(ctx, ending)()
 	defer a.sayWhatIsWaitedFor(r, img, &f.events)()
-	err := a.finish(r, withFlags(r.Run(ctx)), f.failOnLoss)
+	err = a.finish(r, withFlags(r.Run(ctx)), f.failOnLoss)
 	if run.IsReaderGone(err) {
 		return err
 	}

@@ -5,6 +5,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,22 @@ func (a *app) sayWhatIsWaitedFor(r *run.Run, img *image.Image, f *eventFlags) (s
 		fmt.Fprintln(a.Err, waitingText(meta, filtered, len(flags.Given(f.filters))+len(flags.Given(f.exprs)) > 0))
 	})
 	return func() { timer.Stop() }
+}
+
+// sayWhatIsExported prints where metrics are, and under which names.
+func (a *app) sayWhatIsExported(exports *flags.Exports, plan *run.Plan) {
+	if exports == nil {
+		return
+	}
+	var names []string
+	for id, scope := range plan.ExportsMetrics() {
+		names = append(names, plain.Text(id.String()+" as "+scope))
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		names = []string{"only those about gizmo itself; --otel-metrics-name DATASOURCE:NAME exports those of a data source"}
+	}
+	fmt.Fprintf(a.Err, "gizmo: metrics %s: %s\n", exports.Where, strings.Join(names, ", "))
 }
 
 // sayWhyNoContainer prints why no event can come yet from a run that shows only those of containers.

@@ -17,6 +17,9 @@ const (
 	Histogram
 )
 
+// String returns the kind as annotations name it.
+func (k Kind) String() string { return [...]string{"counter", "gauge", "histogram"}[k] }
+
 // Instrument describes a metric of a data source.
 type Instrument struct {
 	// Name is as the author wrote it, or that of the field, or the one of the counter of events.
@@ -28,6 +31,19 @@ type Instrument struct {
 	Boundaries []float64
 	// Slots says that events come with numbers of values by powers of two. The sum of the histogram is then the greatest that is possible.
 	Slots bool
+}
+
+// Reader has metrics to read at any time. A [Sink] is one.
+type Reader interface {
+	// Snapshot copies all series as they are now to dst, whose memory it uses again.
+	Snapshot(dst *Snapshot)
+}
+
+// Exporter hands metrics to other programs.
+type Exporter interface {
+	// Add begins to export what r has, under the name of a scope: whose metrics they are. The function that it returns ends that; an exporter that
+	// sends metrics has then tried to send the last values.
+	Add(scope string, r Reader) (remove func())
 }
 
 // The label of the series that has what is beyond the limit of series, as OpenTelemetry names it.

@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
@@ -160,22 +159,32 @@ func powersOfTwo(n int) []float64 {
 	return powers
 }
 
-// check finds names that occur twice.
+// check finds names that occur twice, or do so once they are names that Prometheus allows.
 func (p *plan) check() error {
-	var metrics, labels []string
+	metrics, labels := make(map[string]string), make(map[string]string)
 	for i := range p.instruments {
-		metrics = append(metrics, p.instruments[i].Name)
-	}
-	for i := range p.keys {
-		labels = append(labels, p.keys[i].name)
-	}
-	for _, names := range [][]string{metrics, labels} {
-		slices.Sort(names)
-		for i := 1; i < len(names); i++ {
-			if names[i] == names[i-1] {
-				return fmt.Errorf("metrics: two fields have the name %q", names[i])
-			}
+		in := &p.instruments[i]
+		if err := addName(metrics, in.PrometheusName(), in.Name); err != nil {
+			return fmt.Errorf("metrics: %w", err)
 		}
 	}
+	for i := range p.keys {
+		if err := addName(labels, PrometheusLabel(p.keys[i].name), p.keys[i].name); err != nil {
+			return fmt.Errorf("metrics: labels: %w", err)
+		}
+	}
+	return nil
+}
+
+// addName notes which field has a name.
+func addName(all map[string]string, name, field string) error {
+	other, taken := all[name]
+	switch {
+	case taken && other == field:
+		return fmt.Errorf("two fields have the name %q; the annotation metrics.name gives one another name", field)
+	case taken:
+		return fmt.Errorf("%q and %q have the same name for Prometheus, %s; the annotation metrics.name gives one another name", other, field, name)
+	}
+	all[name] = field
 	return nil
 }

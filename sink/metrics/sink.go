@@ -21,6 +21,8 @@ type Options struct {
 	MaxSeries int
 	// Expiry is how long a series stays that gets no row; 0: for ever.
 	Expiry time.Duration
+	// OnFull, if set, is called once, when the first row has come that has no room for a series of its own.
+	OnFull func()
 }
 
 // Sink adds up the rows of one data source. It is a [pipeline.Sink].
@@ -66,16 +68,44 @@ var _ pipeline.Sink = (*Sink)(nil)
 
 // Write implements pipeline.Sink.
 func (s *Sink) Write(b *event.Batch) error {
-	now := s.now()
+	if s.add(b, s.now()) && s.options.OnFull != nil {
+		s.options.OnFull()
+	}
+	return nil
+}
+
+// add adds a batch, and reports whether it has the first row that has no room for a series of its own.
+func (s *Sink) add(b *event.Batch, now time.Time) (full bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begun = true
 	s.sweep(now)
+	had := s.table.beyond
 	s.table.add(b, now)
 	if !s.single && !b.Continues {
 		s.table.intervals++
 	}
-	return nil
+	return had == 0 && s.table.beyond > 0
+}
+
+// Instruments returns the metrics of the data source; nil before Bind. They must not be changed.
+func (s *Sink) Instruments() []Instrument {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table == nil {
+		return nil
+	}
+	return s.table.plan.instruments
+}
+
+// Usage returns the number of series now, and that of the rows so far that had no room for a series of their own.
+func (s *Sink) Usage() (series int, beyond uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table == nil {
+		return 0, 0
+	}
+	return len(s.table.byKey), s.table.beyond
 }
 
 // sweep removes old series from time to time.

@@ -120,6 +120,41 @@ func TestSumsAreExact(t *testing.T) {
 	}
 }
 
+// Readings are series of numbers that something else counts.
+func TestReadings(t *testing.T) {
+	t.Parallel()
+	n := uint64(1<<63 - 1)
+	r := NewReadings([]Instrument{{Name: "runs"}, {Name: "time", Unit: "s", Float: true}}, []string{"program", "hook"}, func() []Reading {
+		n++
+		return []Reading{{[]string{"b\xff", "h"}, []Value{Whole(1), Fraction(0.5)}}, {[]string{"a", ""}, []Value{Whole(n), Fraction(2)}}}
+	})
+	var s Snapshot
+	for _, want := range []string{
+		"runs{program=\"a\",hook=\"\"} 9223372036854775808\nruns{program=\"b\uFFFD\",hook=\"h\"} 1\ntime{program=\"a\",hook=\"\"} 2 s\ntime{program=\"b\uFFFD\",hook=\"h\"} 0.5 s\n",
+		"runs{program=\"a\",hook=\"\"} 9223372036854775809\nruns{program=\"b\uFFFD\",hook=\"h\"} 1\ntime{program=\"a\",hook=\"\"} 2 s\ntime{program=\"b\uFFFD\",hook=\"h\"} 0.5 s\n",
+	} {
+		if r.Snapshot(&s); string(s.AppendText(nil)) != want {
+			t.Errorf("got\n%s\nwant\n%s", s.AppendText(nil), want)
+		}
+	}
+}
+
+// The first row beyond the limit is told, once.
+func TestOnFull(t *testing.T) {
+	t.Parallel()
+	told := 0
+	sink, _ := bound(t, newSchema(true), Options{MaxSeries: 2, OnFull: func() { told++ }})
+	for i, want := range []int{0, 0, 1, 1} {
+		write(t, sink, batchOf(newSchema(true), row{pid: uint32(i)}))
+		if told != want {
+			t.Errorf("after %d series it was told %d times, want %d", i+1, told, want)
+		}
+	}
+	if series, beyond := sink.Usage(); series != 2 || beyond != 2 {
+		t.Errorf("%d series and %d rows beyond", series, beyond)
+	}
+}
+
 // Rows beyond the limit are in one series, and are counted.
 func TestOverflow(t *testing.T) {
 	t.Parallel()
@@ -235,8 +270,9 @@ func TestMistakes(t *testing.T) {
 	}{
 		{func(s *event.Schema) { s.Fields[6].Ann.Metric.Role = event.KeyRole }, `metrics: field "slots": an array cannot be a key`},
 		{func(s *event.Schema) { s.Fields[0].Ann.Metric.Role = event.CounterRole }, `metrics: field "comm": its values are no numbers of at most 64 bits`},
-		{func(s *event.Schema) { s.Fields[2].Ann.Metric.Name = "retries" }, `metrics: two fields have the name "retries"`},
-		{func(s *event.Schema) { s.Fields[1].Ann.Metric.Name = "comm" }, `metrics: two fields have the name "comm"`},
+		{func(s *event.Schema) { s.Fields[2].Ann.Metric.Name = "retries" }, `metrics: two fields have the name "retries"; the annotation metrics.name gives one another name`},
+		{func(s *event.Schema) { s.Fields[2].Ann.Metric.Name = "retries_total" }, `metrics: "retries_total" and "retries" have the same name for Prometheus, retries_total; the annotation metrics.name gives one another name`},
+		{func(s *event.Schema) { s.Fields[1].Ann.Metric.Name = "comm" }, `metrics: labels: two fields have the name "comm"; the annotation metrics.name gives one another name`},
 		{func(s *event.Schema) { s.Fields[6].Size = 12 }, `metrics: field "slots": slots are numbers without sign of 32 or 64 bits`},
 		{func(s *event.Schema) { s.Fields = s.Fields[:2] }, "metrics: no field is a counter, gauge or histogram; the annotation metrics.implicit-counter.name makes a counter of the events"},
 	} {

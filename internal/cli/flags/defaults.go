@@ -16,6 +16,16 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 )
 
+// forUsers are the flags that only the user sets: a gadget, which may come from anywhere, must not choose files, programs and sockets of this machine, open ports
+// or keep rights.
+func forUsers() []string {
+	return []string{
+		"output-file", "record", "clang", "keep-capabilities", "verbose", "help",
+		"runtimes", "docker-socketpath", "podman-socketpath", "containerd-socketpath", "crio-socketpath", "runc-root", "crun-root",
+		metricsListen, metricsAddress,
+	}
+}
+
 // SetDefaults sets flags to the defaults of the gadget. It runs before the command line is parsed, whose values
 // override them. In paramDefaults the flags have longer names: operator.oci.ebpf.map-fetch-interval.
 func SetDefaults(fs *pflag.FlagSet, defaults map[string]string, warn func(error)) error {
@@ -25,8 +35,11 @@ func SetDefaults(fs *pflag.FlagSet, defaults map[string]string, warn func(error)
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
 		last := name[strings.LastIndex(name, ".")+1:]
 		flag := fs.Lookup(last)
-		if flag == nil {
+		if isForUsers := slices.Contains(forUsers(), last); flag == nil || isForUsers {
 			err := fmt.Errorf("paramDefaults: gizmo has no flag for %q%s", name, nearest.Hint(last, known))
+			if isForUsers {
+				err = fmt.Errorf("paramDefaults: %q: a gadget cannot set --%s, only the user can", name, last)
+			}
 			if warn != nil {
 				warn(err)
 				err = nil

@@ -20,7 +20,7 @@ const (
 	scopeSchema  = "otel_scope_schema_url"
 )
 
-// collectors is a [prometheus.Collector] for all sinks. It describes nothing beforehand: which metrics there are is known once the sinks are bound.
+// collectors is a [prometheus.Collector] for all that is served. It describes nothing beforehand: which metrics a sink has is known once it is bound.
 type collectors struct {
 	mu  sync.Mutex
 	all []*collector
@@ -51,24 +51,35 @@ func (c *collectors) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// collector reads the metrics of a sink when somebody asks for them.
+// collector reads metrics when somebody asks for them.
 type collector struct {
-	scope prometheus.Labels
-	sink  *metrics.Sink
+	scope  prometheus.Labels
+	reader metrics.Reader
 
 	mu       sync.Mutex
 	snapshot metrics.Snapshot
+	ended    bool
 }
 
-func newCollector(scope string, sink *metrics.Sink) *collector {
-	return &collector{scope: prometheus.Labels{scopeName: scope, scopeVersion: "", scopeSchema: ""}, sink: sink}
+// end makes sure that nothing is read any more.
+func (c *collector) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
+}
+
+func newCollector(scope string, reader metrics.Reader) *collector {
+	return &collector{scope: prometheus.Labels{scopeName: scope, scopeVersion: "", scopeSchema: ""}, reader: reader}
 }
 
 func (c *collector) collect(out chan<- prometheus.Metric) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ended {
+		return
+	}
 	s := &c.snapshot
-	c.sink.Snapshot(s)
+	c.reader.Snapshot(s)
 	described, beyond := c.describe(s.Labels), c.describe([]string{metrics.OverflowLabel})
 	for series := range s.All() {
 		descs, labels := described, series.Labels
@@ -88,11 +99,11 @@ func (c *collector) describe(labels []string) []*prometheus.Desc {
 	var descs []*prometheus.Desc
 	names := make([]string, len(labels))
 	for i, label := range labels {
-		names[i] = valid(label)
+		names[i] = metrics.PrometheusLabel(label)
 	}
 	for i := range c.snapshot.Instruments {
 		in := &c.snapshot.Instruments[i]
-		descs = append(descs, prometheus.NewDesc(nameOf(in), in.Description, names, c.scope))
+		descs = append(descs, prometheus.NewDesc(in.PrometheusName(), in.Description, names, c.scope))
 	}
 	return descs
 }

@@ -71,11 +71,14 @@ func Listen(address string) (*Server, error) {
 // Addr is where the endpoint is.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Add serves the metrics of a sink, which belong to a scope: the label otel_scope_name. The function that it returns ends that.
-func (s *Server) Add(scope string, sink *metrics.Sink) (remove func()) {
-	c := newCollector(scope, sink)
+// Add implements [metrics.Exporter]. The scope is the label otel_scope_name.
+func (s *Server) Add(scope string, r metrics.Reader) (remove func()) {
+	c := newCollector(scope, r)
 	s.all.add(c)
-	return func() { s.all.remove(c) }
+	return func() {
+		s.all.remove(c)
+		c.end()
+	}
 }
 
 // Close ends the endpoint. Scrapers that are being served have a second. A further call returns what the first one has.

@@ -162,33 +162,6 @@ func TestOddLabels(t *testing.T) {
 	}
 }
 
-func TestNames(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		name, unit string
-		kind       metrics.Kind
-		want       string
-	}{
-		{"retries", "", metrics.Counter, "retries_total"},
-		{"reqs_total", "", metrics.Counter, "reqs_total"},
-		{"sent_total", "By", metrics.Counter, "sent_bytes_total"},
-		{"sent_bytes_total", "By", metrics.Counter, "sent_bytes_total"},
-		{"lat2", "us", metrics.Histogram, "lat2_microseconds"},
-		{"latency", "µs", metrics.Histogram, "latency"},
-		{"wait", "ms", metrics.Gauge, "wait_milliseconds"},
-		{"load", "1", metrics.Gauge, "load_ratio"},
-		{"load", "1", metrics.Counter, "load_total"},
-		{"runtime_raw", "", metrics.Counter, "runtime_raw_total"},
-		{"mapCount", "", metrics.Gauge, "mapCount"},
-		{"1st.value é", "", metrics.Gauge, "_1st_value__"},
-		{"", "", metrics.Gauge, "_"},
-	} {
-		if got := nameOf(&metrics.Instrument{Name: tt.name, Unit: tt.unit, Kind: tt.kind}); got != tt.want {
-			t.Errorf("%q in %q: got %s, want %s", tt.name, tt.unit, got, tt.want)
-		}
-	}
-}
-
 // A sink that was removed is not shown any more, and one that was never bound shows nothing.
 func TestRemove(t *testing.T) {
 	t.Parallel()
