@@ -269,7 +269,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s: %+v, %v", f.Name, got, err)
 		}
 	}
-	want := `unknown output format "jsn" (known: columns, json, jsonpretty, yaml, none, pcap-ng, pprof, folded, flamegraph, networkpolicy, histogram); did you mean "json"?`
+	want := `unknown output format "jsn" (known: columns, json, jsonpretty, yaml, none, pcap-ng, pprof, folded, flamegraph, networkpolicy, histogram, metrics-json); did you mean "json"?`
 	if _, err := encode.Lookup("jsn"); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

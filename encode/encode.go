@@ -108,10 +108,11 @@ func pcapngFormat() Format {
 	}
 }
 
-// NetworkPolicy is the name of the output format of package sink/networkpolicy, Histogram that of package sink/metrics.
+// The names of the output formats that are made of all events: that of package sink/networkpolicy, and those of package sink/metrics.
 const (
 	NetworkPolicy = "networkpolicy"
 	Histogram     = "histogram"
+	MetricsJSON   = "metrics-json"
 )
 
 // ReportFormats returns the table of output formats with Report.
@@ -129,6 +130,13 @@ func ReportFormats() []Format {
 		Report: true,
 		Bind: func(*event.Schema, Options) (Encoder, error) {
 			return nil, errors.New(Histogram + " is made of all events of a run")
+		},
+	}, {
+		Name:   MetricsJSON,
+		Doc:    "The metrics of the data source as JSON: one line with an array of all of them, at intervals and at the end of the run.",
+		Report: true,
+		Bind: func(*event.Schema, Options) (Encoder, error) {
+			return nil, errors.New(MetricsJSON + " is made of all events of a run")
 		},
 	}}
 }

@@ -45,8 +45,8 @@ func newReport(f *encode.Format, settings *annotation.Source, t *Text) (report, 
 	switch f.Name {
 	case encode.NetworkPolicy:
 		return policies, nil
-	case encode.Histogram:
-		return &metrics.Report{Sink: metrics.New(settings.Metrics, metrics.Options{})}, nil
+	case encode.Histogram, encode.MetricsJSON:
+		return &metrics.Report{Sink: metrics.New(settings.Metrics, metrics.Options{}), JSON: f.Name == encode.MetricsJSON}, nil
 	}
 	return nil, nil
 }
@@ -56,7 +56,8 @@ func (o *textSink) bindReport(s *event.Schema, f *textFormat) (event.FieldSet, e
 	if f.chosen {
 		return event.FieldSet{}, about("fields", fmt.Errorf("data source %q: the output mode %s has no fields to choose", s.ID(), f.Name))
 	}
-	o.encoders = append(o.encoders, boundEncoder{schema: s, report: f.report, regular: f.Name == encode.Histogram, clear: o.width > 0})
+	regular := f.Name == encode.Histogram || f.Name == encode.MetricsJSON
+	o.encoders = append(o.encoders, boundEncoder{schema: s, report: f.report, regular: regular, clear: f.Name == encode.Histogram && o.width > 0})
 	reads, err := f.report.Bind(s)
 	if err != nil {
 		err = about("output", fmt.Errorf("%s: %w", f.Name, err))

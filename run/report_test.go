@@ -172,6 +172,30 @@ func TestMetricsAreWrittenAtIntervals(t *testing.T) {
 	}
 }
 
+// The metrics of a data source with metrics.print take the place of its rows.
+func TestMetricsArePrinted(t *testing.T) {
+	t.Parallel()
+	id := event.SourceID{Name: "rows"}
+	printed := annotation.SourceMetrics{Print: true}
+	for _, tt := range []struct {
+		mode     string
+		settings annotation.Source
+		want     string
+	}{
+		{"", annotation.Source{Metrics: printed}, "histogram"},
+		{"json", annotation.Source{Metrics: printed}, "metrics-json"},
+		{"json", annotation.Source{Metrics: printed, SupportedOutputModes: []string{"none"}}, "metrics-json"},
+		{"none", annotation.Source{Metrics: printed}, "none"},
+		{"json", annotation.Source{Metrics: annotation.SourceMetrics{Collect: true}}, "json"},
+		{"metrics-json", annotation.Source{}, "metrics-json"},
+	} {
+		f, err := formatOf(id, tt.mode, tt.mode != "", &tt.settings)
+		if err != nil || f.Name != tt.want {
+			t.Errorf("mode %q of %+v: got %q, %v; want %s", tt.mode, tt.settings, f.Name, err, tt.want)
+		}
+	}
+}
+
 func TestMetricsMistakes(t *testing.T) {
 	t.Parallel()
 	id := event.SourceID{Name: "rows"}

@@ -135,10 +135,14 @@ func formatOf(id event.SourceID, mode string, chosen bool, settings *annotation.
 		mode = encode.NetworkPolicy
 	}
 	if settings.Metrics.Print && len(supported) > 0 {
-		supported = append(slices.Clone(supported), encode.Histogram)
+		supported = append(slices.Clone(supported), encode.Histogram, encode.MetricsJSON)
 	}
-	if settings.Metrics.Print && !chosen {
+	switch {
+	case !settings.Metrics.Print:
+	case !chosen:
 		mode = encode.Histogram
+	case mode == "json": // the metrics take the place of the rows
+		mode = encode.MetricsJSON
 	}
 	if mode == "" && len(supported) > 0 && !slices.Contains(supported, defaultMode) {
 		mode = supported[0]

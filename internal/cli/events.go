@@ -52,7 +52,7 @@ func (f *eventFlags) register(fs *pflag.FlagSet, window time.Duration) {
 	fs.StringVar(&f.policies, flagPolicies, networkpolicy.DefaultFormat, "format of network policies (-o networkpolicy): "+strings.Join(networkpolicy.Formats(), ", "))
 	fs.BoolVar(&f.lines, "lines", false, linesUsage)
 	f.filters, f.exprs = map[string]*string{"": new(string)}, map[string]*string{"": new(string)}
-	fs.DurationVar(&f.printInterval, flagPrintInterval, run.DefaultPrintInterval, "time from one text of metrics to the next (-o histogram)")
+	fs.DurationVar(&f.printInterval, flagPrintInterval, run.DefaultPrintInterval, "time from one text of metrics to the next (-o histogram, metrics-json)")
 	fs.StringVarP(f.filters[""], "filter", "F", "", "show only events for which all of these hold: FIELD==VALUE,...; also != > >= < <= ~ !~ (docs/filters.md)")
 	fs.StringVarP(f.exprs[""], "filter-expr", "E", "", "show only events for which this expression holds: proc.pid == 12 && fname startsWith \"/etc\"")
 	fs.StringVar(&f.sortBy, "sort", "", "sort by these fields: a,-b (- puts the greatest first); DATASOURCE:a;... for each data source")

@@ -120,6 +120,36 @@ func TestSumsAreExact(t *testing.T) {
 	}
 }
 
+// JSON has the numbers with all their digits.
+func TestJSON(t *testing.T) {
+	t.Parallel()
+	sink, _ := bound(t, newSchema(true), Options{MaxSeries: 1})
+	report := Report{Sink: sink, JSON: true}
+	if text, err := report.Append(nil); err != nil || string(text) != "[]\n" {
+		t.Errorf("no series: %q, %v", text, err)
+	}
+	write(t, sink, batchOf(newSchema(true), row{comm: "<\x1b\xff", pid: 7, retries: math.MaxUint64, delta: -1, latency: math.NaN(), slots: [6]uint32{1, 0, 0, 3}},
+		row{comm: "<\x1b\xff", pid: 7, retries: 2}, row{comm: "b"}))
+	text, err := report.Append([]byte("before "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const labels = `"labels":{"comm":"<\u001b�","pid":"7"}`
+	const beyond = `"labels":{},"overflow":true`
+	want := `before [{"name":"delta.sum","type":"counter",LABELS,"value":-1},{"name":"delta.sum","type":"counter",BEYOND,"value":0},` +
+		`{"name":"retries","type":"counter",LABELS,"value":18446744073709551617},{"name":"retries","type":"counter",BEYOND,"value":0},` +
+		`{"name":"window","type":"gauge",LABELS,"value":0},{"name":"window","type":"gauge",BEYOND,"value":0},` +
+		`{"name":"latency","type":"histogram",LABELS,"count":2,"sum":null,"bounds":[1,10.5],"counts":[1,0,1]},` +
+		`{"name":"latency","type":"histogram",BEYOND,"count":1,"sum":0,"bounds":[1,10.5],"counts":[1,0,0]},` +
+		`{"name":"slots","type":"histogram","unit":"µs",LABELS,"count":4,"sum":25,"bounds":[1,2,4,8,16,32],"counts":[1,0,0,3,0,0,0]},` +
+		`{"name":"slots","type":"histogram","unit":"µs",BEYOND,"count":0,"sum":0,"bounds":[1,2,4,8,16,32],"counts":[0,0,0,0,0,0,0]},` +
+		`{"name":"events","type":"counter",LABELS,"value":2},{"name":"events","type":"counter",BEYOND,"value":1}]` + "\n"
+	want = strings.ReplaceAll(strings.ReplaceAll(want, "LABELS", labels), "BEYOND", beyond)
+	if string(text) != want {
+		t.Errorf("got\n%s\nwant\n%s", text, want)
+	}
+}
+
 // Readings are series of numbers that something else counts.
 func TestReadings(t *testing.T) {
 	t.Parallel()

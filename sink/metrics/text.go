@@ -93,11 +93,17 @@ func bar(n, most uint64) string {
 // Report is a sink that gives its metrics as text.
 type Report struct {
 	*Sink
+	// JSON: as one line of JSON, rather than as people read them.
+	JSON     bool
 	snapshot Snapshot
 }
 
 // Append appends the text of what the sink has at this moment.
 func (r *Report) Append(dst []byte) ([]byte, error) {
 	r.Snapshot(&r.snapshot)
-	return r.snapshot.AppendText(dst), nil
+	if !r.JSON {
+		return r.snapshot.AppendText(dst), nil
+	}
+	dst, err := r.snapshot.AppendJSON(dst)
+	return append(dst, '\n'), err
 }
