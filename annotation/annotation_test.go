@@ -47,6 +47,7 @@ func TestFieldKeys(t *testing.T) {
 		"metrics.unit":          {"µs", event.Annotations{Metric: &event.InMetrics{Unit: "µs"}}, []string{"\n"}},
 		"metrics.name":          {"n", event.Annotations{Metric: &event.InMetrics{Name: "n"}}, []string{"\n"}},
 		"metrics.description":   {"x", event.Annotations{Metric: &event.InMetrics{Description: "x"}}, []string{"\x07"}},
+		"metrics.slots":         {"log2l", event.Annotations{Metric: &event.InMetrics{Log2Slots: true}}, []string{"", "log2"}},
 		"metrics.boundaries":    {"-1, 0.5,1e3", event.Annotations{Metric: &event.InMetrics{Boundaries: []float64{-1, 0.5, 1e3}}}, []string{"", "1,1", "2,1", "a", "nan", "1,,2"}},
 		"flamegraph.level":      {"2", event.Annotations{Profile: &event.InProfile{Level: &two}}, []string{"", "-1", "1.5", "low"}},
 		"flamegraph.type":       {"stack", event.Annotations{Profile: &event.InProfile{Type: event.StackType}}, []string{"\n"}},

@@ -93,8 +93,16 @@ func metricKeys() []Key[ann] {
 			func(a *ann) *string { return &fresh(&a.Metric).Description }),
 		newKey("metrics.boundaries", "Upper bounds of the histogram's buckets.", Value{Kind: Numbers}, readNumbers,
 			func(a *ann) *[]float64 { return &fresh(&a.Metric).Boundaries }),
+		choiceKey(SlotsKey, "The function that gives a value's slot in an array of slots. Without it gizmo reads that from the object.",
+			func(a *ann) *bool { return &fresh(&a.Metric).Log2Slots }, choice[bool]{"get_slot_idx", false}, choice[bool]{Log2Slots, true}),
 	}
 }
+
+// SlotsKey is the annotation that names the function for the slots of a histogram, and Log2Slots one of its values.
+const (
+	SlotsKey  = "metrics.slots"
+	Log2Slots = "log2l"
+)
 
 // fresh puts a copy in place of what copies of the annotations share, for a change.
 func fresh[T any](place **T) *T {

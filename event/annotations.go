@@ -35,6 +35,9 @@ type InMetrics struct {
 	Name, Description, Unit string
 	// Boundaries are the upper bounds of a histogram's buckets, in ascending order.
 	Boundaries []float64
+	// Log2Slots says that slot i of a histogram counts values from 2^i up to 2^(i+1). Otherwise it counts those up to 2^i that the slot before does not
+	// count.
+	Log2Slots bool
 }
 
 // MetricRole is what a field is in metrics.

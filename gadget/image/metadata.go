@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/gizmo-ebpf/gizmo/annotation"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
@@ -18,6 +19,9 @@ func (img *Image) applyMetadata() error {
 	for i := range img.DataSources {
 		d := &img.DataSources[i]
 		d.Annotations = img.Metadata.Source(d.Schema.Name)
+		if slots := img.slotAnnotations(d.Schema); slots != nil {
+			d.Annotations = annotation.Merge(slots, d.Annotations)
+		}
 		if err := errors.Join(d.applySettings(), img.checkOnlyIf(d)); err != nil {
 			errs = append(errs, fmt.Errorf("gadget.yaml: data source %q: %w", d.Schema.Name, err))
 		}

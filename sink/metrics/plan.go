@@ -30,6 +30,7 @@ type valueField struct {
 	bucket int
 	slots  event.Number // the first of them
 	count  int
+	log2   bool // see event.InMetrics
 }
 
 // keyField is a label.
@@ -118,7 +119,8 @@ func (p *plan) addValue(s *event.Schema, i int, role event.MetricRole) error {
 		if err := v.findSlots(f); err != nil {
 			return err
 		}
-		in.Kind, in.Slots, in.Boundaries = Histogram, true, powersOfTwo(v.count)
+		v.log2 = says.Log2Slots
+		in.Kind, in.Slots, in.Boundaries = Histogram, true, v.slotBoundaries()
 	case v.form != event.FormUint && v.form != event.FormInt && v.form != event.FormFloat:
 		return fmt.Errorf("its values are no numbers of at most 64 bits")
 	case role == event.HistogramRole:
@@ -151,10 +153,15 @@ func (v *valueField) findSlots(f *event.Field) error {
 	return nil
 }
 
-func powersOfTwo(n int) []float64 {
-	powers := make([]float64, n)
+// slotBoundaries returns the upper bounds of slots: powers of two.
+func (v *valueField) slotBoundaries() []float64 {
+	first := 0
+	if v.log2 {
+		first = 1
+	}
+	powers := make([]float64, v.count)
 	for i := range powers {
-		powers[i] = math.Ldexp(1, i)
+		powers[i] = math.Ldexp(1, first+i)
 	}
 	return powers
 }

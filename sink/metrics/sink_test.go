@@ -120,6 +120,23 @@ func TestSumsAreExact(t *testing.T) {
 	}
 }
 
+// Objects that count with log2l have slots that begin at powers of two.
+func TestLog2Slots(t *testing.T) {
+	t.Parallel()
+	s := newSchema(true)
+	s.Fields[6].Ann.Metric.Log2Slots = true
+	sink, _ := bound(t, s, Options{})
+	write(t, sink, batchOf(s, row{slots: [6]uint32{1, 0, 0, 3, 0, 2}}))
+	var snapshot Snapshot
+	sink.Snapshot(&snapshot)
+	if got, want := snapshot.Instruments[slots].Boundaries, []float64{2, 4, 8, 16, 32, 64}; !slices.Equal(got, want) {
+		t.Errorf("boundaries %v, want %v", got, want)
+	}
+	if got, want := value(t, sink, slots), "178"; got != want { // 2 + 3*16 + 2*64
+		t.Errorf("sum %s, want %s", got, want)
+	}
+}
+
 // JSON has the numbers with all their digits.
 func TestJSON(t *testing.T) {
 	t.Parallel()

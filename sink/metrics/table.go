@@ -163,6 +163,9 @@ func (v *valueField) addSlots(sum *Value, counts []uint64, rec []byte) {
 		if n := slot.Uint(rec); n > 0 {
 			counts[v.bucket+i] += n
 			sum.addTimes(1<<i, n)
+			if v.log2 {
+				sum.addTimes(1<<i, n)
+			}
 		}
 		slot.Off += slot.Size
 	}
