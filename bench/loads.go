@@ -47,7 +47,8 @@ func loads(o *options) []load {
 	return append(list,
 		storm("storm that a filter in the kernel drops entirely", kindKernelFilter, o.count, 1, true),
 		storm("storm that a filter in user space drops entirely", kindUserFilter, o.count, 1, true),
-		dnsLoad(50_000, o.seconds))
+		dnsLoad(50_000, o.seconds),
+		metricsLoad(1000, o.count))
 }
 
 func storm(title string, k kind, count, threads int, pinned bool) load {
@@ -57,6 +58,13 @@ func storm(title string, k kind, count, threads int, pinned bool) load {
 			args = append(args, "-cpus", "0")
 		}
 		return args
+	}}
+}
+
+// metricsLoad opens names that do not exist, each as often: the tools count them by name.
+func metricsLoad(names, count int) load {
+	return load{title: fmt.Sprintf("metrics: counters of opens by name and process, %d series", names), kind: kindMetrics, events: count, args: func(m *machine) []string {
+		return []string{"open", "-n", strconv.Itoa(count), "-threads", "2", "-names", strconv.Itoa(names), "-path", m.file}
 	}}
 }
 

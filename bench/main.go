@@ -47,7 +47,7 @@ func main() {
 	flag.IntVar(&o.count, "n", 1_000_000, "opens in each round of a storm")
 	flag.IntVar(&o.execs, "execs", 2_000, "programs run in each round of the storm of execs")
 	flag.DurationVar(&o.seconds, "for", 3*time.Second, "length of each round of a paced load")
-	flag.StringVar(&o.loads, "loads", "", "only the loads with one of these words in their names: storm,paced,dns,profiles,packets")
+	flag.StringVar(&o.loads, "loads", "", "only the loads with one of these words in their names: storm,paced,dns,metrics,profiles,packets")
 	flag.StringVar(&o.tools, "tools", "", "only the programs with one of these words in their names")
 	flag.StringVar(&file, "table", "bench/tools.yaml", "the table of programs")
 	flag.Parse()

@@ -192,6 +192,13 @@ func (m *machine) countLines(p *running, t *tool, l *load, r *result, told bool)
 	if t.Delivered.Regexp != nil {
 		n, ok := t.Delivered.sum(p.errs.Bytes())
 		if !ok {
+			text, err := io.ReadAll(p.out)
+			if err != nil {
+				return err
+			}
+			n, ok = t.Delivered.sum(text)
+		}
+		if !ok {
 			return fmt.Errorf("it does not say how many events it delivered:\n%s", p.errs.String())
 		}
 		r.delivered = min(n, l.events) // others open files, too

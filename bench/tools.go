@@ -22,6 +22,7 @@ type tool struct {
 	KernelFilter []string `yaml:"kernel_filter"`
 	UserFilter   []string `yaml:"user_filter"`
 	DNS          []string `yaml:"dns"`
+	Metrics      []string `yaml:"metrics"`
 	Lost         pattern  `yaml:"lost"`
 	Delivered    pattern  `yaml:"delivered"`
 }
@@ -36,10 +37,11 @@ const (
 	kindKernelFilter
 	kindUserFilter
 	kindDNS
+	kindMetrics
 )
 
 func (t *tool) command(k kind) []string {
-	return [...][]string{t.Open, t.Exec, t.Paced, t.KernelFilter, t.UserFilter, t.DNS}[k]
+	return [...][]string{t.Open, t.Exec, t.Paced, t.KernelFilter, t.UserFilter, t.DNS, t.Metrics}[k]
 }
 
 // pattern finds numbers in a text.

@@ -21,11 +21,11 @@ type assembly struct {
 	sinks   []pipeline.NamedSink
 }
 
-// The names of the accounts of the text output, and of the metrics that are exported.
-const (
-	textName    = "text"
-	metricsName = "metrics"
-)
+// textName is the name of the accounts of the text output.
+const textName = "text"
+
+// MetricsName is the name of the accounts of the metrics that are exported.
+const MetricsName = "metrics"
 
 // assemble makes the path: it completes the schemas and binds the text output to them. It returns all errors at
 // once. It does not use the kernel.
@@ -47,7 +47,7 @@ func assemble(o *Options, record *recording, specs specs, schemas []*event.Schem
 		a.sinks = append(a.sinks, pipeline.NamedSink{Name: textName, Sink: a.text.sink()})
 	}
 	if o.export.HasSources() {
-		a.sinks = append(a.sinks, pipeline.NamedSink{Name: metricsName, Sink: o.export})
+		a.sinks = append(a.sinks, pipeline.NamedSink{Name: MetricsName, Sink: o.export})
 	}
 	a.sinks = append(a.sinks, o.Sinks...)
 	return a, errors.Join(errs...)

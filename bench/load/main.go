@@ -4,7 +4,8 @@
 // Command load causes events for the benchmarks and prints the time that each event took in the traced
 // program, in nanoseconds.
 //
-//	load open  -n N -threads T -cpus LIST -path FILE   opens and closes FILE N times in all, flat out
+//	load open  -n N -threads T -cpus LIST -path FILE   opens and closes FILE N times in all, flat out; with -names M
+//	                                                   it opens FILE.0 to FILE.M-1, which do not exist
 //	load exec  -n N -path DIR                          runs DIR/x N times, one after the other
 //	load paced -rate R -for D -path DIR                opens DIR/TIME, which does not exist, R times a
 //	                                                   second: TIME is the monotonic clock in hex
@@ -43,6 +44,7 @@ func run(args []string) error {
 	threads := fs.Int("threads", 1, "threads that share the work")
 	cpus := fs.String("cpus", "", "the CPU of each thread: 0,1; empty: any")
 	path := fs.String("path", "", "the file or folder")
+	names := fs.Int("names", 0, "how many names to open that do not exist; 0: the file")
 	rate := fs.Int("rate", 10_000, "opens or queries a second")
 	port := fs.Int("port", 5300, "the DNS server's port")
 	iface := fs.String("iface", "", "the interface that packets leave by")
@@ -60,7 +62,7 @@ func run(args []string) error {
 	var perEvent int64
 	switch args[0] {
 	case "open":
-		perEvent, err = open(*path, *count, *threads, pins)
+		perEvent, err = open(namesOf(*path, *names), *count, *threads, pins)
 	case "exec":
 		perEvent, err = exec(*path, *count, pins)
 	case "paced":
@@ -106,8 +108,20 @@ func pin(cpus []int, i int) error {
 	return nil
 }
 
-// open returns the time that a thread needs for each time, by the slowest thread.
-func open(path string, count, threads int, cpus []int) (int64, error) {
+// namesOf returns the names of files to open in turn.
+func namesOf(path string, n int) []string {
+	if n == 0 {
+		return []string{path}
+	}
+	var names []string
+	for i := range n {
+		names = append(names, path+"."+strconv.Itoa(i))
+	}
+	return names
+}
+
+// open opens the files in turn, and returns the time that a thread needs for each time, by the slowest thread.
+func open(paths []string, count, threads int, cpus []int) (int64, error) {
 	took := make([]time.Duration, threads)
 	errs := make([]error, threads)
 	each := count / threads
@@ -118,13 +132,14 @@ func open(path string, count, threads int, cpus []int) (int64, error) {
 				return
 			}
 			start := time.Now()
-			for range each {
-				fd, err := unix.Open(path, unix.O_RDONLY, 0)
-				if err != nil {
+			for n := range each {
+				fd, err := unix.Open(paths[n%len(paths)], unix.O_RDONLY, 0)
+				if err == nil {
+					_ = unix.Close(fd)
+				} else if len(paths) == 1 || err != unix.ENOENT {
 					errs[i] = err
 					return
 				}
-				_ = unix.Close(fd)
 			}
 			took[i] = time.Since(start)
 		})

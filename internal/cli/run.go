@@ -282,7 +282,7 @@ func (a *app) runOptions(c *chosen) run.Options {
 
 // countRuns makes the kernel count the runs of programs until the function that it returns is called, if the user wants to see them or metrics have them.
 func (a *app) countRuns(f *runFlags) (end func(), err error) {
-	if !f.buffers.Stats && !f.metrics.Exports() {
+	if f.buffers.NoStats() || !f.buffers.Stats && !f.metrics.Exports() {
 		return func() {}, nil
 	}
 	counting, err := gadget.CountRuns()

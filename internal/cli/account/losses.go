@@ -29,8 +29,11 @@ func Ledger(w io.Writer, ledger *pipeline.Ledger, all bool) {
 			continue
 		}
 		name := plain.Text(a.Source().String())
-		if a.Sink() == run.RecordName {
+		switch a.Sink() {
+		case run.RecordName:
 			name = "recording of " + name
+		case run.MetricsName:
+			name = "metrics of " + name
 		}
 		fmt.Fprintf(w, "gizmo: %s: %d events produced, %d delivered, %d filtered, %d lost\n",
 			name, t.Produced(), t.Delivered, t.Filtered, t.Lost)

@@ -20,15 +20,17 @@ type Buffers struct {
 	slow    string
 	// Stats: show how often programs ran.
 	Stats bool
+	flags *pflag.FlagSet
 }
 
 // Register adds the flags.
 func (f *Buffers) Register(fs *pflag.FlagSet) {
+	f.flags = fs
 	fs.IntVar(&f.size, "buffer-size", 0, "size in bytes of the buffer between the kernel and gizmo; 0: 8 MiB for each CPU, at most 1/64 of the memory or 256 MiB")
 	fs.DurationVar(&f.latency, "latency", gadget.DefaultLatency, "how long an event may wait in the buffer for others; 0: no wait, which costs more CPU time")
 	fs.IntVar(&f.shards, "shards", 0, "split the buffer into this many, for groups of CPUs; 0: one for every 16 CPUs")
 	fs.StringVar(&f.slow, "slow-output", dropEvents, "when a pipe or terminal is too slow for the events: drop events and count them, or block, so that the kernel's buffer fills up")
-	fs.BoolVar(&f.Stats, "stats", false, "at the end show how often each of the gadget's programs ran and for how long; counting costs each run some nanoseconds")
+	fs.BoolVar(&f.Stats, "stats", false, "at the end show how often each of the gadget's programs ran and for how long; counting costs each run some nanoseconds; --stats=false: metrics do not have that either")
 }
 
 // The values of --slow-output.
@@ -56,6 +58,9 @@ func (f *Buffers) Check() error {
 	}
 	return nil
 }
+
+// NoStats reports whether the user does not want the runs of programs to be counted, not even for metrics.
+func (f *Buffers) NoStats() bool { return !f.Stats && f.flags.Changed("stats") }
 
 // Apply sets the options from the flags.
 func (f *Buffers) Apply(o *gadget.LoadOptions) {
