@@ -145,7 +145,7 @@ func (c *Client) pullAttached(ctx context.Context, from *remote.Repository, to *
 		if err := oras.CopyGraph(ctx, from, to, d, withoutSubject(image)); err != nil {
 			return fmt.Errorf("copy signatures: %w", err)
 		}
-		if err := to.Attach(d, image); err != nil {
+		if err := to.Attach(ctx, d, image); err != nil {
 			return err
 		}
 	}

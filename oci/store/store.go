@@ -8,7 +8,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +21,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
+	"oras.land/oras-go/v2/content"
 	"oras.land/oras-go/v2/content/oci"
 
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
@@ -124,16 +127,42 @@ func (s *Store) Tag(name string, d ocispec.Descriptor) error {
 	})
 }
 
-// Attach notes that a manifest in the store, such as a signature, belongs to an image. It stays as long as the image.
-func (s *Store) Attach(d, subject ocispec.Descriptor) error {
+// Attach notes that a manifest in the store, such as a signature, belongs to an image. It stays as long as the image. Its entry has an ArtifactType if the
+// manifest itself refers to an image.
+func (s *Store) Attach(ctx context.Context, d, subject ocispec.Descriptor) error {
 	entry := entryOf(d)
-	entry.ArtifactType = d.ArtifactType
+	var err error
+	if entry.ArtifactType, err = s.artifactType(ctx, d); err != nil {
+		return err
+	}
 	entry.Annotations[subjectAnnotation] = subject.Digest.String()
 	return s.change(func(all []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		same := func(old ocispec.Descriptor) bool { return old.Digest == d.Digest && nameOf(&old) == "" }
 		return append(slices.DeleteFunc(all, same), entry), nil
 	})
 }
+
+// artifactType returns what a manifest that refers to an image is; empty for one that does not.
+func (s *Store) artifactType(ctx context.Context, d ocispec.Descriptor) (string, error) {
+	if d.MediaType != ocispec.MediaTypeImageManifest {
+		return "", nil
+	}
+	if d.Size > maxManifest {
+		return "", fmt.Errorf("the manifest %s has %d bytes; gizmo reads at most %d", d.Digest, d.Size, maxManifest)
+	}
+	data, err := content.FetchAll(ctx, s, d)
+	if err != nil {
+		return "", err
+	}
+	var m ocispec.Manifest
+	if err := json.Unmarshal(data, &m); err != nil || m.Subject == nil {
+		return "", err
+	}
+	return cmp.Or(m.ArtifactType, m.Config.MediaType), nil
+}
+
+// maxManifest is how large a manifest may be that belongs to an image, in bytes.
+const maxManifest = 4 << 20
 
 // Attached returns the manifests that belong to an image.
 func (s *Store) Attached(subject ocispec.Descriptor) ([]ocispec.Descriptor, error) {

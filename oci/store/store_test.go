@@ -123,10 +123,9 @@ func TestPrune(t *testing.T) {
 	s := open(t, t.TempDir())
 	kept, lost := add(t, s, "kept", "kept"), add(t, s, "lost", "lost")
 	for i, subject := range []ocispec.Descriptor{kept, lost} {
-		data := fmt.Appendf(nil, `{"schemaVersion":2,"subject":{},"layers":[],"n":%d}`, i)
+		data := fmt.Appendf(nil, `{"schemaVersion":2,"artifactType":"signature","subject":{},"layers":[],"n":%d}`, i)
 		d := content.NewDescriptorFromBytes(ocispec.MediaTypeImageManifest, data)
-		d.ArtifactType = "signature"
-		if err := errors.Join(s.Push(t.Context(), d, bytes.NewReader(data)), s.Attach(d, subject)); err != nil {
+		if err := errors.Join(s.Push(t.Context(), d, bytes.NewReader(data)), s.Attach(t.Context(), d, subject)); err != nil {
 			t.Fatal(err)
 		}
 	}
