@@ -21,6 +21,7 @@ import (
 
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/images"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/stdstreams"
@@ -97,7 +98,8 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "log more on standard error: the verifier's whole log, the use of the cache, the ledger")
 	root.PersistentPreRun = func(*cobra.Command, []string) { a.setUpLogging() }
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.replayCommand(), a.diffCommand(), a.imageCommand(), a.listContainersCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.replayCommand(), a.diffCommand(), a.imageCommand(), a.listContainersCommand(),
+		images.LoginCommand(a.imageEnv()), images.LogoutCommand(a.imageEnv()), a.versionCommand())
 	addUsualCommands(root)
 	return root
 }

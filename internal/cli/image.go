@@ -20,25 +20,34 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/images"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
+	"github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
 func (a *app) imageCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "Build gadget images",
+		Short: "Build images of gadgets, and move them",
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.imageBuildCommand())
+	cmd.AddCommand(images.Commands(a.imageEnv())...)
 	return cmd
+}
+
+// imageEnv is what the commands about images use.
+func (a *app) imageEnv() *images.Env {
+	return &images.Env{In: a.In, Out: a.page, Err: a.Err, Version: version, Warn: a.warn}
 }
 
 // imageFlags are the flags of image build.
 type imageFlags struct {
+	tag      string
 	arch     string
 	object   string
 	update   bool
@@ -52,10 +61,12 @@ func (a *app) imageBuildCommand() *cobra.Command {
 		Use:   "build DIR",
 		Short: "Compile the gadget in a directory and check it",
 		Long: "Compiles DIR/program.bpf.c with the local clang, checks DIR/gadget.yaml against the object and\n" +
-			"keeps the object in the cache, so that \"gizmo run DIR\" starts at once.",
+			"keeps the object in the cache, so that \"gizmo run DIR\" starts at once. With --tag it also makes an image of\n" +
+			"the gadget, for all architectures, and keeps it in the store.",
 		Args: oneArg("directory"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.imageBuild(cmd.Context(), args[0], &f) },
 	}
+	cmd.Flags().StringVarP(&f.tag, "tag", "t", "", "name of an image to make: NAME, REGISTRY/REPOSITORY/NAME:TAG")
 	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture to build the gadget for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
 	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml the data sources, fields and params of the object that it does not mention")
@@ -93,10 +104,26 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 			return fmt.Errorf("--object: %w", err)
 		}
 	}
+	if f.tag != "" {
+		return a.makeImage(ctx, c, dir, f.tag, g)
+	}
 	img := g.Image
 	_, err = fmt.Fprintf(a.page, "%s: %d bytes, %d programs, %d data sources, %d params\n",
 		plain.Line(img.Metadata.Name), len(res.Object), len(img.Programs), len(img.DataSources), len(img.Params))
 	return err
+}
+
+// makeImage compiles a gadget for all architectures, and makes an image of it.
+func (a *app) makeImage(ctx context.Context, c *catalog.Catalog, dir, tag string, g *catalog.Gadget) error {
+	gadgets := make(map[string]oci.Gadget)
+	for _, arch := range build.Arches() {
+		res, err := c.Compile(ctx, dir, arch)
+		if err != nil {
+			return fmt.Errorf("for %s: %w", arch, err)
+		}
+		gadgets[arch] = oci.Gadget{Metadata: res.Metadata, Object: res.Object}
+	}
+	return a.imageEnv().Keep(ctx, tag, gadgets, g.Image.Metadata)
 }
 
 // checkGadget checks the metadata of a gadget, also as changed by each value of its custom params.

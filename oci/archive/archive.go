@@ -166,7 +166,7 @@ func (a *Archive) importImage(ctx context.Context, to *store.Store, name string,
 		}
 		return nil
 	}
-	_, err := to.Add(name, func() (ocispec.Descriptor, error) {
+	_, err := to.Add(ctx, name, func() (ocispec.Descriptor, error) {
 		if err := oras.CopyGraph(ctx, a, to, image, options); err != nil {
 			return image, err
 		}

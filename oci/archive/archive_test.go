@@ -35,7 +35,7 @@ func openStore(t *testing.T) *store.Store {
 // add adds an image with a signature under cosign's name, and one that refers to it.
 func add(t *testing.T, s *store.Store, name string) ocispec.Descriptor {
 	t.Helper()
-	d, err := s.Add(name, func() (ocispec.Descriptor, error) {
+	d, err := s.Add(t.Context(), name, func() (ocispec.Descriptor, error) {
 		return oci.Pack(t.Context(), s, map[string]oci.Gadget{"amd64": {Metadata: []byte("name: x\n"), Object: []byte(name)}}, nil)
 	})
 	if err != nil {

@@ -91,7 +91,7 @@ func (c *Client) pull(ctx context.Context, to *store.Store, name reference.Name)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	return to.Add(name.String(), func() (ocispec.Descriptor, error) {
+	return to.Add(ctx, name.String(), func() (ocispec.Descriptor, error) {
 		d, err := from.Resolve(ctx, name.Reference())
 		if err != nil {
 			return d, err

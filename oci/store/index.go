@@ -162,11 +162,7 @@ func format(all []ocispec.Descriptor) ([]byte, error) {
 
 // entryOf returns an entry for an image, without a name.
 func entryOf(d ocispec.Descriptor) ocispec.Descriptor {
-	entry := ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Annotations: make(map[string]string)}
-	if created := d.Annotations[ocispec.AnnotationCreated]; created != "" {
-		entry.Annotations[ocispec.AnnotationCreated] = created
-	}
-	return entry
+	return ocispec.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Annotations: make(map[string]string)}
 }
 
 func nameOf(d *ocispec.Descriptor) string { return d.Annotations[ocispec.AnnotationRefName] }

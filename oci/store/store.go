@@ -105,7 +105,7 @@ func (s *Store) path(d ocispec.Descriptor) string {
 
 // Add lets fill write the parts of an image, and then gives it a name, which another image may have had. The parts stay, whatever other processes do
 // meanwhile.
-func (s *Store) Add(name string, fill func() (ocispec.Descriptor, error)) (ocispec.Descriptor, error) {
+func (s *Store) Add(ctx context.Context, name string, fill func() (ocispec.Descriptor, error)) (ocispec.Descriptor, error) {
 	unlock, err := s.lock(partsLock, unix.LOCK_SH)
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -115,16 +115,32 @@ func (s *Store) Add(name string, fill func() (ocispec.Descriptor, error)) (ocisp
 	if err != nil {
 		return d, err
 	}
-	return d, s.Tag(name, d)
+	return d, s.Tag(ctx, name, d)
 }
 
 // Tag gives an image that is in the store a name, which another image may have had.
-func (s *Store) Tag(name string, d ocispec.Descriptor) error {
+func (s *Store) Tag(ctx context.Context, name string, d ocispec.Descriptor) error {
 	entry := entryOf(d)
+	if created := s.created(ctx, d); created != "" {
+		entry.Annotations[ocispec.AnnotationCreated] = created
+	}
 	entry.Annotations[ocispec.AnnotationRefName] = name
 	return s.change(func(all []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		return append(slices.DeleteFunc(all, func(old ocispec.Descriptor) bool { return nameOf(&old) == name }), entry), nil
 	})
+}
+
+// created returns when an image was made, for lists; empty if it does not say so.
+func (s *Store) created(ctx context.Context, d ocispec.Descriptor) string {
+	var index ocispec.Index
+	if d.Size > maxManifest {
+		return ""
+	}
+	data, err := content.FetchAll(ctx, s, d)
+	if err != nil || json.Unmarshal(data, &index) != nil {
+		return "" // who reads the image says what is wrong with it
+	}
+	return index.Annotations[ocispec.AnnotationCreated]
 }
 
 // Attach notes that a manifest in the store, such as a signature, belongs to an image. It stays as long as the image. Its entry has an ArtifactType if the
@@ -161,7 +177,7 @@ func (s *Store) artifactType(ctx context.Context, d ocispec.Descriptor) (string,
 	return cmp.Or(m.ArtifactType, m.Config.MediaType), nil
 }
 
-// maxManifest is how large a manifest may be that belongs to an image, in bytes.
+// maxManifest is how large an index or a manifest may be, in bytes.
 const maxManifest = 4 << 20
 
 // Attached returns the manifests that belong to an image.

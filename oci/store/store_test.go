@@ -38,7 +38,7 @@ func open(t testing.TB, dir string) *Store {
 // add adds an image whose object is a text.
 func add(t testing.TB, s *Store, name, object string) ocispec.Descriptor {
 	t.Helper()
-	d, err := s.Add(name, func() (ocispec.Descriptor, error) {
+	d, err := s.Add(t.Context(), name, func() (ocispec.Descriptor, error) {
 		gadgets := map[string]gizmo.Gadget{"amd64": {Object: []byte(object)}, "arm64": {Object: []byte(object + " arm64")}}
 		return gizmo.Pack(t.Context(), s, gadgets, map[string]string{ocispec.AnnotationCreated: "2026-01-02T03:04:05Z"})
 	})
@@ -86,7 +86,7 @@ func TestNames(t *testing.T) {
 	}
 	first := add(t, s, "r/a:1", "one")
 	add(t, s, "r/b:1", "two")
-	if err := s.Tag("r/a:2", first); err != nil {
+	if err := s.Tag(t.Context(), "r/a:2", first); err != nil {
 		t.Fatal(err)
 	}
 	add(t, s, "r/b:1", "three") // takes the name
@@ -168,7 +168,7 @@ func TestPruneWhileAdding(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, other := open(t, dir), open(t, dir)
-	_, err := s.Add("a", func() (ocispec.Descriptor, error) {
+	_, err := s.Add(t.Context(), "a", func() (ocispec.Descriptor, error) {
 		d, err := gizmo.Pack(t.Context(), s, map[string]gizmo.Gadget{"amd64": {Object: []byte("x")}}, nil)
 		if _, pruneErr := other.Prune(t.Context()); !errors.Is(pruneErr, ErrBusy) {
 			t.Errorf("prune: %v", pruneErr)
@@ -178,7 +178,7 @@ func TestPruneWhileAdding(t *testing.T) {
 	if err != nil || object(t, s, "a") != "x" {
 		t.Errorf("%v: %s", err, object(t, s, "a"))
 	}
-	if _, err := s.Add("b", func() (ocispec.Descriptor, error) { return ocispec.Descriptor{}, errors.New("full") }); err == nil || err.Error() != "full" {
+	if _, err := s.Add(t.Context(), "b", func() (ocispec.Descriptor, error) { return ocispec.Descriptor{}, errors.New("full") }); err == nil || err.Error() != "full" {
 		t.Errorf("error %v", err)
 	}
 	if _, err := other.Prune(t.Context()); err != nil {
@@ -238,7 +238,7 @@ func TestOtherPrograms(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "index.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Tag("x", d); err == nil || !strings.Contains(err.Error(), "index.json") {
+	if err := s.Tag(t.Context(), "x", d); err == nil || !strings.Contains(err.Error(), "index.json") {
 		t.Errorf("a broken index.json: %v", err)
 	}
 }

@@ -1,0 +1,63 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gizmo-ebpf/gizmo/metadata"
+	"github.com/gizmo-ebpf/gizmo/oci"
+	"github.com/gizmo-ebpf/gizmo/oci/store"
+)
+
+// Keep packs a gadget that was built for several architectures, by their Go names, and keeps the image in the store under a name.
+func (e *Env) Keep(ctx context.Context, text string, gadgets map[string]oci.Gadget, meta *metadata.Metadata) error {
+	name, err := e.defaults().Parse(text)
+	if err != nil {
+		return fmt.Errorf("--tag: %w", err)
+	}
+	if name.Digest != "" {
+		return fmt.Errorf("--tag: %q: the digest is known once the image is built", text)
+	}
+	created, err := creationTime()
+	if err != nil {
+		return err
+	}
+	annotations := map[string]string{ocispec.AnnotationCreated: created.Format(time.RFC3339)} // all that images without a gadget.yaml have
+	for _, g := range gadgets {
+		if g.Metadata != nil {
+			annotations = oci.Annotations(meta.Name, meta.Description, meta.HomepageURL, meta.DocumentationURL, meta.SourceURL, e.Version, meta.Annotations, created)
+		}
+	}
+	return withStore(func(s *store.Store) error {
+		d, err := s.Add(ctx, name.String(), func() (ocispec.Descriptor, error) { return oci.Pack(ctx, s, gadgets, annotations) })
+		if err != nil {
+			return err
+		}
+		if err := e.prune(ctx, s); err != nil {
+			return err
+		}
+		return e.say("Successfully built %s", withDigest(name, d))
+	})
+}
+
+// creationTime is now, or what $SOURCE_DATE_EPOCH says: then the same source makes the same image.
+func creationTime() (time.Time, error) {
+	const variable = "SOURCE_DATE_EPOCH"
+	text := os.Getenv(variable)
+	if text == "" {
+		return time.Now(), nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("$%s: want seconds since 1970, got %q", variable, text)
+	}
+	return time.Unix(seconds, 0).UTC(), nil
+}
