@@ -19,6 +19,9 @@ import (
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
+	"github.com/gizmo-ebpf/gizmo/oci"
+	"github.com/gizmo-ebpf/gizmo/oci/archive"
+	"github.com/gizmo-ebpf/gizmo/oci/reference"
 )
 
 // Catalog says how gadgets are looked for. The zero value is useful.
@@ -30,6 +33,8 @@ type Catalog struct {
 	Messages io.Writer
 	// OnNoCache is called with the reason why a build is not cached. Nil: it is not reported.
 	OnNoCache func(error)
+	// Images finds images by their names. Nil: there are none.
+	Images func(ctx context.Context, name string) (*oci.Image, error)
 	// Build are the options for compiling a folder.
 	Build build.Options
 }
@@ -56,19 +61,29 @@ func (g *Gadget) with(img *image.Image) *Gadget {
 // program.bpf.c, or that of an object with the gadget.yaml beside it. A name with a slash is a path, and so is the name of an
 // existing file that is no built-in gadget. The error wraps ErrUnknown if there is no such gadget.
 func (c *Catalog) Find(ctx context.Context, name string) (*Gadget, error) {
+	if reference.IsExplicit(name) && c.Images != nil {
+		return c.named(ctx, name)
+	}
 	if !strings.ContainsRune(name, filepath.Separator) {
 		img, err := Builtin(name)
 		if err == nil || !errors.Is(err, ErrUnknown) {
 			return &Gadget{Image: img}, err
 		}
-		if !isFile(name) && !isFile(filepath.Join(name, "program.bpf.c")) {
-			return nil, err
+		if !isFile(name) && !isFile(filepath.Join(name, "program.bpf.c")) && !archive.IsArchive(name) {
+			return c.otherwise(ctx, name, err)
 		}
 	}
-	if isFile(name) {
+	switch {
+	case archive.IsArchive(name):
+		return c.archive(ctx, name)
+	case isFile(name):
 		return c.Object(name)
 	}
-	return c.Folder(ctx, name)
+	g, err := c.Folder(ctx, name)
+	if errors.Is(err, fs.ErrNotExist) && !isPath(name) {
+		return c.otherwise(ctx, name, err)
+	}
+	return g, err
 }
 
 func isFile(path string) bool {

@@ -35,7 +35,7 @@ func floors() map[string]int {
 		"gadget":                  3,
 		"socket":                  3,
 		"gadget/internal/fixture": 3, // for its tests
-		"oci":                     3,
+		"oci":                     2,
 		"build":                   3,
 
 		"encode":           2,

@@ -23,6 +23,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/cli/containers"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/flags"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/heap"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/images"
+	"github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/socket"
 	"github.com/gizmo-ebpf/gizmo/stage/sort"
@@ -44,6 +46,7 @@ type runFlags struct {
 	buffers    flags.Buffers
 	sockets    flags.SocketFields
 	metrics    flags.Metrics
+	images     images.RunFlags
 	fetch      *flags.Fetch // of the gadget
 }
 
@@ -62,6 +65,7 @@ func (f *runFlags) register(fs *pflag.FlagSet) {
 	f.buffers.Register(fs)
 	f.sockets.Register(fs)
 	f.metrics.Register(fs)
+	f.images.Register(fs)
 	fs.BoolVar(&f.keepCaps, "keep-capabilities", false, "keep all capabilities and system calls while the gadget runs, for debugging; without it, gizmo gives up those that the run no longer needs")
 	fs.SortFlags = false
 }
@@ -70,10 +74,10 @@ func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run GADGET [flags]",
-		Short: "Run a gadget: a built-in one by name, or the one in a directory",
+		Short: "Run a gadget: a built-in one by name, an image, or the one in a directory",
 		Long: "Runs a gadget until Ctrl-C and writes its events. GADGET is the name of a built-in gadget, a\n" +
-			"directory with a program.bpf.c, or an object that was built from one (image build --object),\n" +
-			"with the gadget.yaml beside it.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
+			"directory with a program.bpf.c, an object that was built from one (image build --object),\n" +
+			"with the gadget.yaml beside it, the name of an image (docs/images.md), or a tar file with one.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
 			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
 		// The flags depend on the gadget, so gizmo finds the gadget first.
 		DisableFlagParsing: true,
@@ -99,7 +103,7 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 		return a.withoutGadget(cmd, args)
 	}
 	warn := a.warnUnless(flags.IsSet(args, flagStrict))
-	found, err := a.catalog(warn).Find(cmd.Context(), name)
+	found, err := a.findToRun(cmd, args, name, warn, f)
 	if err != nil {
 		return cmp.Or(misplacedFlag(cmd, args, name), err)
 	}
@@ -126,6 +130,20 @@ func (a *app) parseAndRun(cmd *cobra.Command, args []string, f *runFlags) error 
 		return err
 	}
 	return a.runGadget(cmd.Context(), &chosen{name, found, params.Values(), custom, f})
+}
+
+// findToRun finds a gadget, also among images.
+func (a *app) findToRun(cmd *cobra.Command, args []string, name string, warn func(error), f *runFlags) (*catalog.Gadget, error) {
+	early := pflag.NewFlagSet("images", pflag.ContinueOnError)
+	f.images.Register(early)
+	if err := flags.ParseEarly(early, args); err != nil {
+		return nil, err
+	}
+	c := a.catalog(warn)
+	c.Images = func(ctx context.Context, name string) (*oci.Image, error) {
+		return f.images.Find(ctx, a.imageEnv(), name)
+	}
+	return c.Find(cmd.Context(), name)
 }
 
 // chosen is a gadget and what the command line says about it.

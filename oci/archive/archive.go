@@ -182,6 +182,7 @@ func (a *Archive) importImage(ctx context.Context, to *store.Store, name string,
 				return image, err
 			}
 		}
+		image.Annotations = nil // others' annotations say nothing about this machine
 		return image, nil
 	})
 	return err

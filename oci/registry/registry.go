@@ -102,6 +102,7 @@ func (c *Client) pull(ctx context.Context, to *store.Store, name reference.Name)
 		if err := oras.CopyGraph(ctx, from, to, d, copyOptions()); err != nil {
 			return d, err
 		}
+		d.Annotations = nil // others' annotations say nothing about this machine
 		return d, c.pullAttached(ctx, from, to, d)
 	})
 }

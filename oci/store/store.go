@@ -118,11 +118,17 @@ func (s *Store) Add(ctx context.Context, name string, fill func() (ocispec.Descr
 	return d, s.Tag(ctx, name, d)
 }
 
+// BuiltAnnotation is the annotation of images that were built on this machine. Whoever tags an image that comes from elsewhere leaves it out.
+const BuiltAnnotation = "io.gizmo.built"
+
 // Tag gives an image that is in the store a name, which another image may have had.
 func (s *Store) Tag(ctx context.Context, name string, d ocispec.Descriptor) error {
 	entry := entryOf(d)
 	if created := s.created(ctx, d); created != "" {
 		entry.Annotations[ocispec.AnnotationCreated] = created
+	}
+	if d.Annotations[BuiltAnnotation] != "" {
+		entry.Annotations[BuiltAnnotation] = d.Annotations[BuiltAnnotation]
 	}
 	entry.Annotations[ocispec.AnnotationRefName] = name
 	return s.change(func(all []ocispec.Descriptor) ([]ocispec.Descriptor, error) {

@@ -23,6 +23,7 @@ func forUsers() []string {
 		"output-file", "record", "clang", "keep-capabilities", "verbose", "help",
 		"runtimes", "docker-socketpath", "podman-socketpath", "containerd-socketpath", "crio-socketpath", "runc-root", "crun-root",
 		metricsListen, metricsAddress,
+		"pull", "disallow-pulling", "verify-image", "allowed-gadgets", "authfile", "insecure-registries",
 	}
 }
 

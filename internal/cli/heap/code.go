@@ -15,19 +15,25 @@ import (
 // span is a part of the address space of this process.
 type span struct{ start, end uintptr }
 
-// releaseCode unmaps the pages of the program's file that the start has used: nine tenths of them are never used again. The kernel keeps
-// them in its cache of files, and a page that is used again is mapped again within a microsecond.
-func releaseCode() {
+// code returns the parts of the address space that hold the program's file. It is called before gadgets are attached, because it opens files: these would be
+// events.
+func code() []span {
 	// The process works without this, too: it only counts more memory as its own.
 	program, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return
+		return nil
 	}
 	regions, err := os.ReadFile("/proc/self/smaps")
 	if err != nil {
-		return
+		return nil
 	}
-	for _, s := range unchanged(regions, program) {
+	return unchanged(regions, program)
+}
+
+// releaseCode unmaps the pages of the program's file that the start has used: nine tenths of them are never used again. The kernel keeps
+// them in its cache of files, and a page that is used again is mapped again within a microsecond.
+func releaseCode(parts []span) {
+	for _, s := range parts {
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, s.start, s.end-s.start, unix.MADV_DONTNEED)
 	}
 }

@@ -44,7 +44,7 @@ func TestUnchangedRegions(t *testing.T) {
 // The process goes on without the pages, and has fewer of them.
 func TestReleaseCode(t *testing.T) {
 	before := filePages(t)
-	releaseCode()
+	releaseCode(code())
 	after := filePages(t)
 	t.Logf("%d KiB of files before, %d after", before, after)
 	if after >= before {
@@ -69,4 +69,10 @@ func filePages(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+func BenchmarkCode(b *testing.B) {
+	for b.Loop() {
+		code()
+	}
 }

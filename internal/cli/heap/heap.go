@@ -28,6 +28,7 @@ type Start struct {
 	// The garbage collector's settings before.
 	percent int
 	limit   int64
+	code    []span
 	settle  *time.Timer
 }
 
@@ -35,7 +36,7 @@ type Start struct {
 func Begin() *Start {
 	limit := debug.SetMemoryLimit(-1) // asks for it
 	debug.SetMemoryLimit(min(limit, int64(memory.Available()/startShare)))
-	return &Start{percent: debug.SetGCPercent(startPercent), limit: limit}
+	return &Start{percent: debug.SetGCPercent(startPercent), limit: limit, code: code()}
 }
 
 // restore makes the garbage collector work as before.
@@ -49,7 +50,7 @@ func (s *Start) Over() {
 	s.settle = time.AfterFunc(settleTime, func() {
 		s.restore()
 		debug.FreeOSMemory()
-		releaseCode()
+		releaseCode(s.code)
 	})
 }
 

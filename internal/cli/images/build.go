@@ -37,7 +37,11 @@ func (e *Env) Keep(ctx context.Context, text string, gadgets map[string]oci.Gadg
 		}
 	}
 	return withStore(func(s *store.Store) error {
-		d, err := s.Add(ctx, name.String(), func() (ocispec.Descriptor, error) { return oci.Pack(ctx, s, gadgets, annotations) })
+		d, err := s.Add(ctx, name.String(), func() (ocispec.Descriptor, error) {
+			d, err := oci.Pack(ctx, s, gadgets, annotations)
+			d.Annotations = map[string]string{store.BuiltAnnotation: "true"}
+			return d, err
+		})
 		if err != nil {
 			return err
 		}

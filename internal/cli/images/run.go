@@ -1,0 +1,167 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/pflag"
+
+	"github.com/gizmo-ebpf/gizmo/oci"
+	"github.com/gizmo-ebpf/gizmo/oci/reference"
+	"github.com/gizmo-ebpf/gizmo/oci/registry"
+	"github.com/gizmo-ebpf/gizmo/oci/store"
+)
+
+// The values of --pull.
+const (
+	pullAlways  = "always"
+	pullMissing = "missing"
+	pullNever   = "never"
+)
+
+// RunFlags say how the image of a gadget that is to be run is found.
+type RunFlags struct {
+	registryFlags
+	pull    string
+	noPull  bool
+	verify  bool
+	allowed []string
+}
+
+// Register adds the flags.
+func (f *RunFlags) Register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.pull, "pull", pullMissing, "when to copy the image of a gadget from its registry: always, missing (if it is not in the store), never")
+	fs.BoolVar(&f.noPull, "disallow-pulling", false, "never ask a registry, whatever --pull says")
+	fs.BoolVar(&f.verify, "verify-image", true, "run an image only if it has a valid signature, unless it was built on this machine (docs/trust.md)")
+	fs.StringSliceVar(&f.allowed, "allowed-gadgets", nil, "run only these images: NAME, NAME@DIGEST, or the beginning of a name with a * at its end,...; default: all")
+	f.register(fs)
+}
+
+// Names lists the names of the flags.
+func (f *RunFlags) Names() (names []string) {
+	var other RunFlags
+	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+	other.Register(fs)
+	fs.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	return names
+}
+
+// Find returns the image that a name refers to, for this machine's architecture. What was checked is what it returns: names are resolved once.
+func (f *RunFlags) Find(ctx context.Context, e *Env, text string) (*oci.Image, error) {
+	if !slices.Contains([]string{pullAlways, pullMissing, pullNever}, f.pull) {
+		return nil, fmt.Errorf("--pull: want %s, %s or %s, got %q", pullAlways, pullMissing, pullNever, f.pull)
+	}
+	name, err := e.defaults().Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkName(e, name); err != nil {
+		return nil, err
+	}
+	s, err := openStore()
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	d, err := f.get(ctx, e, s, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.checkDigest(e, name, d); err != nil {
+		return nil, err
+	}
+	if err := f.checkSignature(ctx, s, name, d); err != nil {
+		return nil, err
+	}
+	return oci.Unpack(ctx, s, d, runtime.GOARCH, e.Warn)
+}
+
+// get finds an image in the store, or pulls it.
+func (f *RunFlags) get(ctx context.Context, e *Env, s *store.Store, name reference.Name) (ocispec.Descriptor, error) {
+	if f.pull != pullAlways {
+		d, err := find(s, name)
+		if !errors.Is(err, store.ErrNotFound) || f.pull == pullNever {
+			return d, err
+		}
+	}
+	if f.noPull {
+		return ocispec.Descriptor{}, fmt.Errorf("%s: pulling is disallowed", name)
+	}
+	client, err := registry.New(f.options(e))
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	d, err := client.Pull(ctx, s, name)
+	if err != nil {
+		return d, err
+	}
+	return d, e.prune(ctx, s)
+}
+
+// checkName returns an error if no entry of the list of allowed images can be about a name, before anything is pulled.
+func (f *RunFlags) checkName(e *Env, name reference.Name) error {
+	return f.check(e, name, func(entry reference.Name) bool {
+		return entry.Path() == name.Path() && (entry.Digest != "" || entry.Tag == name.Tag)
+	})
+}
+
+// checkDigest does so for an image whose digest is known.
+func (f *RunFlags) checkDigest(e *Env, name reference.Name, d ocispec.Descriptor) error {
+	return f.check(e, name, func(entry reference.Name) bool {
+		if entry.Digest != "" {
+			return entry.Path() == name.Path() && entry.Digest == d.Digest
+		}
+		return entry.Path() == name.Path() && entry.Tag == name.Tag
+	})
+}
+
+func (f *RunFlags) check(e *Env, name reference.Name, matches func(entry reference.Name) bool) error {
+	if len(f.allowed) == 0 {
+		return nil
+	}
+	for _, text := range f.allowed {
+		if prefix, ok := strings.CutSuffix(text, "*"); ok {
+			if strings.HasPrefix(name.String(), completePrefix(e, prefix)) {
+				return nil
+			}
+			continue
+		}
+		entry, err := e.defaults().Parse(text)
+		if err != nil {
+			return fmt.Errorf("--allowed-gadgets: %w", err)
+		}
+		if matches(entry) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s is not part of allowed gadgets: %s", name, strings.Join(f.allowed, ", "))
+}
+
+// completePrefix completes the beginning of a name as a whole name would be.
+func completePrefix(e *Env, prefix string) string {
+	const more = "x"
+	name, err := e.defaults().Parse(prefix + more)
+	switch {
+	case err != nil:
+		return prefix
+	case strings.HasSuffix(name.Path(), more) && !strings.Contains(prefix[strings.LastIndexByte(prefix, '/')+1:], ":"):
+		return strings.TrimSuffix(name.Path(), more) // the tag is what was left out
+	}
+	return strings.TrimSuffix(name.String(), more)
+}
+
+// checkSignature returns an error if an image needs a valid signature and has none.
+func (f *RunFlags) checkSignature(_ context.Context, _ *store.Store, name reference.Name, d ocispec.Descriptor) error {
+	if !f.verify || d.Annotations[store.BuiltAnnotation] != "" {
+		return nil
+	}
+	return fmt.Errorf("%s was not built on this machine, and gizmo cannot check signatures yet; --verify-image=false runs it nevertheless", name)
+}
