@@ -14,7 +14,8 @@
 #   test    clang 14, 16 and 19; gcc and the C library, for the race detector; g++, binutils and xz,
 #           which make programs for tests; libraries that are traced; tshark and tcpdump, which the
 #           tests compare with; node, which runs the script of flame graphs
-#   neighbours  container runtimes and what they need, and Prometheus, for test/neighbours
+#   neighbours  container runtimes and what they need, Prometheus and a registry of
+#           images, for test/neighbours
 #   vm      qemu and what unpacks a kernel, for test/vm
 #   lint    clang-format, shellcheck
 #   bench   the programs that gizmo is measured beside, gcc
@@ -119,6 +120,7 @@ need_neighbours() {
 	have conmon || need conmon "runs containers for podman"
 	have runc || need runc "runs containers"
 	have prometheus || need prometheus "is a neighbour in tests"
+	have docker-registry || need docker-registry "is a neighbour in tests"
 	have crun || need crun "runs containers"
 	[ -x /usr/lib/podman/netavark ] || [ -x /usr/libexec/podman/netavark ] || need netavark "networks for podman"
 	[ -d /usr/lib/cni ] || [ -d /opt/cni/bin ] || need containernetworking-plugins "networks for containerd"

@@ -36,8 +36,14 @@ type Store struct {
 	blobs  *oci.Storage
 }
 
-// Dir returns the folder of this user's store.
+// dirVariable is the environment variable that names another folder for the store.
+const dirVariable = "GIZMO_OCI_STORE"
+
+// Dir returns the folder of this user's store: what $GIZMO_OCI_STORE says, or for root /var/lib/gizmo/oci-store, for others one among their own data.
 func Dir() (string, error) {
+	if dir := os.Getenv(dirVariable); dir != "" {
+		return dir, nil
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/gizmo/oci-store", nil
 	}
