@@ -60,7 +60,7 @@ func add(t *testing.T, s *store.Store, name string) ocispec.Descriptor {
 			t.Fatal(err)
 		}
 	}
-	attach(`,"annotations":{"of":"`+name+`"}`)
+	attach(`,"annotations":{"of":"` + name + `"}`)
 	attach(fmt.Sprintf(`,"artifactType":"application/x","subject":{"mediaType":%q,"digest":%q,"size":%d}`, d.MediaType, d.Digest, d.Size))
 	return d
 }

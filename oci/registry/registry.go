@@ -99,6 +99,9 @@ func (c *Client) pull(ctx context.Context, to *store.Store, name reference.Name)
 		if d.MediaType != ocispec.MediaTypeImageIndex {
 			return d, fmt.Errorf("%w: it is not an image index, but %q", oci.ErrNoGadget, d.MediaType)
 		}
+		if d.Size > maxMetadata {
+			return d, fmt.Errorf("its index has %d bytes; gizmo takes at most %d", d.Size, maxMetadata)
+		}
 		if err := oras.CopyGraph(ctx, from, to, d, copyOptions()); err != nil {
 			return d, err
 		}
