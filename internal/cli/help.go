@@ -63,10 +63,16 @@ func (a *app) gadgetHelp(cmd *cobra.Command, img *image.Image) error {
 	return describe(a.page, s, annotations)
 }
 
+// completed returns a schema with all fields that gizmo can add.
+func completed(s *event.Schema, annotations *annotation.Spec) (*event.Schema, error) {
+	stages := append(containers.Stages(), stack.New(stack.Options{}))
+	return s, run.Compose(s, annotations, &semtype.Env{Arch: runtime.GOARCH}, stages)
+}
+
 // describe completes a schema and prints its fields.
 func describe(w io.Writer, s *event.Schema, annotations *annotation.Spec) error {
-	stages := append(containers.Stages(), stack.New(stack.Options{}))
-	if err := run.Compose(s, annotations, &semtype.Env{Arch: runtime.GOARCH}, stages); err != nil {
+	s, err := completed(s, annotations)
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(w, "\nFields of data source %q (those in brackets are shown only if --fields names them):\n", s.Name)

@@ -35,7 +35,7 @@ func (a *app) imageCommand() *cobra.Command {
 		Args:  noArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.imageBuildCommand())
+	cmd.AddCommand(a.imageBuildCommand(), a.imageInspectCommand())
 	cmd.AddCommand(images.Commands(a.imageEnv())...)
 	return cmd
 }
@@ -43,6 +43,53 @@ func (a *app) imageCommand() *cobra.Command {
 // imageEnv is what the commands about images use.
 func (a *app) imageEnv() *images.Env {
 	return &images.Env{In: a.In, Out: a.page, Err: a.Err, Version: version, Warn: a.warn}
+}
+
+func (a *app) imageInspectCommand() *cobra.Command {
+	var f images.RunFlags
+	var mode string
+	var diagram bool
+	cmd := &cobra.Command{
+		Use:   "inspect GADGET",
+		Short: "Show what is in a gadget: a built-in one, an image, or the one in a directory or a file",
+		Args:  oneArg("gadget"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if diagram {
+				mode = "mermaid"
+			}
+			return a.imageInspect(cmd.Context(), args[0], &f, mode)
+		},
+	}
+	cmd.Flags().StringVarP(&mode, "output", "o", "text", "output mode: text, json, jsonpretty, mermaid")
+	cmd.Flags().BoolVar(&diagram, "diagram", false, "show the programs and the maps that they use as a diagram of Mermaid: -o mermaid")
+	f.Register(cmd.Flags())
+	return cmd
+}
+
+func (a *app) imageInspect(ctx context.Context, name string, f *images.RunFlags, mode string) error {
+	var found *oci.Image
+	c := a.catalog(a.warn)
+	c.Images = func(ctx context.Context, name string) (img *oci.Image, err error) {
+		found, err = f.Find(ctx, a.imageEnv(), name)
+		return found, err
+	}
+	g, err := c.Find(ctx, name)
+	if err != nil {
+		return err
+	}
+	var sources []*event.Schema
+	for i := range g.Image.DataSources {
+		s, err := completed(g.Image.DataSources[i].Schema.Clone(), g.Image.DataSources[i].Annotations)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, s)
+	}
+	d := images.Describe(g.Image, sources)
+	if found != nil {
+		d.Image, d.Digest, d.Annotations = name, found.Index.Digest.String(), found.Annotations
+	}
+	return d.Write(a.page, mode)
 }
 
 // imageFlags are the flags of image build.

@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -349,5 +350,29 @@ func TestBuildForAnUnknownArchitecture(t *testing.T) {
 		if _, err := os.Stat(object); err == nil {
 			t.Errorf("%s: there is an object", arch)
 		}
+	}
+}
+
+// A gadget is described as people and as scripts read it.
+func TestImageInspect(t *testing.T) {
+	dir := gadgetDir(t, "name: counted\ndescription: Counts calls.\n")
+	text := invoke("", "image", "inspect", dir)
+	for _, want := range []string{"Name:", "counted", "Data source \"", "Programs:", "Maps:", " instructions\n"} {
+		if text.code != 0 || !strings.Contains(text.out, want) {
+			t.Errorf("no %q in %+v", want, text)
+		}
+	}
+	var d struct {
+		Name        string
+		DataSources []struct{ Fields []struct{ Name string } }
+		Programs    []struct{ Section string }
+		Maps        []struct{ Name string }
+	}
+	asJSON := invoke("", "image", "inspect", dir, "-o", "json")
+	if err := json.Unmarshal([]byte(asJSON.out), &d); err != nil || d.Name != "counted" || len(d.DataSources) != 1 || len(d.Programs) != 1 || len(d.Maps) == 0 {
+		t.Errorf("%v: %+v of %s", err, d, asJSON.out)
+	}
+	if got := invoke("", "image", "inspect", dir, "-o", "xml"); got.code != 1 || !strings.Contains(got.err, `--output: want text, json, jsonpretty or mermaid, got "xml"`) {
+		t.Errorf("%+v", got)
 	}
 }

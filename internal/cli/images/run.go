@@ -147,6 +147,9 @@ func (f *RunFlags) check(e *Env, name reference.Name, matches func(entry referen
 
 // completePrefix completes the beginning of a name as a whole name would be.
 func completePrefix(e *Env, prefix string) string {
+	if prefix == "" {
+		return "" // all names
+	}
 	const more = "x"
 	name, err := e.defaults().Parse(prefix + more)
 	switch {

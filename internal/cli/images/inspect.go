@@ -1,0 +1,189 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package images
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+	"github.com/gizmo-ebpf/gizmo/gadget/image"
+	"github.com/gizmo-ebpf/gizmo/internal/plain"
+)
+
+// Description is what "image inspect" shows of a gadget. The names of its members are those of the JSON.
+type Description struct {
+	Name, Description string
+	HomepageURL       string `json:",omitempty"`
+	DocumentationURL  string `json:",omitempty"`
+	SourceURL         string `json:",omitempty"`
+	// Of an image: its name, the digest of its index, and what it says about itself.
+	Image       string            `json:",omitempty"`
+	Digest      string            `json:",omitempty"`
+	Annotations map[string]string `json:",omitempty"`
+	// Compiler is the one that made the object.
+	Compiler    string `json:",omitempty"`
+	DataSources []describedSource
+	Params      []describedParam
+	Programs    []describedProgram
+	Maps        []image.Map
+}
+
+type describedSource struct {
+	Name, Kind string
+	Fields     []describedField
+}
+
+type describedField struct {
+	Name, Type, Description string
+	Hidden                  bool `json:",omitempty"`
+}
+
+type describedParam struct {
+	Key, Variable, Default, Description string
+	OneOf                               []string `json:",omitempty"`
+	Mandatory                           bool     `json:",omitempty"`
+}
+
+type describedProgram struct {
+	Name, Section string
+	Instructions  int
+	Maps          []string `json:",omitempty"`
+	Optional      bool     `json:",omitempty"`
+	StandsInFor   []string `json:",omitempty"`
+}
+
+// Describe returns the description of a gadget. Sources are its data sources with all fields that gizmo adds.
+func Describe(img *image.Image, sources []*event.Schema) *Description {
+	m := img.Metadata
+	d := &Description{
+		Name: m.Name, Description: m.Description, HomepageURL: m.HomepageURL, DocumentationURL: m.DocumentationURL, SourceURL: m.SourceURL,
+		Compiler: img.Compiler, Maps: img.Maps(),
+	}
+	for i, s := range sources {
+		source := describedSource{Name: s.Name, Kind: img.DataSources[i].Kind.String()}
+		for j := range s.Fields {
+			f := &s.Fields[j]
+			if f.Kind == event.Struct && f.Text == nil {
+				continue
+			}
+			source.Fields = append(source.Fields, describedField{f.Name, f.Kind.String(), f.Ann.Description, f.Ann.Columns.Hidden})
+		}
+		d.DataSources = append(d.DataSources, source)
+	}
+	for i := range img.Params {
+		p := &img.Params[i]
+		d.Params = append(d.Params, describedParam{p.Key, p.Var, p.Default, p.Description, p.OneOf, p.Mandatory})
+	}
+	users := make(map[string][]string)
+	for _, m := range d.Maps {
+		for _, program := range m.Programs {
+			users[program] = append(users[program], m.Name)
+		}
+	}
+	for i := range img.Programs {
+		p := &img.Programs[i]
+		if !p.Disabled {
+			d.Programs = append(d.Programs, describedProgram{p.Name, p.Section, img.Instructions(p.Name), users[p.Name], p.Optional, p.StandsInFor})
+		}
+	}
+	return d
+}
+
+// Write writes the description in a mode: text, json, jsonpretty or mermaid.
+func (d *Description) Write(w io.Writer, mode string) error {
+	switch mode {
+	case "text":
+		return d.writeText(w)
+	case "json", "jsonpretty":
+		return writeJSON(w, d, mode == "jsonpretty")
+	case "mermaid":
+		return d.writeDiagram(w)
+	}
+	return fmt.Errorf("--output: want text, json, jsonpretty or mermaid, got %q", mode)
+}
+
+func (d *Description) writeText(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"Name", d.Name}, {"Description", d.Description}, {"Image", d.Image}, {"Digest", d.Digest},
+		{"Homepage", d.HomepageURL}, {"Documentation", d.DocumentationURL}, {"Source", d.SourceURL}, {"Compiler", d.Compiler},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(t, "%s:\t%s\n", line[0], plain.Line(line[1]))
+		}
+	}
+	for _, s := range d.DataSources {
+		fmt.Fprintf(t, "\nData source %q (%s):\n", s.Name, s.Kind)
+		for _, f := range s.Fields {
+			name := plain.Text(f.Name)
+			if f.Hidden {
+				name = "[" + name + "]"
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\n", name, f.Type, plain.Line(f.Description))
+		}
+	}
+	if len(d.Params) > 0 {
+		fmt.Fprintf(t, "\nParams:\n")
+	}
+	for _, p := range d.Params {
+		fmt.Fprintf(t, "  --%s\t%s\t%s\n", plain.Text(p.Key), plain.Text(p.Default), plain.Line(p.Description))
+	}
+	if len(d.Programs) > 0 {
+		fmt.Fprintf(t, "\nPrograms:\n")
+	}
+	for _, p := range d.Programs {
+		fmt.Fprintf(t, "  %s\t%s\t%d instructions\n", plain.Text(p.Name), plain.Text(p.Section), p.Instructions)
+	}
+	if len(d.Maps) > 0 {
+		fmt.Fprintf(t, "\nMaps:\n")
+	}
+	for _, m := range d.Maps {
+		fmt.Fprintf(t, "  %s\t%s\t%s\tkey %d, value %d, entries %d\n", plain.Text(m.Name), m.Type, size(m.Bytes), m.KeySize, m.ValueSize, m.MaxEntries)
+	}
+	return t.Flush()
+}
+
+// size returns a number of bytes for people.
+func size(n uint64) string {
+	switch {
+	case n == 0:
+		return "-"
+	case n < 10<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+// writeDiagram writes the programs and the maps that they use as a diagram of Mermaid.
+func (d *Description) writeDiagram(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	for i, p := range d.Programs {
+		fmt.Fprintf(&b, "  p%d[\"%s<br/>%s\"]\n", i, label(p.Name), label(p.Section))
+	}
+	for i, m := range d.Maps {
+		fmt.Fprintf(&b, "  m%d[(\"%s<br/>%s\")]\n", i, label(m.Name), label(m.Type))
+	}
+	for i, p := range d.Programs {
+		for j, m := range d.Maps {
+			for _, user := range m.Programs {
+				if user == p.Name {
+					fmt.Fprintf(&b, "  p%d --- m%d\n", i, j)
+				}
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// label makes a text safe within a label of Mermaid.
+func label(text string) string {
+	return strings.NewReplacer(`"`, "#quot;", "<", "&lt;", ">", "&gt;", "#", "#35;").Replace(plain.Text(text))
+}
