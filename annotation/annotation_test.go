@@ -45,6 +45,7 @@ func TestFieldKeys(t *testing.T) {
 		"columns.replace":       {"runtime.containerName", columns(event.ColumnStyle{Replace: "runtime.containerName"}), []string{"", ".", "a b", "a.", "ä"}},
 		"metrics.type":          {"histogram", event.Annotations{Metric: &event.InMetrics{Role: event.HistogramRole}}, []string{"", "Counter"}},
 		"metrics.unit":          {"µs", event.Annotations{Metric: &event.InMetrics{Unit: "µs"}}, []string{"\n"}},
+		"metrics.unit-with":     {"targ_ms=ms", event.Annotations{Metric: &event.InMetrics{UnitWith: "targ_ms=ms"}}, []string{"\n"}},
 		"metrics.name":          {"n", event.Annotations{Metric: &event.InMetrics{Name: "n"}}, []string{"\n"}},
 		"metrics.description":   {"x", event.Annotations{Metric: &event.InMetrics{Description: "x"}}, []string{"\x07"}},
 		"metrics.slots":         {"log2l", event.Annotations{Metric: &event.InMetrics{Log2Slots: true}}, []string{"", "log2"}},

@@ -79,6 +79,12 @@ func columnKeys() []Key[ann] {
 	}
 }
 
+// The annotations of a metric's unit.
+const (
+	UnitKey     = "metrics.unit"
+	UnitWithKey = "metrics.unit-with"
+)
+
 func metricKeys() []Key[ann] {
 	return []Key[ann]{
 		choiceKey("metrics.type", "Makes the field a metric, or a label (key) of the others.",
@@ -87,8 +93,10 @@ func metricKeys() []Key[ann] {
 			choice[event.MetricRole]{"histogram", event.HistogramRole}, choice[event.MetricRole]{"key", event.KeyRole}),
 		textKey(Line, "metrics.name", "Name of the metric or label, in place of the field's name.",
 			func(a *ann) *string { return &fresh(&a.Metric).Name }),
-		textKey(Line, "metrics.unit", "Unit of the metric.",
+		textKey(Line, UnitKey, "Unit of the metric.",
 			func(a *ann) *string { return &fresh(&a.Metric).Unit }),
+		textKey(Line, UnitWithKey, "VARIABLE=UNIT: another unit of the metric, if that param, a bool, is set. It has no effect in `--annotate`.",
+			func(a *ann) *string { return &fresh(&a.Metric).UnitWith }),
 		textKey(Text, "metrics.description", "Says what the metric counts.",
 			func(a *ann) *string { return &fresh(&a.Metric).Description }),
 		newKey("metrics.boundaries", "Upper bounds of the histogram's buckets.", Value{Kind: Numbers}, readNumbers,

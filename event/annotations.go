@@ -33,6 +33,8 @@ type InMetrics struct {
 	Role MetricRole
 	// Name is that of the metric or label; empty: that of the field.
 	Name, Description, Unit string
+	// UnitWith is another unit, and the param on which it depends: VARIABLE=UNIT. A plan has put it in the place of Unit.
+	UnitWith string
 	// Boundaries are the upper bounds of a histogram's buckets, in ascending order.
 	Boundaries []float64
 	// Log2Slots says that slot i of a histogram counts values from 2^i up to 2^(i+1). Otherwise it counts those up to 2^i that the slot before does not

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -60,26 +61,78 @@ func (img *Image) WithParams(values map[string]Value) (*Image, error) {
 	return &out, nil
 }
 
-// SourcesWith returns the data sources that a run with these values of params has.
+// SourcesWith returns the data sources that a run with these values of params has, with the annotations that depend on them.
 func (img *Image) SourcesWith(values map[string]Value) []DataSource {
-	return slices.DeleteFunc(slices.Clone(img.DataSources), func(d DataSource) bool {
+	sources := slices.DeleteFunc(slices.Clone(img.DataSources), func(d DataSource) bool {
 		variable, unless := strings.CutPrefix(d.Settings.OnlyIf, "!")
 		return variable != "" && img.isSet(variable, values) == unless
 	})
+	for i := range sources {
+		sources[i].Annotations = img.withUnits(sources[i].Annotations, values)
+	}
+	return sources
+}
+
+// withUnits returns annotations with the units of metrics that a run with these values of params has.
+func (img *Image) withUnits(all *annotation.Spec, values map[string]Value) *annotation.Spec {
+	if all == nil {
+		return nil
+	}
+	changed := all
+	for field, set := range all.Fields {
+		variable, unit, ok := strings.Cut(set[annotation.UnitWithKey], "=")
+		if !ok || !img.isSet(variable, values) {
+			continue
+		}
+		extra := &annotation.Spec{}
+		extra.SetField(field, annotation.UnitKey, unit)
+		changed = annotation.Merge(changed, extra)
+	}
+	return changed
+}
+
+// checkUnits returns an error unless the units of metrics depend on params of the type bool.
+func (img *Image) checkUnits(d *DataSource) error {
+	if d.Annotations == nil {
+		return nil
+	}
+	var errs []error
+	for _, field := range slices.Sorted(maps.Keys(d.Annotations.Fields)) {
+		text, given := d.Annotations.Fields[field][annotation.UnitWithKey]
+		if !given {
+			continue
+		}
+		variable, _, ok := strings.Cut(text, "=")
+		err := img.checkBool(variable)
+		if !ok {
+			err = fmt.Errorf("%q is not VARIABLE=UNIT", text)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("field %q: %s: %w", field, annotation.UnitWithKey, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // checkOnlyIf returns an error unless what a data source depends on is a param of the type bool.
 func (img *Image) checkOnlyIf(d *DataSource) error {
-	variable := strings.TrimPrefix(d.Settings.OnlyIf, "!")
 	if d.Settings.OnlyIf == "" {
 		return nil
 	}
+	if err := img.checkBool(strings.TrimPrefix(d.Settings.OnlyIf, "!")); err != nil {
+		return fmt.Errorf("%s: %w", annotation.OnlyIfKey, err)
+	}
+	return nil
+}
+
+// checkBool returns an error unless a variable is a param of the type bool.
+func (img *Image) checkBool(variable string) error {
 	i := slices.IndexFunc(img.Params, func(p Param) bool { return p.Var == variable })
 	if i < 0 {
-		return fmt.Errorf("%s: the gadget has no param variable %q%s", annotation.OnlyIfKey, variable, nearest.Hint(variable, img.paramVars()))
+		return fmt.Errorf("the gadget has no param variable %q%s", variable, nearest.Hint(variable, img.paramVars()))
 	}
 	if !img.Params[i].IsBool() {
-		return fmt.Errorf("%s: %q is not a bool", annotation.OnlyIfKey, variable)
+		return fmt.Errorf("%q is not a bool", variable)
 	}
 	return nil
 }

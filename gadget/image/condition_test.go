@@ -94,6 +94,34 @@ func TestDataSourcesDependOnBools(t *testing.T) {
 	}
 }
 
+// The unit of a metric may depend on a param.
+func TestParamsChooseUnits(t *testing.T) {
+	t.Parallel()
+	const yaml = "datasources: {t: {fields: {pid: {annotations: {metrics.unit: µs, metrics.unit-with: second=ms}}}}}"
+	img := parseWith(t, "conditions", yaml)
+	for value, want := range map[byte]string{0: "µs", 1: "ms"} {
+		sources := img.SourcesWith(map[string]Value{"second": {value}})
+		if got := sources[0].Annotations.Fields["pid"]["metrics.unit"]; got != want {
+			t.Errorf("with %d: the unit is %q, want %q", value, got, want)
+		}
+	}
+	if got := img.DataSources[0].Annotations.Fields["pid"]["metrics.unit"]; got != "µs" {
+		t.Errorf("the unit of the image itself is %q", got)
+	}
+	for with, want := range map[string]string{
+		"secnd=ms": `gadget.yaml: data source "t": field "pid": metrics.unit-with: the gadget has no param variable "secnd"; did you mean "second"?`,
+		"second":   `metrics.unit-with: "second" is not VARIABLE=UNIT`,
+	} {
+		meta, err := metadata.Parse("gadget.yaml", []byte("name: x\ndatasources: {t: {fields: {pid: {annotations: {metrics.unit-with: "+with+"}}}}}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parse(t, "conditions").WithMetadata(meta); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", with, err, want)
+		}
+	}
+}
+
 func TestImagesWithoutConditionsStayAsTheyAre(t *testing.T) {
 	t.Parallel()
 	img := parse(t, "tracer")

@@ -90,6 +90,24 @@ events{comm="cat",pid="7"} 2
 	}
 }
 
+// An empty label is the same as none: it is left out, and so are the braces if all are empty.
+func TestEmptyLabels(t *testing.T) {
+	t.Parallel()
+	labels := []string{"disk", "operation"}
+	for want, values := range map[string][]string{
+		"latency":                              {"", ""},
+		`latency{disk="sda"}`:                  {"sda", ""},
+		`latency{operation="read"}`:            {"", "read"},
+		`latency{disk="sda",operation="read"}`: {"sda", "read"},
+		`latency{otel.metric.overflow="true"}`: nil,
+	} {
+		s := Snapshot{Labels: labels}
+		if got := string(s.appendName(nil, &Instrument{Name: "latency"}, &Series{Labels: values, Overflow: values == nil})); got != want {
+			t.Errorf("%q: %s, want %s", values, got, want)
+		}
+	}
+}
+
 func slotSum(t *testing.T, sink *Sink) float64 {
 	t.Helper()
 	var s Snapshot

@@ -42,24 +42,29 @@ func (s *Snapshot) appendMetric(dst []byte, instrument int, series *Series) []by
 	return append(dst, '\n')
 }
 
-// appendName appends the name and the labels as Prometheus writes them: latency{comm="cat"}.
+// appendName appends the name and the labels as Prometheus writes them: latency{comm="cat"}. An empty label is left out: to Prometheus it is
+// the same as none.
 func (s *Snapshot) appendName(dst []byte, in *Instrument, series *Series) []byte {
 	dst = append(dst, in.Name...)
 	labels, values := s.Labels, series.Labels
 	if series.Overflow {
 		labels, values = []string{OverflowLabel}, []string{OverflowValue}
 	}
-	if len(labels) == 0 {
-		return dst
-	}
+	before := len(dst)
 	for i := range labels {
+		if values[i] == "" {
+			continue
+		}
 		separator := byte(',')
-		if i == 0 {
+		if len(dst) == before {
 			separator = '{'
 		}
 		dst = strconv.AppendQuote(append(append(append(dst, separator), labels[i]...), '='), values[i])
 	}
-	return append(dst, '}')
+	if len(dst) > before {
+		dst = append(dst, '}')
+	}
+	return dst
 }
 
 // appendChart appends a row for each bucket, with its lower and upper bound. The last bucket, which has no upper bound, is left
