@@ -23,29 +23,9 @@ type tap struct {
 	socket int    // of the packet family, for packets that go out
 }
 
-// openTun opens the device that makes interfaces. Where no program makes the nodes of devices whose modules are not loaded yet, it makes
-// the node; opening that loads the module.
-func openTun() (int, error) {
-	const path = "/dev/net/tun"
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		if err := os.MkdirAll("/dev/net", 0o755); err != nil {
-			return -1, err
-		}
-		if err := unix.Mknod(path, unix.S_IFCHR|0o666, int(unix.Mkdev(10, 200))); err != nil { // both numbers are fixed
-			return -1, fmt.Errorf("make %s: %w", path, err)
-		}
-		fd, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	}
-	if err != nil {
-		return -1, fmt.Errorf("open %s: %w", path, err)
-	}
-	return fd, nil
-}
-
 // newTap makes an interface, which goes with the process.
 func newTap() (*tap, error) {
-	end, err := openTun()
+	end, err := workload.OpenTun()
 	if err != nil {
 		return nil, err
 	}
