@@ -100,8 +100,14 @@ need_test() {
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
 	have tshark || need tshark "reads files of packets in tests"
 	have node || need nodejs "runs the script of flame graphs in tests"
+	need_disk
 	need_tls
 	have tcpdump || [ -x /usr/sbin/tcpdump ] || need tcpdump "compiles expressions and reads files of packets in tests"
+}
+
+# The workloads of gadgets that observe disks and file systems make their own.
+need_disk() {
+	have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs "a disk for the tests"
 }
 
 # The libraries that the workload of trace_ssl uses. The packages of the tools need them, whatever name the
@@ -138,7 +144,7 @@ need_vm() {
 	have qemu-system-x86_64 || need qemu-system-x86 "runs another kernel"
 	have depmod || [ -x /usr/sbin/depmod ] || need kmod "packs its modules"
 	have xz || need xz-utils "unpacks kernels"
-	have mkfs.ext4 || [ -x /usr/sbin/mkfs.ext4 ] || need e2fsprogs "a disk for the tests" # the workload of trace_fsslower
+	need_disk
 	need_tls
 	# Without a kernel here, one is downloaded, of those that apt knows.
 	if ! have_kernel && have apt-cache && ! apt-cache show linux-image-amd64 >/dev/null 2>&1; then

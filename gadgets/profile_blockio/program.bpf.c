@@ -96,7 +96,7 @@ GADGET_LOST_COUNTER(hists);
 /* How an entry begins. */
 static const struct hist nothing;
 
-/* Before 5.16, by f3fa33acca9f ("block: remove the ->rq_disk field in struct request"). */
+/* Before 5.17, by f3fa33acca9f ("block: remove the ->rq_disk field in struct request"). */
 struct request___rq_disk {
 	struct gendisk *rq_disk;
 } __attribute__((preserve_access_index));
@@ -171,34 +171,40 @@ static __always_inline __u32 operation_of(__u32 flags)
 	       FLAG(__REQ_NOWAIT, nowait);
 }
 
-/*
- * A request that the kernel hands to the device once more has begun before.  In a queue
- * the same struct may have been another request, which was merged with a third one and so
- * never ended.
- */
-static __always_inline int begin(struct request *rq, __u64 flags)
+/* A request that the kernel hands to the device once more has begun before. */
+static __always_inline int begin(struct request *rq)
 {
 	__u64 id = (__u64)rq, now;
 
 	if (is_other_disk(rq))
 		return 0;
 	now = bpf_ktime_get_ns();
-	if (bpf_map_update_elem(&start, &id, &now, flags) &&
+	if (bpf_map_update_elem(&start, &id, &now, BPF_NOEXIST) &&
 	    !bpf_map_lookup_elem(&start, &id))
 		gadget_count_lost(hists);
 	return 0;
 }
 
 SEC("tp_btf/block_rq_insert")
-int BPF_PROG(profile_blockio_insert, struct request *rq)
+int BPF_PROG(blockio_insert, struct request *rq)
 {
-	return targ_queued ? begin(rq, BPF_ANY) : 0;
+	return targ_queued ? begin(rq) : 0;
 }
 
 SEC("tp_btf/block_rq_issue")
-int BPF_PROG(profile_blockio_issue, struct request *rq)
+int BPF_PROG(blockio_issue, struct request *rq)
 {
-	return begin(rq, BPF_NOEXIST);
+	return begin(rq);
+}
+
+/* The kernel joins a request with the one before, and frees it.  It does not end. */
+SEC("tp_btf/block_rq_merge")
+int BPF_PROG(blockio_merge, struct request *rq)
+{
+	__u64 id = (__u64)rq;
+
+	bpf_map_delete_elem(&start, &id);
+	return 0;
 }
 
 static __always_inline void count(const struct request *rq, __u64 took)
@@ -230,8 +236,7 @@ static __always_inline void count(const struct request *rq, __u64 took)
 }
 
 SEC("tp_btf/block_rq_complete")
-int BPF_PROG(profile_blockio_complete, struct request *rq, int error,
-	     unsigned int bytes)
+int BPF_PROG(blockio_done, struct request *rq, int error, unsigned int bytes)
 {
 	__u64 id = (__u64)rq, began;
 

@@ -75,8 +75,8 @@ GADGET_LOST_COUNTER(hists);
 static const struct hist nothing;
 
 SEC("tp_btf/qdisc_enqueue")
-int BPF_PROG(profile_qdisc_enqueue, struct Qdisc *qdisc,
-	     const struct netdev_queue *txq, struct sk_buff *skb)
+int BPF_PROG(qdisc_enter, struct Qdisc *qdisc, const struct netdev_queue *txq,
+	     struct sk_buff *skb)
 {
 	__u64 id = (__u64)skb, now;
 
@@ -112,7 +112,7 @@ static __always_inline void count(const struct net_device *dev, __u64 waited)
 
 /* The arguments: Qdisc, netdev_queue, number of packets, the first of them. */
 SEC("raw_tp/qdisc_dequeue")
-int profile_qdisc_dequeue(struct bpf_raw_tracepoint_args *ctx)
+int qdisc_leave(struct bpf_raw_tracepoint_args *ctx)
 {
 	const struct netdev_queue *txq = (const void *)ctx->args[1];
 	int packets = ctx->args[2];
@@ -138,13 +138,13 @@ static __always_inline int forget(__u64 id)
 }
 
 SEC("tp_btf/consume_skb")
-int BPF_PROG(profile_qdisc_consume, struct sk_buff *skb)
+int BPF_PROG(qdisc_consume, struct sk_buff *skb)
 {
 	return forget((__u64)skb);
 }
 
 SEC("tp_btf/kfree_skb")
-int BPF_PROG(profile_qdisc_free, struct sk_buff *skb)
+int BPF_PROG(qdisc_free, struct sk_buff *skb)
 {
 	return forget((__u64)skb);
 }

@@ -125,17 +125,17 @@ static __always_inline int count(const struct sock *sk, bool typed)
 
 /* At the beginning of tcp_rcv_established(). */
 SEC("tp_btf/tcp_probe")
-int BPF_PROG(profile_tcprtt_probe, struct sock *sk, struct sk_buff *skb)
+int BPF_PROG(tcprtt_probe, struct sock *sk, struct sk_buff *skb)
 {
 	return count(sk, true);
 }
 
 SEC("kprobe/tcp_rcv_established")
-int BPF_KPROBE(profile_tcprtt_kprobe, struct sock *sk)
+int BPF_KPROBE(tcprtt_kprobe, struct sock *sk)
 {
 	return count(sk, false);
 }
 
-GADGET_PREFER(profile_tcprtt_probe, profile_tcprtt_kprobe);
+GADGET_PREFER(tcprtt_probe, tcprtt_kprobe);
 
 char LICENSE[] SEC("license") = "GPL";

@@ -65,7 +65,7 @@ struct {
 	__type(value, struct pending);
 } requests SEC(".maps");
 
-/* Keyed by the bio.  The entry stays if the request is merged with another one. */
+/* Keyed by the bio, until its request is handed to the device. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, MAX_ENTRIES);
@@ -88,7 +88,7 @@ GADGET_LOST_COUNTER(counts);
 /* How an entry begins. */
 static const struct info_value nothing;
 
-/* Before 5.16, by f3fa33acca9f ("block: remove the ->rq_disk field in struct request"). */
+/* Before 5.17, by f3fa33acca9f ("block: remove the ->rq_disk field in struct request"). */
 struct request___rq_disk {
 	struct gendisk *rq_disk;
 } __attribute__((preserve_access_index));
@@ -101,8 +101,8 @@ static __always_inline const struct gendisk *disk_of(const struct request *rq)
 }
 
 /*
- * Another request or bio may have had the address, and may have ended unseen: merged with a
- * third.  It must not stay in the place of one that is to be left out.
+ * A bio may have ended unseen, joined with a request, and its address belongs to another one
+ * now.  The entry must not stay in the place of one that is to be left out.
  */
 static __always_inline int begin(void *map, __u64 id)
 {
@@ -122,13 +122,13 @@ static __always_inline int begin(void *map, __u64 id)
 }
 
 SEC("tp_btf/block_io_start")
-int BPF_PROG(top_blockio_start, struct request *rq)
+int BPF_PROG(topio_start, struct request *rq)
 {
 	return begin(&requests, (__u64)rq);
 }
 
 SEC("tp_btf/block_getrq")
-int BPF_PROG(top_blockio_getrq, struct bio *bio)
+int BPF_PROG(topio_getrq, struct bio *bio)
 {
 	return begin(&bios, (__u64)bio);
 }
@@ -142,7 +142,7 @@ static __always_inline void issue(struct pending *pending,
 
 /* A request that the kernel hands to the device once more keeps its first time. */
 SEC("tp_btf/block_rq_issue")
-int BPF_PROG(top_blockio_issue, struct request *rq)
+int BPF_PROG(topio_issue, struct request *rq)
 {
 	struct pending *known;
 	__u64 id = (__u64)rq;
@@ -154,7 +154,7 @@ int BPF_PROG(top_blockio_issue, struct request *rq)
 }
 
 SEC("tp_btf/block_rq_issue")
-int BPF_PROG(top_blockio_issue_bio, struct request *rq)
+int BPF_PROG(topio_issue_bio, struct request *rq)
 {
 	__u64 id = (__u64)rq, bio = (__u64)rq->bio;
 	struct pending pending;
@@ -165,6 +165,16 @@ int BPF_PROG(top_blockio_issue_bio, struct request *rq)
 	issue(&pending, rq);
 	if (bpf_map_update_elem(&requests, &id, &pending, BPF_ANY))
 		gadget_count_lost(counts);
+	return 0;
+}
+
+/* The kernel joins a request with the one before, and frees it.  It does not end. */
+SEC("tp_btf/block_rq_merge")
+int BPF_PROG(topio_merge, struct request *rq)
+{
+	__u64 id = (__u64)rq;
+
+	bpf_map_delete_elem(&requests, &id);
 	return 0;
 }
 
@@ -208,20 +218,19 @@ static __always_inline int end(const struct request *rq)
 }
 
 SEC("tp_btf/block_io_done")
-int BPF_PROG(top_blockio_done, struct request *rq)
+int BPF_PROG(topio_done, struct request *rq)
 {
 	return end(rq);
 }
 
 SEC("tp_btf/block_rq_complete")
-int BPF_PROG(top_blockio_complete, struct request *rq, int error,
-	     unsigned int bytes)
+int BPF_PROG(topio_complete, struct request *rq, int error, unsigned int bytes)
 {
 	return bytes < rq->__data_len ? 0 : end(rq);
 }
 
-GADGET_PREFER(top_blockio_start, top_blockio_getrq);
-GADGET_PREFER(top_blockio_start, top_blockio_issue_bio);
-GADGET_PREFER(top_blockio_done, top_blockio_complete);
+GADGET_PREFER(topio_start, topio_getrq);
+GADGET_PREFER(topio_start, topio_issue_bio);
+GADGET_PREFER(topio_done, topio_complete);
 
 char LICENSE[] SEC("license") = "GPL";

@@ -99,6 +99,9 @@ func defaultMode(t *testing.T, gadget string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if settings.Metrics.Print {
+		return "histogram"
+	}
 	return cmp.Or(settings.DefaultOutputMode, "columns")
 }
 
