@@ -87,8 +87,8 @@ func (a *app) diff(ctx context.Context, before, after string, f *diffFlags) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, file.end()) }()
-	a.dropForReplay(&options, file)
 	defer limitMemory()()
+	a.dropForReplay(&options, file)
 	var profiles [2]*profile.Profile
 	for i, t := range tapes {
 		if profiles[i], err = a.profileOf(ctx, t, options); err != nil || ctx.Err() != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
+	"github.com/gizmo-ebpf/gizmo/internal/cli/heap"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/internal/seccomp"
@@ -54,8 +55,8 @@ func (a *app) replay(ctx context.Context, path string, flags *eventFlags, failOn
 	defer func() { err = errors.Join(err, file.end()) }()
 	options.OnAttached = file.begin
 	options.Events.SortMemory = sortMemory
-	a.dropForReplay(&options, file)
 	defer limitMemory()()
+	a.dropForReplay(&options, file)
 	return t.play(ctx, options, func(r *run.Run) error {
 		a.work.Store(&atWork{"replay " + path, r})
 		return a.finish(r, r.Run(ctx), failOnLoss)
@@ -133,8 +134,9 @@ const (
 	sortMemory = 16 << 20
 )
 
-// limitMemory makes Go collect garbage in time, unless the user has set a lower limit (GOMEMLIMIT).
+// limitMemory makes Go collect garbage in time, unless the user has set a lower limit (GOMEMLIMIT), and gives up what only the start of the program has used.
 func limitMemory() (undo func()) {
+	heap.ReleaseCode()
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, replayMemory))
 	return func() { debug.SetMemoryLimit(before) }

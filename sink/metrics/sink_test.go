@@ -195,8 +195,8 @@ func TestReadings(t *testing.T) {
 	})
 	var s Snapshot
 	for _, want := range []string{
-		"runs{program=\"a\",hook=\"\"} 9223372036854775808\nruns{program=\"b\uFFFD\",hook=\"h\"} 1\ntime{program=\"a\",hook=\"\"} 2 s\ntime{program=\"b\uFFFD\",hook=\"h\"} 0.5 s\n",
-		"runs{program=\"a\",hook=\"\"} 9223372036854775809\nruns{program=\"b\uFFFD\",hook=\"h\"} 1\ntime{program=\"a\",hook=\"\"} 2 s\ntime{program=\"b\uFFFD\",hook=\"h\"} 0.5 s\n",
+		"runs{program=\"a\"} 9223372036854775808\nruns{program=\"b\uFFFD\",hook=\"h\"} 1\ntime{program=\"a\"} 2 s\ntime{program=\"b\uFFFD\",hook=\"h\"} 0.5 s\n",
+		"runs{program=\"a\"} 9223372036854775809\nruns{program=\"b\uFFFD\",hook=\"h\"} 1\ntime{program=\"a\"} 2 s\ntime{program=\"b\uFFFD\",hook=\"h\"} 0.5 s\n",
 	} {
 		if r.Snapshot(&s); string(s.AppendText(nil)) != want {
 			t.Errorf("got\n%s\nwant\n%s", s.AppendText(nil), want)

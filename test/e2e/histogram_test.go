@@ -63,7 +63,8 @@ func TestPacketsDroppedInQueues(t *testing.T) {
 	if w == nil {
 		return
 	}
-	g := w.runTogether(t, func(held []kerneltest.Object) { wantEmpty(t, held, "waiting") }, "-o", "json", "--per-interface")
+	g := w.runTogether(t, func(held []kerneltest.Object) { wantEmpty(t, held, "waiting") },
+		append(asRows(t, w.gadget), "-o", "json", "--per-interface")...)
 	found := 0
 	for _, row := range parseOutput(t, g.out.String()).rows {
 		if row.get("interface") == "slow" && row.get("ifindex") == w.Args[len(w.Args)-1] {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
@@ -95,11 +96,26 @@ type watched struct {
 	before   leftovers
 }
 
+// asRows returns the flags with which a gadget writes rows, also if its metrics are to take their place.
+func asRows(t testing.TB, gadget string) (flags []string) {
+	t.Helper()
+	img, err := catalog.Builtin(gadget)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range img.DataSources {
+		if d.Settings.Metrics.Print {
+			flags = append(flags, "--annotate", d.Schema.Name+":metrics.print=false")
+		}
+	}
+	return flags
+}
+
 // run runs the gadget together with the workload. The arguments for "gizmo run" come
 // before those of the workload.
 func (w *workload) run(t testing.TB, args ...string) *watched {
 	t.Helper()
-	args = append(append([]string{"run", w.gadget, "-o", "json"}, args...), w.Args...)
+	args = append(append(append([]string{"run", w.gadget, "-o", "json"}, asRows(t, w.gadget)...), args...), w.Args...)
 	r := &watched{before: findLeftovers(t)}
 	if w.Snapshot {
 		r.process = run(t, w.as, args...)

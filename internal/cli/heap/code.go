@@ -30,6 +30,9 @@ func code() []span {
 	return unchanged(regions, program)
 }
 
+// ReleaseCode unmaps the pages of the program's file that are mapped now. It opens files.
+func ReleaseCode() { releaseCode(code()) }
+
 // releaseCode unmaps the pages of the program's file that the start has used: nine tenths of them are never used again. The kernel keeps
 // them in its cache of files, and a page that is used again is mapped again within a microsecond.
 func releaseCode(parts []span) {

@@ -44,7 +44,7 @@ func TestUnchangedRegions(t *testing.T) {
 // The process goes on without the pages, and has fewer of them.
 func TestReleaseCode(t *testing.T) {
 	before := filePages(t)
-	releaseCode(code())
+	ReleaseCode()
 	after := filePages(t)
 	t.Logf("%d KiB of files before, %d after", before, after)
 	if after >= before {

@@ -80,17 +80,17 @@ func TestExport(t *testing.T) {
 	}
 	want := []string{
 		`rows{n="1"} 2` + "\n" + `rows{otel.metric.overflow="true"} 2` + "\n",
-		`gizmo.events.produced{gadget="",datasource="a",sink="text"} 6` + "\n" +
-			`gizmo.events.delivered{gadget="",datasource="a",sink="text"} 3` + "\n" +
-			`gizmo.events.filtered{gadget="",datasource="a",sink="text"} 0` + "\n",
-		`gizmo.events.lost{gadget="",datasource="a",sink="text",cause="buffer full"} 0` + "\n" +
-			`gizmo.events.lost{gadget="",datasource="a",sink="text",cause="output too slow"} 3` + "\n",
-		`gizmo.program.runs{gadget="",program="p",hook="raw_tp/x"} 2` + "\n" +
-			`gizmo.program.run.time{gadget="",program="p",hook="raw_tp/x"} 3e-06 s` + "\n" +
-			`gizmo.program.missed{gadget="",program="p",hook="raw_tp/x"} 6` + "\n" +
-			`gizmo.program.instructions{gadget="",program="p",hook="raw_tp/x"} 4` + "\n" +
-			`gizmo.program.verified.instructions{gadget="",program="p",hook="raw_tp/x"} 5` + "\n",
-		`gizmo.metrics.series{gadget="",datasource="a"} 1` + "\n" + `gizmo.metrics.overflow.rows{gadget="",datasource="a"} 2` + "\n",
+		`gizmo.events.produced{datasource="a",sink="text"} 6` + "\n" +
+			`gizmo.events.delivered{datasource="a",sink="text"} 3` + "\n" +
+			`gizmo.events.filtered{datasource="a",sink="text"} 0` + "\n",
+		`gizmo.events.lost{datasource="a",sink="text",cause="buffer full"} 0` + "\n" +
+			`gizmo.events.lost{datasource="a",sink="text",cause="output too slow"} 3` + "\n",
+		`gizmo.program.runs{program="p",hook="raw_tp/x"} 2` + "\n" +
+			`gizmo.program.run.time{program="p",hook="raw_tp/x"} 3e-06 s` + "\n" +
+			`gizmo.program.missed{program="p",hook="raw_tp/x"} 6` + "\n" +
+			`gizmo.program.instructions{program="p",hook="raw_tp/x"} 4` + "\n" +
+			`gizmo.program.verified.instructions{program="p",hook="raw_tp/x"} 5` + "\n",
+		`gizmo.metrics.series{datasource="a"} 1` + "\n" + `gizmo.metrics.overflow.rows{datasource="a"} 2` + "\n",
 	}
 	if !slices.Equal(to.texts, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(to.texts, "--\n"), strings.Join(want, "--\n"))
