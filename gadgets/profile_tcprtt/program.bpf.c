@@ -65,6 +65,13 @@ static const struct hist nothing;
 #define READ(typed, sk, member) \
 	((typed) ? (sk)->member : BPF_CORE_READ(sk, member))
 
+static __always_inline __u32 netns_of(const struct sock *sk, bool typed)
+{
+	if (typed)
+		return sk->__sk_common.skc_net.net->ns.inum;
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
 /* IPv4 through a socket of IPv6, too, has the address as IPv4 has it. */
 static __always_inline void fill_address(struct gadget_l3endpoint_t *to,
 					 const struct sock *sk, bool typed)
@@ -107,7 +114,7 @@ static __always_inline int count(const struct sock *sk, bool typed)
 	rtt = BPF_CORE_READ((const struct tcp_sock *)sk, srtt_us);
 	if (rtt == 0) /* the kernel has not measured it yet */
 		return 0;
-	key.netns_id = READ(typed, sk, __sk_common.skc_net.net->ns.inum);
+	key.netns_id = netns_of(sk, typed);
 	if (targ_per_address)
 		fill_address(&key.remote, sk, typed);
 	hist = bpf_map_lookup_or_try_init(&hists, &key, &nothing);

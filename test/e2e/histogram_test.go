@@ -4,8 +4,10 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,6 +56,52 @@ func wantLine(t *testing.T, text, pattern string) {
 	if !regexp.MustCompile(`(?m)^` + pattern + `$`).MatchString(text) {
 		t.Errorf("no line like %s in\n%s", pattern, text)
 	}
+}
+
+// However often gizmo reads the map while several threads make requests, the arrays have each request once.
+func TestHistogramsCountEachRequest(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	w := runnable(t, "top_blockio")
+	if w == nil {
+		return
+	}
+	w.gadget, w.Args = "profile_blockio", nil
+	g := start(t, w.as, "run", w.gadget, "--host", "-o", "json", "--per-disk", "--per-flag", "--map-fetch-interval", "5ms",
+		"--annotate", "blockio:ebpf.map.flush-on-stop=true")
+	g.waitAttached(t)
+	want := w.cause(t).rows
+	g.interrupt(t)
+	rows := parseOutput(t, g.out.String()).rows
+	disk := numbers([]string{want[0].get("major"), want[0].get("minor")})
+	for _, operation := range []string{"read", "write"} {
+		n, wanted := 0, 0
+		for _, e := range want {
+			if e.get("rw") == operation {
+				wanted += numbers([]string{e.get("io")})[0]
+			}
+		}
+		for _, e := range rows {
+			if e.get("dev") == strconv.Itoa(disk[0]<<20|disk[1]) && strings.HasPrefix(e.get("operation"), operation) {
+				n += slotsOf(t, e.find("latency"))
+			}
+		}
+		t.Logf("%d rows, %d of %d requests to %s", len(rows), n, wanted, operation)
+		if n != wanted {
+			t.Errorf("%d requests to %s, want %d", n, operation, wanted)
+		}
+	}
+}
+
+func slotsOf(t *testing.T, array any) (sum int) {
+	t.Helper()
+	all, ok := array.([]any)
+	if !ok {
+		t.Fatalf("no array: %v", array)
+	}
+	for _, n := range all {
+		sum += numbers([]string{n.(json.Number).String()})[0]
+	}
+	return sum
 }
 
 // Packets that are dropped in a queue do not stay in the gadget's map, and each interface has its row.
