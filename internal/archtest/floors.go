@@ -45,6 +45,7 @@ func floors() map[string]int {
 		"wire":             2,
 		"btfschema":        2,
 		"metadata":         2,
+		"builtin":          2,
 
 		"host":       1,
 		"semtype":    1,
@@ -70,7 +71,7 @@ func floors() map[string]int {
 // ground lists the packages below internal/ on the lowest floor.
 func ground() []string {
 	return []string{
-		"archtest", "bpfcode", "cpus", "digits", "dns", "elffile", "gofuncs", "int80", "kerneltest", "memory", "nearest", "outlet", "pcapexpr",
+		"archtest", "bpfcode", "cpus", "dents", "digits", "dns", "elffile", "gofuncs", "int80", "kerneltest", "memory", "nearest", "outlet", "pcapexpr",
 		"plain", "privileges", "procstat", "safefile", "seccomp", "socketvalue", "stdstreams",
 	}
 }

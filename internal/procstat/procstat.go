@@ -5,10 +5,8 @@
 package procstat
 
 import (
-	"bytes"
 	"fmt"
 	"os"
-	"strconv"
 )
 
 // Process is what gizmo reads of the file.
@@ -22,41 +20,18 @@ type Process struct {
 	StartCode, StartStack uint64
 }
 
-// clockTicks is the number of ticks in a second in which /proc counts, on all architectures that gizmo runs on.
-const clockTicks = 100
-
-// Read reads what the kernel says of the process with this folder in /proc: fields 4, 22, 26 and 28. The name in field 2 may hold anything.
+// Read reads what the kernel says of the process with this folder in /proc.
 func Read(dir string) (p Process, err error) {
 	path := dir + "/stat"
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return p, err
 	}
-	const parent, startTime = 4 - 3, 22 - 3 // counted from the field after the name
-	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
-	if len(fields) <= startTime {
-		return p, fmt.Errorf("%s: %d fields after the name", path, len(fields))
-	}
-	if p.Parent, err = strconv.Atoi(string(fields[parent])); err != nil {
+	var s Stat
+	if err := s.Parse(data); err != nil {
 		return p, fmt.Errorf("%s: %w", path, err)
 	}
-	ticks, err := strconv.ParseInt(string(fields[startTime]), 10, 64)
-	if err != nil {
-		return p, fmt.Errorf("%s: %w", path, err)
-	}
-	p.Began = ticks * (1e9 / clockTicks)
-	p.StartCode, p.StartStack = address(fields, 26-3), address(fields, 28-3)
-	return p, nil
-}
-
-// address returns a field that is an address, or 0.
-func address(fields [][]byte, i int) uint64 {
-	if i >= len(fields) {
-		return 0
-	}
-	v, err := strconv.ParseUint(string(fields[i]), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return v
+	return Process{
+		Parent: int(s.Parent), Began: int64(s.Start) * (1e9 / ClockTicks), StartCode: s.StartCode, StartStack: s.StartStack,
+	}, nil
 }
