@@ -27,6 +27,8 @@ type CustomFlag struct {
 	Values []string
 	// Mandatory says that the user must give a value.
 	Mandatory bool
+	// Switch says that the value is true or false (typeHint: bool), so that a flag needs none.
+	Switch bool
 }
 
 // CustomParams returns the custom params in the order of their names, which is the order in which
@@ -36,6 +38,7 @@ func (m *Metadata) CustomParams() []CustomFlag {
 	for _, name := range slices.Sorted(maps.Keys(m.Params.Custom)) {
 		p := m.Params.Custom[name]
 		f := CustomFlag{Name: name, Key: name, Description: p.Description, Values: p.PossibleValues, Mandatory: p.IsMandatory}
+		f.Switch = p.TypeHint == "bool"
 		if p.Key != "" {
 			f.Key = p.Key
 		}

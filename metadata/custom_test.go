@@ -149,7 +149,10 @@ func TestWithCustomPositions(t *testing.T) {
 		}
 	}
 	err = m.Validate(Known{DataSources: map[string][]string{"open": {"pid", "bare"}}, Programs: []string{"tick"}})
-	if err == nil || err.Error() != `gadget.yaml:29:15: unknown field "tid"; did you mean "pid"?` {
+	want := `gadget.yaml:29:15: unknown field "tid"; did you mean "pid"?
+gadget.yaml:35:20: unknown key "list"
+gadget.yaml:35:31: unknown key "more"`
+	if err == nil || err.Error() != want {
 		t.Errorf("got %v", err)
 	}
 }

@@ -59,4 +59,6 @@ func (optionalText) fold(*yaml.Node) {}
 func (yesNo) fold(*yaml.Node)        {}
 func (number) fold(*yaml.Node)       {}
 func (texts) fold(*yaml.Node)        {}
+func (span) fold(*yaml.Node)         {}
+func (count) fold(*yaml.Node)        {}
 func (tree) fold(*yaml.Node)         {}

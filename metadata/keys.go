@@ -20,6 +20,9 @@ type KeyDoc struct {
 // annotations are the business of package annotation.
 func Keys() []KeyDoc { return metadataShape().schema().keys(nil, "") }
 
+// OperatorKeys describes the keys below "operator" that gizmo reads; a file may have others.
+func OperatorKeys() []KeyDoc { return operatorShape().schema().keys(nil, "") }
+
 // keys appends the rows of the keys in the mapping s.
 func (s *schema) keys(list []KeyDoc, path string) []KeyDoc {
 	for _, name := range s.order {
@@ -60,6 +63,8 @@ func (s *schema) describeValue() string {
 		return "list"
 	case s.Enum != nil:
 		return boolValue.String() // the only choice there is outside annotations
+	case s.Minimum != nil && s.Types[0] == "string":
+		return spanValue.String()
 	case s.Minimum != nil:
 		return fmt.Sprintf("whole number from %d to %d", *s.Minimum, *s.Maximum)
 	case s.Types[0] == "object":

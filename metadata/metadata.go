@@ -6,6 +6,7 @@ package metadata
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -26,7 +27,7 @@ type Metadata struct {
 	Params      Params
 	// Programs holds settings of BPF programs, by the names of their functions.
 	Programs map[string]Program
-	// Operator is a tree of settings whose meaning is none of this package's business; nil for none.
+	// Operator is a tree of settings; nil for none. gizmo reads those of built-in data sources: see BuiltIn.
 	Operator *yaml.Node
 	// ParamDefaults gives flags other values for this gadget, by their full names:
 	// "operator.oci.ebpf.map-fetch-interval".
@@ -104,6 +105,56 @@ type Sampler struct {
 	Frequency uint64
 	// Param is the variable of a param whose value replaces Frequency; empty: none.
 	Param string
+}
+
+// BuiltIn has the settings of a data source that gizmo fills itself, without a BPF program.
+type BuiltIn struct {
+	// EmitStats gives the gadget the data source.
+	EmitStats bool
+	// Interval is the time from one array to the next, and FirstInterval that from the start to the first; 0 when nothing was said.
+	Interval, FirstInterval time.Duration
+	// Count is the number of arrays after which the run ends; 0 for no end.
+	Count int
+	// Fields are the only fields that the data source has; empty for all.
+	Fields []string
+	// GadgetsOnly leaves out BPF programs that are not of a gadget.
+	GadgetsOnly bool
+}
+
+// The built-in data sources, by their keys below "operator".
+const (
+	BuiltInPrograms  = keyEBPF
+	BuiltInProcesses = "process"
+	BuiltInCgroups   = "cgroup"
+)
+
+// builtIns are the settings of all built-in data sources.
+type builtIns struct{ programs, processes, cgroups BuiltIn }
+
+// BuiltIn returns the settings of the built-in data source with a key below "operator". The annotation "operator.KEY.emitstats" of the
+// gadget as a whole stands for the setting of that name.
+func (m *Metadata) BuiltIn(key string) (BuiltIn, error) {
+	all, _ := m.readBuiltIns() // Parse has reported problems
+	b := map[string]BuiltIn{BuiltInPrograms: all.programs, BuiltInProcesses: all.processes, BuiltInCgroups: all.cgroups}[key]
+	annotation := keyOperator + "." + key + "." + keyEmitStats
+	text, ok := m.Annotations[annotation]
+	if !ok || b.EmitStats {
+		return b, nil
+	}
+	var err error
+	if b.EmitStats, err = strconv.ParseBool(text); err != nil {
+		return b, m.Locate(fmt.Errorf("%s: %q is neither true nor false", annotation, text), keyAnnotations, annotation)
+	}
+	return b, nil
+}
+
+// readBuiltIns reads the part of the tree of settings that is about built-in data sources. The reader has the problems.
+func (m *Metadata) readBuiltIns() (b builtIns, r *reader) {
+	r = &reader{positions: make(map[string]Pos)}
+	if m.Operator != nil {
+		operatorShape().read(r, []string{keyOperator}, m.Operator, &b)
+	}
+	return b, r
 }
 
 // ContainersKey is the annotation of a gadget as a whole that gives it the data source of containers.

@@ -6,6 +6,7 @@ package metadata
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -45,6 +46,14 @@ func readMetadata(file string, root *yaml.Node) (*Metadata, *reader) {
 	c.clean(root, 1)
 	r.problems = c.problems
 	metadataShape().read(r, nil, root, m)
+	// Validate reports unknown settings: files that were made for another program may have them.
+	_, settings := m.readBuiltIns()
+	maps.Copy(m.positions, settings.positions)
+	for _, p := range settings.problems {
+		if !p.Unknown() {
+			r.problems = append(r.problems, p)
+		}
+	}
 	return m, r
 }
 

@@ -90,6 +90,8 @@ func (d dict[V]) schema() *schema { return mappingSchema(d.value.schema()) }
 func (t text) schema() *schema    { return valueSchema(annotation.Value{Kind: t.kind}) }
 func (yesNo) schema() *schema     { return valueSchema(boolValue) }
 func (s number) schema() *schema  { return valueSchema(s.value()) }
+func (span) schema() *schema      { return valueSchema(spanValue) }
+func (count) schema() *schema     { return valueSchema(countValue) }
 func (tree) schema() *schema      { return &schema{Types: []string{"object", "null"}} }
 func (t texts) schema() *schema {
 	return &schema{Types: []string{"array", "null"}, Items: t.text.schema()}

@@ -4,9 +4,12 @@
 package metadata
 
 import (
+	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -208,6 +211,47 @@ func (number) write(src *uint64) *yaml.Node {
 	return newBare(strconv.FormatUint(*src, 10))
 }
 
+// span is a length of time; zero says that it may be 0.
+type span struct{ zero bool }
+
+var spanValue = annotation.Value{Kind: annotation.Duration}
+
+func (s span) read(r *reader, path []string, n *yaml.Node, dst *time.Duration) {
+	text, ok := r.scalar(path, n)
+	if !ok || isNull(n) || !r.checkValue(path, n, spanValue, text) {
+		return
+	}
+	*dst, _ = time.ParseDuration(text) // cannot fail after the check
+	if *dst == 0 && !s.zero {
+		r.report(n, fmt.Errorf("%s: want more than 0", label(path)))
+	}
+}
+
+func (span) write(src *time.Duration) *yaml.Node {
+	if *src == 0 {
+		return nil
+	}
+	return newText(src.String())
+}
+
+// count is a number of things; 0 for no limit.
+type count struct{}
+
+var countValue = annotation.Value{Kind: annotation.Whole, Max: math.MaxInt32}
+
+func (count) read(r *reader, path []string, n *yaml.Node, dst *int) {
+	if text, ok := r.scalar(path, n); ok && !isNull(n) && r.checkValue(path, n, countValue, text) {
+		*dst, _ = strconv.Atoi(text) // cannot fail after the check
+	}
+}
+
+func (count) write(src *int) *yaml.Node {
+	if *src == 0 {
+		return nil
+	}
+	return newBare(strconv.Itoa(*src))
+}
+
 // texts is a list of single values.
 type texts struct{ text }
 
@@ -252,6 +296,11 @@ func (tree) write(src **yaml.Node) *yaml.Node {
 	}
 	return plainCopy(*src)
 }
+
+// operatorTree is a tree with parts that gizmo knows.
+type operatorTree struct{ tree }
+
+func (operatorTree) fold(n *yaml.Node) { operatorShape().fold(n) }
 
 // annotations is a mapping of the annotations in a table.
 type annotations[T any] struct {

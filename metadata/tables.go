@@ -4,6 +4,8 @@
 package metadata
 
 import (
+	"time"
+
 	"go.yaml.in/yaml/v3"
 
 	"github.com/gizmo-ebpf/gizmo/annotation"
@@ -24,6 +26,8 @@ const (
 	keyDefault     = "defaultValue"
 	keyPrograms    = "programs"
 	keyWasm        = "wasm"
+	keyOperator    = "operator"
+	keyEmitStats   = "emitstats"
 )
 
 // maxCustomParams limits the work that the custom params of a file can cause: after each one the metadata
@@ -51,8 +55,8 @@ func metadataShape() object[Metadata] {
 			func(m *Metadata) *Params { return &m.Params }, paramsShape()),
 		key(keyPrograms, "Settings of BPF programs, by the names of their functions.",
 			func(m *Metadata) *map[string]Program { return &m.Programs }, dict[Program]{programShape()}),
-		key("operator", "A tree of settings.",
-			func(m *Metadata) **yaml.Node { return &m.Operator }, tree{}),
+		key(keyOperator, "A tree of settings, of which gizmo reads those of [built-in data sources](#operator).",
+			func(m *Metadata) **yaml.Node { return &m.Operator }, operatorTree{}),
 		key("paramDefaults", "Default values of gizmo's flags for this gadget, by full names; the last part of a name is the name of the flag.",
 			func(m *Metadata) *map[string]string { return &m.ParamDefaults }, dict[string]{text{}}),
 		key("gadgetParams", "A tree of settings, which gizmo keeps but does not use.",
@@ -161,4 +165,31 @@ func programShape() object[Program] {
 		key("sampler", "How often the program runs.",
 			func(p *Program) *Sampler { return &p.Sampler }, sampler),
 	}}
+}
+
+// operatorShape is the part of the tree of settings that gizmo reads.
+func operatorShape() object[builtIns] {
+	return object[builtIns]{dotted: true, members: []member[builtIns]{
+		key(BuiltInPrograms, "The data source bpfstats: BPF programs, how long they run and what memory their maps take.",
+			func(b *builtIns) *BuiltIn { return &b.programs }, builtInShape(key("gadgets-only", "Leaves out programs that are not of a gadget.",
+				func(b *BuiltIn) *bool { return &b.GadgetsOnly }, yesNo{}))),
+		key(BuiltInProcesses, "The data source processes: processes, their processor time and memory.",
+			func(b *builtIns) *BuiltIn { return &b.processes }, builtInShape(key(keyFields, "The only fields that the data source has, besides pid and mountnsid.",
+				func(b *BuiltIn) *[]string { return &b.Fields }, texts{text{annotation.Line}}))),
+		key(BuiltInCgroups, "The data source cgroups: control groups with a limit of processor time, and how often it held them up.",
+			func(b *builtIns) *BuiltIn { return &b.cgroups }, builtInShape()),
+	}}
+}
+
+func builtInShape(more ...member[BuiltIn]) object[BuiltIn] {
+	return object[BuiltIn]{members: append([]member[BuiltIn]{
+		key(keyEmitStats, "Gives the gadget the data source.",
+			func(b *BuiltIn) *bool { return &b.EmitStats }, yesNo{}),
+		key("interval", "Time from one array to the next, more than 0.",
+			func(b *BuiltIn) *time.Duration { return &b.Interval }, span{}),
+		key("first-interval", "Time from the start to the first array, if that is less; 0 stands for the interval.",
+			func(b *BuiltIn) *time.Duration { return &b.FirstInterval }, span{zero: true}),
+		key("count", "Number of arrays after which the run ends; 0 for no end.",
+			func(b *BuiltIn) *int { return &b.Count }, count{}),
+	}, more...)}
 }

@@ -19,6 +19,8 @@ type Known struct {
 	Params []string
 	// Programs are the names of the functions of its BPF programs.
 	Programs []string
+	// BuiltInFields are the names that "operator.process.fields" may list. Nil: it may list any.
+	BuiltInFields []string
 	// OutputModes are the supported ones. Nil: a file may name any.
 	OutputModes []string
 }
@@ -37,6 +39,7 @@ func (m *Metadata) Validate(known Known) error {
 			v.fields(name, known.DataSources[source])
 		}
 	}
+	v.settings(known)
 	for _, name := range slices.Sorted(maps.Keys(m.Params.EBPF)) {
 		v.check("param", name, known.Params, keyParams, keyEBPF, name)
 	}
@@ -60,6 +63,23 @@ func (v *validator) check(what, name string, known []string, path ...string) boo
 	err := &annotation.UnknownError{What: what, Name: name, Known: known}
 	v.problems = append(v.problems, v.m.problem(err, path))
 	return false
+}
+
+// settings checks the settings of built-in data sources.
+func (v *validator) settings(known Known) {
+	all, r := v.m.readBuiltIns()
+	for _, p := range r.problems {
+		if p.Pos == (Pos{}) && v.m.file != "" {
+			continue // WithCustom has copied the tree: the problem is one of the file, and has a place there
+		}
+		p.File = v.m.file
+		v.problems = append(v.problems, p)
+	}
+	for _, name := range all.processes.Fields {
+		if known.BuiltInFields != nil {
+			v.check("field", name, known.BuiltInFields, keyOperator, BuiltInProcesses, keyFields)
+		}
+	}
 }
 
 func (v *validator) fields(source string, known []string) {

@@ -34,6 +34,9 @@ func RegisterCustom(fs *pflag.FlagSet, img *image.Image) (*Custom, error) {
 			usage += " (" + strings.Join(p.Values, ", ") + ")"
 		}
 		fs.StringVar(&f.texts[i], p.Key, p.Default, plain.Line(usage))
+		if p.Switch {
+			fs.Lookup(p.Key).NoOptDefVal = "true"
+		}
 	}
 	return f, nil
 }

@@ -40,6 +40,7 @@ func main() {
 func render() ([]byte, error) {
 	lists := template.FuncMap{
 		"keys":      keys,
+		"operator":  func() string { return keyTable(metadata.OperatorKeys()) },
 		"fields":    func() string { return annotations(annotation.FieldKeys()) },
 		"sources":   func() string { return annotations(annotation.SourceKeys()) },
 		"templates": templates,
@@ -57,11 +58,20 @@ func render() ([]byte, error) {
 
 // keys lists the keys below a path; without one, those at the top.
 func keys(path string) string {
-	rows := [][]string{{"Key", "Value", "What it says"}}
+	var below []metadata.KeyDoc
 	for _, k := range metadata.Keys() {
 		if rest, ok := strings.CutPrefix(k.Path, path); ok && (path != "" || !strings.Contains(rest, ".")) {
-			rows = append(rows, []string{code(rest), k.Value, k.Doc})
+			k.Path = rest
+			below = append(below, k)
 		}
+	}
+	return keyTable(below)
+}
+
+func keyTable(keys []metadata.KeyDoc) string {
+	rows := [][]string{{"Key", "Value", "What it says"}}
+	for _, k := range keys {
+		rows = append(rows, []string{code(k.Path), k.Value, k.Doc})
 	}
 	return table(rows)
 }
