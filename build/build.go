@@ -53,7 +53,7 @@ type Options struct {
 
 // Result is a built gadget.
 type Result struct {
-	// Object is an ELF file for the BPF machine with BTF.
+	// Object is an ELF file for the BPF machine with BTF; nil for a gadget without a program.
 	Object []byte
 	// Metadata is gadget.yaml as it is, not looked into; nil if the gadget has none.
 	Metadata []byte
@@ -71,7 +71,8 @@ type Result struct {
 	Clang Clang
 }
 
-// Dir compiles the gadget in the folder dir. If the compiler rejects the source, the error is a
+// Dir compiles the gadget in the folder dir. A folder that has a gadget.yaml and no program.bpf.c may be a gadget that needs no program:
+// then there is nothing to compile, and the result has no object. If the compiler rejects the source, the error is a
 // [*CompileError] that holds the compiler's messages. If ctx is done, Dir ends the compiler and leaves nothing
 // behind.
 //
@@ -94,6 +95,11 @@ func buildDir(ctx context.Context, dir string, o *Options) (*Result, error) {
 		return nil, err
 	}
 	say := logTo(o.Verbose)
+	if g.program == nil {
+		say("%s: there is no program to compile", g.source())
+		_, err := lookupArch(o.Arch)
+		return &Result{Metadata: g.metadata, Source: g.source()}, err
+	}
 	store, noCache := openCache(o.Cache, say)
 	defer store.close()
 	j := job{gadget: g, cache: store, say: say}
@@ -128,7 +134,7 @@ func logTo(w io.Writer) logFunc {
 // gadget is the folder that is built.
 type gadget struct {
 	dir      string // cleaned, and not starting with a dash
-	program  []byte // the contents of program.bpf.c
+	program  []byte // the contents of program.bpf.c; nil if there is none
 	metadata []byte
 }
 
@@ -149,15 +155,21 @@ func readGadget(dir string) (*gadget, error) {
 		g.dir = "./" + g.dir
 	}
 	g.program, err = safefile.Read(filepath.Join(dir, sourceName), sourceName, maxProgram)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not a gadget: it has no file %s: %w", dir, sourceName, fs.ErrNotExist)
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the gadget: %w", err)
 	}
+	missing := err != nil
 	g.metadata, err = safefile.Read(filepath.Join(dir, metadataName), metadataName, MaxMetadata)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the gadget's metadata: %w", err)
+	}
+	switch {
+	case missing && g.metadata == nil:
+		return nil, fmt.Errorf("%s is not a gadget: it has no file %s: %w", dir, sourceName, fs.ErrNotExist)
+	case missing:
+		g.program = nil
+	case g.program == nil: // an empty file
+		g.program = []byte{}
 	}
 	return g, nil
 }

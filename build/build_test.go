@@ -46,6 +46,20 @@ func TestDirWithOwnHeaders(t *testing.T) {
 	}
 }
 
+// A gadget without a program takes no compiler and no cache.
+func TestDirWithoutProgram(t *testing.T) {
+	t.Parallel()
+	gadget := t.TempDir()
+	files{"gadget.yaml": "name: small\n"}.write(t, gadget)
+	r, err := Dir(context.Background(), gadget, &Options{Clang: "/nowhere/clang", Cache: "/nowhere/cache"})
+	if err != nil || r.Object != nil || string(r.Metadata) != "name: small\n" || r.NoCache != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := Dir(context.Background(), gadget, &Options{Arch: "z80"}); err == nil {
+		t.Error("an unknown architecture passes")
+	}
+}
+
 // Additions of newer versions of libbpf exist whatever the system's version is, and the cache still keeps
 // builds.
 func TestNewerThanSystemsLibbpf(t *testing.T) {

@@ -39,20 +39,23 @@ var ErrUnknown = errors.New("unknown gadget")
 
 // Builtin returns the image of a built-in gadget.
 func Builtin(name string) (*image.Image, error) {
-	object, err := objects.Open("objects/" + name + "/program.o")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, unknownGadget(name)
+	yaml, err := objects.ReadFile("objects/" + name + "/gadget.yaml")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
-	if err != nil {
+	hasYAML := err == nil
+	object, err := objects.Open("objects/" + name + "/program.o")
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && hasYAML:
+		return parse(name, nil, yaml, nil)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, unknownGadget(name)
+	case err != nil:
 		return nil, err
 	}
 	defer object.Close()
 	info, err := object.Stat()
 	if err != nil {
-		return nil, err
-	}
-	yaml, err := objects.ReadFile("objects/" + name + "/gadget.yaml")
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	reader := object.(io.ReaderAt) // as embed.FS promises

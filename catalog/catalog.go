@@ -58,7 +58,7 @@ func (g *Gadget) with(img *image.Image) *Gadget {
 }
 
 // Find returns the gadget that name refers to: a built-in gadget, the path of a folder with a
-// program.bpf.c, or that of an object with the gadget.yaml beside it. A name with a slash is a path, and so is the name of an
+// program.bpf.c or a gadget.yaml that needs none, or that of an object with the gadget.yaml beside it. A name with a slash is a path, and so is the name of an
 // existing file that is no built-in gadget. The error wraps ErrUnknown if there is no such gadget.
 func (c *Catalog) Find(ctx context.Context, name string) (*Gadget, error) {
 	if reference.IsExplicit(name) && c.Images != nil {
@@ -69,7 +69,7 @@ func (c *Catalog) Find(ctx context.Context, name string) (*Gadget, error) {
 		if err == nil || !errors.Is(err, ErrUnknown) {
 			return &Gadget{Image: img}, err
 		}
-		if !isFile(name) && !isFile(filepath.Join(name, "program.bpf.c")) && !archive.IsArchive(name) {
+		if !isFile(name) && !isFile(filepath.Join(name, "program.bpf.c")) && !isFile(filepath.Join(name, "gadget.yaml")) && !archive.IsArchive(name) {
 			return c.otherwise(ctx, name, err)
 		}
 	}
@@ -144,7 +144,11 @@ func (c *Catalog) ParseBuilt(dir string, res *build.Result) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := parse(filepath.Base(abs), bytes.NewReader(res.Object), res.Metadata, c.Warn)
+	var object io.ReaderAt
+	if res.Object != nil {
+		object = bytes.NewReader(res.Object)
+	}
+	img, err := parse(filepath.Base(abs), object, res.Metadata, c.Warn)
 	return &Gadget{Image: img, Folder: dir, Clang: res.Clang, warn: c.Warn}, err
 }
 

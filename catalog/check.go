@@ -44,8 +44,9 @@ func Check(img *image.Image) error {
 // knownOf lists the names in an image that metadata can refer to.
 func knownOf(img *image.Image) (metadata.Known, error) {
 	known := metadata.Known{
-		OutputModes: encode.Names(),
-		DataSources: make(map[string][]string),
+		OutputModes:   encode.Names(),
+		BuiltInFields: image.BuiltInFields(),
+		DataSources:   make(map[string][]string),
 	}
 	env := semtype.Env{Arch: runtime.GOARCH}
 	for i := range img.DataSources {

@@ -78,10 +78,8 @@ func (c *Catalog) ofImage(name string, img *oci.Image) (*Gadget, error) {
 		c.Warn(errors.New("the image has a Wasm module, which gizmo does not run yet"))
 	}
 	var object io.ReaderAt
-	if img.Object != nil {
+	if img.Object != nil { // without one, its gadget.yaml switches on a built-in data source
 		object = bytes.NewReader(img.Object)
-	} else {
-		return nil, fmt.Errorf("%s: the image has no program", name)
 	}
 	parsed, err := parse(name, object, img.Metadata, c.Warn)
 	if err != nil {

@@ -38,9 +38,10 @@ type Gadget struct {
 	strict                 bool
 	log                    *slog.Logger
 
-	sources []pipeline.Source
-	lost    lostByMount
-	stacks  *Stacks // nil: the programs use none
+	sources  []pipeline.Source
+	builtIns []builtIn
+	lost     lostByMount
+	stacks   *Stacks // nil: the programs use none
 	// inFiles and inNetworks are the programs of AttachIn and of AttachInNetwork.
 	inFiles, inNetworks func() []*image.Program
 

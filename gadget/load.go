@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/choose"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
@@ -21,6 +22,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/prepare"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/tc"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/usdt"
+	"github.com/gizmo-ebpf/gizmo/host/bpfprogs"
 	"github.com/gizmo-ebpf/gizmo/internal/cpus"
 )
 
@@ -37,6 +39,9 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	}
 	if err := o.check(img); err != nil {
 		return nil, err
+	}
+	if len(img.Programs) == 0 {
+		return loadWithoutPrograms(img, o)
 	}
 	if err := PrepareProcess(); err != nil {
 		return nil, err
@@ -65,7 +70,31 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if o.trial {
 		return g, nil
 	}
+	label := bpfprogs.NewLabel(img.Metadata.Name, o.Reference)
+	if err := label.Bind(g.coll.Programs); err != nil { // before Linux 5.10
+		g.log.Debug("the gadget's programs do not carry its name", "error", err)
+	}
 	if err := pins.pin(g.coll.Maps); err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	g.image = nil
+	return g, nil
+}
+
+// loadWithoutPrograms is Load for a gadget that has only built-in data sources: it puts nothing into the kernel.
+func loadWithoutPrograms(img *image.Image, o *LoadOptions) (*Gadget, error) {
+	g := &Gadget{
+		image: img, coll: &ebpf.Collection{}, log: o.Logger, loaded: &hook.Loaded{},
+		attached: make(map[attachment]*attached), places: make(map[*inPlace]bool), known: make(map[string]ProgramStats),
+	}
+	g.inFiles = func() []*image.Program { return nil }
+	g.inNetworks = g.inFiles
+	var schemas []*event.Schema
+	for i := range img.DataSources {
+		schemas = append(schemas, img.DataSources[i].Schema.Clone())
+	}
+	o.AfterPrograms()
+	if err := g.openSources(schemas, o); err != nil {
 		return nil, errors.Join(err, g.Close())
 	}
 	g.image = nil

@@ -81,6 +81,9 @@ type LoadOptions struct {
 	// paths such as /proc/1/ns/net; several paths may lead to the same one. It is called before each
 	// array, because namespaces come and go; see RunningNetNS. Nil: only the one that gizmo is in.
 	NetNS func() ([]string, error)
+	// Reference is what the user started the gadget from: its name, folder or image. The gadget's programs carry it and the gadget's name,
+	// for those who look at the programs in the kernel.
+	Reference string
 	// Interface is the network interface for programs that are attached to one; empty: the interface of their
 	// attach_to. It is an error if there is no such interface, or no such program.
 	Interface string

@@ -49,6 +49,8 @@ func (g *Gadget) openSource(d *image.DataSource, schema *event.Schema, o *LoadOp
 		return g.openBuffer(d, schema, o)
 	case image.MapIterator:
 		return g.openMap(d, schema, o)
+	case image.BuiltIn:
+		return g.openBuiltIn(d, schema, o)
 	default:
 		return g.openIterators(d, schema, o)
 	}

@@ -4,16 +4,15 @@
 package gadget
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/hook"
+	"github.com/gizmo-ebpf/gizmo/host/bpfprogs"
 )
 
 // ProgramStats holds the kernel's counts for a loaded program.
@@ -36,16 +35,7 @@ type ProgramStats struct {
 
 // CountRuns makes the kernel count the runs of all BPF programs, for all users of the machine,
 // until the result is closed. That costs each run some nanoseconds. It takes Linux 5.8.
-func CountRuns() (io.Closer, error) {
-	c, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
-	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
-		return nil, fmt.Errorf("counting the runs of programs needs Linux 5.8 or newer: %w", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("count the runs of programs: %w", err)
-	}
-	return c, nil
-}
+func CountRuns() (io.Closer, error) { return bpfprogs.Count() }
 
 // Stats returns the counts of all programs that are loaded, in the order of the image. Without CAP_BPF the kernel does not
 // report Instructions, nor whether a program does anything; Stats then returns the values of an earlier

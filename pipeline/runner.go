@@ -22,6 +22,8 @@ type Runner struct {
 	Sinks []NamedSink
 	// Ledger holds the accounts of the sinks; it must not be nil.
 	Ledger *Ledger
+	// Ask, if set, is called for each data source with the fields that a sink or a stage reads, before Start: a source need not find out others.
+	Ask func(s *event.Schema, need event.FieldSet)
 	// OnLoss, if set, is called with losses as they become known: once for losses before the stages, once for each sink for
 	// losses of sinks. Several goroutines may call it at once.
 	OnLoss func(s *event.Schema, losses []event.Loss)
@@ -141,6 +143,9 @@ func (r *Runner) bindSchema(s *event.Schema, stages []Stage) (*schemaWay, error)
 	need, err := r.needOf(s, stages)
 	if err != nil {
 		return nil, err
+	}
+	if r.Ask != nil {
+		r.Ask(s, need)
 	}
 	for _, stage := range stages {
 		f, err := stage.Bind(s, need)

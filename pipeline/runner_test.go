@@ -331,3 +331,36 @@ func TestRunStartsOnlyWhatCanBeBound(t *testing.T) {
 		t.Errorf("got %v, want the error of Start", err)
 	}
 }
+
+// readsSecond is a stage that reads the second field.
+type readsSecond struct{ dropX }
+
+func (readsSecond) Reads(*event.Schema) (need event.FieldSet, err error) {
+	need.Add(1)
+	return need, nil
+}
+
+// Sources learn which fields sinks and stages read, before anything starts.
+func TestRunAsks(t *testing.T) {
+	s := newSchema("a")
+	s.Fields = make([]event.Field, 3)
+	asked := -1
+	r := pipeline.Runner{
+		Sources: []pipeline.Source{&script{schema: s}}, Stages: []pipeline.Stage{readsSecond{}}, Sinks: to(&collect{}), Ledger: &pipeline.Ledger{},
+		Ask: func(of *event.Schema, need event.FieldSet) {
+			if of != s || !need.Has(1) {
+				t.Errorf("asked for %+v of %s", need, of.Name)
+			}
+			asked = need.Len()
+		},
+		Start: func() error {
+			if asked != 1 {
+				t.Errorf("asked for %d fields", asked)
+			}
+			return nil
+		},
+	}
+	if err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -67,8 +67,10 @@ func (p *Plan) Load(ctx context.Context) (*Run, error) {
 
 func (r *Run) load(ctx context.Context, p *Plan) error {
 	var err error
-	if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
-		return err
+	if slices.ContainsFunc(p.gadgets, func(g plannedGadget) bool { return len(g.image.Programs) > 0 }) {
+		if r.filter, err = newMountFilter(p.options.Containers, p.options.logger()); err != nil {
+			return err
+		}
 	}
 	r.sockets = socket.NewLeases(p.options.Sockets, p.options.logger())
 	var types *btf.Cache // a run of one gadget releases the types before it allocates the buffers
@@ -213,6 +215,7 @@ func (r *Run) Run(ctx context.Context) error {
 			r.assembly.text.noteLost(s, lost)
 			r.lost.collect(r.gadgets, r.names)
 		},
+		Ask:   r.ask,
 		Start: r.begin,
 		Stop:  r.detach,
 	}
@@ -236,6 +239,18 @@ func (r *Run) Run(ctx context.Context) error {
 	go func() { recorded <- r.endRecording(lines) }()
 	err = cmp.Or(err, out.finish())
 	return errors.Join(err, <-recorded)
+}
+
+// ask tells the gadgets which fields of their data sources anybody reads. A recording has them all.
+func (r *Run) ask(s *event.Schema, need event.FieldSet) {
+	if r.record != nil {
+		for i := range s.Fields {
+			need.Add(i)
+		}
+	}
+	for _, g := range r.gadgets {
+		g.Ask(s, need)
+	}
 }
 
 // hurry makes outputs give up after the drain timeout if they take nothing.
@@ -410,6 +425,14 @@ func (r *Run) DetachChangesInterfaces() bool {
 // EntersNetworks reports whether the run enters network namespaces of containers, to read iterators or to attach programs for packets there.
 func (r *Run) EntersNetworks() bool {
 	return r.AttachesToPackets() || slices.ContainsFunc(r.followed, (*gadget.Gadget).ShowsNetworks)
+}
+
+// Needs returns the privileges that the run needs for built-in data sources. It is known once the run has begun.
+func (r *Run) Needs() (n gadget.Needs) {
+	for _, g := range r.gadgets {
+		n.Add(g.Needs())
+	}
+	return n
 }
 
 // NamesStacks reports whether the run finds the functions of stacks of the kernel, and of processes, while it goes on. It is known once the

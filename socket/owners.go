@@ -204,6 +204,9 @@ func (o *Owners) attach(img *image.Image, w *way, options *Options) error {
 	return nil
 }
 
+// programsName is the name that these programs carry in the kernel, as those of gadgets do.
+const programsName = "gizmo-sockets"
+
 func parse(name string, yaml []byte) (*image.Image, error) {
 	data, err := object(name)
 	if err != nil {
@@ -213,6 +216,7 @@ func parse(name string, yaml []byte) (*image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	meta.Name = programsName
 	return image.Parse(bytes.NewReader(data), meta)
 }
 

@@ -5,7 +5,7 @@
 //
 //	go run ./build/gadgets -o catalog/objects gadgets
 //
-// For each folder NAME it makes NAME/program.o and, if the gadget has it, NAME/gadget.yaml. It does not write files
+// For each folder NAME it makes NAME/program.o, if the gadget has a program, and NAME/gadget.yaml, if it has that. It does not write files
 // that would not change, so that Go need not recompile the package that embeds them, and it
 // removes the files of gadgets that no longer exist. Folders whose names start with "_" or "." are not
 // gadgets, nor is "internal", which has the code that the gadgets' Go programs share.
@@ -142,7 +142,14 @@ func (g *generator) write(name string, r *build.Result) error {
 	} else if err := replace(filepath.Join(dir, metadataFile), r.Metadata); err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, objectFile), r.Object)
+	object := filepath.Join(dir, objectFile)
+	if r.Object != nil {
+		return replace(object, r.Object)
+	}
+	if err := os.Remove(object); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // replace writes a file unless it already has these contents.

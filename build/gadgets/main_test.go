@@ -104,6 +104,14 @@ func TestGenerator(t *testing.T) {
 		}
 	}
 
+	// A gadget that has given up its program has no object.
+	os.Remove(filepath.Join(p.in, "two/program.bpf.c"))
+	p.write("two/gadget.yaml", "operator: {process: {emitstats: true}}\n")
+	if err := p.run(); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("one/gadget.yaml", "one/program.o", "two/gadget.yaml")
+
 	// A removed gadget leaves nothing behind.
 	os.RemoveAll(filepath.Join(p.in, "two"))
 	os.Remove(filepath.Join(p.in, "one/gadget.yaml"))

@@ -14,6 +14,9 @@ import (
 type Fetch struct {
 	// Interval is the time from one array to the next; 0 means the default. See also AtEnd.
 	Interval time.Duration
+	// First is the time from the start to the first array of a built-in data source, if that is less than the interval; 0: the
+	// interval.
+	First time.Duration
 	// Count is the number of arrays after which the source is at its end; 0: it goes on as long as the
 	// run.
 	Count int
@@ -29,9 +32,11 @@ const (
 )
 
 // Fetch returns how often the data source is read if these are its annotations: a map every second
-// unless they say otherwise; iterators once, at the start, or at the end if they say that the end has an array.
+// unless they say otherwise; iterators once, at the start, or at the end if they say that the end has an array; built-in data sources as
+// gadget.yaml says elsewhere.
 func (d *DataSource) Fetch(a *annotation.Source) Fetch {
-	f := Fetch{Flush: a.FlushOnStop}
+	f := d.BuiltIn.fetch
+	f.Flush = a.FlushOnStop
 	switch t := a.FetchInterval; {
 	case t != nil && *t > 0:
 		f.Interval = *t

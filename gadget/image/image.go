@@ -21,7 +21,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/metadata"
 )
 
-// Image describes a gadget, from its object and metadata. It is immutable, and may be loaded any number
+// Image describes a gadget, from its object, if it has one, and its metadata. It is immutable, and may be loaded any number
 // of times. It need not have a data source: another part of the program may use the gadget and
 // read its maps.
 type Image struct {
@@ -50,6 +50,8 @@ type DataSource struct {
 	Map string
 	// Iterators names the programs that write an iterator's records.
 	Iterators []string
+	// BuiltIn says what gizmo fills a built-in data source with, and how.
+	BuiltIn BuiltInSource
 }
 
 // SourceKind tells where the records of a data source come from.
@@ -60,15 +62,20 @@ const (
 	Tracer      SourceKind = iota // single events, from a ring or perf buffer
 	MapIterator                   // arrays, read from a hash map at intervals
 	Iterator                      // arrays, written by iter programs
+	BuiltIn                       // arrays, which gizmo fills without a program
 )
 
-var sourceKindNames = [...]string{"tracer", "map iterator", "iterator"}
+var sourceKindNames = [...]string{"tracer", "map iterator", "iterator", "built-in"}
 
 // String returns the kind in words.
 func (k SourceKind) String() string { return sourceKindNames[k] }
 
-// Parse analyses an object. The metadata may be nil.
+// Parse analyses an object. The metadata may be nil. A gadget that has only built-in data sources, which its metadata names, has no object:
+// nil.
 func Parse(object io.ReaderAt, meta *metadata.Metadata) (*Image, error) {
+	if object == nil {
+		return withoutObject(meta)
+	}
 	spec, compiler, err := readObject(object)
 	if err != nil {
 		return nil, fmt.Errorf("gadget object: %w", err)
@@ -97,6 +104,9 @@ func analyse(img *Image) (*Image, error) {
 		}
 	}
 	img.addPacketFilters()
+	if err := img.addBuiltIns(); err != nil {
+		return nil, err
+	}
 	if err := img.applyMetadata(); err != nil {
 		return nil, err
 	}

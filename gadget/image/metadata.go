@@ -22,6 +22,9 @@ func (img *Image) applyMetadata() error {
 		if slots := img.slotAnnotations(d.Schema); slots != nil {
 			d.Annotations = annotation.Merge(slots, d.Annotations)
 		}
+		if d.Kind == BuiltIn {
+			d.Annotations = annotation.Merge(d.BuiltIn.annotations, d.Annotations)
+		}
 		if err := errors.Join(d.applySettings(), img.checkOnlyIf(d), img.checkUnits(d)); err != nil {
 			errs = append(errs, fmt.Errorf("gadget.yaml: data source %q: %w", d.Schema.Name, err))
 		}

@@ -147,6 +147,9 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		return err
 	}
 	if f.object != "" {
+		if res.Object == nil {
+			return errors.New("--object: the gadget has no program, so there is no object to write")
+		}
 		if err := safefile.Replace(f.object, res.Object, 0o644); err != nil {
 			return fmt.Errorf("--object: %w", err)
 		}

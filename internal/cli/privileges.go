@@ -65,6 +65,16 @@ func needsOf(r *run.Run, containers bool, keep []privileges.Cap) (seccomp.Needs,
 	if containers {
 		keep = append(keep, unix.CAP_SYS_PTRACE) // to see the namespaces of other users' processes, and their files
 	}
+	builtIns := r.Needs()
+	if needs.Programs = builtIns.Programs; needs.Programs {
+		keep = append(keep, unix.CAP_SYS_ADMIN) // the kernel shows the programs of others to nobody else
+	}
+	if builtIns.OtherProcesses || builtIns.OpenFiles {
+		keep = append(keep, unix.CAP_SYS_PTRACE)
+	}
+	if builtIns.OpenFiles {
+		keep = append(keep, unix.CAP_DAC_READ_SEARCH) // to list what other users' processes have open
+	}
 	if needs.AttachProbes {
 		keep = append(keep, unix.CAP_DAC_READ_SEARCH) // to read files of other users
 		needs.PerfEvents = !gadget.HasProbeLinks()

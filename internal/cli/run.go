@@ -76,8 +76,9 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run GADGET [flags]",
 		Short: "Run a gadget: a built-in one by name, an image, or the one in a directory",
 		Long: "Runs a gadget until Ctrl-C and writes its events. GADGET is the name of a built-in gadget, a\n" +
-			"directory with a program.bpf.c, an object that was built from one (image build --object),\n" +
-			"with the gadget.yaml beside it, the name of an image (docs/images.md), or a tar file with one.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
+			"directory with a program.bpf.c or with a gadget.yaml that needs none, an object that was built\n" +
+			"from one (image build --object), with the gadget.yaml beside it, the name of an image (docs/images.md),\n" +
+			"or a tar file with one.\n\nBuilt-in gadgets: " + strings.Join(catalog.Names(), ", ") +
 			"\n\n\"gizmo run GADGET --help\" shows the params and fields of the gadget too.",
 		// The flags depend on the gadget, so gizmo finds the gadget first.
 		DisableFlagParsing: true,
@@ -289,7 +290,7 @@ func (a *app) runOptions(c *chosen) run.Options {
 	o.Unwind = f.unwind
 	g := run.Gadget{Image: c.found.Image, Params: c.params}
 	g.FetchInterval, g.FetchCount = f.fetch.Given()
-	g.Load.Interface = f.iface
+	g.Load.Interface, g.Load.Reference = f.iface, c.name
 	g.Load.Strict = f.strict
 	g.Load.AfterPrograms = debug.FreeOSMemory
 	g.Load.Logger = a.logger

@@ -86,6 +86,9 @@ func bpfCommands(needs Needs) []uint32 {
 	if needs.PerfEvents || needs.AttachPackets {
 		commands = append(commands, unix.BPF_PROG_LOAD)
 	}
+	if needs.Programs {
+		commands = append(commands, unix.BPF_PROG_GET_NEXT_ID, unix.BPF_PROG_GET_FD_BY_ID, unix.BPF_MAP_GET_FD_BY_ID, unix.BPF_BTF_GET_FD_BY_ID)
+	}
 	return commands
 }
 

@@ -39,6 +39,8 @@ type Needs struct {
 	AttachPackets bool
 	// AttachInterfaces: it attaches programs to network interfaces, through a socket that is open.
 	AttachInterfaces bool
+	// Programs: it looks at the BPF programs and maps of others.
+	Programs bool
 }
 
 // Restrict forbids all other calls to all threads of the process, for good. The process must have no_new_privs or CAP_SYS_ADMIN. Forbidden
