@@ -255,7 +255,10 @@ func documentedCapabilities(t *testing.T) map[string][][]string {
 	rows := make(map[string][][]string)
 	for _, m := range capabilityRow.FindAllStringSubmatch(string(page), -1) {
 		for _, cell := range m[2:] {
-			if strings.HasPrefix(cell, "CAP_") {
+			switch {
+			case cell == "none":
+				rows[m[1]] = append(rows[m[1]], nil)
+			case strings.HasPrefix(cell, "CAP_"):
 				rows[m[1]] = append(rows[m[1]], strings.Split(cell, ", "))
 			}
 		}

@@ -26,6 +26,9 @@ const objectsDir = moduleDir + "/catalog/objects"
 // its metadata, without asking the program under test.
 func hooksOf(t testing.TB, gadget string, args []string) *gadgetHooks {
 	t.Helper()
+	if !hasProgram(gadget) {
+		return &gadgetHooks{}
+	}
 	spec, err := ebpf.LoadCollectionSpec(filepath.Join(objectsDir, gadget, "program.o"))
 	if err != nil {
 		t.Fatal(errors.Join(err, errGadgets))
@@ -51,6 +54,13 @@ func hooksOf(t testing.TB, gadget string, args []string) *gadgetHooks {
 	}
 	slices.SortFunc(g.hooks, func(a, b hook) int { return strings.Compare(a.program, b.program) })
 	return g
+}
+
+// hasProgram reports whether a gadget has programs of its own, and not only built-in data sources.
+func hasProgram(gadget string) bool {
+	_, noProgram := os.Stat(filepath.Join(objectsDir, gadget, "program.o"))
+	_, noMetadata := os.Stat(filepath.Join(objectsDir, gadget, "gadget.yaml"))
+	return noProgram == nil || noMetadata != nil
 }
 
 // flagsOf returns the values of flags by their names. A flag without a value is true.

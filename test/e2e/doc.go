@@ -47,6 +47,8 @@
 // processes that it does not list is an error. If the gadget's rows have neither proc.pid nor pid,
 // the expected rows have none either, and then there may be other rows as well.
 //
+// A gadget that has only built-in data sources compares readings, so the test waits for its first array before the workload causes anything.
+//
 // # Hooks
 //
 // A gadget may need a hook that the kernel lacks. The tests find out which hooks a gadget needs from its

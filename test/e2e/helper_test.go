@@ -53,6 +53,8 @@ func helper(mode string, args []string) int {
 		err = stepOnCommand(os.Stdin, os.Stdout)
 	case helperContainer:
 		err = liveInContainer(args, os.Stdin, os.Stdout)
+	case helperBurn:
+		err = burn(args)
 	case helperDropCapabilities:
 		err = become(args, dropCapabilities)
 	case helperHideLibbpf:

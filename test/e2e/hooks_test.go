@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -93,5 +94,5 @@ func summary(hooks []hook) string {
 		}
 		texts = append(texts, strings.TrimSuffix(text, "/"))
 	}
-	return strings.Join(texts, ", ")
+	return cmp.Or(strings.Join(texts, ", "), "none")
 }

@@ -95,16 +95,16 @@ func goCommand(args ...string) error {
 // gadgetNames lists the folders of gadgets.
 func gadgetNames(t *testing.T) []string {
 	t.Helper()
-	programs, err := filepath.Glob(gadgetsDir + "/*/program.bpf.c")
+	files, err := filepath.Glob(gadgetsDir + "/*/gadget.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(programs) == 0 {
+	if len(files) == 0 {
 		t.Fatalf("there are no gadgets in %s", gadgetsDir)
 	}
 	var names []string
-	for _, p := range programs {
-		names = append(names, filepath.Base(filepath.Dir(p)))
+	for _, f := range files {
+		names = append(names, filepath.Base(filepath.Dir(f)))
 	}
 	return names
 }

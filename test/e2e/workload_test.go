@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/catalog"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
@@ -62,6 +63,13 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 	t.Cleanup(func() { w.Close() })
 	wl := &workload{gadget: gadget, signal: w}
 	wl.process = startProgram(t, setup{in: r, dir: dir}, []string{buildWorkload(t, gadget), dir})
+	t.Cleanup(func() { // before it is killed: what it has made on the machine goes with it
+		w.Close()
+		select {
+		case <-wl.ended:
+		case <-time.After(5 * time.Second):
+		}
+	})
 	eventually(t, "the workload is ready", func() bool {
 		select {
 		case <-wl.ended:
@@ -125,6 +133,9 @@ func (w *workload) run(t testing.TB, args ...string) *watched {
 		r.process = start(t, w.as, args...)
 		r.held = r.waitAttached(t)
 		r.attached = programNames(r.held)
+		if !hasProgram(w.gadget) { // it compares with its first reading
+			eventually(t, "the first array comes", func() bool { return r.out.Len() > 0 })
+		}
 		r.want = w.cause(t)
 		r.interrupt(t)
 	}

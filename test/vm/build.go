@@ -56,7 +56,7 @@ func (l *lab) buildSuite(ctx context.Context, s suite) error {
 
 // gadgetNames lists the folders of gadgets.
 func gadgetNames() ([]string, error) {
-	dirs, err := filepath.Glob("gadgets/[^_.]*/program.bpf.c")
+	dirs, err := filepath.Glob("gadgets/[^_.]*/gadget.yaml")
 	for i := range dirs {
 		dirs[i] = filepath.Base(filepath.Dir(dirs[i]))
 	}

@@ -78,7 +78,8 @@ func suites(ctx context.Context, run string) ([]suite, error) {
 		pkg:  "test/neighbours",
 		run:  "^Test(Docker|Podman|Containerd|CRI|StormOfContainers)$/^gizmo",
 		args: func(programs string) []string { return []string{"-programs", programs, "-containers", "10", "-slow"} },
-	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"})
+	}, suite{pkg: "test/conformance", fixtures: []string{"gadget"}, headers: "include"}, suite{pkg: "test/packets"},
+		suite{pkg: "host/bpfprogs"}, suite{pkg: "host/process"})
 	symbols, err := symbolSuites(ctx)
 	if err != nil {
 		return nil, err
@@ -143,7 +144,8 @@ func gadgetSuite() suite {
 	return suite{
 		pkg: "test/e2e",
 		run: "^Test(Gadgets|Params|TwoRuns|Signals|Kill|SecondInterrupt|EveryLostEvent|RecordWithoutOutput|ClosedPipe|FullDisk|" +
-			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl|SmallestCapabilities|CapabilitiesOfA|CapabilitiesFor|KeepCapabilities)",
+			"SlowPipe|LastLoss|SmallControl|BufferBeyond|SharedControl|SmallestCapabilities|CapabilitiesOfA|CapabilitiesFor|KeepCapabilities|" +
+			"TopProcess|TopCPUThrottle|BPFStats|RecordBuiltIn)",
 		args: func(programs string) []string { return []string{"-programs", programs} },
 	}
 }
