@@ -81,7 +81,7 @@ func (c *Containerd) List(ctx context.Context) ([]container.Identity, error) {
 			}
 		}
 		if len(all) > maxObjects {
-			return nil, c.client.explain(ctx, errTooMany)
+			return nil, c.client.Explain(ctx, errTooMany)
 		}
 	}
 	return all, nil
@@ -106,7 +106,7 @@ func (c *Containerd) Get(ctx context.Context, id string) (container.Identity, er
 		}
 		message, err := messageIn(answer, 1)
 		if err != nil {
-			return container.Identity{}, c.client.explain(ctx, err)
+			return container.Identity{}, c.client.Explain(ctx, err)
 		}
 		return c.complete(ctx, namespace, message)
 	}
@@ -117,7 +117,7 @@ func (c *Containerd) Get(ctx context.Context, id string) (container.Identity, er
 func (c *Containerd) complete(ctx context.Context, namespace string, message []byte) (container.Identity, error) {
 	id, err := containerdIdentity(namespace, message)
 	if err != nil {
-		return id, c.client.explain(ctx, err)
+		return id, c.client.Explain(ctx, err)
 	}
 	if id.Image != "" {
 		answer, err := c.client.call(ctx, method{imagesService + "Get", namespace}, appendText(nil, 1, id.Image), maxObject)
@@ -129,12 +129,12 @@ func (c *Containerd) complete(ctx context.Context, namespace string, message []b
 			return err
 		})
 		if err != nil {
-			return id, c.client.explain(ctx, err)
+			return id, c.client.Explain(ctx, err)
 		}
 	}
 	id.PID, _ = c.pid(ctx, namespace, id.ID)
 	if ctx.Err() != nil {
-		return id, c.client.explain(ctx, ctx.Err())
+		return id, c.client.Explain(ctx, ctx.Err())
 	}
 	return id, nil
 }
@@ -157,7 +157,7 @@ func (c *Containerd) namespaces(ctx context.Context) ([]string, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, c.client.explain(ctx, err)
+		return nil, c.client.Explain(ctx, err)
 	}
 	slices.Sort(names)
 	return names, nil
@@ -179,7 +179,7 @@ func (c *Containerd) listNamespace(ctx context.Context, namespace string) ([]con
 		}
 	})
 	if ctx.Err() != nil {
-		return nil, c.client.explain(ctx, ctx.Err())
+		return nil, c.client.Explain(ctx, ctx.Err())
 	}
 	all := list
 	list = nil
@@ -204,7 +204,7 @@ func (c *Containerd) listNamespace(ctx context.Context, namespace string) ([]con
 		return err
 	})
 	if err != nil {
-		return nil, c.client.explain(ctx, err)
+		return nil, c.client.Explain(ctx, err)
 	}
 	for i := range list {
 		list[i].ImageDigest = digests[list[i].Image]
@@ -219,10 +219,10 @@ func (c *Containerd) created(ctx context.Context, namespace string) ([]container
 	if err != nil {
 		return nil, err
 	}
-	defer stream.close()
+	defer stream.Close()
 	var list []container.Identity
 	for kept := 0; ; {
-		message, err := stream.next()
+		message, err := stream.Next()
 		if err == io.EOF {
 			return list, nil
 		}
@@ -239,7 +239,7 @@ func (c *Containerd) created(ctx context.Context, namespace string) ([]container
 			return err
 		})
 		if err != nil {
-			return nil, c.client.explain(ctx, err)
+			return nil, c.client.Explain(ctx, err)
 		}
 	}
 }

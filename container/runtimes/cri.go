@@ -70,7 +70,7 @@ func (c *CRI) List(ctx context.Context) ([]container.Identity, error) {
 		all[i], failed[i] = c.container(ctx, o, pods[o.pod])
 	})
 	if ctx.Err() != nil {
-		return nil, c.client.explain(ctx, ctx.Err())
+		return nil, c.client.Explain(ctx, ctx.Err())
 	}
 	return known(all, failed)
 }
@@ -282,7 +282,7 @@ func (c *CRI) list(ctx context.Context, name string, filter []byte, read func(*c
 		return err
 	})
 	if err != nil {
-		return nil, c.client.explain(ctx, err)
+		return nil, c.client.Explain(ctx, err)
 	}
 	return all, nil
 }
@@ -302,11 +302,11 @@ func (c *CRI) container(ctx context.Context, o, pod *criObject) (container.Ident
 	}
 	message, err := messageIn(answer, 1)
 	if err != nil {
-		return id, c.client.explain(ctx, err)
+		return id, c.client.Explain(ctx, err)
 	}
 	status, err := readObject(message, (*criObject).status)
 	if err != nil {
-		return id, c.client.explain(ctx, err)
+		return id, c.client.Explain(ctx, err)
 	}
 	id.Image = status.image
 	if status.state == containerRunning {
@@ -388,11 +388,11 @@ func (c *CRI) digest(ctx context.Context, ref string) (string, error) {
 		}
 		image, err := messageIn(answer, 1)
 		if err != nil {
-			return "", c.client.explain(ctx, err)
+			return "", c.client.Explain(ctx, err)
 		}
 		digest, err := readDigest(image)
 		if err != nil {
-			return "", c.client.explain(ctx, err)
+			return "", c.client.Explain(ctx, err)
 		}
 		return digest, nil
 	})

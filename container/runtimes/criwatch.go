@@ -67,7 +67,7 @@ func (c *CRI) watchEvents(ctx context.Context, ready func(), changed func(contai
 			}
 			select {
 			case <-ctx.Done():
-				return c.client.explain(ctx, nil)
+				return c.client.Explain(ctx, nil)
 			case <-time.After(beginning):
 				return nil
 			}
@@ -79,7 +79,7 @@ func (c *CRI) watchEvents(ctx context.Context, ready func(), changed func(contai
 		got: func(message []byte) error {
 			change, ok, err := readContainerEvent(message)
 			if err != nil {
-				return c.client.explain(ctx, err)
+				return c.client.Explain(ctx, err)
 			}
 			if ok && seen.add(change) && isReady {
 				changed(change)

@@ -17,12 +17,7 @@ var errLost = errors.New("the runtime closed the connection")
 // hold calls check, which connects, and then ready. It waits until the connection is lost or ctx is done, and returns the
 // reason.
 func (c *grpcClient) hold(ctx context.Context, check func(context.Context) error, ready func()) error {
-	c.mu.Lock()
-	if c.lost == nil {
-		c.lost = make(chan struct{})
-	}
-	lost := c.lost
-	c.mu.Unlock()
+	lost := c.Lost()
 	if err := check(ctx); err != nil {
 		return err
 	}
@@ -31,7 +26,7 @@ func (c *grpcClient) hold(ctx context.Context, check func(context.Context) error
 	case <-ctx.Done():
 	case <-lost:
 	}
-	return c.explain(ctx, errLost)
+	return c.Explain(ctx, errLost)
 }
 
 // grpcWatch is a call whose answers have no end.
@@ -65,7 +60,7 @@ func (c *grpcClient) watch(ctx context.Context, w grpcWatch) error {
 		var err error
 		select {
 		case <-ctx.Done():
-			return c.explain(ctx, nil)
+			return c.Explain(ctx, nil)
 		case err = <-confirmed:
 			if err == nil {
 				w.ready()
@@ -78,11 +73,11 @@ func (c *grpcClient) watch(ctx context.Context, w grpcWatch) error {
 		case a, more := <-answers:
 			switch {
 			case !more:
-				return c.explain(ctx, errLost)
+				return c.Explain(ctx, errLost)
 			case a.err == io.EOF && first:
 				return nil
 			case a.err == io.EOF:
-				err = c.explain(ctx, errLost)
+				err = c.Explain(ctx, errLost)
 			case a.err != nil:
 				err = a.err
 			default:
@@ -134,10 +129,10 @@ func (c *grpcClient) follow(ctx context.Context, m method, request []byte, sent 
 		got(nil, err)
 		return
 	}
-	defer stream.close()
+	defer stream.Close()
 	for err == nil {
 		var message []byte
-		message, err = stream.next()
+		message, err = stream.Next()
 		got(message, err)
 	}
 }

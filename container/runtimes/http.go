@@ -27,7 +27,6 @@ const (
 	maxAnswer     = 4 << 20  // of an answer about one thing, of an event, and of each element of a list
 	maxListed     = 1 << 16  // elements
 	maxHTTPHeader = 16 << 10
-	maxMessage    = 300 // of the text of an error
 )
 
 // maxIdle is how many connections stay open for the next call: as many as one call uses.
@@ -169,20 +168,7 @@ func (c *httpClient) explain(ctx context.Context, err error) error {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
-	return fmt.Errorf("%s: %w", c.socket, &shortError{err})
-}
-
-// shortError shows the first part of an error whose text a server may have chosen.
-type shortError struct{ err error }
-
-func (e *shortError) Unwrap() error { return e.err }
-
-func (e *shortError) Error() string {
-	text := e.err.Error()
-	if len(text) > maxMessage {
-		text = text[:maxMessage] + "…"
-	}
-	return plain.Text(text)
+	return fmt.Errorf("%s: %w", c.socket, plain.Short(err))
 }
 
 var (

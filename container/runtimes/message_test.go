@@ -4,11 +4,9 @@
 package runtimes
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"strings"
 	"testing"
@@ -156,20 +154,6 @@ func TestLabelsAreSorted(t *testing.T) {
 	a, b := forth.labels(), back.labels()
 	if len(a) < 500 || len(a) >= count || !maps.Equal(a, b) {
 		t.Errorf("%d and %d labels are kept", len(a), len(b))
-	}
-}
-
-func TestReadGrowing(t *testing.T) {
-	t.Parallel()
-	for _, length := range []int{0, 1, 16<<10 - 1, 16 << 10, 16<<10 + 1, 100_000} {
-		want := bytes.Repeat([]byte("x"), length)
-		got, err := readGrowing(bytes.NewReader(append(want, "more"...)), length)
-		if err != nil || !bytes.Equal(got, want) || cap(got) > max(2*length, 16<<10) {
-			t.Errorf("%d bytes: got %d of %d, %v", length, len(got), cap(got), err)
-		}
-		if _, err := readGrowing(bytes.NewReader(want), length+1); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("%d bytes too few: %v", length, err)
-		}
 	}
 }
 

@@ -148,11 +148,11 @@ func watchTasks(ctx context.Context, client *grpcClient, namespace string, ready
 			e, err := readEvent(envelope)
 			switch {
 			case err != nil:
-				return client.explain(ctx, err)
+				return client.Explain(ctx, err)
 			case e.topic == signal.topic:
 				signal.seen()
 			case e.id == "":
-				return client.explain(ctx, errNoID)
+				return client.Explain(ctx, errNoID)
 			case e.topic != topicExit || e.process == e.id: // otherwise another process of the container has ended
 				got(e, isReady)
 			}
@@ -160,7 +160,7 @@ func watchTasks(ctx context.Context, client *grpcClient, namespace string, ready
 		},
 	})
 	if err == nil {
-		err = client.explain(ctx, errLost)
+		err = client.Explain(ctx, errLost)
 	}
 	return err
 }
@@ -195,7 +195,7 @@ func (s *signal) send(ctx context.Context, client *grpcClient) error {
 		case <-s.came:
 			return nil
 		case <-ctx.Done():
-			return client.explain(ctx, nil)
+			return client.Explain(ctx, nil)
 		case <-time.After(wait):
 		}
 	}

@@ -71,7 +71,8 @@ func floors() map[string]int {
 // ground lists the packages below internal/ on the lowest floor.
 func ground() []string {
 	return []string{
-		"archtest", "bpfcode", "cpus", "dents", "digits", "dns", "elffile", "gofuncs", "int80", "kerneltest", "memory", "nearest", "outlet", "pcapexpr",
+		"archtest", "bpfcode", "cpus", "dents", "digits", "dns", "elffile", "gofuncs", "grpcclient", "int80", "kerneltest", "memory", "nearest", "outlet",
+		"pcapexpr",
 		"plain", "privileges", "procstat", "safefile", "seccomp", "socketvalue", "stdstreams",
 	}
 }
@@ -83,11 +84,12 @@ func TooLarge() []string {
 
 // forbidden lists the packages that others must not import.
 func forbidden() map[string][]string {
-	// The official modules of gRPC servers are for tests: they would add 5 MB to gizmo.
-	forTests := []string{"google.golang.org/grpc", "google.golang.org/protobuf/proto", "github.com/containerd", "k8s.io"}
+	// The official modules of gRPC servers and of OpenTelemetry are for tests: they would add megabytes to gizmo.
+	forTests := []string{"google.golang.org/grpc", "google.golang.org/protobuf/proto", "github.com/containerd", "k8s.io", "go.opentelemetry.io"}
 	return map[string][]string{
 		"cmd/gizmo":          forTests,
 		"container/runtimes": forTests,
+		"sink/metrics/otlp":  forTests,
 		// Reading an image is pure: it neither asks the kernel nor opens files.
 		"gadget/image": {
 			"github.com/cilium/ebpf/features", "github.com/cilium/ebpf/link", "github.com/cilium/ebpf/perf",
@@ -114,6 +116,7 @@ func sideways() map[string][]string {
 		"pipeline/pipelinetest":   {"pipeline"},         // the suites run what it defines
 		"gadget/internal/fixture": {"build"},            // compiles the gadgets of tests
 		"internal/gofuncs":        {"internal/elffile"}, // a table in such a file
+		"internal/grpcclient":     {"internal/plain"},   // shows what servers say
 		"internal/pcapexpr":       {"internal/nearest"}, // suggests words
 	}
 }
