@@ -27,6 +27,8 @@ type Instrument struct {
 	Kind                    Kind
 	// Float says that the values, or the sums of a histogram, are floats. Otherwise they are whole numbers, and exact.
 	Float bool
+	// Signed says that the values can be negative, because the field's type can.
+	Signed bool
 	// Boundaries are the upper bounds of a histogram's buckets, which they include. One more bucket has what is greater.
 	Boundaries []float64
 	// Slots says that events come with numbers of values by powers of two. The sum of the histogram is then the greatest that is possible.

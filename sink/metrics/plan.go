@@ -132,6 +132,7 @@ func (p *plan) addValue(s *event.Schema, i int, role event.MetricRole) error {
 		in.Kind = Gauge
 	}
 	in.Float = v.form == event.FormFloat
+	in.Signed = in.Float || v.form == event.FormInt
 	if in.Kind == Histogram {
 		p.buckets += len(in.Boundaries) + 1
 	}

@@ -6,6 +6,7 @@ package metrics
 import (
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
@@ -13,6 +14,7 @@ import (
 // Snapshot is a copy of a sink's series at one moment.
 type Snapshot struct {
 	Source      event.SourceID
+	Time        time.Time // when it was made
 	Instruments []Instrument
 	// Labels are the names of the key fields.
 	Labels []string
@@ -24,6 +26,7 @@ type Snapshot struct {
 	values    []Value
 	counts    []uint64
 	touched   []touch
+	negative  []bool
 	overflow  int
 	intervals uint64
 }
@@ -47,10 +50,11 @@ func (s *Sink) Snapshot(dst *Snapshot) {
 	defer s.mu.Unlock()
 	t := s.table
 	if t == nil { // it was never bound
-		*dst = Snapshot{overflow: none}
+		*dst = Snapshot{Time: s.now(), overflow: none}
 		return
 	}
-	s.sweep(s.now())
+	dst.Time = s.now()
+	s.sweep(dst.Time)
 	dst.Source, dst.Instruments, dst.Beyond = s.source, t.plan.instruments, t.beyond
 	if dst.plan != t.plan {
 		dst.plan, dst.Labels = t.plan, nil
@@ -62,6 +66,7 @@ func (s *Sink) Snapshot(dst *Snapshot) {
 	dst.values = append(dst.values[:0], t.values...)
 	dst.counts = append(dst.counts[:0], t.counts...)
 	dst.touched = append(dst.touched[:0], t.touched...)
+	dst.negative = append(dst.negative[:0], t.negative...)
 	dst.overflow, dst.intervals = t.overflow, t.intervals
 }
 

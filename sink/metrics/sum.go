@@ -23,6 +23,16 @@ func (v *Value) add(high, low uint64) {
 	v.high, _ = bits.Add64(v.high, high, carry)
 }
 
+// minus returns the difference of two values of an instrument.
+func (v Value) minus(w Value, of *Instrument) Value {
+	if of.Float {
+		return Value{low: math.Float64bits(math.Float64frombits(v.low) - math.Float64frombits(w.low))}
+	}
+	low, borrow := bits.Sub64(v.low, w.low, 0)
+	high, _ := bits.Sub64(v.high, w.high, borrow)
+	return Value{high, low}
+}
+
 // addTimes adds a number n times.
 func (v *Value) addTimes(number, n uint64) { v.add(bits.Mul64(number, n)) }
 

@@ -30,6 +30,8 @@ type table struct {
 
 	overflow  int // the series of what is beyond the limit; none: there is none
 	beyond    uint64
+	begun     uint64 // series so far
+	negative  []bool // of each instrument: a value was
 	intervals uint64 // that have ended
 	scratch   []byte
 }
@@ -41,23 +43,37 @@ type touch struct {
 	interval uint64
 	at       time.Time
 	used     bool
+	// id tells apart the series that have the same place one after the other.
+	id    uint64
+	first time.Time // when its first row came
 }
 
 func newTable(p *plan, maxSeries int) *table {
-	return &table{plan: p, max: maxSeries, byKey: make(map[string]int), overflow: none}
+	return &table{plan: p, max: maxSeries, byKey: make(map[string]int), overflow: none, negative: make([]bool, len(p.values))}
 }
 
 // add adds the rows of a batch.
 func (t *table) add(b *event.Batch, now time.Time) {
 	for row := range b.Rows {
 		at := t.seriesOf(b, row)
-		t.touched[at] = touch{t.intervals, now, true}
+		t.touch(at, now)
 		values := t.values[at*len(t.plan.values):][:len(t.plan.values)]
 		counts := t.counts[at*t.plan.buckets:][:t.plan.buckets]
 		for i := range t.plan.values {
-			t.plan.values[i].addTo(&values[i], counts, &t.plan.instruments[i], b, row)
+			if t.plan.values[i].addTo(&values[i], counts, &t.plan.instruments[i], b, row) {
+				t.negative[i] = true
+			}
 		}
 	}
+}
+
+func (t *table) touch(at int, now time.Time) {
+	touched := &t.touched[at]
+	if !touched.used {
+		t.begun++
+		touched.used, touched.id, touched.first = true, t.begun, now
+	}
+	touched.interval, touched.at = t.intervals, now
 }
 
 // seriesOf returns the series of a row. It allocates only for one that is new.
@@ -112,34 +128,34 @@ func (t *table) expire(since time.Time) {
 	}
 }
 
-// addTo adds the value of a row.
-func (v *valueField) addTo(value *Value, counts []uint64, in *Instrument, b *event.Batch, row int) {
+// addTo adds the value of a row, and reports whether it is negative.
+func (v *valueField) addTo(value *Value, counts []uint64, in *Instrument, b *event.Batch, row int) (negative bool) {
 	if v.reader == nil {
 		value.add(0, 1)
-		return
+		return false
 	}
 	if in.Slots {
 		v.addSlots(value, counts, b.Rows[row])
-		return
+		return false
 	}
 	var number Value
 	switch v.form {
 	case event.FormInt:
 		n, ok := v.reader.Int(b, row)
 		if !ok {
-			return
+			return false
 		}
-		number = Value{uint64(n >> 63), uint64(n)}
+		number, negative = Value{uint64(n >> 63), uint64(n)}, n < 0
 	case event.FormFloat:
 		f, ok := v.reader.Float(b, row)
 		if !ok {
-			return
+			return false
 		}
-		number.low = math.Float64bits(f)
+		number.low, negative = math.Float64bits(f), f < 0
 	default:
 		n, ok := v.reader.Uint(b, row)
 		if !ok {
-			return
+			return false
 		}
 		number.low = n
 	}
@@ -154,6 +170,7 @@ func (v *valueField) addTo(value *Value, counts []uint64, in *Instrument, b *eve
 	default:
 		value.add(number.high, number.low)
 	}
+	return negative
 }
 
 // addSlots adds numbers of values by powers of two, each value as the greatest that its slot is for.
@@ -211,38 +228,39 @@ func appendText(dst []byte, form event.Form, text []byte) []byte {
 // labels returns the texts of a key.
 func (p *plan) labels(key string) []string {
 	texts := make([]string, len(p.keys))
-	rest := []byte(key)
+	var text []byte
 	for i := range p.keys {
-		texts[i], rest = p.keys[i].label(rest)
+		text, key = p.keys[i].appendLabel(text[:0], key)
+		texts[i] = string(text)
 	}
 	return texts
 }
 
-// label takes a field's value from the beginning of a key.
-func (k *keyField) label(key []byte) (text string, rest []byte) {
+// appendLabel appends the text of a field's value, which it takes from the beginning of a key.
+func (k *keyField) appendLabel(dst []byte, key string) (text []byte, rest string) {
 	switch k.form {
 	case event.FormUint, event.FormBool, event.FormInt, event.FormFloat:
 		if key[0] == 0 {
-			return "", key[1:]
+			return dst, key[1:]
 		}
-		return k.number(binary.LittleEndian.Uint64(key[1:])), key[9:]
+		return k.appendNumber(dst, binary.LittleEndian.Uint64([]byte(key[1:9]))), key[9:]
 	}
-	size, n := binary.Uvarint(key)
-	text, rest = string(key[n:][:size]), key[n+int(size):]
+	size, n := binary.Uvarint([]byte(key[:min(len(key), binary.MaxVarintLen64)]))
+	value, rest := key[n:][:size], key[n+int(size):]
 	if k.form == event.FormBytes {
-		text = base64.StdEncoding.EncodeToString([]byte(text))
+		return base64.StdEncoding.AppendEncode(dst, []byte(value)), rest
 	}
-	return text, rest
+	return append(dst, value...), rest
 }
 
-func (k *keyField) number(n uint64) string {
+func (k *keyField) appendNumber(dst []byte, n uint64) []byte {
 	switch k.form {
 	case event.FormBool:
-		return strconv.FormatBool(n != 0)
+		return strconv.AppendBool(dst, n != 0)
 	case event.FormInt:
-		return strconv.FormatInt(int64(n), 10)
+		return strconv.AppendInt(dst, int64(n), 10)
 	case event.FormFloat:
-		return strconv.FormatFloat(math.Float64frombits(n), 'g', -1, 64)
+		return strconv.AppendFloat(dst, math.Float64frombits(n), 'g', -1, 64)
 	}
-	return strconv.FormatUint(n, 10)
+	return strconv.AppendUint(dst, n, 10)
 }
