@@ -58,10 +58,14 @@ func New(o Options) *Client {
 		var protocols http.Protocols
 		protocols.SetHTTP2(o.TLS != nil)
 		protocols.SetUnencryptedHTTP2(o.TLS == nil)
-		return &http.Transport{
-			DialContext: c.dial, Protocols: &protocols, TLSClientConfig: o.TLS, Proxy: o.Proxy,
+		transport := &http.Transport{
+			DialContext: c.dial, Protocols: &protocols, TLSClientConfig: o.TLS,
 			DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 		}
+		if o.TLS != nil {
+			transport.Proxy = o.Proxy
+		}
+		return transport
 	})
 	return c
 }
