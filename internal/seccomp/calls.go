@@ -8,6 +8,7 @@ package seccomp
 import (
 	"slices"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,7 +44,9 @@ func callsOf(needs Needs, pid uint32) map[uint32]*rule {
 	if needs.EnterNetworks {
 		calls[unix.SYS_SETNS] = only(1, unix.CLONE_NEWNET)
 	}
-	if families := socketFamilies(needs); len(families) > 0 {
+	if families := socketFamilies(needs); needs.Internet {
+		calls[unix.SYS_SOCKET] = internetOr(families)
+	} else if len(families) > 0 {
 		calls[unix.SYS_SOCKET] = only(0, families...)
 	}
 	if needs.HoldFiles {
@@ -76,6 +79,33 @@ func socketFamilies(needs Needs) (families []uint32) {
 	}
 	return families
 }
+
+// internetOr allows sockets of the families, and those of TCP and UDP by the default protocol of their types: neither raw sockets, which
+// could send anything in a run that keeps CAP_NET_RAW, nor protocols that few use.
+func internetOr(families []uint32) *rule {
+	code := []bpf.Instruction{loadArg(0)}
+	const afterFamilies = 3 // instructions
+	for i, family := range families {
+		code = append(code, bpf.JumpIf{Cond: bpf.JumpEqual, Val: family, SkipTrue: uint8(len(families) - 1 - i + afterFamilies + socketTypes)})
+	}
+	return &rule{append(code,
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 1},
+		forbid,
+		// The next socketTypes instructions.
+		loadArg(1),
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0xf}, // SOCK_TYPE_MASK: the rest are flags
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_STREAM, SkipTrue: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.SOCK_DGRAM, SkipTrue: 1},
+		forbid,
+		loadArg(2),
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1},
+		forbid,
+		allow,
+	)}
+}
+
+const socketTypes = 8
 
 // bpfCommands returns the commands of bpf(2) that the process may use.
 func bpfCommands(needs Needs) []uint32 {

@@ -54,6 +54,7 @@ func TestDecisions(t *testing.T) {
 	gadget, probes, replay, sockets := Needs{Maps: true}, Needs{Maps: true, WriteFiles: true}, Needs{}, Needs{Maps: true, UnixSockets: true}
 	packets, interfaces := Needs{Maps: true, AttachPackets: true}, Needs{Maps: true, AttachInterfaces: true}
 	attaching := Needs{Maps: true, AttachProbes: true}
+	internet, everywhere := Needs{Maps: true, Internet: true}, Needs{Maps: true, Internet: true, UnixSockets: true, AttachPackets: true}
 	threads := uint64(unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_SYSVSEM | unix.CLONE_THREAD)
 	for _, c := range []struct {
 		needs  Needs
@@ -106,6 +107,21 @@ func TestDecisions(t *testing.T) {
 		{packets, unix.SYS_SETNS, [6]uint64{5, unix.CLONE_NEWNET}, forbidden},
 		{Needs{AttachPackets: true, UnixSockets: true}, unix.SYS_SOCKET, [6]uint64{unix.AF_PACKET}, allowed},
 		{Needs{AttachPackets: true, UnixSockets: true}, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX}, allowed},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_STREAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK}, allowed},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_INET6, unix.SOCK_DGRAM | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK}, allowed},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_STREAM, unix.IPPROTO_SCTP}, forbidden},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_INET6, unix.SOCK_DGRAM, unix.IPPROTO_ICMPV6}, forbidden},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP}, forbidden},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_SEQPACKET}, forbidden},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX, unix.SOCK_STREAM}, forbidden},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_NETLINK, unix.SOCK_DGRAM}, forbidden},
+		{internet, unix.SYS_SOCKET, [6]uint64{unix.AF_PACKET, unix.SOCK_DGRAM}, forbidden},
+		{internet, unix.SYS_CONNECT, [6]uint64{}, allowed},
+		{everywhere, unix.SYS_SOCKET, [6]uint64{unix.AF_INET6, unix.SOCK_STREAM}, allowed},
+		{everywhere, unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX, unix.SOCK_STREAM}, allowed},
+		{everywhere, unix.SYS_SOCKET, [6]uint64{unix.AF_PACKET, unix.SOCK_RAW, 3}, allowed},
+		{everywhere, unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_RAW, 3}, forbidden},
+		{everywhere, unix.SYS_SOCKET, [6]uint64{unix.AF_NETLINK, unix.SOCK_DGRAM}, forbidden},
 		{interfaces, unix.SYS_BPF, [6]uint64{unix.BPF_LINK_CREATE}, allowed},
 		{interfaces, unix.SYS_BPF, [6]uint64{unix.BPF_PROG_LOAD}, forbidden},
 		{interfaces, unix.SYS_SENDTO, [6]uint64{}, allowed},
@@ -167,7 +183,7 @@ func TestDecisions(t *testing.T) {
 // The tree finds the rule of each call, including the last call before a run and the first after it.
 func TestProgramFindsEachRule(t *testing.T) {
 	t.Parallel()
-	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}, {Maps: true, AttachProbes: true, PerfEvents: true, EnterNetworks: true}, {Maps: true, UnixSockets: true, AttachPackets: true, AttachInterfaces: true}} {
+	for _, needs := range []Needs{{}, {Maps: true}, {Maps: true, WriteFiles: true}, {Maps: true, UnixSockets: true}, {Maps: true, AttachProbes: true, PerfEvents: true, EnterNetworks: true}, {Maps: true, UnixSockets: true, AttachPackets: true, AttachInterfaces: true}, {Maps: true, Internet: true}, {Maps: true, Internet: true, UnixSockets: true, AttachPackets: true}} {
 		calls := callsOf(needs, self)
 		whole := program(calls)
 		for n := range uint32(newestCall + 100) {

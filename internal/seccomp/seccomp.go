@@ -25,6 +25,8 @@ type Needs struct {
 	WriteFiles bool
 	// UnixSockets: it connects to Unix sockets.
 	UnixSockets bool
+	// Internet: it connects to other machines over TCP, and asks for their addresses over UDP.
+	Internet bool
 	// HoldFiles: it has the kernel ask it about accesses to further files.
 	HoldFiles bool
 	// AttachProbes: it attaches programs to files of containers, which it finds with openat2. A filter cannot read that call's flags, so

@@ -6,8 +6,10 @@
 package seccomp
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -47,6 +50,8 @@ func child(mode string) error {
 		return restricted(Needs{Maps: true, WriteFiles: true})
 	case "sockets":
 		return restricted(Needs{Maps: true, UnixSockets: true})
+	case "internet":
+		return connecting()
 	case "refused":
 		return refused()
 	case "beside":
@@ -95,6 +100,38 @@ func restricted(needs Needs) error {
 	return errors.Join(append(all, <-errs)...)
 }
 
+// connecting tries what the library does to connect to a name.
+func connecting() error {
+	l, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		return err
+	}
+	asked, err := net.ListenPacket("udp", "localhost:0")
+	if err != nil {
+		return err
+	}
+	if err := restricted(Needs{Internet: true}); err != nil {
+		return err
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	if _, err := net.DialTimeout("tcp", "localhost:"+port, time.Minute); err != nil {
+		return err
+	}
+	// A question for a name server: it is enough that it arrives.
+	resolver := net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, asked.LocalAddr().String())
+	}}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	go func() { _, _ = resolver.LookupHost(ctx, "box.example.") }()
+	if err := asked.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		return err
+	}
+	_, _, err = asked.ReadFrom(make([]byte, 512))
+	return err
+}
+
 // threadsFiltered checks that each thread has a filter and cannot gain privileges.
 func threadsFiltered() error {
 	all, err := filepath.Glob("/proc/self/task/*/status")
@@ -132,8 +169,14 @@ func tryCalls(needs Needs) error {
 	}
 	_, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	want("make a socket", err, connecting)
+	reaching := error(unix.EPERM)
+	if needs.Internet {
+		reaching = nil
+	}
 	_, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	want("make a socket of the internet", err, unix.EPERM)
+	want("make a socket of the internet", err, reaching)
+	_, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)
+	want("make a raw socket", err, unix.EPERM)
 	want("enter a namespace", unix.Unshare(0), unix.EPERM)
 	want("change a file's mode", os.Chmod("/proc/nonexistent", 0o600), unix.EPERM)
 	want("remove a file", unix.Unlinkat(unix.AT_FDCWD, "/proc/nonexistent", 0), unix.EPERM)
@@ -236,7 +279,7 @@ func oneCallFails(number uint32, errno unix.Errno) *unix.SockFprog {
 
 func TestRestrict(t *testing.T) {
 	t.Parallel()
-	for _, mode := range []string{"replay", "gadget", "probes", "sockets", "refused", "beside"} {
+	for _, mode := range []string{"replay", "gadget", "probes", "sockets", "internet", "refused", "beside"} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), childMode+"="+mode)
 		if out, err := cmd.CombinedOutput(); err != nil {
