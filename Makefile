@@ -41,6 +41,7 @@ run: build setup-mounts ## run a gadget until Ctrl-C: make run GADGET=trace_exec
 test: setup-test setup-mounts build vet ## all tests; as root those of the kernel, too
 	@go test $(AGAIN) $(PATIENCE) ./...
 	@go -C tools test $(AGAIN) ./...
+	@go -C test/otlpreceiver test $(AGAIN) ./...
 	@CGO_ENABLED=1 go test $(AGAIN) $(PATIENCE) -race $(RACE)
 
 .PHONY: test-vm
@@ -69,16 +70,16 @@ fmt: setup-lint ## format the Go and C code
 lint: setup-lint vet ## check formats, the rules of internal/archtest, modules, and for likely mistakes
 	@files=$$(gofmt -l .); [ -z "$$files" ] || { echo "not formatted, make fmt does it: $$files" >&2; exit 1; }
 	@$(C_FILES) | xargs $(CLANG_FORMAT) --dry-run --Werror
-	@staticcheck=$$(go -C tools tool -n staticcheck) && "$$staticcheck" ./... && cd tools && "$$staticcheck" ./...
+	@staticcheck=$$(go -C tools tool -n staticcheck) && "$$staticcheck" ./... && (cd tools && "$$staticcheck" ./...) && cd test/otlpreceiver && "$$staticcheck" ./...
 	@go test $(AGAIN) ./internal/archtest
-	@go mod tidy -diff && go -C tools mod tidy -diff
-	@go -C tools run ./licenses .. .
+	@go mod tidy -diff && go -C tools mod tidy -diff && go -C test/otlpreceiver mod tidy -diff
+	@go -C tools run ./licenses .. . ../test/otlpreceiver
 	@for script in $(SCRIPTS); do bash -n "$$script"; done
 	@shellcheck $(SCRIPTS)
 
 .PHONY: outdated
 outdated: ## list newer versions of modules, and those that were withdrawn; needs the network
-	@for dir in . tools; do go -C $$dir list -m -u -retracted -f '$(OUTDATED)' all; done | sort -u
+	@for dir in . tools test/otlpreceiver; do go -C $$dir list -m -u -retracted -f '$(OUTDATED)' all; done | sort -u
 
 .PHONY: generate
 generate: ## write generated code and pages anew
@@ -146,6 +147,7 @@ objects:
 vet:
 	@go vet ./...
 	@go -C tools vet ./...
+	@go -C test/otlpreceiver vet ./...
 
 .PHONY: setup-build setup-test setup-vm setup-lint setup-bench setup-release setup-mounts
 setup-build:

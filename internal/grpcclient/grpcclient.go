@@ -183,7 +183,7 @@ func (c *Client) Open(ctx context.Context, call *Call) (*Stream, error) {
 	if err != nil {
 		return nil, c.Explain(ctx, err)
 	}
-	s := &Stream{ctx: ctx, client: c, answer: answer, limit: call.Limit}
+	s := &Stream{ctx: ctx, client: c, answer: answer, limit: call.Limit, gzip: call.Gzip}
 	if kind := answer.Header.Get("Content-Type"); answer.StatusCode != http.StatusOK || !strings.HasPrefix(kind, "application/grpc") {
 		s.Close()
 		return nil, c.Explain(ctx, &NotGRPCError{answer.StatusCode, kind})

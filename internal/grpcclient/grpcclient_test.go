@@ -45,3 +45,21 @@ func TestClosedTwice(t *testing.T) {
 		}
 	}
 }
+
+// A compressed answer is read up to the limit, however much it would become.
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	for size, isError := range map[int]bool{0: false, 1000: false, 1001: true, 100 << 20: true} {
+		message, err := frame(&Call{Request: make([]byte, size), Gzip: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := expand(message[headSize:], 1000)
+		if (err != nil) != isError || err == nil && len(got) != size || len(got) > 1001 {
+			t.Errorf("%d bytes: got %d, %v", size, len(got), err)
+		}
+	}
+	if _, err := expand(nil, 1000); err == nil || err == io.EOF {
+		t.Errorf("nothing is expanded: %v", err)
+	}
+}

@@ -4,6 +4,8 @@
 package grpcclient
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -22,6 +24,7 @@ type Stream struct {
 	client *Client
 	answer *http.Response
 	limit  int
+	gzip   bool // the request is compressed, so the answer may be
 }
 
 // Close ends the call.
@@ -44,14 +47,32 @@ func (s *Stream) read() ([]byte, error) {
 	if _, err := io.ReadFull(s.answer.Body, head[:]); err != nil {
 		return nil, err
 	}
-	if head[0] != 0 {
+	isCompressed := head[0] == 1
+	if isCompressed && !(s.gzip && s.answer.Header.Get("Grpc-Encoding") == "gzip") || head[0] > 1 {
 		return nil, errors.New("the answer is compressed, which gizmo did not ask for")
 	}
 	length := binary.BigEndian.Uint32(head[1:])
 	if int64(length) > int64(s.limit) {
 		return nil, fmt.Errorf("an answer of %d bytes, more than %d", length, s.limit)
 	}
-	return readGrowing(s.answer.Body, int(length))
+	message, err := readGrowing(s.answer.Body, int(length))
+	if err != nil || !isCompressed {
+		return message, err
+	}
+	return expand(message, s.limit)
+}
+
+// expand returns a message that is compressed. It may have at most limit bytes then.
+func expand(message []byte, limit int) ([]byte, error) {
+	in, err := gzip.NewReader(bytes.NewReader(message))
+	if err != nil {
+		return nil, fmt.Errorf("a compressed answer: %w", err) // never io.EOF itself, which is the end of the answers
+	}
+	expanded, err := io.ReadAll(io.LimitReader(in, int64(limit)+1))
+	if err == nil && len(expanded) > limit {
+		err = fmt.Errorf("a compressed answer of more than %d bytes", limit)
+	}
+	return expanded, err
 }
 
 // readGrowing reads a number of bytes. Its buffer grows with the bytes that arrive: a server can announce many and send none.

@@ -341,11 +341,16 @@ func TestWrongCertificate(t *testing.T) {
 			c := r.config(protocol)
 			c.Insecure = false
 			change(&c)
-			sink := newSink(t, metrics.Options{})
-			write(t, sink, row{})
-			e, _ := start(t, c, "m", sink)
-			if err := e.Close(t.Context()); err == nil || !strings.Contains(err.Error(), strings.TrimSuffix(what, " (")) || r.taken() > 0 {
-				t.Errorf("got %v, want %s; %d requests", err, what, r.taken())
+			e, err := New(c, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, refused := e.sender.send(t.Context(), nil)
+			if refused == nil || !refused.again || !strings.Contains(refused.Error(), strings.TrimSuffix(what, " (")) || r.taken() > 0 {
+				t.Errorf("got %v, want %s; %d requests", refused, what, r.taken())
+			}
+			if err := e.Close(t.Context()); err != nil {
+				t.Error(err)
 			}
 		}
 	})
@@ -516,28 +521,33 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// A receiver that takes a part says so over both protocols.
+// A receiver that takes a part says so over both protocols, also if requests, and so its answers, are compressed.
 func TestPartialAnswers(t *testing.T) {
 	t.Parallel()
-	eachProtocol(t, func(t *testing.T, protocol string) {
-		r := &receiver{
-			grpc: func(context.Context, int) ([]byte, error) { return partly(4, "too old"), nil },
-			http: func(w http.ResponseWriter, _ *http.Request, _ int) bool {
-				w.Header().Set("Content-Type", protobuf)
-				_, _ = w.Write(partly(4, "too old"))
-				return true
-			},
-		}
-		r.serve(t, protocol, nil)
-		sink := newSink(t, metrics.Options{})
-		write(t, sink, row{})
-		e, log := start(t, r.config(protocol), "m", sink)
-		eventually(t, "pushes", func() bool { return e.Counts().Pushes >= 3 })
-		if got := e.Counts(); got.Rejected < 12 || got.Failed != 0 {
-			t.Errorf("counts %+v", got)
-		}
-		log.check(t, `msg="the receiver of metrics does not take all of them" rejected=4 reason="too old"`)
-	})
+	eachProtocol(t, func(t *testing.T, protocol string) { testPartialAnswers(t, protocol, false) })
+	eachProtocol(t, func(t *testing.T, protocol string) { testPartialAnswers(t, protocol, true) })
+}
+
+func testPartialAnswers(t *testing.T, protocol string, compress bool) {
+	r := &receiver{
+		grpc: func(context.Context, int) ([]byte, error) { return partly(4, "too old"), nil },
+		http: func(w http.ResponseWriter, _ *http.Request, _ int) bool {
+			w.Header().Set("Content-Type", protobuf)
+			_, _ = w.Write(partly(4, "too old"))
+			return true
+		},
+	}
+	r.serve(t, protocol, nil)
+	sink := newSink(t, metrics.Options{})
+	write(t, sink, row{})
+	c := r.config(protocol)
+	c.Gzip = compress
+	e, log := start(t, c, "m", sink)
+	eventually(t, "pushes", func() bool { return e.Counts().Pushes >= 3 })
+	if got := e.Counts(); got.Rejected < 12 || got.Failed != 0 {
+		t.Errorf("counts %+v", got)
+	}
+	log.check(t, `msg="the receiver of metrics does not take all of them" rejected=4 reason="too old"`)
 }
 
 func TestRetryAfterDate(t *testing.T) {
