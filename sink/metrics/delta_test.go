@@ -157,3 +157,35 @@ func TestSinceAllocatesNothing(t *testing.T) {
 		t.Errorf("%d series, %v allocations", series, n)
 	}
 }
+
+// Readings keep their places, in whatever order they are read, and what goes and comes back is new.
+func TestSinceReadings(t *testing.T) {
+	t.Parallel()
+	var readings []Reading
+	r := NewReadings([]Instrument{{Name: "runs"}, {Name: "size", Kind: Gauge}}, []string{"program"}, func() []Reading { return readings })
+	add := func(program string, runs, size uint64) {
+		readings = append(readings, Reading{Labels: []string{program}, Values: []Value{Whole(runs), Whole(size)}})
+	}
+	var before, now Snapshot
+	add("a", 5, 1)
+	add("b", 6, 2)
+	r.Snapshot(&before)
+	check(t, changes(&before, nil, 0), "0 program=a new 5 1", "1 program=b new 6 2")
+	readings = nil
+	add("c", 7, 3)
+	add("b", 8, 4)
+	add("a", 9, 5)
+	r.Snapshot(&now)
+	check(t, changes(&now, &before, 0), "0 program=a 4 5", "1 program=b 2 4", "2 program=c new 7 3")
+	for _, c := range now.Since(&before, 2) {
+		if !c.First().Equal(before.Time) {
+			t.Errorf("the new one begins at %v, the snapshot before is of %v", c.First(), before.Time)
+		}
+	}
+	readings = readings[:2]
+	r.Snapshot(&before)
+	check(t, changes(&before, &now, 0), "1 program=b 0 4", "2 program=c 0 3")
+	add("a", 10, 6)
+	r.Snapshot(&now)
+	check(t, changes(&now, &before, 0), "0 program=a new 10 6", "1 program=b 0 4", "2 program=c 0 3")
+}

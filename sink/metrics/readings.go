@@ -5,14 +5,19 @@ package metrics
 
 import (
 	"math"
+	"sync"
+	"time"
 
 	"github.com/gizmo-ebpf/gizmo/event"
 )
 
 // Readings are counters and gauges of something that counts by itself, such as the account of a run. It is a [Reader].
 type Readings struct {
-	plan plan
 	read func() []Reading
+
+	mu    sync.Mutex // guards what follows
+	table *table     // the last readings: a series keeps its place
+	last  time.Time  // of the last snapshot
 }
 
 // Reading is one series of readings.
@@ -25,31 +30,35 @@ type Reading struct {
 // NewReadings returns readings with these instruments and names of labels. No instrument is a histogram. Each snapshot calls read, which may be called by any
 // goroutine.
 func NewReadings(instruments []Instrument, labels []string, read func() []Reading) *Readings {
-	r := &Readings{plan: plan{instruments: instruments}, read: read}
+	p := &plan{instruments: instruments, values: make([]valueField, len(instruments))}
 	for _, label := range labels {
-		r.plan.keys = append(r.plan.keys, keyField{name: label, form: event.FormText})
+		p.keys = append(p.keys, keyField{name: label, form: event.FormText})
 	}
-	return r
+	return &Readings{read: read, table: newTable(p, math.MaxInt), last: time.Now()}
 }
 
 // Snapshot implements Reader.
 func (r *Readings) Snapshot(dst *Snapshot) {
-	*dst = Snapshot{
-		Instruments: r.plan.instruments, Labels: dst.Labels[:0], plan: &r.plan, overflow: none,
-		keys: dst.keys[:0], values: dst.values[:0], touched: dst.touched[:0],
-	}
-	for i := range r.plan.keys {
-		dst.Labels = append(dst.Labels, r.plan.keys[i].name)
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t, now := r.table, time.Now()
+	t.intervals++
 	for _, reading := range r.read() {
-		var key []byte
+		t.scratch = t.scratch[:0]
 		for _, text := range reading.Labels {
-			key = appendText(key, event.FormText, []byte(text))
+			t.scratch = appendText(t.scratch, event.FormText, []byte(text))
 		}
-		dst.keys = append(dst.keys, string(key))
-		dst.values = append(dst.values, reading.Values...)
-		dst.touched = append(dst.touched, touch{used: true})
+		at := t.find()
+		t.touch(at, now, r.last)
+		copy(t.values[at*len(t.plan.values):], reading.Values)
 	}
+	for at := range t.touched {
+		if t.touched[at].used && t.touched[at].interval != t.intervals {
+			t.remove(at)
+		}
+	}
+	t.copyTo(dst)
+	dst.Time, r.last = now, now
 }
 
 // Whole returns a whole number.

@@ -55,19 +55,8 @@ func (s *Sink) Snapshot(dst *Snapshot) {
 	}
 	dst.Time = s.now()
 	s.sweep(dst.Time)
-	dst.Source, dst.Instruments, dst.Beyond = s.source, t.plan.instruments, t.beyond
-	if dst.plan != t.plan {
-		dst.plan, dst.Labels = t.plan, nil
-		for i := range t.plan.keys {
-			dst.Labels = append(dst.Labels, t.plan.keys[i].name)
-		}
-	}
-	dst.keys = append(dst.keys[:0], t.keys...)
-	dst.values = append(dst.values[:0], t.values...)
-	dst.counts = append(dst.counts[:0], t.counts...)
-	dst.touched = append(dst.touched[:0], t.touched...)
-	dst.negative = append(dst.negative[:0], t.negative...)
-	dst.overflow, dst.intervals = t.overflow, t.intervals
+	dst.Source = s.source
+	t.copyTo(dst)
 }
 
 // Len returns the number of series.

@@ -45,7 +45,7 @@ type touch struct {
 	used     bool
 	// id tells apart the series that have the same place one after the other.
 	id    uint64
-	first time.Time // when its first row came
+	first time.Time // when its first row came, or earlier
 }
 
 func newTable(p *plan, maxSeries int) *table {
@@ -56,7 +56,7 @@ func newTable(p *plan, maxSeries int) *table {
 func (t *table) add(b *event.Batch, now time.Time) {
 	for row := range b.Rows {
 		at := t.seriesOf(b, row)
-		t.touch(at, now)
+		t.touch(at, now, now)
 		values := t.values[at*len(t.plan.values):][:len(t.plan.values)]
 		counts := t.counts[at*t.plan.buckets:][:t.plan.buckets]
 		for i := range t.plan.values {
@@ -67,11 +67,12 @@ func (t *table) add(b *event.Batch, now time.Time) {
 	}
 }
 
-func (t *table) touch(at int, now time.Time) {
+// touch notes that a series got a row. If it is new, it had nothing until first.
+func (t *table) touch(at int, now, first time.Time) {
 	touched := &t.touched[at]
 	if !touched.used {
 		t.begun++
-		touched.used, touched.id, touched.first = true, t.begun, now
+		touched.used, touched.id, touched.first = true, t.begun, first
 	}
 	touched.interval, touched.at = t.intervals, now
 }
@@ -79,6 +80,11 @@ func (t *table) touch(at int, now time.Time) {
 // seriesOf returns the series of a row. It allocates only for one that is new.
 func (t *table) seriesOf(b *event.Batch, row int) int {
 	t.scratch = t.plan.appendKey(t.scratch[:0], b, row)
+	return t.find()
+}
+
+// find returns the series of the key in scratch.
+func (t *table) find() int {
 	if at, ok := t.byKey[string(t.scratch)]; ok {
 		return at
 	}
@@ -113,19 +119,39 @@ func (t *table) grow(key string) int {
 // expire frees the series that got no row since a time.
 func (t *table) expire(since time.Time) {
 	for at := range t.touched {
-		if !t.touched[at].used || !t.touched[at].at.Before(since) {
-			continue
+		if t.touched[at].used && t.touched[at].at.Before(since) {
+			t.remove(at)
 		}
-		if at == t.overflow {
-			t.overflow = none
-		} else {
-			delete(t.byKey, t.keys[at])
-		}
-		t.keys[at], t.touched[at] = "", touch{}
-		clear(t.values[at*len(t.plan.values):][:len(t.plan.values)])
-		clear(t.counts[at*t.plan.buckets:][:t.plan.buckets])
-		t.free = append(t.free, at)
 	}
+}
+
+func (t *table) remove(at int) {
+	if at == t.overflow {
+		t.overflow = none
+	} else {
+		delete(t.byKey, t.keys[at])
+	}
+	t.keys[at], t.touched[at] = "", touch{}
+	clear(t.values[at*len(t.plan.values):][:len(t.plan.values)])
+	clear(t.counts[at*t.plan.buckets:][:t.plan.buckets])
+	t.free = append(t.free, at)
+}
+
+// copyTo copies all series.
+func (t *table) copyTo(dst *Snapshot) {
+	dst.Instruments, dst.Beyond = t.plan.instruments, t.beyond
+	if dst.plan != t.plan {
+		dst.plan, dst.Labels = t.plan, nil
+		for i := range t.plan.keys {
+			dst.Labels = append(dst.Labels, t.plan.keys[i].name)
+		}
+	}
+	dst.keys = append(dst.keys[:0], t.keys...)
+	dst.values = append(dst.values[:0], t.values...)
+	dst.counts = append(dst.counts[:0], t.counts...)
+	dst.touched = append(dst.touched[:0], t.touched...)
+	dst.negative = append(dst.negative[:0], t.negative...)
+	dst.overflow, dst.intervals = t.overflow, t.intervals
 }
 
 // addTo adds the value of a row, and reports whether it is negative.

@@ -87,6 +87,8 @@ func New(config Config, log *slog.Logger) (*Exporter, error) {
 	return e, nil
 }
 
+var _ metrics.Exporter = (*Exporter)(nil)
+
 // resourceOf returns the attributes of this process.
 func resourceOf(c *Config) map[string]string {
 	all := map[string]string{"service.name": "gizmo"}
