@@ -26,7 +26,7 @@ func (s *Snapshot) Since(earlier *Snapshot, place int) iter.Seq2[int, Change] {
 	}
 	return func(yield func(int, Change) bool) {
 		for at := place; at < len(s.touched); at++ {
-			if !s.touched[at].used {
+			if !s.touched[at].used() {
 				continue
 			}
 			c := Change{now: s, at: at}
@@ -47,7 +47,7 @@ func (s *Snapshot) Negative(instrument int) bool { return s.negative[instrument]
 func (c Change) IsNew() bool { return c.before == nil }
 
 // First is when the first row of the series came.
-func (c Change) First() time.Time { return c.now.touched[c.at].first }
+func (c Change) First() time.Time { return time.Unix(0, c.now.touched[c.at].first) }
 
 // Overflow reports whether the series has what is beyond the limit of series. It has no labels of its own.
 func (c Change) Overflow() bool { return c.at == c.now.overflow }

@@ -53,7 +53,7 @@ func (r *Readings) Snapshot(dst *Snapshot) {
 		copy(t.values[at*len(t.plan.values):], reading.Values)
 	}
 	for at := range t.touched {
-		if t.touched[at].used && t.touched[at].interval != t.intervals {
+		if t.touched[at].used() && t.touched[at].interval != t.intervals {
 			t.remove(at)
 		}
 	}

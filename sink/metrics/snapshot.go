@@ -63,7 +63,7 @@ func (s *Sink) Snapshot(dst *Snapshot) {
 func (s *Snapshot) Len() int {
 	n := 0
 	for i := range s.touched {
-		if s.touched[i].used {
+		if s.touched[i].used() {
 			n++
 		}
 	}
@@ -74,7 +74,7 @@ func (s *Snapshot) Len() int {
 func (s *Snapshot) All() iter.Seq[Series] {
 	return func(yield func(Series) bool) {
 		for at := range s.touched {
-			if !s.touched[at].used {
+			if !s.touched[at].used() {
 				continue
 			}
 			series := Series{Overflow: at == s.overflow, snapshot: s, at: at}

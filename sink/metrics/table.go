@@ -42,11 +42,11 @@ const none = -1
 type touch struct {
 	interval uint64
 	at       time.Time
-	used     bool
-	// id tells apart the series that have the same place one after the other.
-	id    uint64
-	first time.Time // when its first row came, or earlier
+	id       uint64 // tells apart the series that have the same place one after the other; 0: the place is free
+	first    int64  // when its first row came, or earlier, in nanoseconds since 1970
 }
+
+func (t *touch) used() bool { return t.id != 0 }
 
 func newTable(p *plan, maxSeries int) *table {
 	return &table{plan: p, max: maxSeries, byKey: make(map[string]int), overflow: none, negative: make([]bool, len(p.values))}
@@ -70,9 +70,9 @@ func (t *table) add(b *event.Batch, now time.Time) {
 // touch notes that a series got a row. If it is new, it had nothing until first.
 func (t *table) touch(at int, now, first time.Time) {
 	touched := &t.touched[at]
-	if !touched.used {
+	if !touched.used() {
 		t.begun++
-		touched.used, touched.id, touched.first = true, t.begun, first
+		touched.id, touched.first = t.begun, first.UnixNano()
 	}
 	touched.interval, touched.at = t.intervals, now
 }
@@ -119,7 +119,7 @@ func (t *table) grow(key string) int {
 // expire frees the series that got no row since a time.
 func (t *table) expire(since time.Time) {
 	for at := range t.touched {
-		if t.touched[at].used && t.touched[at].at.Before(since) {
+		if t.touched[at].used() && t.touched[at].at.Before(since) {
 			t.remove(at)
 		}
 	}

@@ -71,17 +71,13 @@ type encoder struct {
 	resource []byte
 	delta    bool
 
-	scopes []byte     // of the request, as fields of ResourceMetrics
+	scopes []byte     // of the request, as fields of ResourceMetrics, behind the resource
 	points int        // data points of the request
 	of     [][]byte   // of the scope: for each instrument the data points, as fields
 	size   int        // of them
 	labels attributes // of the series
-	data   []byte     // scratch for one metric
-	metric []byte
-	list   []byte // the metrics of the scope
 	counts []uint64
 	text   []byte
-	out    []byte
 }
 
 func newEncoder(resource map[string]string, delta bool) *encoder {
@@ -91,6 +87,7 @@ func newEncoder(resource map[string]string, delta bool) *encoder {
 		attrs = appendBytes(attrs, inResourceAttributes, stringAttribute(nil, valid(name), []byte(valid(resource[name]))))
 	}
 	e.resource = appendBytes(nil, inResourceMetricsResource, attrs)
+	e.scopes = append(make([]byte, headSize), e.resource...)
 	return e
 }
 
@@ -254,53 +251,72 @@ func (e *encoder) addHistogram(s *metrics.Snapshot, c metrics.Change, i int, sum
 	e.points++
 }
 
-// endScope puts the metrics of the series so far into a scope.
+// endScope puts the metrics of the series so far into a scope. All lengths are known, so it writes each data point in its place at once.
 func (e *encoder) endScope(scope string, s *metrics.Snapshot) {
-	e.list = e.list[:0]
-	for i := range s.Instruments {
-		if i >= len(e.of) || len(e.of[i]) == 0 {
-			continue
-		}
-		in := &s.Instruments[i]
-		e.metric = appendBytes(e.metric[:0], inMetricName, valid(in.Name))
-		if in.Description != "" {
-			e.metric = appendBytes(e.metric, inMetricDescription, valid(in.Description))
-		}
-		if in.Unit != "" {
-			e.metric = appendBytes(e.metric, inMetricUnit, valid(in.Unit))
-		}
-		e.data = e.appendData(e.data[:0], in, e.of[i])
-		e.metric = appendBytes(e.metric, fieldOf(in), e.data)
-		e.list = appendBytes(e.list, inScopeMetricsMetrics, e.metric)
-		e.of[i] = e.of[i][:0]
-	}
 	e.size = 0
-	if len(e.list) == 0 {
+	named := appendBytes(nil, inScopeName, valid(scope))
+	size := 0
+	for i := range s.Instruments {
+		if i < len(e.of) && len(e.of[i]) > 0 {
+			size += 1 + protowire.SizeBytes(e.sizeOfMetric(&s.Instruments[i], len(e.of[i])))
+		}
+	}
+	if size == 0 {
 		return
 	}
-	named := appendBytes(nil, inScopeName, valid(scope))
-	e.data = append(appendBytes(e.data[:0], inScopeMetricsScope, named), e.list...)
-	e.scopes = appendBytes(e.scopes, inResourceMetricsScopes, e.data)
+	e.scopes = protowire.AppendTag(e.scopes, inResourceMetricsScopes, protowire.BytesType)
+	e.scopes = protowire.AppendVarint(e.scopes, uint64(1+protowire.SizeBytes(len(named))+size))
+	e.scopes = appendBytes(e.scopes, inScopeMetricsScope, named)
+	for i := range s.Instruments {
+		if i < len(e.of) && len(e.of[i]) > 0 {
+			e.addMetric(&s.Instruments[i], e.of[i])
+			e.of[i] = e.of[i][:0]
+		}
+	}
 }
 
-// appendData appends the message of all data points of an instrument.
+// sizeOfMetric returns the length of a metric with data points of a length.
+func (e *encoder) sizeOfMetric(in *metrics.Instrument, points int) int {
+	size := 1 + protowire.SizeBytes(points+len(e.kindOf(in)))
+	for _, text := range []string{in.Name, in.Description, in.Unit} {
+		if text != "" {
+			size += 1 + protowire.SizeBytes(len(valid(text)))
+		}
+	}
+	return size
+}
+
+func (e *encoder) addMetric(in *metrics.Instrument, points []byte) {
+	e.scopes = protowire.AppendTag(e.scopes, inScopeMetricsMetrics, protowire.BytesType)
+	e.scopes = protowire.AppendVarint(e.scopes, uint64(e.sizeOfMetric(in, len(points))))
+	for i, text := range []string{in.Name, in.Description, in.Unit} {
+		if text != "" {
+			e.scopes = appendBytes(e.scopes, protowire.Number(inMetricName+i), valid(text))
+		}
+	}
+	kind := e.kindOf(in)
+	e.scopes = protowire.AppendTag(e.scopes, fieldOf(in), protowire.BytesType)
+	e.scopes = protowire.AppendVarint(e.scopes, uint64(len(points)+len(kind)))
+	e.scopes = append(append(e.scopes, points...), kind...)
+}
+
+// kindOf returns the fields of a metric that are the same for all data points.
 //
 // A counter is monotonic if its values have no sign: no number can make it smaller then. Of the others that cannot be known beforehand, and
 // a stream cannot change it: a receiver would take a monotonic counter that falls for one that began anew.
-func (e *encoder) appendData(dst []byte, in *metrics.Instrument, points []byte) []byte {
-	dst = append(dst, points...)
-	if in.Kind == metrics.Gauge {
-		return dst
+func (e *encoder) kindOf(in *metrics.Instrument) string {
+	const temporality, monotonic = string(rune(inDataTemporality << 3)), string(rune(inDataMonotonic<<3)) + "\x01"
+	switch {
+	case in.Kind == metrics.Gauge:
+		return ""
+	case in.Kind == metrics.Counter && !in.Signed && e.delta:
+		return temporality + string(rune(temporalityDelta)) + monotonic
+	case in.Kind == metrics.Counter && !in.Signed:
+		return temporality + string(rune(temporalityCumulative)) + monotonic
+	case e.delta:
+		return temporality + string(rune(temporalityDelta))
 	}
-	temporality := uint64(temporalityCumulative)
-	if e.delta {
-		temporality = temporalityDelta
-	}
-	dst = protowire.AppendVarint(protowire.AppendTag(dst, inDataTemporality, protowire.VarintType), temporality)
-	if in.Kind == metrics.Counter && !in.Signed {
-		dst = protowire.AppendVarint(protowire.AppendTag(dst, inDataMonotonic, protowire.VarintType), 1)
-	}
-	return dst
+	return temporality + string(rune(temporalityCumulative))
 }
 
 func fieldOf(in *metrics.Instrument) protowire.Number {
@@ -320,9 +336,18 @@ func (e *encoder) take() (request []byte, points int) {
 	if points == 0 {
 		return nil, 0
 	}
-	e.out = protowire.AppendTag(e.out[:0], inRequest, protowire.BytesType)
-	e.out = protowire.AppendVarint(e.out, uint64(len(e.resource)+len(e.scopes)))
-	e.out = append(append(e.out, e.resource...), e.scopes...)
-	e.scopes = e.scopes[:0]
-	return e.out, points
+	// What comes before the scopes, now that their length is known, ends where they begin.
+	request = e.scopes
+	head := protowire.AppendTag(make([]byte, 0, headSize), inRequest, protowire.BytesType)
+	head = protowire.AppendVarint(head, uint64(len(request)-headSize))
+	start := headSize - len(head)
+	copy(request[start:], head)
+	e.scopes = e.scopes[:e.reserved()]
+	return request[start:], points
 }
+
+// headSize is the greatest size of a field's number and length.
+const headSize = 1 + binary.MaxVarintLen64
+
+// reserved is where the scopes begin: behind the head of the only ResourceMetrics and the resource.
+func (e *encoder) reserved() int { return headSize + len(e.resource) }
