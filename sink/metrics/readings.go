@@ -49,7 +49,11 @@ func (r *Readings) Snapshot(dst *Snapshot) {
 			t.scratch = appendText(t.scratch, event.FormText, []byte(text))
 		}
 		at := t.find()
-		t.touch(at, now, r.last)
+		touched := &t.touched[at]
+		if !touched.used() {
+			t.begin(touched, r.last)
+		}
+		touched.interval = t.intervals
 		copy(t.values[at*len(t.plan.values):], reading.Values)
 	}
 	for at := range t.touched {

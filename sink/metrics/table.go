@@ -56,7 +56,11 @@ func newTable(p *plan, maxSeries int) *table {
 func (t *table) add(b *event.Batch, now time.Time) {
 	for row := range b.Rows {
 		at := t.seriesOf(b, row)
-		t.touch(at, now, now)
+		touched := &t.touched[at]
+		if !touched.used() {
+			t.begin(touched, now)
+		}
+		touched.interval, touched.at = t.intervals, now
 		values := t.values[at*len(t.plan.values):][:len(t.plan.values)]
 		counts := t.counts[at*t.plan.buckets:][:t.plan.buckets]
 		for i := range t.plan.values {
@@ -67,14 +71,10 @@ func (t *table) add(b *event.Batch, now time.Time) {
 	}
 }
 
-// touch notes that a series got a row. If it is new, it had nothing until first.
-func (t *table) touch(at int, now, first time.Time) {
-	touched := &t.touched[at]
-	if !touched.used() {
-		t.begun++
-		touched.id, touched.first = t.begun, first.UnixNano()
-	}
-	touched.interval, touched.at = t.intervals, now
+// begin makes a place that of a new series, which had nothing until first.
+func (t *table) begin(place *touch, first time.Time) {
+	t.begun++
+	place.id, place.first = t.begun, first.UnixNano()
 }
 
 // seriesOf returns the series of a row. It allocates only for one that is new.
