@@ -46,6 +46,12 @@ func (s *Snapshot) Negative(instrument int) bool { return s.negative[instrument]
 // IsNew reports whether the series is not in the earlier snapshot.
 func (c Change) IsNew() bool { return c.before == nil }
 
+// ID is a number that no other series of the sink has or had. Series that began later have greater ones, up to that of [Snapshot.Begun].
+func (c Change) ID() uint64 { return c.now.touched[c.at].id }
+
+// Begun returns how many series have begun, with those that have expired since.
+func (s *Snapshot) Begun() uint64 { return s.begun }
+
 // First is when the first row of the series came.
 func (c Change) First() time.Time { return time.Unix(0, c.now.touched[c.at].first) }
 

@@ -28,6 +28,7 @@ type Snapshot struct {
 	touched   []touch
 	negative  []bool
 	overflow  int
+	begun     uint64
 	intervals uint64
 }
 

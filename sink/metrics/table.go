@@ -151,7 +151,7 @@ func (t *table) copyTo(dst *Snapshot) {
 	dst.counts = append(dst.counts[:0], t.counts...)
 	dst.touched = append(dst.touched[:0], t.touched...)
 	dst.negative = append(dst.negative[:0], t.negative...)
-	dst.overflow, dst.intervals = t.overflow, t.intervals
+	dst.overflow, dst.begun, dst.intervals = t.overflow, t.begun, t.intervals
 }
 
 // addTo adds the value of a row, and reports whether it is negative.

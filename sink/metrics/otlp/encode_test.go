@@ -273,6 +273,42 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// stepping is a sink on a machine whose clock is set.
+type stepping struct {
+	*metrics.Sink
+	by time.Duration
+}
+
+func (s *stepping) Snapshot(dst *metrics.Snapshot) {
+	s.Sink.Snapshot(dst)
+	dst.Time = dst.Time.Add(s.by)
+}
+
+// If the clock is set back to before a series began, it begins anew once: also when the clock has come to where it was.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	sink := &stepping{Sink: newSink(t, metrics.Options{})}
+	s := &source{reader: sink}
+	write(t, sink.Sink, row{comm: "a"})
+	before, _ := startsAndEnds(encodeAll(t, s, false))
+	sink.by = -time.Hour
+	after, ends := startsAndEnds(encodeAll(t, s, false))
+	if after[0] >= ends[0] || after[0] == before[0] {
+		t.Fatalf("from %d to %d; before from %d", after[0], ends[0], before[0])
+	}
+	for _, by := range []time.Duration{-time.Hour, -time.Minute, time.Hour} {
+		sink.by = by
+		if again, ends := startsAndEnds(encodeAll(t, s, false)); again[0] != after[0] || again[0] >= ends[0] {
+			t.Errorf("%v: from %d to %d, want from %d", by, again[0], ends[0], after[0])
+		}
+	}
+	write(t, sink.Sink, row{comm: "b"})
+	starts, _ := startsAndEnds(encodeAll(t, s, false))
+	if starts[0] != after[0] || starts[1] < before[0] {
+		t.Errorf("the old one begins at %d, want %d; the new one at %d, want after %d", starts[0], after[0], starts[1], before[0])
+	}
+}
+
 // Many series are in several requests, none of them large, and each series is in one of them.
 func TestManySeries(t *testing.T) {
 	t.Parallel()

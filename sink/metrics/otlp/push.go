@@ -22,6 +22,15 @@ type source struct {
 	now    *metrics.Snapshot // what is pushed
 	before *metrics.Snapshot // of delta: what was pushed before; nil: nothing
 	spare  *metrics.Snapshot
+
+	end int64 // of the last snapshot, in nanoseconds since 1970
+	set clockSet
+}
+
+// clockSet is when the clock was set back the last time.
+type clockSet struct {
+	begun uint64    // series by then
+	start time.Time // what they begin with if they began later than that, by the clock before
 }
 
 func (s *source) take() {
@@ -35,13 +44,19 @@ func (s *source) take() {
 	if s.now.Time.IsZero() {
 		s.now.Time = time.Now()
 	}
+	end := s.now.Time.UnixNano()
+	if end < s.end {
+		s.set = clockSet{s.now.Begun(), time.Unix(0, end-1)}
+	}
+	s.end = end
 }
 
 // done makes what was pushed the beginning of the next difference.
 func (s *source) done() { s.before, s.now, s.spare = s.now, nil, s.before }
 
 // times returns those of a data point. A cumulative one begins with the first row of its series, so that a series which expired and came
-// back begins after the last data point of the one before. A difference begins where the one before ends.
+// back begins after the last data point of the one before. If the clock is set back, it has one new beginning, and not one with each push: a
+// receiver adds up what comes after a new beginning. A difference begins where the one before ends.
 func (s *source) times(c metrics.Change, isDelta bool) times {
 	start := c.First()
 	switch {
@@ -49,6 +64,8 @@ func (s *source) times(c metrics.Change, isDelta bool) times {
 		start = s.before.Time
 	case isDelta && s.added.Before(start):
 		start = s.added
+	case c.ID() <= s.set.begun && s.set.start.Before(start):
+		start = s.set.start
 	}
 	return newTimes(start, s.now.Time)
 }

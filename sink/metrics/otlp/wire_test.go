@@ -416,6 +416,7 @@ func TestHangs(t *testing.T) {
 			if slowest > 90*time.Millisecond {
 				t.Errorf("a row took %v", slowest)
 			}
+			eventually(t, "one connection at most", func() bool { return r.conns.Load() <= 1 })
 			began := time.Now()
 			if err := e.Close(t.Context()); err == nil || time.Since(began) > 2*time.Second {
 				t.Errorf("closed after %v: %v", time.Since(began), err)
