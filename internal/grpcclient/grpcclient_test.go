@@ -49,7 +49,7 @@ func TestClosedTwice(t *testing.T) {
 // A compressed answer is read up to the limit, however much it would become.
 func TestExpand(t *testing.T) {
 	t.Parallel()
-	for size, isError := range map[int]bool{0: false, 1000: false, 1001: true, 100 << 20: true} {
+	for size, isError := range map[int]bool{0: false, 1000: false, 1001: true, 10 << 20: true} {
 		message, err := frame(&Call{Request: make([]byte, size), Gzip: true})
 		if err != nil {
 			t.Fatal(err)
