@@ -396,6 +396,49 @@ func TestEndIsBounded(t *testing.T) {
 	}
 }
 
+// A run with many data sources does not wait for each of them.
+func TestEndOfManyIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		isAway := true
+		p := &played{answer: func(ctx context.Context, _ int) ([]byte, *refusal) {
+			if !isAway {
+				return nil, nil
+			}
+			<-ctx.Done()
+			return nil, &refusal{err: ctx.Err(), again: true}
+		}}
+		e, log := newPlayed(t, p, Config{})
+		add := func() (remove func()) {
+			sink := newSink(t, metrics.Options{})
+			write(t, sink, row{})
+			return e.Add("m", sink)
+		}
+		var removes []func()
+		for range 10 {
+			removes = append(removes, add())
+		}
+		began := time.Now()
+		for _, remove := range removes {
+			remove()
+		}
+		if took := time.Since(began); took > lastTime {
+			t.Errorf("it took %v", took)
+		}
+		log.check(t, `msg="the last values of metrics are not delivered" err="context deadline exceeded"`)
+		// The next run, when the receiver has come back.
+		time.Sleep(lastTime)
+		isAway = false
+		add()()
+		if len(p.took) != 1 {
+			t.Errorf("%d requests", len(p.took))
+		}
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // The metrics of the Go runtime have the names of OpenTelemetry's conventions.
 func TestGoMetrics(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,13 @@ type Exporter struct {
 	sources []*source
 	counts  Counts
 	closed  bool
+	gaveUp  lastFailure
+}
+
+// lastFailure is a last push that failed.
+type lastFailure struct {
+	at  time.Time
+	err error
 }
 
 // Counts are what an exporter did.
@@ -204,9 +211,13 @@ func (e *Exporter) count(did outcome) {
 	}
 }
 
-// last pushes sources for the last time, and forgets them.
+// last pushes sources for the last time, and forgets them. When that has just failed for others, it does not try: a run with many sources ends
+// as soon as one with few.
 func (e *Exporter) last(ctx context.Context, sources ...*source) error {
 	defer e.forget(sources...)
+	if err := e.justFailed(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, lastTime)
 	defer cancel()
 	var err error
@@ -219,8 +230,20 @@ func (e *Exporter) last(ctx context.Context, sources ...*source) error {
 	}
 	if err != nil {
 		e.log.Warn("the last values of metrics are not delivered", "err", err)
+		e.mu.Lock()
+		e.gaveUp = lastFailure{time.Now(), err}
+		e.mu.Unlock()
 	}
 	return err
+}
+
+func (e *Exporter) justFailed() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if time.Since(e.gaveUp.at) < lastTime {
+		return e.gaveUp.err
+	}
+	return nil
 }
 
 // tryLast pushes the rest of an earlier push, and the last values. It tries again, unless the receiver has been away before.
