@@ -44,22 +44,18 @@ type Client struct {
 	options Options
 
 	transport func() *http.Transport // makes it at the first call
-
-	mu     sync.Mutex
-	conns  map[*trackedConn]struct{}
-	lost   chan struct{} // closed when a connection is lost, and then replaced
-	closed bool
+	conns     Conns
 }
 
 // New returns a client. It connects to nothing.
 func New(o Options) *Client {
-	c := &Client{options: o}
+	c := &Client{options: o, conns: Conns{Dial: o.Dial}}
 	c.transport = sync.OnceValue(func() *http.Transport {
 		var protocols http.Protocols
 		protocols.SetHTTP2(o.TLS != nil)
 		protocols.SetUnencryptedHTTP2(o.TLS == nil)
 		transport := &http.Transport{
-			DialContext: c.dial, Protocols: &protocols, TLSClientConfig: o.TLS,
+			DialContext: c.conns.DialContext, Protocols: &protocols, TLSClientConfig: o.TLS,
 			DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
 		}
 		if o.TLS != nil {
@@ -70,75 +66,14 @@ func New(o Options) *Client {
 	return c
 }
 
-// trackedConn tells its client when it is closed. Its client and the transport may both close it, at the same time: the transport
-// does so after the server has closed it, or after the last call.
-type trackedConn struct {
-	net.Conn
-	close func() error // closes Conn the first time, and returns the same result each time
-}
-
-func (c *trackedConn) Close() error { return c.close() }
-
-func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := c.options.Dial(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed {
-		return nil, errors.Join(net.ErrClosed, conn.Close())
-	}
-	tracked := &trackedConn{Conn: conn}
-	tracked.close = sync.OnceValue(func() error {
-		c.forget(tracked)
-		return conn.Close()
-	})
-	if c.conns == nil {
-		c.conns = make(map[*trackedConn]struct{})
-	}
-	c.conns[tracked] = struct{}{}
-	return tracked, nil
-}
-
-func (c *Client) forget(conn *trackedConn) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.conns, conn)
-	if c.lost != nil {
-		close(c.lost)
-		c.lost = nil
-	}
-}
-
-// Close closes all connections, whatever the server does.
-func (c *Client) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	conns := make([]*trackedConn, 0, len(c.conns))
-	for conn := range c.conns {
-		conns = append(conns, conn)
-	}
-	c.mu.Unlock()
-	var err error
-	for _, conn := range conns {
-		err = errors.Join(err, conn.Close())
-	}
-	return err
-}
-
 // Lost returns a channel that is closed when a connection is lost.
-func (c *Client) Lost() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.lost == nil {
-		c.lost = make(chan struct{})
-	}
-	return c.lost
-}
+func (c *Client) Lost() <-chan struct{} { return c.conns.lostOne() }
 
-// Disconnect closes connections that no call uses. The next call connects.
-func (c *Client) Disconnect() { c.transport().CloseIdleConnections() }
+// Disconnect closes all connections, whatever the server does. Calls that have no answer yet fail, and the next call connects.
+func (c *Client) Disconnect() error { return c.conns.Disconnect() }
+
+// Close closes all connections, whatever the server does. Calls fail from now on.
+func (c *Client) Close() error { return c.conns.Close() }
 
 // Call is one call of a method.
 type Call struct {

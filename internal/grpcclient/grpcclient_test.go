@@ -34,7 +34,7 @@ func TestClosedTwice(t *testing.T) {
 			near, _ := net.Pipe()
 			return near, nil
 		}})
-		conn, err := c.dial(t.Context(), "", "")
+		conn, err := c.conns.DialContext(t.Context(), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}

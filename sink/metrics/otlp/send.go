@@ -34,9 +34,9 @@ const (
 type sender interface {
 	// send returns the answer. Its errors are refusals.
 	send(ctx context.Context, request []byte) (answer []byte, err *refusal)
-	// disconnect closes the connections that no request uses.
+	// disconnect closes the connections. The next request connects.
 	disconnect()
-	// close ends all requests.
+	// close is disconnect for good.
 	close() error
 }
 
@@ -70,11 +70,12 @@ func (s *grpcSender) send(ctx context.Context, request []byte) ([]byte, *refusal
 	return answer, nil
 }
 
-func (s *grpcSender) disconnect()  { s.client.Disconnect() }
+func (s *grpcSender) disconnect()  { _ = s.client.Disconnect() }
 func (s *grpcSender) close() error { return s.client.Close() }
 
 type httpSender struct {
 	to     *target
+	conns  grpcclient.Conns
 	client http.Client
 	header http.Header
 	gzip   bool
@@ -85,14 +86,16 @@ func newHTTPSender(to *target, secure *tls.Config, header http.Header, compress 
 	if compress {
 		header.Set("Content-Encoding", "gzip")
 	}
-	return &httpSender{to: to, header: header, gzip: compress, client: http.Client{
+	s := &httpSender{to: to, header: header, gzip: compress, conns: grpcclient.Conns{Dial: new(net.Dialer).DialContext}}
+	s.client = http.Client{
 		Transport: &http.Transport{
-			DialContext: new(net.Dialer).DialContext, TLSClientConfig: secure, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
+			DialContext: s.conns.DialContext, TLSClientConfig: secure, ForceAttemptHTTP2: true, Proxy: http.ProxyFromEnvironment,
 			DisableCompression: true, MaxResponseHeaderBytes: maxHeader, IdleConnTimeout: idleTime,
 		},
 		// The metrics go where the user said.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	}
+	return s
 }
 
 func (s *httpSender) send(ctx context.Context, request []byte) ([]byte, *refusal) {
@@ -142,12 +145,8 @@ func (s *httpSender) fail(ctx context.Context, err error) *refusal {
 
 func (s *httpSender) name(err error) error { return fmt.Errorf("%s: %w", s.to.url(), plain.Short(err)) }
 
-func (s *httpSender) disconnect() { s.client.CloseIdleConnections() }
-
-func (s *httpSender) close() error {
-	s.client.CloseIdleConnections()
-	return nil
-}
+func (s *httpSender) disconnect()  { _ = s.conns.Disconnect() }
+func (s *httpSender) close() error { return s.conns.Close() }
 
 func compressed(request []byte) ([]byte, error) {
 	var out bytes.Buffer

@@ -576,3 +576,95 @@ func FuzzAnswers(f *testing.F) {
 		}
 	})
 }
+
+// forward serves connections to an address. The ones that are open when freeze is called stay open, and nothing comes through any more.
+func forward(t testing.TB, to string) (address string, freeze func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var far []net.Conn
+	frozen := make(map[net.Conn]bool)
+	copyTo := func(dst, src, key net.Conn) {
+		buffer := make([]byte, 64<<10)
+		for {
+			n, err := src.Read(buffer)
+			mu.Lock()
+			isFrozen := frozen[key]
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+			if !isFrozen {
+				_, _ = dst.Write(buffer[:n])
+			}
+		}
+	}
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			other, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = near.Close()
+				continue
+			}
+			mu.Lock()
+			far = append(far, other, near)
+			mu.Unlock()
+			go copyTo(other, near, other)
+			go copyTo(near, other, other)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = l.Close()
+		mu.Lock()
+		defer mu.Unlock()
+		for _, conn := range far {
+			_ = conn.Close()
+		}
+	})
+	return l.Addr().String(), func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, conn := range far {
+			frozen[conn] = true
+		}
+	}
+}
+
+// A connection that looks open, and through which nothing comes any more, is given up after one push.
+func TestDeadConnection(t *testing.T) {
+	t.Parallel()
+	certs := newCertificates(t)
+	eachProtocol(t, func(t *testing.T, protocol string) {
+		r := new(receiver)
+		r.serve(t, protocol, nil)
+		testDeadConnection(t, r, r.config(protocol))
+		r = new(receiver)
+		r.serve(t, protocol, &tls.Config{Certificates: []tls.Certificate{certs.pair}, NextProtos: []string{"h2"}})
+		c := r.config(protocol)
+		c.Insecure, c.CA = false, certs.cert
+		testDeadConnection(t, r, c)
+	})
+}
+
+func testDeadConnection(t *testing.T, r *receiver, c Config) {
+	address, freeze := forward(t, r.address)
+	c.Endpoint, c.Timeout = address, time.Second
+	sink := newSink(t, metrics.Options{})
+	write(t, sink, row{sent: 3})
+	e, _ := start(t, c, "m", sink)
+	eventually(t, "a push", func() bool { return r.taken() > 0 })
+	freeze()
+	eventually(t, "a failure", func() bool { return e.Counts().Failed > 0 })
+	taken := r.taken()
+	eventually(t, "a push over a new connection", func() bool { return r.taken() > taken })
+	if n := e.Counts().Failed; n != 1 {
+		t.Errorf("%d failures", n)
+	}
+}
