@@ -7,7 +7,6 @@ package grpcclient
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -80,7 +79,7 @@ type Call struct {
 	Method  string      // "containerd.services.events.v1.Events/Subscribe"
 	Header  http.Header // beside what gRPC needs; may be nil
 	Request []byte
-	Gzip    bool // compress the request
+	Gzip    bool // the request is compressed with gzip, and the answer may be
 	Limit   int  // of bytes in an answer
 }
 
@@ -127,15 +126,11 @@ func (c *Client) Open(ctx context.Context, call *Call) (*Stream, error) {
 }
 
 func (c *Client) newRequest(ctx context.Context, call *Call) (*http.Request, error) {
-	message, err := frame(call)
-	if err != nil {
-		return nil, err
-	}
 	scheme := "http"
 	if c.options.TLS != nil {
 		scheme = "https"
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+c.options.Address+"/"+call.Method, bytes.NewReader(message))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+c.options.Address+"/"+call.Method, bytes.NewReader(frame(call)))
 	if err != nil {
 		return nil, err
 	}
@@ -150,20 +145,12 @@ func (c *Client) newRequest(ctx context.Context, call *Call) (*http.Request, err
 }
 
 // frame puts the five bytes before a message: whether it is compressed, and its length.
-func frame(call *Call) ([]byte, error) {
-	if !call.Gzip {
-		message := make([]byte, 1, headSize+len(call.Request))
-		return append(binary.BigEndian.AppendUint32(message, uint32(len(call.Request))), call.Request...), nil
+func frame(call *Call) []byte {
+	message := make([]byte, 1, headSize+len(call.Request))
+	if call.Gzip {
+		message[0] = 1
 	}
-	var out bytes.Buffer
-	out.Write([]byte{1, 0, 0, 0, 0})
-	compressor := gzip.NewWriter(&out)
-	_, err := compressor.Write(call.Request)
-	if err := errors.Join(err, compressor.Close()); err != nil {
-		return nil, err
-	}
-	binary.BigEndian.PutUint32(out.Bytes()[1:], uint32(out.Len()-headSize))
-	return out.Bytes(), nil
+	return append(binary.BigEndian.AppendUint32(message, uint32(len(call.Request))), call.Request...)
 }
 
 const headSize = 5

@@ -63,6 +63,9 @@ type grpcSender struct {
 }
 
 func (s *grpcSender) send(ctx context.Context, request []byte) ([]byte, *refusal) {
+	if s.gzip {
+		request = compressed(request)
+	}
 	answer, err := s.client.Unary(ctx, &grpcclient.Call{Method: method, Header: s.header, Request: request, Gzip: s.gzip, Limit: maxAnswer})
 	if err != nil {
 		return nil, refusedByGRPC(err)
@@ -100,10 +103,7 @@ func newHTTPSender(to *target, secure *tls.Config, header http.Header, compress 
 
 func (s *httpSender) send(ctx context.Context, request []byte) ([]byte, *refusal) {
 	if s.gzip {
-		var err error
-		if request, err = compressed(request); err != nil {
-			return nil, s.fail(ctx, err)
-		}
+		request = compressed(request)
 	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.to.url(), bytes.NewReader(request))
 	if err != nil {
@@ -148,10 +148,10 @@ func (s *httpSender) name(err error) error { return fmt.Errorf("%s: %w", s.to.ur
 func (s *httpSender) disconnect()  { _ = s.conns.Disconnect() }
 func (s *httpSender) close() error { return s.conns.Close() }
 
-func compressed(request []byte) ([]byte, error) {
-	var out bytes.Buffer
+func compressed(request []byte) []byte {
+	var out bytes.Buffer // writing to it does not fail
 	compressor := gzip.NewWriter(&out)
-	_, err := compressor.Write(request)
-	err = errors.Join(err, compressor.Close())
-	return out.Bytes(), err
+	_, _ = compressor.Write(request)
+	_ = compressor.Close()
+	return out.Bytes()
 }

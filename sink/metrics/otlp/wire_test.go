@@ -117,6 +117,9 @@ func (bytesCodec) Name() string { return "proto" }
 // serve starts the receiver at its address, or a new one.
 func (r *receiver) serve(t testing.TB, protocol string, secure *tls.Config) {
 	t.Helper()
+	if secure != nil {
+		secure = secure.Clone() // a server changes its own
+	}
 	if r.address == "" {
 		r.address = "127.0.0.1:0"
 	}
