@@ -145,8 +145,8 @@ type Metrics struct {
 	Names string
 	// Limits limit the series of each data source. The run sets OnFull.
 	Limits metrics.Options
-	// To are the exporters, such as those of package sink/metrics/endpoint.
-	To []metrics.Exporter
+	// To are the exporters, such as those of packages sink/metrics/endpoint and sink/metrics/otlp. Own are those that get the metrics about the run, too.
+	To, Own []metrics.Exporter
 }
 
 // Recording is a file that a run writes its raw events to, for Replay.

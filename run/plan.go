@@ -92,7 +92,7 @@ func (p *Plan) newExport() (*export.Export, error) {
 		return nil, err
 	}
 	m := p.options.Metrics
-	o := &export.Options{Limits: m.Limits, To: m.To, Log: p.options.logger()}
+	o := &export.Options{Limits: m.Limits, To: m.To, Own: m.Own, Log: p.options.logger()}
 	for _, s := range p.schemas {
 		if scope, ok := scopes[s.ID()]; ok {
 			settings, _ := p.specs.settings(s.ID()) // exported reports the error

@@ -13,7 +13,7 @@ import (
 )
 
 // dropAfterAttach returns what gives up, once the programs of a loaded run are attached, the rights that the run does not need.
-func (a *app) dropAfterAttach(r *run.Run, containers bool) (drop func()) {
+func (a *app) dropAfterAttach(r *run.Run, containers, internet bool) (drop func()) {
 	if !a.DropPrivileges {
 		return func() {}
 	}
@@ -23,6 +23,7 @@ func (a *app) dropAfterAttach(r *run.Run, containers bool) (drop func()) {
 	}
 	return func() {
 		needs, keep := needsOf(r, containers, keep)
+		needs.Internet = internet
 		a.dropPrivileges(needs, keep...)
 	}
 }

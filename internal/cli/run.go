@@ -234,7 +234,7 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.end()) }()
-	exports, err := f.metrics.Open(version)
+	exports, err := f.metrics.Open(version, a.logger)
 	if err != nil {
 		return err
 	}
@@ -271,7 +271,7 @@ func (a *app) runGadget(ctx context.Context, c *chosen) (err error) {
 		a.sayWhyNoContainer(known, f.host)
 	}
 	if !f.keepCaps {
-		drop = a.dropAfterAttach(r, follows)
+		drop = a.dropAfterAttach(r, follows, f.metrics.Pushes())
 	}
 	a.work.Store(&atWork{"run " + c.name, r})
 	return a.runLoaded(ctx, r, c.found.Image, f, known.End)

@@ -54,7 +54,7 @@ func (a *app) sayWhatIsExported(exports *flags.Exports, plan *run.Plan) {
 	if len(names) == 0 {
 		names = []string{"only those about gizmo itself; --otel-metrics-name DATASOURCE:NAME exports those of a data source"}
 	}
-	fmt.Fprintf(a.Err, "gizmo: metrics %s: %s\n", exports.Where, strings.Join(names, ", "))
+	fmt.Fprintf(a.Err, "gizmo: metrics %s: %s\n", exports.Where(), strings.Join(names, ", "))
 }
 
 // sayWhyNoContainer prints why no event can come yet from a run that shows only those of containers.

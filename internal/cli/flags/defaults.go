@@ -22,7 +22,7 @@ func forUsers() []string {
 	return []string{
 		"output-file", "record", "clang", "keep-capabilities", "verbose", "help",
 		"runtimes", "docker-socketpath", "podman-socketpath", "containerd-socketpath", "crio-socketpath", "runc-root", "crun-root",
-		metricsListen, metricsAddress,
+		metricsListen, metricsAddress, metricsPush, metricsConfig,
 		"pull", "disallow-pulling", "verify-image", "allowed-gadgets", "authfile", "insecure-registries",
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +34,7 @@ func TestMetricsAreNotExported(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{nil, {"--otel-metrics-listen=false", "--otel-metrics-listen-address=127.0.0.1:0"}} {
 		f := metricsFlags(t, args...)
-		exports, err := f.Open("1")
+		exports, err := f.Open("1", nil)
 		if err != nil || exports != nil || f.Exports() || exports.Options() != nil || exports.Close() != nil {
 			t.Errorf("%q: %+v, %v", args, exports, err)
 		}
@@ -42,7 +44,7 @@ func TestMetricsAreNotExported(t *testing.T) {
 func TestMetricsEndpoint(t *testing.T) {
 	t.Parallel()
 	f := metricsFlags(t, "--otel-metrics-listen-address=127.0.0.1:0", "--otel-metrics-name", "a:b", "--metrics-max-series=7", "--metrics-expiry=1m")
-	exports, err := f.Open("1.2.3")
+	exports, err := f.Open("1.2.3", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +52,7 @@ func TestMetricsEndpoint(t *testing.T) {
 	if !f.Exports() || options.Names != "a:b" || options.Limits.MaxSeries != 7 || options.Limits.Expiry != time.Minute || len(options.To) != 1 {
 		t.Errorf("got %+v", options)
 	}
-	where := strings.TrimPrefix(exports.Where, "at ")
+	where := strings.TrimPrefix(exports.Where(), "at ")
 	r, err := http.Get(where)
 	if err != nil {
 		t.Fatal(err)
@@ -75,15 +77,22 @@ func TestWrongMetricsFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	config := filepath.Join(t.TempDir(), "exporters.yaml")
+	if err := os.WriteFile(config, []byte("operator: {otel-metrics: {exporters: {main: {exporter: otlp-http, endpoint: 127.0.0.1:1}}}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ flags, want string }{
 		{"--metrics-max-series=0", "--metrics-max-series: want 1 or more, got 0"},
 		{"--metrics-expiry=-1s", "--metrics-expiry: want 0 or more, got -1s"},
-		{"--otel-metrics-name=a:b", "--otel-metrics-name: nobody gets the metrics without --otel-metrics-listen"},
+		{"--otel-metrics-name=a:b", "--otel-metrics-name: nobody gets the metrics without --otel-metrics-listen or --otel-metrics-exporter"},
 		{"--otel-metrics-listen-address=" + taken.Addr().String(), "--otel-metrics-listen-address: open the endpoint for metrics: listen tcp " + taken.Addr().String() + ": bind: address already in use"},
+		{"--otel-metrics-exporter=x", "--otel-metrics-exporter: the file with the exporters is missing: --otel-metrics-config FILE"},
+		{"--otel-metrics-exporter=x --otel-metrics-config=/nonexistent", "--otel-metrics-config: "},
+		{"--otel-metrics-exporter=mian --otel-metrics-config=" + config, `--otel-metrics-exporter: ` + config + ` has no exporter "mian"; did you mean "main"?`},
 		{"--otel-metrics-listen-address=x", "--otel-metrics-listen-address: open the endpoint for metrics: listen tcp: address x: missing port in address"},
 	} {
-		exports, err := metricsFlags(t, tt.flags).Open("")
-		if err == nil || err.Error() != tt.want {
+		exports, err := metricsFlags(t, strings.Fields(tt.flags)...).Open("", nil)
+		if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 			t.Errorf("got %v, %v; want %s", exports, err, tt.want)
 		}
 	}

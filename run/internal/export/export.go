@@ -25,13 +25,14 @@ type Source struct {
 type Options struct {
 	Sources []Source
 	Limits  metrics.Options
-	To      []metrics.Exporter
+	// To get the metrics of the data sources, and Own those about the run.
+	To, Own []metrics.Exporter
 	Log     *slog.Logger
 }
 
 // Export is the sink of the data sources whose metrics are exported. Other data sources pass it without effect.
 type Export struct {
-	to      []metrics.Exporter
+	to, own []metrics.Exporter
 	sources []Source
 	sinks   map[event.SourceID]*metrics.Sink
 	remove  []func()
@@ -39,7 +40,7 @@ type Export struct {
 
 // New returns the export of a run. Nothing is exported before Start.
 func New(o *Options) *Export {
-	e := &Export{to: o.To, sources: o.Sources, sinks: make(map[event.SourceID]*metrics.Sink)}
+	e := &Export{to: o.To, own: o.Own, sources: o.Sources, sinks: make(map[event.SourceID]*metrics.Sink)}
 	for _, s := range o.Sources {
 		limits := o.Limits
 		limits.OnFull = func() {
@@ -103,6 +104,8 @@ func (e *Export) Start(own ...metrics.Reader) {
 		for _, s := range e.sources {
 			e.remove = append(e.remove, to.Add(s.Scope, e.sinks[s.ID]))
 		}
+	}
+	for _, to := range e.own {
 		for _, r := range append(own, e.usage()) {
 			e.remove = append(e.remove, to.Add(OwnScope, r))
 		}

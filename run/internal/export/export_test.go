@@ -52,7 +52,7 @@ func TestExport(t *testing.T) {
 	var log strings.Builder
 	e := New(&Options{
 		Sources: []Source{{ID: event.SourceID{Name: "a"}, Settings: annotation.SourceMetrics{CounterName: "rows"}, Scope: "mine"}},
-		Limits:  metrics.Options{MaxSeries: 1}, To: []metrics.Exporter{to}, Log: slog.New(slog.NewTextHandler(&log, nil)),
+		Limits:  metrics.Options{MaxSeries: 1}, To: []metrics.Exporter{to}, Own: []metrics.Exporter{to}, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	a, b := numbers("a", event.InMetrics{Role: event.KeyRole}), numbers("b", event.InMetrics{Role: event.CounterRole})
 	for _, s := range []*event.Schema{a, b} {
