@@ -39,27 +39,24 @@ func TestStandInsOfGadgets(t *testing.T) {
 	}
 }
 
-// gadgetWithout makes a folder of a built-in gadget in which some programs are disabled.
+// gadgetWithout makes a copy of a built-in gadget in which some programs are disabled, and returns the path of its object.
 func gadgetWithout(t *testing.T, gadget string, programs []string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), gadget)
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []string{"program.bpf.c", "gadget.yaml"} {
-		text, err := os.ReadFile(filepath.Join(moduleDir, "gadgets", gadget, file))
+	dir := t.TempDir()
+	for _, file := range []string{"program.o", "gadget.yaml"} {
+		data, err := os.ReadFile(filepath.Join(moduleDir, "catalog/objects", gadget, file))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if file == "gadget.yaml" {
-			text = append(text, "programs:\n"...)
+			data = append(data, "programs:\n"...)
 			for _, p := range programs {
-				text = append(text, "  "+p+": {attach_to: gadget_program_disabled}\n"...)
+				data = append(data, "  "+p+": {attach_to: gadget_program_disabled}\n"...)
 			}
 		}
-		if err := os.WriteFile(filepath.Join(dir, file), text, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), data, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
+	return filepath.Join(dir, "program.o")
 }
