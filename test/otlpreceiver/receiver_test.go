@@ -18,7 +18,6 @@ import (
 	"go.opentelemetry.io/collector/component/componenttest"
 	"go.opentelemetry.io/collector/confmap"
 	"go.opentelemetry.io/collector/consumer"
-	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/receiver"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
@@ -247,8 +246,8 @@ func checkValues(t *testing.T, p *pipeline, temporality string) {
 	}
 	resource := p.got[0].ResourceMetrics().At(0).Resource().Attributes()
 	for name, want := range map[string]string{"service.name": "gizmo", "service.version": "v9"} {
-		if got, _ := resource.Get(name); got != (pcommon.Value{}) && got.Str() != want {
-			t.Errorf("%s is %s", name, got.Str())
+		if got, ok := resource.Get(name); !ok || got.Str() != want {
+			t.Errorf("%s is %v", name, resource.AsRaw()[name])
 		}
 	}
 	if host, ok := resource.Get("host.name"); !ok || host.Str() == "" {
