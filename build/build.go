@@ -27,6 +27,7 @@ const (
 	maxInput   = 64 << 20 // of a file that the program includes: the largest header in use has 3 MB
 	maxDeps    = 16 << 20 // of the list of files that the compiler read
 	maxOutput  = 64 << 20 // of the object, with its debug information
+	maxWasm    = 64 << 20
 )
 
 // MaxMetadata is how long gadget.yaml may be, in bytes.
@@ -46,6 +47,8 @@ type Options struct {
 	// Clang is the compiler, a path or a name in PATH. Empty means $CLANG, and without that the
 	// newest clang in PATH.
 	Clang string
+	// File is the build file, which names the files of the gadget. Empty means build.yaml in the folder, if it is there.
+	File string
 	// Include is a folder with the subfolders gadget and vmlinux, which replaces the headers
 	// that come with this program. It is for work on these headers.
 	Include string
@@ -57,6 +60,10 @@ type Result struct {
 	Object []byte
 	// Metadata is gadget.yaml as it is, not looked into; nil if the gadget has none.
 	Metadata []byte
+	// Wasm is the module that the build file names; nil if there is none. gizmo does not run it.
+	Wasm []byte
+	// Ignored says what of the build file has no effect.
+	Ignored []string
 	// Warnings holds the compiler's messages about a gadget that it did compile, without characters
 	// that could affect a terminal.
 	Warnings string
@@ -90,16 +97,27 @@ func Dir(ctx context.Context, dir string, o *Options) (*Result, error) {
 }
 
 func buildDir(ctx context.Context, dir string, o *Options) (*Result, error) {
-	g, err := readGadget(dir)
+	g, err := readGadget(dir, o.File)
 	if err != nil {
 		return nil, err
 	}
+	r, err := g.build(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	r.Wasm, r.Ignored = g.wasm, g.ignored
+	return r, nil
+}
+
+// build compiles the gadget.
+func (g *gadget) build(ctx context.Context, o *Options) (*Result, error) {
 	say := logTo(o.Verbose)
 	if g.program == nil {
 		say("%s: there is no program to compile", g.source())
 		_, err := lookupArch(o.Arch)
 		return &Result{Metadata: g.metadata, Source: g.source()}, err
 	}
+	var err error
 	store, noCache := openCache(o.Cache, say)
 	defer store.close()
 	j := job{gadget: g, cache: store, say: say}
@@ -134,13 +152,17 @@ func logTo(w io.Writer) logFunc {
 // gadget is the folder that is built.
 type gadget struct {
 	dir      string // cleaned, and not starting with a dash
-	program  []byte // the contents of program.bpf.c; nil if there is none
+	name     string // of the source, below dir: program.bpf.c
+	program  []byte // its contents; nil if there is none
 	metadata []byte
+	wasm     []byte // nil: there is none
+	ignored  []string
 }
 
-func (g *gadget) source() string { return g.dir + "/" + sourceName }
+func (g *gadget) source() string { return g.dir + "/" + g.name }
 
-func readGadget(dir string) (*gadget, error) {
+// readGadget reads the files of a gadget, which a build file may name.
+func readGadget(dir, buildFile string) (*gadget, error) {
 	st, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -150,26 +172,40 @@ func readGadget(dir string) (*gadget, error) {
 	case !st.IsDir():
 		return nil, fmt.Errorf("%s is not a folder: give the folder that holds %s", dir, sourceName)
 	}
-	g := &gadget{dir: filepath.Clean(dir)}
+	p, err := readParts(dir, buildFile)
+	if err != nil {
+		return nil, err
+	}
+	g := &gadget{dir: filepath.Clean(dir), name: p.source, ignored: p.ignored}
 	if g.dir[0] == '-' { // not to be taken for a flag
 		g.dir = "./" + g.dir
 	}
-	g.program, err = safefile.Read(filepath.Join(dir, sourceName), sourceName, maxProgram)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read the gadget: %w", err)
+	return g, g.read(dir, p)
+}
+
+// read reads the parts of the gadget.
+func (g *gadget) read(dir string, p *parts) (err error) {
+	g.program, err = safefile.Read(filepath.Join(dir, p.source), p.source, maxProgram)
+	if err != nil && (p.ownSource || !errors.Is(err, fs.ErrNotExist)) {
+		return fmt.Errorf("cannot read the gadget: %w", err)
 	}
 	missing := err != nil
-	g.metadata, err = safefile.Read(filepath.Join(dir, metadataName), metadataName, MaxMetadata)
+	g.metadata, err = safefile.Read(filepath.Join(dir, p.metadata), p.metadata, MaxMetadata)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("cannot read the gadget's metadata: %w", err)
+		return fmt.Errorf("cannot read the gadget's metadata: %w", err)
+	}
+	if p.wasm != "" {
+		if g.wasm, err = safefile.Read(filepath.Join(dir, p.wasm), p.wasm, maxWasm); err != nil {
+			return fmt.Errorf("cannot read the gadget's Wasm module: %w", err)
+		}
 	}
 	switch {
 	case missing && g.metadata == nil:
-		return nil, fmt.Errorf("%s is not a gadget: it has no file %s: %w", dir, sourceName, fs.ErrNotExist)
+		return fmt.Errorf("%s is not a gadget: it has no file %s: %w", dir, p.source, fs.ErrNotExist)
 	case missing:
 		g.program = nil
 	case g.program == nil: // an empty file
 		g.program = []byte{}
 	}
-	return g, nil
+	return nil
 }

@@ -81,7 +81,7 @@ func from(dir, path string) string {
 }
 
 // note records the files that the compiler read in a run that began at start.
-func (e *entry) note(files []string, start time.Time, s *search) error {
+func (e *entry) note(source string, files []string, start time.Time, s *search) error {
 	end := time.Now()
 	var deps []dep
 	var absent []string
@@ -99,8 +99,8 @@ func (e *entry) note(files []string, start time.Time, s *search) error {
 		}
 		deps = append(deps, dep{path, sum})
 	}
-	if !slices.ContainsFunc(deps, func(d dep) bool { return d.Path == sourceName }) {
-		return errors.New("the compiler did not say that it read " + sourceName)
+	if !slices.ContainsFunc(deps, func(d dep) bool { return d.Path == source }) {
+		return errors.New("the compiler did not say that it read " + source)
 	}
 	e.Deps = deps
 	e.Absent = slices.DeleteFunc(absent, func(path string) bool { return read[path] })

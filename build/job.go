@@ -78,6 +78,7 @@ var steering = []string{"CPATH", "C_INCLUDE_PATH", "CCC_OVERRIDE_OPTIONS", "NIX_
 func (j *job) key() string {
 	var b bytes.Buffer
 	part := func(name, value string) { fmt.Fprintf(&b, "%s %d %s\n", name, len(value), value) }
+	part("name", j.gadget.name)
 	part("program", checksum(j.gadget.program))
 	part("headers", j.headers.id)
 	part("clang", j.tools.clang.Version)
@@ -134,7 +135,7 @@ func (j *job) compile(ctx context.Context) (*entry, error) {
 	e := &entry{Warnings: warnings}
 	rule, err := safefile.Read(deps, "the list of files that the compiler read", maxDeps)
 	if err == nil {
-		err = e.note(j.clashes.without(parseDeps(string(rule))), start, &search{
+		err = e.note(j.gadget.name, j.clashes.without(parseDeps(string(rule))), start, &search{
 			folder:  j.gadget.dir,
 			gadget:  j.compiledDir(),
 			headers: searched(inc, j.arch),
@@ -231,7 +232,7 @@ func (j *job) command(ctx context.Context, inc string) *exec.Cmd {
 		args = append(args, "-I", folder)
 	}
 	args = append(args, j.clashes.args()...)
-	cmd.Args = append(cmd.Args, append(args, "-c", dir+"/"+sourceName)...)
+	cmd.Args = append(cmd.Args, append(args, "-c", dir+"/"+j.gadget.name)...)
 	return cmd
 }
 

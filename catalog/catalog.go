@@ -112,6 +112,11 @@ func (c *Catalog) Compile(ctx context.Context, dir, arch string) (*build.Result,
 	if err == nil && c.Messages != nil {
 		fmt.Fprint(c.Messages, res.Warnings)
 	}
+	if err == nil && c.Warn != nil {
+		for _, text := range res.Ignored {
+			c.Warn(errors.New(text))
+		}
+	}
 	if err == nil && res.NoCache != nil && c.OnNoCache != nil {
 		c.OnNoCache(res.NoCache)
 	}

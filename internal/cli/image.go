@@ -95,6 +95,7 @@ func (a *app) imageInspect(ctx context.Context, name string, f *images.RunFlags,
 // imageFlags are the flags of image build.
 type imageFlags struct {
 	tag      string
+	file     string
 	arch     string
 	object   string
 	update   bool
@@ -114,6 +115,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.imageBuild(cmd.Context(), args[0], &f) },
 	}
 	cmd.Flags().StringVarP(&f.tag, "tag", "t", "", "name of an image to make: NAME, REGISTRY/REPOSITORY/NAME:TAG")
+	cmd.Flags().StringVarP(&f.file, "file", "f", "", "build file, which names the files of the gadget; default: DIR/build.yaml, if it is there")
 	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture to build the gadget for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
 	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml the data sources, fields and params of the object that it does not mention")
@@ -125,6 +127,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 
 func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 	c := a.catalog(a.warnUnless(f.strict))
+	c.Build.File = f.file
 	res, err := c.Compile(ctx, dir, f.arch)
 	if err != nil {
 		return err
@@ -171,7 +174,7 @@ func (a *app) makeImage(ctx context.Context, c *catalog.Catalog, dir, tag string
 		if err != nil {
 			return fmt.Errorf("for %s: %w", arch, err)
 		}
-		gadgets[arch] = oci.Gadget{Metadata: res.Metadata, Object: res.Object}
+		gadgets[arch] = oci.Gadget{Metadata: res.Metadata, Object: res.Object, Wasm: res.Wasm}
 	}
 	return a.imageEnv().Keep(ctx, tag, gadgets, g.Image.Metadata)
 }
