@@ -24,7 +24,7 @@ func TestBuildFile(t *testing.T) {
 	gadget, cache := t.TempDir(), t.TempDir()
 	files{
 		"build.yaml":       "ebpfsource: src/mine.bpf.c\nMetadata: mine.yaml\nwasm: go/x.wasm\ncflags: \"$(touch pwned)\"\n",
-		"src/mine.bpf.c": tiny,
+		"src/mine.bpf.c":   tiny,
 		"mine.yaml":        "name: mine\n",
 		"go/x.wasm":        "\x00asm",
 		"other.yaml":       "wasm: go/main.go\nebpfsource: src/mine.bpf.c\n",

@@ -169,8 +169,10 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 // makeImage compiles a gadget for all architectures, and makes an image of it.
 func (a *app) makeImage(ctx context.Context, c *catalog.Catalog, dir, tag string, g *catalog.Gadget) error {
 	gadgets := make(map[string]oci.Gadget)
+	quiet := *c // about what the first build has reported
+	quiet.Warn, quiet.Messages = nil, nil
 	for _, arch := range build.Arches() {
-		res, err := c.Compile(ctx, dir, arch)
+		res, err := quiet.Compile(ctx, dir, arch)
 		if err != nil {
 			return fmt.Errorf("for %s: %w", arch, err)
 		}
