@@ -26,9 +26,11 @@ const (
 // BuilderAnnotation is the annotation with the version of the program that built an image.
 const BuilderAnnotation = "io.inspektor-gadget.builder.version"
 
-// The largest parts that are read, in bytes: far above those of real images, so that nobody can make gizmo run out of memory.
+// MaxIndex is how large an index or a manifest may be, in bytes: like the other limits far above those of real images, so that nobody can make gizmo run out of memory.
+const MaxIndex = 4 << 20
+
+// The largest other parts that are read, in bytes.
 const (
-	maxIndex  = 4 << 20 // of an index or a manifest
 	maxConfig = 1 << 20
 	maxLayer  = 64 << 20
 )

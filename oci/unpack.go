@@ -105,7 +105,7 @@ func (g *Gadget) addLayer(ctx context.Context, from content.Fetcher, layer ocisp
 }
 
 func readJSON(ctx context.Context, from content.Fetcher, d ocispec.Descriptor, what string, into any) error {
-	data, err := read(ctx, from, d, what, maxIndex)
+	data, err := read(ctx, from, d, what, MaxIndex)
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,12 @@ import (
 	oras "oras.land/oras-go/v2"
 	"oras.land/oras-go/v2/content/oci"
 
+	gizmo "github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/oci/store"
 )
 
-// The largest parts that are read, in bytes.
-const (
-	maxIndex = 64 << 20
-	maxPart  = 64 << 20
-)
+// maxIndex is how large index.json may be, in bytes.
+const maxIndex = 64 << 20
 
 // Archive is a folder or a tar file with images.
 type Archive struct{ *oci.ReadOnlyStore }
@@ -128,8 +126,7 @@ func (a *Archive) Attached(ctx context.Context, image ocispec.Descriptor) ([]oci
 	if err != nil {
 		return nil, err
 	}
-	tag := image.Digest.Algorithm().String() + "-" + image.Digest.Encoded() + signatureSuffix
-	if d, err := a.Resolve(ctx, tag); err == nil {
+	if d, err := a.Resolve(ctx, gizmo.SignatureTag(image)); err == nil {
 		attached = append(attached, d)
 	}
 	return attached, nil
@@ -159,13 +156,7 @@ func (a *Archive) Import(ctx context.Context, to *store.Store, complete func(nam
 }
 
 func (a *Archive) importImage(ctx context.Context, to *store.Store, name string, image ocispec.Descriptor) error {
-	options := oras.DefaultCopyGraphOptions
-	options.PreCopy = func(_ context.Context, d ocispec.Descriptor) error {
-		if d.Size < 0 || d.Size > maxPart {
-			return fmt.Errorf("its part %s has %d bytes; gizmo takes at most %d", d.Digest, d.Size, maxPart)
-		}
-		return nil
-	}
+	options := gizmo.CopyOptions()
 	_, err := to.Add(ctx, name, func() (ocispec.Descriptor, error) {
 		if err := oras.CopyGraph(ctx, a, to, image, options); err != nil {
 			return image, err

@@ -18,6 +18,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"oras.land/oras-go/v2/content"
 
+	"github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/oci/store"
 )
 
@@ -54,9 +55,7 @@ func Export(ctx context.Context, from *store.Store, images []store.Image, to io.
 func attachedEntry(d, image ocispec.Descriptor) ocispec.Descriptor {
 	entry := ocispec.Descriptor{MediaType: d.MediaType, ArtifactType: d.ArtifactType, Digest: d.Digest, Size: d.Size}
 	if d.ArtifactType == "" {
-		entry.Annotations = map[string]string{
-			ocispec.AnnotationRefName: image.Digest.Algorithm().String() + "-" + image.Digest.Encoded() + signatureSuffix,
-		}
+		entry.Annotations = map[string]string{ocispec.AnnotationRefName: oci.SignatureTag(image)}
 	}
 	return entry
 }

@@ -27,9 +27,6 @@ import (
 )
 
 const (
-	// maxPart is how large a part of an image may be, and maxMetadata an index or a manifest, in bytes.
-	maxPart     = 64 << 20
-	maxMetadata = 4 << 20
 	// maxAttached is how many manifests that refer to an image are taken with it.
 	maxAttached = 32
 	// answerTimeout is how long a registry may take to begin an answer.
@@ -73,7 +70,7 @@ func (c *Client) repository(name reference.Name) (*remote.Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Client, r.PlainHTTP, r.MaxMetadataBytes = c.auth, slices.Contains(c.insecure, name.Domain), maxMetadata
+	r.Client, r.PlainHTTP, r.MaxMetadataBytes = c.auth, slices.Contains(c.insecure, name.Domain), oci.MaxIndex
 	return r, nil
 }
 
@@ -99,10 +96,10 @@ func (c *Client) pull(ctx context.Context, to *store.Store, name reference.Name)
 		if d.MediaType != ocispec.MediaTypeImageIndex {
 			return d, fmt.Errorf("%w: it is not an image index, but %q", oci.ErrNoGadget, d.MediaType)
 		}
-		if d.Size > maxMetadata {
-			return d, fmt.Errorf("its index has %d bytes; gizmo takes at most %d", d.Size, maxMetadata)
+		if d.Size > oci.MaxIndex {
+			return d, fmt.Errorf("its index has %d bytes; gizmo takes at most %d", d.Size, oci.MaxIndex)
 		}
-		if err := oras.CopyGraph(ctx, from, to, d, copyOptions()); err != nil {
+		if err := oras.CopyGraph(ctx, from, to, d, oci.CopyOptions()); err != nil {
 			return d, err
 		}
 		d.Annotations = nil // others' annotations say nothing about this machine
@@ -110,32 +107,17 @@ func (c *Client) pull(ctx context.Context, to *store.Store, name reference.Name)
 	})
 }
 
-// copyOptions limit what a registry can make gizmo take.
-func copyOptions() oras.CopyGraphOptions {
-	o := oras.DefaultCopyGraphOptions
-	o.MaxMetadataBytes = maxMetadata
-	o.PreCopy = func(_ context.Context, d ocispec.Descriptor) error {
-		if d.Size < 0 || d.Size > maxPart {
-			return fmt.Errorf("its part %s has %d bytes; gizmo takes at most %d", d.Digest, d.Size, maxPart)
-		}
-		return nil
-	}
-	return o
-}
-
 // pullAttached copies what belongs to an image: signatures under the tag that cosign makes of the digest, and manifests that refer to it.
 func (c *Client) pullAttached(ctx context.Context, from *remote.Repository, to *store.Store, image ocispec.Descriptor) error {
 	var attached []ocispec.Descriptor
-	for _, tag := range signatureTags(image) {
-		d, err := from.Resolve(ctx, tag)
-		switch {
-		case err == nil:
-			attached = append(attached, d)
-		case !errors.Is(err, errdef.ErrNotFound):
-			return fmt.Errorf("look for signatures: %w", err)
-		}
+	d, err := from.Resolve(ctx, oci.SignatureTag(image))
+	switch {
+	case err == nil:
+		attached = append(attached, d)
+	case !errors.Is(err, errdef.ErrNotFound):
+		return fmt.Errorf("look for signatures: %w", err)
 	}
-	err := from.Referrers(ctx, image, "", func(referrers []ocispec.Descriptor) error {
+	err = from.Referrers(ctx, image, "", func(referrers []ocispec.Descriptor) error {
 		attached = append(attached, referrers...)
 		if len(attached) > maxAttached {
 			return fmt.Errorf("more than %d manifests refer to it", maxAttached)
@@ -156,15 +138,9 @@ func (c *Client) pullAttached(ctx context.Context, from *remote.Repository, to *
 	return nil
 }
 
-// signatureTags are the tags under which signatures of an image are in its repository.
-func signatureTags(image ocispec.Descriptor) []string {
-	tag := image.Digest.Algorithm().String() + "-" + image.Digest.Encoded()
-	return []string{tag + ".sig"}
-}
-
 // withoutSubject copies a manifest and its parts, but not the image that it refers to, which is there.
 func withoutSubject(image ocispec.Descriptor) oras.CopyGraphOptions {
-	o := copyOptions()
+	o := oci.CopyOptions()
 	o.FindSuccessors = func(ctx context.Context, from content.Fetcher, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		parts, err := content.Successors(ctx, from, d)
 		return slices.DeleteFunc(parts, func(part ocispec.Descriptor) bool { return part.Digest == image.Digest }), err
@@ -185,7 +161,7 @@ func (c *Client) push(ctx context.Context, from *store.Store, image ocispec.Desc
 	if err != nil {
 		return err
 	}
-	if err := oras.CopyGraph(ctx, from, to, image, copyOptions()); err != nil {
+	if err := oras.CopyGraph(ctx, from, to, image, oci.CopyOptions()); err != nil {
 		return err
 	}
 	if name.Tag != "" {
@@ -204,7 +180,7 @@ func (c *Client) push(ctx context.Context, from *store.Store, image ocispec.Desc
 		if d.ArtifactType != "" { // the registry finds it by its subject
 			continue
 		}
-		if err := to.Tag(ctx, d, signatureTags(image)[0]); err != nil {
+		if err := to.Tag(ctx, d, oci.SignatureTag(image)); err != nil {
 			return fmt.Errorf("copy signatures: %w", err)
 		}
 	}
