@@ -48,6 +48,10 @@ test: setup-test setup-mounts build vet ## all tests; as root those of the kerne
 test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
 	@go build -o bin/vm ./test/vm && bin/vm $(if $(value RUN),-run '$(value RUN)') $(KERNEL)
 
+.PHONY: test-signatures
+test-signatures: setup-build ## build cosign, some minutes, and compare signatures with it and with notation: make test-signatures COSIGN=PROGRAM
+	@COSIGN=$(COSIGN) go -C test/signatures test -mod=mod -count=1 ./... -args $(ARGS)
+
 .PHONY: soak
 soak: build setup-mounts ## run gizmo under a load for 10 minutes and check that nothing grows: make soak SECONDS=60
 	@go test -c -o bin/soak ./test/soak
