@@ -156,7 +156,7 @@ func (s *Store) created(ctx context.Context, d ocispec.Descriptor) string {
 }
 
 // Attach notes that a manifest in the store, such as a signature, belongs to an image. It stays as long as the image. Its entry has an ArtifactType if the
-// manifest itself refers to an image.
+// manifest itself refers to an image; of those that do not, an image has one, the last.
 func (s *Store) Attach(ctx context.Context, d, subject ocispec.Descriptor) error {
 	entry := entryOf(d)
 	var err error
@@ -165,8 +165,12 @@ func (s *Store) Attach(ctx context.Context, d, subject ocispec.Descriptor) error
 	}
 	entry.Annotations[subjectAnnotation] = subject.Digest.String()
 	return s.change(func(all []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
-		same := func(old ocispec.Descriptor) bool { return old.Digest == d.Digest && nameOf(&old) == "" }
-		return append(slices.DeleteFunc(all, same), entry), nil
+		replaced := func(old ocispec.Descriptor) bool {
+			// A repository has one tag for signatures of an image that do not refer to it.
+			isOther := entry.ArtifactType == "" && old.ArtifactType == "" && old.Annotations[subjectAnnotation] == entry.Annotations[subjectAnnotation]
+			return nameOf(&old) == "" && (old.Digest == d.Digest || isOther)
+		}
+		return append(slices.DeleteFunc(all, replaced), entry), nil
 	})
 }
 

@@ -138,13 +138,53 @@ func TestRegistry(t *testing.T) {
 	if got := r.must(t, "image", "list", "-o", "json"); !strings.Contains(got, `"Repository":"`+r.address+`/me/opens","Tag":"v1","Digest":"`+sum+`"`) {
 		t.Errorf("got %s", got)
 	}
-	r.mustFail(t, "--verify-image=false", "run", name, "-t", "1")
+	r.mustFail(t, "the image has no signature", "run", name, "-t", "1")
 	pinned := r.address + "/me/opens@" + sum
 	if got := r.must(t, "image", "pull", pinned, plain); !strings.HasSuffix(got, "Successfully pulled "+pinned+"\n") {
 		t.Errorf("got %q", got)
 	}
 	r.must(t, "run", pinned, "--verify-image=false", "-o", "none", "-t", "1")
 	r.mustFail(t, "not found", "image", "pull", r.address+"/me/opens@sha256:"+strings.Repeat("0", 64), plain)
+}
+
+// A signature goes along with its image, and says whether the image runs elsewhere.
+func TestSignedImages(t *testing.T) {
+	r := startRegistry(t, false)
+	r.env = append(r.env, "COSIGN_PASSWORD=secret")
+	name, plain := r.address+"/me/opens:v1", "--insecure-registries="+r.address
+	key, other := r.path("mine"), r.path("other")
+	for _, prefix := range []string{key, other} {
+		if got, want := r.must(t, "image", "generate-key", "--output-prefix", prefix), "Wrote "+prefix+".key and "+prefix+".pub\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	r.mustFail(t, "file exists", "image", "generate-key", "--output-prefix", key)
+	r.must(t, "image", "build", "../../gadgets/trace_open", "-t", name)
+	r.mustFail(t, "the image has no signature", "image", "verify", name)
+	for _, format := range []string{"cosign", "sigstore bundle", "cosign"} {
+		if got := r.must(t, "image", "sign", name, "--key", key+".key", "--format", format); !strings.HasPrefix(got, "Successfully signed "+name+"@sha256:") {
+			t.Errorf("got %q", got)
+		}
+	}
+	r.must(t, "image", "push", name, plain)
+	r.must(t, "image", "remove", name)
+	r.must(t, "image", "pull", name, plain)
+	if got := r.must(t, "image", "verify", name, "--public-keys", key+".pub"); !strings.HasPrefix(got, "Verifying image: "+name+"\nImage verified successfully!\nSigned by ") {
+		t.Errorf("got %q", got)
+	}
+	out := r.must(t, "run", name, "--public-keys", key+".pub", "--host", "-o", "json", "-t", "2")
+	if !strings.Contains(out, `"fname":"`) {
+		t.Errorf("the gadget shows nothing: %s", out)
+	}
+	r.mustFail(t, "signed by another key", "run", name, "--public-keys", other+".pub", "-t", "1")
+	r.mustFail(t, "signed by another key", "run", name, "-t", "1")
+	file := r.path("images.tar")
+	r.must(t, "image", "export", name, file)
+	r.must(t, "image", "remove", name)
+	r.must(t, "image", "import", file)
+	r.must(t, "run", name, "--public-keys", key+".pub", "-o", "none", "-t", "1")
+	r.env[len(r.env)-1] = "COSIGN_PASSWORD=wrong"
+	r.mustFail(t, "--key: ", "image", "sign", name, "--key", key+".key")
 }
 
 // Credentials are asked for, kept and forgotten; the connection is encrypted.

@@ -24,6 +24,7 @@ func forUsers() []string {
 		"runtimes", "docker-socketpath", "podman-socketpath", "containerd-socketpath", "crio-socketpath", "runc-root", "crun-root",
 		metricsListen, metricsAddress, metricsPush, metricsConfig,
 		"pull", "disallow-pulling", "verify-image", "allowed-gadgets", "authfile", "insecure-registries",
+		"public-keys", "notation-certificates", "notation-policy-document",
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 func Commands(e *Env) []*cobra.Command {
 	return []*cobra.Command{
 		e.listCommand(), e.tagCommand(), e.removeCommand(), e.pullCommand(), e.pushCommand(), e.exportCommand(), e.importCommand(), e.pruneCommand(),
+		e.verifyCommand(), e.signCommand(), e.generateKeyCommand(),
 	}
 }
 

@@ -34,6 +34,7 @@ type RunFlags struct {
 	noPull  bool
 	verify  bool
 	allowed []string
+	trust   trustFlags
 }
 
 // Register adds the flags.
@@ -42,7 +43,8 @@ func (f *RunFlags) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.noPull, "disallow-pulling", false, "never ask a registry, whatever --pull says")
 	fs.BoolVar(&f.verify, "verify-image", true, "run an image only if it has a valid signature, unless it was built on this machine (docs/trust.md)")
 	fs.StringSliceVar(&f.allowed, "allowed-gadgets", nil, "run only these images: NAME, NAME@DIGEST, or the beginning of a name with a * at its end,...; default: all")
-	f.register(fs)
+	f.trust.register(fs)
+	f.registryFlags.register(fs)
 }
 
 // Names lists the names of the flags.
@@ -161,10 +163,13 @@ func completePrefix(e *Env, prefix string) string {
 	return strings.TrimSuffix(name.String(), more)
 }
 
-// checkSignature returns an error if an image needs a valid signature and has none.
-func (f *RunFlags) checkSignature(_ context.Context, _ *store.Store, name reference.Name, d ocispec.Descriptor) error {
+// checkSignature returns an error if an image needs a signature that counts, and has none.
+func (f *RunFlags) checkSignature(ctx context.Context, s *store.Store, name reference.Name, d ocispec.Descriptor) error {
 	if !f.verify || d.Annotations[store.BuiltAnnotation] != "" {
 		return nil
 	}
-	return fmt.Errorf("%s was not built on this machine, and gizmo cannot check signatures yet; --verify-image=false runs it nevertheless", name)
+	if _, err := f.trust.verify(ctx, s, name, d); err != nil {
+		return fmt.Errorf("%s: %w; --verify-image=false runs it nevertheless", name, err)
+	}
+	return nil
 }
