@@ -68,9 +68,10 @@ func (a *app) imageInspectCommand() *cobra.Command {
 
 func (a *app) imageInspect(ctx context.Context, name string, f *images.RunFlags, mode string) error {
 	var found *oci.Image
+	var signature string
 	c := a.catalog(a.warn)
 	c.Images = func(ctx context.Context, name string) (img *oci.Image, err error) {
-		found, err = f.Find(ctx, a.imageEnv(), name)
+		found, signature, err = f.Inspect(ctx, a.imageEnv(), name)
 		return found, err
 	}
 	g, err := c.Find(ctx, name)
@@ -87,7 +88,7 @@ func (a *app) imageInspect(ctx context.Context, name string, f *images.RunFlags,
 	}
 	d := images.Describe(g.Image, sources)
 	if found != nil {
-		d.Image, d.Digest, d.Annotations = name, found.Index.Digest.String(), found.Annotations
+		d.Image, d.Digest, d.Signature, d.Annotations = name, found.Index.Digest.String(), signature, found.Annotations
 	}
 	return d.Write(a.page, mode)
 }

@@ -178,6 +178,11 @@ func TestSignedImages(t *testing.T) {
 	}
 	r.mustFail(t, "signed by another key", "run", name, "--public-keys", other+".pub", "-t", "1")
 	r.mustFail(t, "signed by another key", "run", name, "-t", "1")
+	for keyFile, want := range map[string]string{key + ".pub": "valid, by ", other + ".pub": "signed by another key"} {
+		if got := r.must(t, "image", "inspect", name, "--public-keys", keyFile); !strings.Contains(got, want) {
+			t.Errorf("no %q in %s", want, got)
+		}
+	}
 	file := r.path("images.tar")
 	r.must(t, "image", "export", name, file)
 	r.must(t, "image", "remove", name)

@@ -5,6 +5,7 @@ package images
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/oci"
+	"github.com/gizmo-ebpf/gizmo/oci/trust"
 )
 
 // env returns what the commands use, and where they write.
@@ -212,5 +214,32 @@ func TestDiagram(t *testing.T) {
 	}
 	if err := d.Write(&out, "x"); err == nil {
 		t.Error("an unknown mode passes")
+	}
+}
+
+// Keys are files or texts; without any the standard key counts.
+func TestTrustFlags(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := dir + "/key.pub"
+	if err := os.WriteFile(file, []byte(trust.StandardKey), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, keys := range [][]string{nil, {file}, {trust.StandardKey}} {
+		f := trustFlags{keys: keys}
+		if p, err := f.read(); err != nil || len(p.Keys) != 1 || p.Notation != nil {
+			t.Errorf("%q: %+v, %v", keys, p, err)
+		}
+	}
+	for want, f := range map[string]trustFlags{
+		"--public-keys: open /nonexistent": {keys: []string{"/nonexistent"}},
+		"--public-keys: ":                  {keys: []string{"-----BEGIN NOTHING-----"}},
+		"need each other":                  {policy: "{}"},
+		"--notation-certificates: open":    {policy: "{}", certificates: []string{"/nonexistent"}},
+		"read the policy of notation: ":    {policy: "{}", certificates: []string{trust.StandardKey}},
+	} {
+		if _, err := f.read(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error with %q", err, want)
+		}
 	}
 }

@@ -20,9 +20,10 @@ type Description struct {
 	HomepageURL       string `json:",omitempty"`
 	DocumentationURL  string `json:",omitempty"`
 	SourceURL         string `json:",omitempty"`
-	// Of an image: its name, the digest of its index, and what it says about itself.
+	// Of an image: its name, the digest of its index, whether a signature counts, and what it says about itself.
 	Image       string            `json:",omitempty"`
 	Digest      string            `json:",omitempty"`
+	Signature   string            `json:",omitempty"`
 	Annotations map[string]string `json:",omitempty"`
 	// Compiler is the one that made the object.
 	Compiler    string `json:",omitempty"`
@@ -109,7 +110,7 @@ func (d *Description) Write(w io.Writer, mode string) error {
 func (d *Description) writeText(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, line := range [][2]string{
-		{"Name", d.Name}, {"Description", d.Description}, {"Image", d.Image}, {"Digest", d.Digest},
+		{"Name", d.Name}, {"Description", d.Description}, {"Image", d.Image}, {"Digest", d.Digest}, {"Signature", d.Signature},
 		{"Homepage", d.HomepageURL}, {"Documentation", d.DocumentationURL}, {"Source", d.SourceURL}, {"Compiler", d.Compiler},
 	} {
 		if line[1] != "" {

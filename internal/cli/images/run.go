@@ -58,6 +58,25 @@ func (f *RunFlags) Names() (names []string) {
 
 // Find returns the image that a name refers to, for this machine's architecture. What was checked is what it returns: names are resolved once.
 func (f *RunFlags) Find(ctx context.Context, e *Env, text string) (*oci.Image, error) {
+	return f.find(ctx, e, text, f.checkSignature)
+}
+
+// Inspect returns the image that a name refers to, whoever has signed it, and who that is.
+func (f *RunFlags) Inspect(ctx context.Context, e *Env, text string) (img *oci.Image, signature string, err error) {
+	img, err = f.find(ctx, e, text, func(ctx context.Context, s *store.Store, name reference.Name, d ocispec.Descriptor) error {
+		result, err := f.trust.verify(ctx, s, name, d)
+		if err != nil {
+			signature = err.Error()
+			return nil
+		}
+		signature = fmt.Sprintf("valid, by %s (%s)", result.Signer(), result.Format)
+		return nil
+	})
+	return img, signature, err
+}
+
+// find finds an image and checks it.
+func (f *RunFlags) find(ctx context.Context, e *Env, text string, check func(context.Context, *store.Store, reference.Name, ocispec.Descriptor) error) (*oci.Image, error) {
 	if !slices.Contains([]string{pullAlways, pullMissing, pullNever}, f.pull) {
 		return nil, fmt.Errorf("--pull: want %s, %s or %s, got %q", pullAlways, pullMissing, pullNever, f.pull)
 	}
@@ -80,7 +99,7 @@ func (f *RunFlags) Find(ctx context.Context, e *Env, text string) (*oci.Image, e
 	if err := f.checkDigest(e, name, d); err != nil {
 		return nil, err
 	}
-	if err := f.checkSignature(ctx, s, name, d); err != nil {
+	if err := check(ctx, s, name, d); err != nil {
 		return nil, err
 	}
 	return oci.Unpack(ctx, s, d, runtime.GOARCH, e.Warn)
