@@ -232,10 +232,10 @@ func TestTrustFlags(t *testing.T) {
 		}
 	}
 	for want, f := range map[string]trustFlags{
-		"--public-keys: open /nonexistent": {keys: []string{"/nonexistent"}},
+		"--public-keys: stat /nonexistent": {keys: []string{"/nonexistent"}},
 		"--public-keys: ":                  {keys: []string{"-----BEGIN NOTHING-----"}},
 		"need each other":                  {policy: "{}"},
-		"--notation-certificates: open":    {policy: "{}", certificates: []string{"/nonexistent"}},
+		"--notation-certificates: stat":    {policy: "{}", certificates: []string{"/nonexistent"}},
 		"read the policy of notation: ":    {policy: "{}", certificates: []string{trust.StandardKey}},
 	} {
 		if _, err := f.read(); err == nil || !strings.Contains(err.Error(), want) {
