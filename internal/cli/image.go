@@ -25,6 +25,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/oci"
+	"github.com/gizmo-ebpf/gizmo/run"
 	"github.com/gizmo-ebpf/gizmo/semtype"
 )
 
@@ -88,7 +89,7 @@ func (a *app) imageInspect(ctx context.Context, name string, f *images.RunFlags,
 	}
 	d := images.Describe(g.Image, sources)
 	if found != nil {
-		d.Image, d.Digest, d.Signature, d.Annotations = name, found.Index.Digest.String(), signature, found.Annotations
+		d.OfImage(name, found.Index.Digest.String(), signature, found.Annotations)
 	}
 	return d.Write(a.page, mode)
 }
@@ -97,6 +98,7 @@ func (a *app) imageInspect(ctx context.Context, name string, f *images.RunFlags,
 type imageFlags struct {
 	tag      string
 	file     string
+	measure  bool
 	arch     string
 	object   string
 	update   bool
@@ -117,6 +119,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&f.tag, "tag", "t", "", "name of an image to make: NAME, REGISTRY/REPOSITORY/NAME:TAG")
 	cmd.Flags().StringVarP(&f.file, "file", "f", "", "build file, which names the files of the gadget; default: DIR/build.yaml, if it is there")
+	cmd.Flags().BoolVar(&f.measure, "measure", false, "with --tag: load the programs into this kernel, and record in the image what they cost its verifier; needs root")
 	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture to build the gadget for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
 	cmd.Flags().BoolVar(&f.update, "update-metadata", false, "add to gadget.yaml the data sources, fields and params of the object that it does not mention")
@@ -159,7 +162,10 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 		}
 	}
 	if f.tag != "" {
-		return a.makeImage(ctx, c, dir, f.tag, g)
+		return a.makeImage(ctx, c, dir, f, g)
+	}
+	if f.measure {
+		return errors.New("--measure needs --tag")
 	}
 	img := g.Image
 	_, err = fmt.Fprintf(a.page, "%s: %d bytes, %d programs, %d data sources, %d params\n",
@@ -168,7 +174,14 @@ func (a *app) imageBuild(ctx context.Context, dir string, f *imageFlags) error {
 }
 
 // makeImage compiles a gadget for all architectures, and makes an image of it.
-func (a *app) makeImage(ctx context.Context, c *catalog.Catalog, dir, tag string, g *catalog.Gadget) error {
+func (a *app) makeImage(ctx context.Context, c *catalog.Catalog, dir string, f *imageFlags, g *catalog.Gadget) error {
+	var cost map[string]int
+	if f.measure {
+		var err error
+		if cost, err = a.measure(ctx, g); err != nil {
+			return fmt.Errorf("--measure: %w", err)
+		}
+	}
 	gadgets := make(map[string]oci.Gadget)
 	quiet := *c // about what the first build has reported
 	quiet.Warn, quiet.Messages = nil, nil
@@ -179,7 +192,26 @@ func (a *app) makeImage(ctx context.Context, c *catalog.Catalog, dir, tag string
 		}
 		gadgets[arch] = oci.Gadget{Metadata: res.Metadata, Object: res.Object, Wasm: res.Wasm}
 	}
-	return a.imageEnv().Keep(ctx, tag, gadgets, g.Image.Metadata)
+	return a.imageEnv().Keep(ctx, f.tag, gadgets, g.Image.Metadata, cost)
+}
+
+// measure loads the programs of a gadget, and returns how many instructions the kernel's verifier processed of each.
+func (a *app) measure(ctx context.Context, g *catalog.Gadget) (cost map[string]int, err error) {
+	plan, err := run.NewPlan(run.Options{Gadgets: []run.Gadget{{Image: g.Image}}, Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	r, err := plan.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	stats, err := r.Stats()
+	cost = make(map[string]int)
+	for _, s := range stats {
+		cost[s.Name] = s.Verified
+	}
+	return cost, err
 }
 
 // checkGadget checks the metadata of a gadget, also as changed by each value of its custom params.

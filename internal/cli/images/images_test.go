@@ -40,7 +40,7 @@ func run(t *testing.T, e *Env, arguments ...string) error {
 func keep(t *testing.T, e *Env, name string) error {
 	t.Helper()
 	gadgets := map[string]oci.Gadget{"amd64": {Metadata: []byte("name: x\n"), Object: []byte(name)}, "arm64": {Object: []byte(name)}}
-	return e.Keep(t.Context(), name, gadgets, &metadata.Metadata{Name: "x", Annotations: map[string]string{"a": "b"}})
+	return e.Keep(t.Context(), name, gadgets, &metadata.Metadata{Name: "x", Annotations: map[string]string{"a": "b"}}, nil)
 }
 
 // What scripts read.
@@ -184,6 +184,21 @@ func TestCredentials(t *testing.T) {
 		} else if err != nil || user+" "+password != tt.want {
 			t.Errorf("%+v: got %q, %q, %v", tt, user, password, err)
 		}
+	}
+}
+
+// What --measure records is what inspect shows.
+func TestCost(t *testing.T) {
+	t.Parallel()
+	annotations := map[string]string{"io.gizmo.verifier.5.4.0": "b=7"}
+	if err := addCost(annotations, map[string]int{"b": 2, "a": 1}); err != nil {
+		t.Fatal(err)
+	}
+	d := Description{Programs: []describedProgram{{Name: "b"}, {Name: "c"}}}
+	d.OfImage("x", "sha256:0", "", annotations)
+	got := d.Programs[0].Verified
+	if len(annotations) != 2 || len(got) != 2 || got[0] != "7 on Linux 5.4.0" || !strings.HasPrefix(got[1], "2 on Linux ") || d.Programs[1].Verified != nil {
+		t.Errorf("%v: %+v", annotations, d.Programs)
 	}
 }
 

@@ -52,9 +52,11 @@ type describedParam struct {
 type describedProgram struct {
 	Name, Section string
 	Instructions  int
-	Maps          []string `json:",omitempty"`
-	Optional      bool     `json:",omitempty"`
-	StandsInFor   []string `json:",omitempty"`
+	// Verified is what the program cost the verifiers of kernels, in instructions, if the image says so.
+	Verified    []string `json:",omitempty"`
+	Maps        []string `json:",omitempty"`
+	Optional    bool     `json:",omitempty"`
+	StandsInFor []string `json:",omitempty"`
 }
 
 // Describe returns the description of a gadget. Sources are its data sources with all fields that gizmo adds.
@@ -88,10 +90,20 @@ func Describe(img *image.Image, sources []*event.Schema) *Description {
 	for i := range img.Programs {
 		p := &img.Programs[i]
 		if !p.Disabled {
-			d.Programs = append(d.Programs, describedProgram{p.Name, p.Section, img.Instructions(p.Name), users[p.Name], p.Optional, p.StandsInFor})
+			d.Programs = append(d.Programs, describedProgram{
+				Name: p.Name, Section: p.Section, Instructions: img.Instructions(p.Name), Maps: users[p.Name], Optional: p.Optional, StandsInFor: p.StandsInFor,
+			})
 		}
 	}
 	return d
+}
+
+// OfImage adds what an image says: its name, the digest of its index, whether a signature counts.
+func (d *Description) OfImage(name, digest, signature string, annotations map[string]string) {
+	d.Image, d.Digest, d.Signature, d.Annotations = name, digest, signature, annotations
+	for i := range d.Programs {
+		d.Programs[i].Verified = costsOf(annotations, d.Programs[i].Name)
+	}
 }
 
 // Write writes the description in a mode: text, json, jsonpretty or mermaid.
@@ -137,7 +149,11 @@ func (d *Description) writeText(w io.Writer) error {
 		fmt.Fprintf(t, "\nPrograms:\n")
 	}
 	for _, p := range d.Programs {
-		fmt.Fprintf(t, "  %s\t%s\t%d instructions\n", plain.Text(p.Name), plain.Text(p.Section), p.Instructions)
+		verified := ""
+		if len(p.Verified) > 0 {
+			verified = "; verified: " + plain.Line(strings.Join(p.Verified, ", "))
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%d instructions%s\n", plain.Text(p.Name), plain.Text(p.Section), p.Instructions, verified)
 	}
 	if len(d.Maps) > 0 {
 		fmt.Fprintf(t, "\nMaps:\n")
