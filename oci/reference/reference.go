@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	_ "crypto/sha256" // for digests
@@ -26,6 +27,21 @@ type Defaults struct {
 // Standard returns the defaults that names of gadgets have everywhere.
 func Standard() Defaults {
 	return Defaults{Domain: "ghcr.io", Prefix: "inspektor-gadget/gadget/", Tag: "latest"}
+}
+
+// Variable is the environment variable that names another place for names of one part: REGISTRY/PATH.
+const Variable = "GIZMO_DEFAULT_REPOSITORY"
+
+// FromEnvironment returns the defaults that the user has set, or the standard ones.
+func FromEnvironment() Defaults {
+	d := Standard()
+	if text := os.Getenv(Variable); text != "" {
+		d.Domain, d.Prefix, _ = strings.Cut(strings.TrimSuffix(text, "/"), "/")
+		if d.Prefix != "" {
+			d.Prefix += "/"
+		}
+	}
+	return d
 }
 
 // The same for names of one part in Docker's registry.

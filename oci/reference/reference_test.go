@@ -85,6 +85,21 @@ func TestOtherDefaults(t *testing.T) {
 	}
 }
 
+func TestFromEnvironment(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "ghcr.io/inspektor-gadget/gadget/x:latest", "mirror.example:5000/a/b/": "mirror.example:5000/a/b/x:latest", "mirror.example": "mirror.example/x:latest",
+	} {
+		t.Setenv(Variable, text)
+		if n, err := FromEnvironment().Parse("x"); err != nil || n.String() != want {
+			t.Errorf("%q: %v, %v; want %s", text, n, err, want)
+		}
+	}
+	t.Setenv(Variable, "not a registry")
+	if _, err := FromEnvironment().Parse("x"); err == nil {
+		t.Error("a wrong registry passes")
+	}
+}
+
 func TestIsExplicit(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{

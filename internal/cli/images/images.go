@@ -31,7 +31,7 @@ type Env struct {
 }
 
 // defaults complete the names of images.
-func (e *Env) defaults() reference.Defaults { return reference.Standard() }
+func (e *Env) defaults() reference.Defaults { return reference.FromEnvironment() }
 
 // registryFlags say how registries are reached.
 type registryFlags struct {
