@@ -204,6 +204,29 @@ func TestReadings(t *testing.T) {
 	}
 }
 
+// A million distinct keys take no more memory than the limit allows, and all of them count.
+func TestAMillionKeys(t *testing.T) {
+	t.Parallel()
+	sink, _ := bound(t, newSchema(true), Options{})
+	rows := make([]row, 1000)
+	for i := range uint32(1000) {
+		for j := range rows {
+			rows[j] = row{pid: i*1000 + uint32(j), retries: 1}
+		}
+		write(t, sink, batchOf(newSchema(true), rows...))
+	}
+	var snapshot Snapshot
+	sink.Snapshot(&snapshot)
+	var total float64
+	for series := range snapshot.All() {
+		v, _ := series.Value(retries)
+		total += v.Float(&snapshot.Instruments[retries])
+	}
+	if snapshot.Len() != DefaultMaxSeries+1 || snapshot.Beyond != 1_000_000-DefaultMaxSeries || total != 1_000_000 {
+		t.Errorf("%d series, %d rows beyond the limit, total %v", snapshot.Len(), snapshot.Beyond, total)
+	}
+}
+
 // The first row beyond the limit is told, once.
 func TestOnFull(t *testing.T) {
 	t.Parallel()
