@@ -186,6 +186,8 @@ func TestMetricsArePrinted(t *testing.T) {
 		{"json", annotation.Source{Metrics: printed}, "metrics-json"},
 		{"json", annotation.Source{Metrics: printed, SupportedOutputModes: []string{"none"}}, "metrics-json"},
 		{"none", annotation.Source{Metrics: printed}, "none"},
+		{"json", annotation.Source{Metrics: printed, SupportedOutputModes: []string{"json", "histogram"}}, "json"}, // the author says that rows have a sense
+		{"", annotation.Source{Metrics: printed, SupportedOutputModes: []string{"json", "histogram"}, DefaultOutputMode: "json"}, "json"},
 		{"json", annotation.Source{Metrics: annotation.SourceMetrics{Collect: true}}, "json"},
 		{"metrics-json", annotation.Source{}, "metrics-json"},
 	} {

@@ -139,9 +139,9 @@ func formatOf(id event.SourceID, mode string, chosen bool, settings *annotation.
 	}
 	switch {
 	case !settings.Metrics.Print:
-	case !chosen:
+	case mode == "" && !chosen:
 		mode = encode.Histogram
-	case mode == "json": // the metrics take the place of the rows
+	case mode == "json" && !slices.Contains(settings.SupportedOutputModes, mode): // the metrics take the place of the rows
 		mode = encode.MetricsJSON
 	}
 	if mode == "" && len(supported) > 0 && !slices.Contains(supported, defaultMode) {

@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"cmp"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,7 +31,7 @@ func TestGadgets(t *testing.T) {
 			}
 			t.Run("live", func(t *testing.T) {
 				r := runUndisturbed(t, w)
-				t.Logf("hooks of %s: %s", name, summary(r.hooks(hooks)))
+				t.Logf("hooks of %s: %s", name, cmp.Or(summary(r.hooks(hooks)), "none"))
 				r.wantExpected(t)
 				if text := r.err.String(); text != "" {
 					t.Errorf("unexpected on standard error: %s", text)

@@ -67,7 +67,7 @@ func TestHistogramsCountEachRequest(t *testing.T) {
 	}
 	w.gadget, w.Args = "profile_blockio", nil
 	g := start(t, w.as, "run", w.gadget, "--host", "-o", "json", "--per-disk", "--per-flag", "--map-fetch-interval", "5ms",
-		"--annotate", "blockio:ebpf.map.flush-on-stop=true")
+		"--annotate", "blockio:ebpf.map.flush-on-stop=true,blockio:metrics.print=false")
 	g.waitAttached(t)
 	want := w.cause(t).rows
 	g.interrupt(t)

@@ -4,7 +4,6 @@
 package e2e
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,5 +93,5 @@ func summary(hooks []hook) string {
 		}
 		texts = append(texts, strings.TrimSuffix(text, "/"))
 	}
-	return cmp.Or(strings.Join(texts, ", "), "none")
+	return strings.Join(texts, ", ")
 }

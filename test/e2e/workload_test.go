@@ -107,11 +107,11 @@ type watched struct {
 // asRows returns the flags with which a gadget writes rows, also if its metrics are to take their place.
 func asRows(t testing.TB, gadget string) (flags []string) {
 	t.Helper()
-	img, err := catalog.Builtin(gadget)
+	found, err := (&catalog.Catalog{}).Find(t.Context(), gadget)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range img.DataSources {
+	for _, d := range found.Image.DataSources {
 		if d.Settings.Metrics.Print {
 			flags = append(flags, "--annotate", d.Schema.Name+":metrics.print=false")
 		}

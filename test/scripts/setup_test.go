@@ -100,7 +100,7 @@ func TestSetupInstalls(t *testing.T) {
 // The script keeps installed programs: Docker's own packages conflict with those of the distribution.
 func TestSetupNeighbours(t *testing.T) {
 	t.Parallel()
-	m := newMachine(t, "apt-cache", "dockerd", "docker", "containerd", "conmon", "runc")
+	m := newMachine(t, "apt-cache", "dockerd", "docker", "containerd", "conmon", "runc", "prometheus", "docker-registry")
 	m.add(t, "apt-get", "")
 	m.add(t, "sudo", `exec "$@"`)
 	said, err := m.setup(t, "neighbours")

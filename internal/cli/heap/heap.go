@@ -32,11 +32,13 @@ type Start struct {
 	settle  *time.Timer
 }
 
-// Begin makes the garbage collector rest.
+// Begin makes the garbage collector rest, and gives up the pages of the program that only reading the command line has used.
 func Begin() *Start {
+	code := code()
+	releaseCode(code)
 	limit := debug.SetMemoryLimit(-1) // asks for it
 	debug.SetMemoryLimit(min(limit, int64(memory.Available()/startShare)))
-	return &Start{percent: debug.SetGCPercent(startPercent), limit: limit, code: code()}
+	return &Start{percent: debug.SetGCPercent(startPercent), limit: limit, code: code}
 }
 
 // restore makes the garbage collector work as before.
