@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/cilium/ebpf/btf"
+
 	"github.com/gizmo-ebpf/gizmo/build"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
@@ -47,7 +49,9 @@ type Gadget struct {
 	Folder, Object string
 	// Clang is the compiler that made the gadget of a folder.
 	Clang build.Clang
-	warn  func(error)
+	// KernelTypes returns the types of this kernel that come with an image, where the kernel has none. Nil: there are none.
+	KernelTypes func() (*btf.Spec, error)
+	warn        func(error)
 }
 
 // with returns the gadget with another image.

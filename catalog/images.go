@@ -85,5 +85,5 @@ func (c *Catalog) ofImage(name string, img *oci.Image) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Gadget{Image: parsed, warn: c.Warn}).Fit()
+	return (&Gadget{Image: parsed, KernelTypes: typesIn(img.BTFGen), warn: c.Warn}).Fit()
 }

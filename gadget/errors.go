@@ -140,7 +140,7 @@ func (g *Gadget) explainHooks(k *kernel.Kernel, refused *image.Program, err erro
 // explainAttach says which hook a program could not be attached to and, if the kernel lacks it, where
 // to look for those that exist.
 func (g *Gadget) explainAttach(p *image.Program, err error) error {
-	if k, kernelErr := kernel.New(nil); kernelErr == nil {
+	if k, kernelErr := kernel.New(nil, nil); kernelErr == nil {
 		missing := hook.Missing(k, p)
 		if why := cmp.Or(hook.Explain(k, p, cmp.Or(missing, err)), missing); why != nil {
 			return g.refused(p, why, err)

@@ -164,7 +164,7 @@ func TestModuleFunctionHooks(t *testing.T) {
 // The error says why a function cannot be hooked, and suggests similar names.
 func TestFunctionsThatCannotBeHooked(t *testing.T) {
 	has := offers(t)
-	k, err := kernel.New(nil)
+	k, err := kernel.New(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func Load(img *image.Image, o *LoadOptions) (*Gadget, error) {
 	if err := PrepareProcess(); err != nil {
 		return nil, err
 	}
-	k, err := kernel.New(o.Types)
+	k, err := kernel.New(o.Types, o.KernelTypes)
 	if err != nil {
 		return nil, err
 	}

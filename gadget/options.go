@@ -50,6 +50,8 @@ type LoadOptions struct {
 	Sockets SocketLinker
 	// Types keeps the kernel's types, some 20 MiB, from one load to the next, so that not each load reads them. Nil: Load keeps none.
 	Types *btf.Cache
+	// KernelTypes returns the types of this kernel where it has none itself. Nil: there are none.
+	KernelTypes func() (*btf.Spec, error)
 	// ExtraTypes are types, of modules say, that programs may refer to beside those of the kernel itself.
 	ExtraTypes []*btf.Spec
 	// ManualAttach names the programs that Gadget.Attach leaves to Gadget.AttachTo.

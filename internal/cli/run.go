@@ -292,6 +292,7 @@ func (a *app) runOptions(c *chosen) run.Options {
 	g.FetchInterval, g.FetchCount = f.fetch.Given()
 	g.Load.Interface, g.Load.Reference = f.iface, c.name
 	g.Load.Strict = f.strict
+	g.Load.KernelTypes = c.found.KernelTypes
 	g.Load.AfterPrograms = debug.FreeOSMemory
 	g.Load.Logger = a.logger
 	f.buffers.Apply(&g.Load)

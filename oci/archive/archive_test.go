@@ -157,6 +157,25 @@ func TestTar(t *testing.T) {
 	}
 }
 
+// That an image was built on this machine is not true of another one.
+func TestExportIsNoBuild(t *testing.T) {
+	t.Parallel()
+	s := openStore(t)
+	d := add(t, s, "r/a:1")
+	d.Annotations = map[string]string{store.BuiltAnnotation: "true"}
+	if err := s.Tag(t.Context(), "r/a:1", d); err != nil {
+		t.Fatal(err)
+	}
+	if file := export(t, s); bytes.Contains(file, []byte(store.BuiltAnnotation)) {
+		t.Error("the file says that the image was built here")
+	}
+	var file bytes.Buffer
+	d.Annotations = nil
+	if err := Export(t.Context(), s, []store.Image{{Name: "x", Descriptor: d}}, &file); err != nil {
+		t.Errorf("without annotations: %v", err)
+	}
+}
+
 // Folders are read, too; names and times in a tar file do not matter.
 func TestFolderAndForeignTar(t *testing.T) {
 	t.Parallel()

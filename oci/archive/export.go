@@ -29,6 +29,10 @@ func Export(ctx context.Context, from *store.Store, images []store.Image, to io.
 	for _, image := range images {
 		entry := image.Descriptor
 		entry.Annotations = maps.Clone(entry.Annotations)
+		delete(entry.Annotations, store.BuiltAnnotation) // which is about this machine
+		if entry.Annotations == nil {
+			entry.Annotations = make(map[string]string)
+		}
 		entry.Annotations[ocispec.AnnotationRefName] = image.Name
 		attached, err := from.Attached(image.Descriptor)
 		if err != nil {

@@ -30,12 +30,15 @@ type Kernel struct {
 	Cache *btf.Cache
 }
 
-// New reads the kernel's types, unless the cache has them. It may be nil.
-func New(cache *btf.Cache) (*Kernel, error) {
+// New reads the kernel's types, unless the cache has them. It may be nil. Where the kernel has none, they come from elsewhere, unless that is nil.
+func New(cache *btf.Cache, elsewhere func() (*btf.Spec, error)) (*Kernel, error) {
 	if cache == nil {
 		cache = btf.NewCache()
 	}
 	types, err := cache.Kernel()
+	if err != nil && elsewhere != nil {
+		types, err = elsewhere()
+	}
 	if err != nil {
 		return nil, explainBTF(err)
 	}
