@@ -119,6 +119,7 @@ func (a *app) imageBuildCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&f.tag, "tag", "t", "", "name of an image to make: NAME, REGISTRY/REPOSITORY/NAME:TAG")
 	cmd.Flags().StringVarP(&f.file, "file", "f", "", "build file, which names the files of the gadget; default: DIR/build.yaml, if it is there")
+	cmd.Flags().BoolP("local", "l", true, "build with the compiler of this machine, as gizmo always does; for scripts that say so")
 	cmd.Flags().BoolVar(&f.measure, "measure", false, "with --tag: load the programs into this kernel, and record in the image what they cost its verifier; needs root")
 	cmd.Flags().StringVar(&f.arch, "arch", "", "architecture to build the gadget for, "+strings.Join(build.Arches(), " or ")+"; without it, this machine's")
 	cmd.Flags().StringVar(&f.object, "object", "", "also write the compiled object to this file")
