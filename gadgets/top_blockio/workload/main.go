@@ -49,8 +49,10 @@ func run(dir string) error {
 		return err
 	}
 	d.major, d.minor = int(unix.Major(st.Rdev)), int(unix.Minor(st.Rdev))
-	// One array, at the end of the run.
-	args := []string{"--map-fetch-interval", "0", "--pid", strconv.Itoa(os.Getpid()), "--comm", comm}
+	// One array, at the end of the run, about this device: the workload itself may be read from a disk meanwhile.
+	args := []string{
+		"--map-fetch-interval", "0", "--pid", strconv.Itoa(os.Getpid()), "--comm", comm, "--filter", fmt.Sprintf("major==%d,minor==%d", d.major, d.minor),
+	}
 	return workload.Cause(args, workload.InTurn(
 		d.onThread(both),
 		d.onThread(later),
