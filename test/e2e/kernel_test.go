@@ -4,6 +4,7 @@
 package e2e
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +27,7 @@ import (
 func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 	t.Helper()
 	var held []kerneltest.Object
+	var since time.Time // when it looked attached; zero: it does not
 	eventually(t, "attached", func() bool {
 		select {
 		case <-p.ended:
@@ -36,10 +38,19 @@ func (p *process) waitAttached(t testing.TB) []kerneltest.Object {
 		if args := p.cmd.Args; len(args) > 2 && args[1] == "run" && !hasProgram(args[2]) {
 			return p.isFiltered(t)
 		}
-		return allAttached(held) && allListening(t, p.cmd.Process.Pid, held) && allClassifying(t, held) && p.allSampling(t, held)
+		if !allAttached(held) || !allListening(t, p.cmd.Process.Pid, held) || !allClassifying(t, held) || !p.allSampling(t, held) {
+			since = time.Time{}
+			return false
+		}
+		since = cmp.Or(since, time.Now())
+		// While it loads, gizmo holds programs and links for a moment with which it finds out what the kernel can do.
+		return p.isFiltered(t) || time.Since(since) > withoutFilter
 	})
 	return held
 }
+
+// withoutFilter is how long a run must look attached that keeps all its system calls.
+const withoutFilter = time.Second
 
 // allAttached reports whether there are programs, and each of them has its links.
 func allAttached(held []kerneltest.Object) bool {
