@@ -124,7 +124,7 @@ AGAIN := $(if $(CI),-count=1)
 PATIENCE := -timeout 40m
 
 # The packages in which goroutines meet.
-RACE := ./stage/stack ./symbol/resolve ./pipeline/... ./socket ./container/... ./stage/sort/... ./sink/... ./symbol/mappings ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/...
+RACE := ./stage/stack ./symbol/resolve ./pipeline/... ./socket ./container/... ./stage/sort/... ./sink/... ./symbol/mappings ./run ./host/... ./wire/... ./gadget/... ./internal/... ./build/gadgets/... ./gadgets/internal/... ./oci/...
 
 # What "go list" says of a module that is not as it should be.
 OUTDATED := {{if not .Main}}{{with .Retracted}}{{$$.Path}} {{$$.Version}} was withdrawn: {{.}}{{"\n"}}{{end -}}
