@@ -116,15 +116,22 @@ func (c *Catalog) Compile(ctx context.Context, dir, arch string) (*build.Result,
 	if err == nil && c.Messages != nil {
 		fmt.Fprint(c.Messages, res.Warnings)
 	}
-	if err == nil && c.Warn != nil {
+	if err == nil {
 		for _, text := range res.Ignored {
-			c.Warn(errors.New(text))
+			c.tell(errors.New(text))
 		}
 	}
 	if err == nil && res.NoCache != nil && c.OnNoCache != nil {
 		c.OnNoCache(res.NoCache)
 	}
 	return res, err
+}
+
+// tell calls Warn, if it is set, with something that is no error in a strict check either.
+func (c *Catalog) tell(err error) {
+	if c.Warn != nil {
+		c.Warn(err)
+	}
 }
 
 // Object reads an object that was built before, on this or another machine, and the gadget.yaml beside it if

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/gizmo-ebpf/gizmo/internal/nearest"
 	"github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/oci/archive"
 )
@@ -25,7 +26,7 @@ func isPath(name string) bool {
 // otherwise looks for an image with a name that is nothing else, and says so if there is none.
 func (c *Catalog) otherwise(ctx context.Context, name string, nothingElse error) (*Gadget, error) {
 	// Who mistypes the name of a built-in gadget must not wait for a registry.
-	if c.Images == nil || strings.Contains(nothingElse.Error(), "did you mean") {
+	if c.Images == nil || nearest.Hint(name, Names()) != "" {
 		return nil, nothingElse
 	}
 	g, err := c.named(ctx, name)
@@ -61,11 +62,7 @@ func (c *Catalog) archive(ctx context.Context, path string) (*Gadget, error) {
 		}
 		return nil, fmt.Errorf("%s has %d images, and gizmo can run one: %s (gizmo image import keeps all in the store)", path, len(images), strings.Join(names, ", "))
 	}
-	img, err := oci.Unpack(ctx, a, images[0].Descriptor, runtime.GOARCH, func(err error) {
-		if c.Warn != nil {
-			c.Warn(err)
-		}
-	})
+	img, err := oci.Unpack(ctx, a, images[0].Descriptor, runtime.GOARCH, c.tell)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -74,8 +71,8 @@ func (c *Catalog) archive(ctx context.Context, path string) (*Gadget, error) {
 
 // ofImage analyses the gadget of an image.
 func (c *Catalog) ofImage(name string, img *oci.Image) (*Gadget, error) {
-	if img.Wasm != nil && c.Warn != nil {
-		c.Warn(errors.New("the image has a Wasm module, which gizmo does not run yet"))
+	if img.Wasm != nil {
+		c.tell(errors.New("the image has a Wasm module, which gizmo does not run yet"))
 	}
 	var object io.ReaderAt
 	if img.Object != nil { // without one, its gadget.yaml switches on a built-in data source

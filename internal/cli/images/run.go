@@ -47,15 +47,6 @@ func (f *RunFlags) Register(fs *pflag.FlagSet) {
 	f.registryFlags.register(fs)
 }
 
-// Names lists the names of the flags.
-func (f *RunFlags) Names() (names []string) {
-	var other RunFlags
-	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
-	other.Register(fs)
-	fs.VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-	return names
-}
-
 // Find returns the image that a name refers to, for this machine's architecture. What was checked is what it returns: names are resolved once.
 func (f *RunFlags) Find(ctx context.Context, e *Env, text string) (*oci.Image, error) {
 	return f.find(ctx, e, text, f.checkSignature)
