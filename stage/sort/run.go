@@ -3,7 +3,11 @@
 
 package sort
 
-import "github.com/gizmo-ebpf/gizmo/event"
+import (
+	"unsafe"
+
+	"github.com/gizmo-ebpf/gizmo/event"
+)
 
 // run holds rows that arrived together. Its memory is reused.
 type run struct {
@@ -16,6 +20,7 @@ type run struct {
 	rank    uint64         // among the runs, by arrival
 	next    int            // index in items of the first row that has not left
 	after   *run           // in a queue or stack
+	size    int            // of its memory, in bytes, when it was last looked at
 }
 
 func (r *run) begin(slice int64, rank uint64) {
@@ -24,14 +29,16 @@ func (r *run) begin(slice int64, rank uint64) {
 	r.bytes, r.slice, r.rank, r.next = 0, slice, rank, 0
 }
 
-// shrink releases memory that only unusually long rows need.
-func (r *run) shrink() {
-	if cap(r.data) > 4*maxRunBytes {
-		r.data = nil
-	}
-	if cap(r.texts) > 4*maxRunBytes {
-		r.texts = nil
-	}
+// grown returns by how many bytes the run's memory has grown since the last call.
+func (r *run) grown() int {
+	before := r.size
+	r.size = bytesOf(r.words) + bytesOf(r.texts) + bytesOf(r.items) + bytesOf(r.data) + bytesOf(r.ends) + bytesOf(r.handles)
+	return r.size - before
+}
+
+func bytesOf[T any](s []T) int {
+	var one T
+	return cap(s) * int(unsafe.Sizeof(one))
 }
 
 func (r *run) head() item  { return r.items[r.next] }
@@ -146,22 +153,17 @@ func (q *queue) pop() {
 }
 
 // stack is a list of runs: last in, first out.
-type stack struct {
-	top  *run
-	size int
-}
+type stack struct{ top *run }
 
 func (s *stack) push(r *run) {
 	r.after = s.top
 	s.top = r
-	s.size++
 }
 
 func (s *stack) pop() *run {
 	r := s.top
 	if r != nil {
 		s.top, r.after = r.after, nil
-		s.size--
 	}
 	return r
 }

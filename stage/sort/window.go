@@ -12,8 +12,8 @@ const (
 	maxBatchRows = 512
 	// maxRunBytes is about how much a run holds.
 	maxRunBytes = 64 << 10
-	// spareRuns is the number of unused runs whose memory is always kept.
-	spareRuns = 2 * parts
+	// spareBytes is how much memory runs may keep beyond twice that of the held rows.
+	spareBytes = 1 << 20
 )
 
 // window holds the rows of one data source in runs. A run has the rows that arrived together, and is
@@ -40,8 +40,26 @@ type window struct {
 type space struct {
 	limit int // of held, in bytes
 	held  int // bytes that the runs in the queues take up
-	used  int // runs in the queues
 	free  stack
+	size  int // memory of all runs, in bytes: of those in the queues and of the free ones
+	peaks peaks
+}
+
+// peaks are the most bytes that were held at a time, in this length of a window and in the one before.
+type peaks struct {
+	now, before int
+	period      int64 // number of the window's length
+}
+
+func (p *peaks) note(held int, slice int64) {
+	if period := slice / parts; period != p.period {
+		p.before = 0
+		if period == p.period+1 {
+			p.before = p.now
+		}
+		p.now, p.period = 0, period
+	}
+	p.now = max(p.now, held)
 }
 
 func newWindow(schema *event.Schema, ks *keys, shared *space) *window {
@@ -69,6 +87,7 @@ func (w *window) add(b *event.Batch, row int, now int64) bool {
 	w.open.bytes += need
 	w.held += need
 	w.space.held += need
+	w.space.peaks.note(w.space.held, now)
 	return true
 }
 
@@ -90,7 +109,6 @@ func (w *window) room(need int, now int64) {
 	w.runs++
 	w.open.begin(now, w.runs)
 	w.queue.push(w.open)
-	w.space.used++
 }
 
 // seal makes the rows of the open run ready to leave.
@@ -150,18 +168,17 @@ func (w *window) letOut(b *event.Batch) {
 		w.queue.pop()
 		w.held -= r.bytes
 		w.space.held -= r.bytes
-		w.space.used--
 		w.full = false
 		w.space.recycle(r)
 	}
 }
 
-// recycle keeps the memory of a run for reuse. It keeps as many runs as are in use, in case the load stays
-// the same, and some for the next slices.
+// recycle keeps the memory of a run for reuse, unless the runs have more than the load of this and the last length of a window needed: what
+// only a burst needed goes back to Go.
 func (s *space) recycle(r *run) {
-	r.shrink()
 	s.free.push(r)
-	for s.free.size > max(s.used, spareRuns) {
-		s.free.pop()
+	s.size += r.grown()
+	for s.size > 2*max(s.peaks.now, s.peaks.before)+spareBytes && s.free.top != nil {
+		s.size -= s.free.pop().size
 	}
 }

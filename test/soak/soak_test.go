@@ -76,7 +76,9 @@ func (s *soak) startChild(role, arg string) *process {
 func (s *soak) begin() {
 	s.load = s.startChild(roleLoad, "")
 	for i := range lasting {
-		s.lasting = append(s.lasting, s.startCommand(&lasting[i], newRow(lasting[i].name, &memory, &descriptors, &objects, &threads, &goroutines)))
+		r := newRow(lasting[i].name, &memory, &descriptors, &objects, &threads, &goroutines)
+		r.held = float64(lasting[i].held * heldBytes)
+		s.lasting = append(s.lasting, s.startCommand(&lasting[i], r))
 	}
 	for _, c := range s.lasting {
 		c.waitAttached(s.t)
