@@ -47,6 +47,10 @@ type Gadget struct {
 	// Folder is the folder that the gadget was compiled from, and Object the file that it was found in. Both are empty for a
 	// built-in gadget.
 	Folder, Object string
+	// Packed is the image that it was found in; nil for the others.
+	Packed *oci.Image
+	// Wasm is its Wasm module, which gizmo does not run; nil: there is none.
+	Wasm []byte
 	// Clang is the compiler that made the gadget of a folder.
 	Clang build.Clang
 	// KernelTypes returns the types of this kernel that come with an image, where the kernel has none. Nil: there are none.
@@ -165,7 +169,7 @@ func (c *Catalog) ParseBuilt(dir string, res *build.Result) (*Gadget, error) {
 		object = bytes.NewReader(res.Object)
 	}
 	img, err := parse(filepath.Base(abs), object, res.Metadata, c.Warn)
-	return &Gadget{Image: img, Folder: dir, Clang: res.Clang, warn: c.Warn}, err
+	return &Gadget{Image: img, Folder: dir, Clang: res.Clang, Wasm: res.Wasm, warn: c.Warn}, err
 }
 
 // Fit returns the gadget without metadata about things that it does not have. It reports these as warnings,

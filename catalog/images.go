@@ -82,5 +82,5 @@ func (c *Catalog) ofImage(name string, img *oci.Image) (*Gadget, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&Gadget{Image: parsed, KernelTypes: typesIn(img.BTFGen), warn: c.Warn}).Fit()
+	return (&Gadget{Image: parsed, Packed: img, Wasm: img.Wasm, KernelTypes: typesIn(img.BTFGen), warn: c.Warn}).Fit()
 }

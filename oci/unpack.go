@@ -17,10 +17,12 @@ import (
 // Image is what one architecture's part of an image has.
 type Image struct {
 	Gadget
-	// Index is the digest that identifies the image, and Annotations what it says about itself.
+	// Index identifies the image, and Annotations are what it says about itself.
 	Index       ocispec.Descriptor
-	Manifest    ocispec.Descriptor
 	Annotations map[string]string
+	// Manifest is the text of the architecture's manifest, which Config is a part of.
+	Manifest []byte
+	Config   ocispec.Descriptor
 }
 
 // Unpack reads what an image has for an architecture, by its Go name. Each part is checked against its digest. Warn is called with what gizmo ignores.
@@ -35,11 +37,11 @@ func Unpack(ctx context.Context, from content.Fetcher, index ocispec.Descriptor,
 			continue // signatures and attestations, for example
 		}
 		if d.Platform.Architecture == arch {
-			g, annotations, err := unpackManifest(ctx, from, d, warn)
-			if err != nil {
+			img := &Image{Index: index}
+			if err := img.unpack(ctx, from, d, warn); err != nil {
 				return nil, err
 			}
-			return &Image{Gadget: *g, Index: index, Manifest: d, Annotations: annotations}, nil
+			return img, nil
 		}
 		found = append(found, d.Platform.Architecture)
 	}
@@ -55,31 +57,32 @@ func ReadIndex(ctx context.Context, from content.Fetcher, index ocispec.Descript
 	if index.MediaType != ocispec.MediaTypeImageIndex {
 		return fmt.Errorf("%w: it is not an image index, but %q", ErrNoGadget, index.MediaType)
 	}
-	return readJSON(ctx, from, index, "index", into)
+	_, err := readJSON(ctx, from, index, "index", into)
+	return err
 }
 
-func unpackManifest(ctx context.Context, from content.Fetcher, d ocispec.Descriptor, warn func(error)) (*Gadget, map[string]string, error) {
+// unpack reads the manifest of an architecture, and what it refers to.
+func (img *Image) unpack(ctx context.Context, from content.Fetcher, d ocispec.Descriptor, warn func(error)) (err error) {
 	var m ocispec.Manifest
-	if err := readJSON(ctx, from, d, "manifest", &m); err != nil {
-		return nil, nil, err
+	if img.Manifest, err = readJSON(ctx, from, d, "manifest", &m); err != nil {
+		return err
 	}
-	g := &Gadget{}
-	var err error
+	img.Config, img.Annotations = m.Config, m.Annotations
 	switch {
 	case m.Config.MediaType == ConfigType:
-		if g.Metadata, err = read(ctx, from, m.Config, "gadget.yaml", maxConfig); err != nil {
-			return nil, nil, err
+		if img.Metadata, err = read(ctx, from, m.Config, "gadget.yaml", maxConfig); err != nil {
+			return err
 		}
 	case m.Config.MediaType == ocispec.MediaTypeEmptyJSON:
 	default: // an image of a container, for example. Images of gadgets from before there was an ArtifactType have none.
-		return nil, nil, fmt.Errorf("%w: its config is %q", ErrNoGadget, m.Config.MediaType)
+		return fmt.Errorf("%w: its config is %q", ErrNoGadget, m.Config.MediaType)
 	}
 	for _, layer := range m.Layers {
-		if err := g.addLayer(ctx, from, layer, warn); err != nil {
-			return nil, nil, err
+		if err := img.addLayer(ctx, from, layer, warn); err != nil {
+			return err
 		}
 	}
-	return g, m.Annotations, nil
+	return nil
 }
 
 // addLayer reads a layer.
@@ -104,15 +107,16 @@ func (g *Gadget) addLayer(ctx context.Context, from content.Fetcher, layer ocisp
 	return err
 }
 
-func readJSON(ctx context.Context, from content.Fetcher, d ocispec.Descriptor, what string, into any) error {
+// readJSON reads a part that is JSON, and returns its text.
+func readJSON(ctx context.Context, from content.Fetcher, d ocispec.Descriptor, what string, into any) ([]byte, error) {
 	data, err := read(ctx, from, d, what, MaxIndex)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("the %s of the image: %w", what, err)
+		return nil, fmt.Errorf("the %s of the image: %w", what, err)
 	}
-	return nil
+	return data, nil
 }
 
 // read reads a part of at most limit bytes.

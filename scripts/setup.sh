@@ -98,6 +98,7 @@ need_test() {
 	have objcopy || need binutils "changes programs for tests"
 	have xz || need xz-utils "compresses names of functions for tests"
 	[ -e /usr/include/stdlib.h ] || need libc6-dev "for the race detector"
+	have bpftool || [ -x /usr/sbin/bpftool ] || need bpftool "makes types of kernels for images in tests"
 	have tshark || need tshark "reads files of packets in tests"
 	have node || need nodejs "runs the script of flame graphs in tests"
 	need_disk

@@ -16,6 +16,9 @@ func areWanted(img *image.Image, o *gadget.LoadOptions) bool {
 	return img.HasMap(gadget.SocketsMap) && o.Maps[gadget.SocketsMap] == nil && o.Sockets == nil
 }
 
+// ErrNoTypes is the error about a gadget that asks for the owners of sockets where the kernel has no types of its own.
+var ErrNoTypes = errors.New("the gadget asks for the owners of sockets, which gizmo finds only on kernels that have their own types (built with CONFIG_DEBUG_INFO_BTF=y)")
+
 // Leases are the owners that several gadgets, of a run say, ask for. Those of a nil pointer are none.
 type Leases struct {
 	pool *Pool
@@ -36,6 +39,9 @@ func NewLeases(pool *Pool, log *slog.Logger) *Leases {
 func (l *Leases) Provide(img *image.Image, o *gadget.LoadOptions) error {
 	if !areWanted(img, o) {
 		return nil
+	}
+	if o.KernelTypes != nil { // these are only those that the gadget's own programs need
+		return ErrNoTypes
 	}
 	fields, err := gadget.SocketFields(img, o)
 	if err != nil {

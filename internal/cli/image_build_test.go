@@ -372,7 +372,33 @@ func TestImageInspect(t *testing.T) {
 	if err := json.Unmarshal([]byte(asJSON.out), &d); err != nil || d.Name != "counted" || len(d.DataSources) != 1 || len(d.Programs) != 1 || len(d.Maps) == 0 {
 		t.Errorf("%v: %+v of %s", err, d, asJSON.out)
 	}
-	if got := invoke("", "image", "inspect", dir, "-o", "xml"); got.code != 1 || !strings.Contains(got.err, `--output: want text, json, jsonpretty or mermaid, got "xml"`) {
+	if got := invoke("", "image", "inspect", dir, "-o", "xml"); got.code != 1 || !strings.Contains(got.err, `--output: want text, json, jsonpretty, yaml or mermaid, got "xml"`) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// What images are made of can be had as files, and flags of scripts for other builders do no harm.
+func TestBuildOutput(t *testing.T) {
+	dir, output := gadgetDir(t, ""), t.TempDir()
+	got := imageBuild(t, dir, "-o", output, "--builder-image", "registry.example/builder", "--builder-image-pull", "never")
+	if got.code != 0 || !strings.HasPrefix(got.out, "my_gadget: ") || got.err != "gizmo: warning: --builder-image has no effect: gizmo builds with the compiler of this machine\n" {
+		t.Errorf("%+v", got)
+	}
+	files, err := os.ReadDir(output)
+	if err != nil || len(files) != 2 || files[0].Name() != "amd64.bpf.o" || files[1].Name() != "arm64.bpf.o" {
+		t.Errorf("files %v, %v", files, err)
+	}
+	file := filepath.Join(output, "amd64.bpf.o")
+	for want, flags := range map[string][]string{
+		"gizmo: --output: stat /nonexistent: no such file or directory\n":           {"-o", "/nonexistent"},
+		"gizmo: --output: " + file + " is no folder\n":                              {"-o", file},
+		"gizmo: --measure needs --tag\n":                                            {"--measure", "-o", output},
+		"gizmo: --btfgen needs --btfhub-archive, and --tag or --output\n":           {"--btfgen"},
+		"gizmo: --btfhub-archive needs --btfgen\n":                                  {"--btfhub-archive", output},
+		"gizmo: --btfgen: no types of kernels for amd64 in " + output + ": want fi": {"-o", output, "--btfgen", "--btfhub-archive", output},
+	} {
+		if got := imageBuild(t, dir, flags...); got.code != 1 || got.out != "" || !strings.HasPrefix(got.err, want) {
+			t.Errorf("%q: %+v, want %q", flags, got, want)
+		}
 	}
 }

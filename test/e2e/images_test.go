@@ -85,18 +85,16 @@ func typesLayer(t *testing.T) []byte {
 	return layer.Bytes()
 }
 
-// Where a kernel has no types, an image may bring them. Here the kernel's are hidden.
-func TestTypesOfAnImage(t *testing.T) {
-	kerneltest.RequireRoot(t)
+// withoutTypes returns the command line of a run of gizmo that sees no types of the kernel.
+func withoutTypes(t *testing.T, args ...string) []string {
+	t.Helper()
 	unshare := kerneltest.RequireProgram(t, "unshare")
-	hidden := func(args ...string) []string {
-		return append([]string{unshare, "-m", "sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"`, gizmoPath}, args...)
-	}
-	without := startProgram(t, setup{}, hidden("run", imageFile(t, "trace_exec", nil), "--host", "-o", "json", "-t", "10"))
-	without.wantExit(t, 1)
-	without.wantErr(t, "this kernel has no BTF")
+	return append([]string{unshare, "-m", "sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"`, gizmoPath}, args...)
+}
 
-	g := startProgram(t, setup{}, hidden("run", imageFile(t, "trace_exec", typesLayer(t)), "--host", "-o", "json"))
+// wantExec waits until a run shows a program that has started.
+func wantExec(t *testing.T, g *process) {
+	t.Helper()
 	g.waitAttached(t)
 	eventually(t, "there is an event", func() bool {
 		if err := exec.Command("true").Run(); err != nil {
@@ -105,4 +103,43 @@ func TestTypesOfAnImage(t *testing.T) {
 		return strings.Contains(g.out.String(), `"comm":"true"`)
 	})
 	g.interrupt(t)
+}
+
+// Where a kernel has no types, an image may bring them. Here the kernel's are hidden.
+func TestTypesOfAnImage(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	hidden := func(args ...string) []string { return withoutTypes(t, args...) }
+	without := startProgram(t, setup{}, hidden("run", imageFile(t, "trace_exec", nil), "--host", "-o", "json", "-t", "10"))
+	without.wantExit(t, 1)
+	without.wantErr(t, "this kernel has no BTF")
+
+	wantExec(t, startProgram(t, setup{}, hidden("run", imageFile(t, "trace_exec", typesLayer(t)), "--host", "-o", "json")))
+}
+
+// kernelArchive has the types of this kernel as BTFHub has those of many.
+func kernelArchive(t *testing.T) string {
+	t.Helper()
+	archive := t.TempDir()
+	const pack = `. /etc/os-release; release=$(uname -r); arch=$(uname -m | sed s/aarch64/arm64/); mkdir -p "$0/$ID/$VERSION_ID/$arch"
+cp /sys/kernel/btf/vmlinux "$0/$release.btf"; tar -C "$0" -cJf "$0/$ID/$VERSION_ID/$arch/$release.btf.tar.xz" "$release.btf"`
+	if out, err := exec.Command("sh", "-c", pack, archive).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return archive
+}
+
+// An image that was built with the types of an archive has what its gadget needs of them.
+func TestTypesOfAnArchive(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	with := setup{env: []string{"GIZMO_OCI_STORE=" + t.TempDir()}}
+	archive := kernelArchive(t)
+	for _, gadget := range []string{"trace_exec", "trace_dns"} {
+		built := start(t, with, "image", "build", filepath.Join(moduleDir, "gadgets", gadget), "-t", gadget, "--btfgen", "--btfhub-archive", archive)
+		built.wantExit(t, 0)
+		built.wantErr(t, "gizmo: warning: --btfgen: no types of kernels for ") // of the other architecture
+	}
+	wantExec(t, startProgram(t, with, withoutTypes(t, "run", "trace_exec:latest", "--host", "-o", "json")))
+	dns := startProgram(t, with, withoutTypes(t, "run", "trace_dns:latest", "--host"))
+	dns.wantExit(t, 1)
+	dns.wantErr(t, "gizmo: the gadget asks for the owners of sockets, which gizmo finds only on kernels that have their own types")
 }

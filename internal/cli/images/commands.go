@@ -6,6 +6,7 @@ package images
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -173,9 +174,13 @@ func (e *Env) exportCommand() *cobra.Command {
 }
 
 func (e *Env) importCommand() *cobra.Command {
-	return &cobra.Command{
+	var mode string
+	cmd := &cobra.Command{
 		Use: "import FILE", Short: "Copy the images of a tar file or an OCI layout to the store", Args: args(1, false, "a file or a folder"),
 		RunE: func(cmd *cobra.Command, given []string) error {
+			if !slices.Contains([]string{"", "json", "jsonpretty"}, mode) {
+				return fmt.Errorf("--output: want json or jsonpretty, got %q", mode)
+			}
 			a, err := archive.Open(cmd.Context(), given[0])
 			if err != nil {
 				return err
@@ -188,18 +193,35 @@ func (e *Env) importCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := e.say("Successfully imported images:"); err != nil {
+				if err := e.sayImported(s, names, mode); err != nil {
 					return err
-				}
-				for _, name := range names {
-					if err := e.say("  %s", name); err != nil {
-						return err
-					}
 				}
 				return e.prune(cmd.Context(), s)
 			})
 		},
 	}
+	cmd.Flags().StringVarP(&mode, "output", "o", "", "show the images as json or jsonpretty, as image list does")
+	return cmd
+}
+
+// sayImported says which images have been imported.
+func (e *Env) sayImported(s *store.Store, names []string, mode string) error {
+	if mode != "" {
+		all, err := e.list(s)
+		if err != nil {
+			return err
+		}
+		return writeJSON(e.Out, slices.DeleteFunc(all, func(one listed) bool { return !slices.Contains(names, one.name) }), mode == "jsonpretty")
+	}
+	if err := e.say("Successfully imported images:"); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := e.say("  %s", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *Env) pruneCommand() *cobra.Command {

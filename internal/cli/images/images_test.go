@@ -76,6 +76,9 @@ func TestCommands(t *testing.T) {
 		{"list", "REPOSITORY  TAG  DIGEST  CREATED\n"},
 		{"list -o json", "[]\n"},
 		{"import " + file, "Successfully imported images:\n  " + complete + "\n  localhost:5000/two:v2\n"},
+		{"remove one", "Successfully removed one\n"},
+		{"import -o json " + file, `[{"Repository":"one","Tag":"latest","Digest":"` + sum + `","Created":"2023-11-14T22:13:20Z"},` +
+			`{"Repository":"localhost:5000/two","Tag":"v2","Digest":"` + sum + `","Created":"2023-11-14T22:13:20Z"}]` + "\n"},
 		{"prune", "Removed 0 files, 0 bytes\n"},
 		{"list -o json", `[{"Repository":"one","Tag":"latest","Digest":"` + sum + `","Created":"2023-11-14T22:13:20Z"},` +
 			`{"Repository":"localhost:5000/two","Tag":"v2","Digest":"` + sum + `","Created":"2023-11-14T22:13:20Z"}]` + "\n"},
@@ -100,6 +103,7 @@ func TestWrongCommands(t *testing.T) {
 		"export one /x":       "the image is not in the store",
 		"import /nonexistent": "no such file or directory",
 		"import .":            "is not an OCI layout",
+		"import -o x .":       `--output: want json or jsonpretty, got "x"`,
 		"list -o yaml":        `--output: want columns, json or jsonpretty, got "yaml"`,
 		"push one":            "the image is not in the store",
 		"pull":                "want an image; usage: image pull IMAGE",
@@ -195,7 +199,7 @@ func TestCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := Description{Programs: []describedProgram{{Name: "b"}, {Name: "c"}}}
-	d.OfImage("x", "sha256:0", "", annotations)
+	d.OfImage("x", &oci.Image{Annotations: annotations}, Seal{})
 	got := d.Programs[0].Verified
 	if len(annotations) != 2 || len(got) != 2 || got[0] != "7 on Linux 5.4.0" || !strings.HasPrefix(got[1], "2 on Linux ") || d.Programs[1].Verified != nil {
 		t.Errorf("%v: %+v", annotations, d.Programs)

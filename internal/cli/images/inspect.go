@@ -4,6 +4,7 @@
 package images
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
+	"github.com/gizmo-ebpf/gizmo/oci"
 )
 
 // Description is what "image inspect" shows of a gadget. The names of its members are those of the JSON.
@@ -31,6 +33,10 @@ type Description struct {
 	Params      []describedParam
 	Programs    []describedProgram
 	Maps        []image.Map
+	Wasm        *describedModule `json:",omitempty"`
+
+	packed *oci.Image // nil: it is of no image
+	seal   Seal
 }
 
 type describedSource struct {
@@ -59,8 +65,8 @@ type describedProgram struct {
 	StandsInFor []string `json:",omitempty"`
 }
 
-// Describe returns the description of a gadget. Sources are its data sources with all fields that gizmo adds.
-func Describe(img *image.Image, sources []*event.Schema) *Description {
+// Describe returns the description of a gadget. Sources are its data sources with all fields that gizmo adds, module is its Wasm module, if it has one.
+func Describe(ctx context.Context, img *image.Image, sources []*event.Schema, module []byte) *Description {
 	m := img.Metadata
 	d := &Description{
 		Name: m.Name, Description: m.Description, HomepageURL: m.HomepageURL, DocumentationURL: m.DocumentationURL, SourceURL: m.SourceURL,
@@ -95,28 +101,32 @@ func Describe(img *image.Image, sources []*event.Schema) *Description {
 			})
 		}
 	}
+	if module != nil {
+		d.Wasm = describeModule(ctx, module)
+	}
 	return d
 }
 
-// OfImage adds what an image says: its name, the digest of its index, whether a signature counts.
-func (d *Description) OfImage(name, digest, signature string, annotations map[string]string) {
-	d.Image, d.Digest, d.Signature, d.Annotations = name, digest, signature, annotations
+// OfImage adds what the image says that a gadget was found in, and the store; that of an image that is not in the store is empty. Name is what the user
+// has called it.
+func (d *Description) OfImage(name string, img *oci.Image, seal Seal) {
+	d.Image, d.Digest, d.Signature, d.Annotations, d.packed, d.seal = name, img.Index.Digest.String(), seal.Signature, img.Annotations, img, seal
 	for i := range d.Programs {
-		d.Programs[i].Verified = costsOf(annotations, d.Programs[i].Name)
+		d.Programs[i].Verified = costsOf(img.Annotations, d.Programs[i].Name)
 	}
 }
 
-// Write writes the description in a mode: text, json, jsonpretty or mermaid.
+// Write writes the description in a mode: text, json, jsonpretty, yaml or mermaid.
 func (d *Description) Write(w io.Writer, mode string) error {
 	switch mode {
 	case "text":
 		return d.writeText(w)
-	case "json", "jsonpretty":
-		return writeJSON(w, d, mode == "jsonpretty")
+	case "json", "jsonpretty", "yaml":
+		return writeValue(w, d, mode)
 	case "mermaid":
 		return d.writeDiagram(w)
 	}
-	return fmt.Errorf("--output: want text, json, jsonpretty or mermaid, got %q", mode)
+	return fmt.Errorf("--output: want text, json, jsonpretty, yaml or mermaid, got %q", mode)
 }
 
 func (d *Description) writeText(w io.Writer) error {
@@ -161,7 +171,25 @@ func (d *Description) writeText(w io.Writer) error {
 	for _, m := range d.Maps {
 		fmt.Fprintf(t, "  %s\t%s\t%s\tkey %d, value %d, entries %d\n", plain.Text(m.Name), m.Type, size(m.Bytes), m.KeySize, m.ValueSize, m.MaxEntries)
 	}
+	d.Wasm.writeText(t)
 	return t.Flush()
+}
+
+// writeText writes what is known of a module, if there is one.
+func (m *describedModule) writeText(w io.Writer) {
+	if m == nil {
+		return
+	}
+	fmt.Fprintf(w, "\nWasm module, %s:\n", size(uint64(m.Bytes)))
+	if m.Invalid != "" {
+		fmt.Fprintf(w, "  is not valid:\t%s\n", plain.Line(m.Invalid))
+	}
+	for _, f := range m.Imports {
+		fmt.Fprintf(w, "  imports\t%s.%s\t%s\n", plain.Text(f.Module), plain.Text(f.Name), f.Type)
+	}
+	for _, f := range m.Exports {
+		fmt.Fprintf(w, "  exports\t%s\t%s\n", plain.Text(f.Name), f.Type)
+	}
 }
 
 // size returns a number of bytes for people.
@@ -179,6 +207,11 @@ func size(n uint64) string {
 
 // writeDiagram writes the programs and the maps that they use as a diagram of Mermaid.
 func (d *Description) writeDiagram(w io.Writer) error {
+	_, err := io.WriteString(w, d.flowchart())
+	return err
+}
+
+func (d *Description) flowchart() string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	for i, p := range d.Programs {
@@ -196,8 +229,7 @@ func (d *Description) writeDiagram(w io.Writer) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
 // label makes a text safe within a label of Mermaid.

@@ -22,6 +22,8 @@ import (
 // listed is an image as scripts read it.
 type listed struct {
 	Repository, Tag, Digest, Created string
+
+	name string // the complete one
 }
 
 // shortDigest is how many digits of a digest a table shows.
@@ -58,7 +60,7 @@ func (e *Env) list(s *store.Store) ([]listed, error) {
 	images, err := s.Images()
 	all := []listed{} // for JSON not null
 	for _, image := range images {
-		one := listed{Repository: image.Name, Digest: image.Descriptor.Digest.String(), Created: image.Descriptor.Annotations[ocispec.AnnotationCreated]}
+		one := listed{name: image.Name, Repository: image.Name, Digest: image.Descriptor.Digest.String(), Created: image.Descriptor.Annotations[ocispec.AnnotationCreated]}
 		if name, err := e.defaults().Parse(image.Name); err == nil {
 			one.Repository, one.Tag = e.defaults().Short(name), name.Tag
 		}

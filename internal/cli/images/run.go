@@ -52,18 +52,25 @@ func (f *RunFlags) Find(ctx context.Context, e *Env, text string) (*oci.Image, e
 	return f.find(ctx, e, text, f.checkSignature)
 }
 
-// Inspect returns the image that a name refers to, whoever has signed it, and who that is.
-func (f *RunFlags) Inspect(ctx context.Context, e *Env, text string) (img *oci.Image, signature string, err error) {
+// Seal says what the store knows of an image: its complete name, and whether a signature counts.
+type Seal struct {
+	Name      reference.Name
+	Signature string
+}
+
+// Inspect returns the image that a name refers to, whoever has signed it.
+func (f *RunFlags) Inspect(ctx context.Context, e *Env, text string) (img *oci.Image, seal Seal, err error) {
 	img, err = f.find(ctx, e, text, func(ctx context.Context, s *store.Store, name reference.Name, d ocispec.Descriptor) error {
+		seal.Name = name
 		result, err := f.trust.verify(ctx, s, name, d)
 		if err != nil {
-			signature = err.Error()
+			seal.Signature = err.Error()
 			return nil
 		}
-		signature = fmt.Sprintf("valid, by %s (%s)", result.Signer(), result.Format)
+		seal.Signature = fmt.Sprintf("valid, by %s (%s)", result.Signer(), result.Format)
 		return nil
 	})
-	return img, signature, err
+	return img, seal, err
 }
 
 // find finds an image and checks it.
