@@ -83,15 +83,16 @@ func TestWriteIsGivenUp(t *testing.T) {
 // A write waits for a reader that takes little at a time, however long the whole write takes.
 func TestSlowReaderIsWaitedFor(t *testing.T) {
 	t.Parallel()
+	const patience, pause = time.Second, 200 * time.Millisecond // on a busy machine a pause is much longer at times
 	r, w := blockingPipe(t)
-	o := New(w, timeout)
+	o := New(w, patience)
 	o.Hurry()
-	text := bytes.Repeat([]byte("0123456789abcdef"), 25<<10)
+	text := bytes.Repeat([]byte("0123456789abcdef"), 50<<10)
 	got := make(chan []byte)
 	go func() {
 		var all []byte
 		for part := make([]byte, 64<<10); len(all) < len(text); {
-			time.Sleep(timeout / 2)
+			time.Sleep(pause)
 			n, _ := r.Read(part)
 			all = append(all, part[:n]...)
 		}
@@ -101,7 +102,7 @@ func TestSlowReaderIsWaitedFor(t *testing.T) {
 	if n, err := o.Write(text); n != len(text) || err != nil {
 		t.Fatal(n, err)
 	}
-	if took := time.Since(start); took < 2*timeout {
+	if took := time.Since(start); took < 3*patience/2 {
 		t.Errorf("it took %v: that was no slow reader", took)
 	}
 	if !bytes.Equal(<-got, text) {
