@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf/btf"
-	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 	"github.com/gizmo-ebpf/gizmo/oci"
 )
 
@@ -42,11 +42,7 @@ func typesIn(layer []byte) func() (*btf.Spec, error) {
 
 // thisKernel identifies the running kernel.
 func thisKernel() (k oci.Kernel, err error) {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return k, err
-	}
-	k.Release, k.Arch = unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:])
+	k.Release, k.Arch = uname.Release(), uname.Machine()
 	if k.Arch == "aarch64" {
 		k.Arch = "arm64" // as these archives name it
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/gadget/internal/fixture"
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 )
 
@@ -151,12 +152,8 @@ func TestMissedRunsAreCounted(t *testing.T) {
 
 func kernelIsAtLeast(t *testing.T, major, minor int) bool {
 	t.Helper()
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		t.Fatal(err)
-	}
 	var hasMajor, hasMinor int
-	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &hasMajor, &hasMinor); err != nil {
+	if _, err := fmt.Sscanf(uname.Release(), "%d.%d", &hasMajor, &hasMinor); err != nil {
 		t.Fatal(err)
 	}
 	return hasMajor > major || hasMajor == major && hasMinor >= minor

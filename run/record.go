@@ -15,13 +15,13 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/clock"
 	"github.com/gizmo-ebpf/gizmo/event"
 	"github.com/gizmo-ebpf/gizmo/host"
 	"github.com/gizmo-ebpf/gizmo/internal/outlet"
 	"github.com/gizmo-ebpf/gizmo/internal/safefile"
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 	"github.com/gizmo-ebpf/gizmo/pipeline"
 	"github.com/gizmo-ebpf/gizmo/symbol"
 	"github.com/gizmo-ebpf/gizmo/wire"
@@ -174,12 +174,8 @@ const maxNames = 4096
 // machine describes this machine for the header of a recording.
 func machine(h *host.Host) wire.Machine {
 	m := wire.Machine{
-		Arch:  h.Arch(),
+		Arch: h.Arch(), Kernel: uname.Release(),
 		Users: h.Users().Table(maxNames), Groups: h.Groups().Table(maxNames),
-	}
-	var u unix.Utsname
-	if err := unix.Uname(&u); err == nil {
-		m.Kernel = unix.ByteSliceToString(u.Release[:])
 	}
 	if n, err := ebpf.PossibleCPU(); err == nil {
 		m.CPUs = n

@@ -73,7 +73,7 @@ func ground() []string {
 	return []string{
 		"archtest", "bpfcode", "cpus", "dents", "digits", "dns", "elffile", "gofuncs", "grpcclient", "int80", "kerneltest", "memory", "nearest", "outlet",
 		"pcapexpr",
-		"plain", "privileges", "procstat", "safefile", "seccomp", "socketvalue", "stdstreams",
+		"plain", "privileges", "procstat", "safefile", "seccomp", "socketvalue", "stdstreams", "uname",
 	}
 }
 

@@ -8,11 +8,10 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/gizmo-ebpf/gizmo/internal/cli/account"
 	"github.com/gizmo-ebpf/gizmo/internal/cli/stdio"
 	"github.com/gizmo-ebpf/gizmo/internal/plain"
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 	"github.com/gizmo-ebpf/gizmo/run"
 )
 
@@ -24,12 +23,7 @@ type atWork struct {
 
 // printState writes the facts that a bug report about a program that hangs or is slow needs.
 func (a *app) printState() {
-	kernel := "unknown"
-	var u unix.Utsname
-	if unix.Uname(&u) == nil {
-		kernel = unix.ByteSliceToString(u.Release[:])
-	}
-	fmt.Fprintf(a.Err, "gizmo: state: version %s, %s, %s/%s, kernel %s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, kernel)
+	fmt.Fprintf(a.Err, "gizmo: state: version %s, %s, %s/%s, kernel %s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH, uname.Release())
 	if work := a.work.Load(); work != nil {
 		fmt.Fprintf(a.Err, "gizmo: state: %s, for %v\n", plain.Text(work.name), time.Since(a.began).Round(time.Millisecond))
 		account.Ledger(a.Err, work.run.Ledger(), true)

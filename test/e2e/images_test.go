@@ -15,9 +15,9 @@ import (
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 	"github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/oci/archive"
 	"github.com/gizmo-ebpf/gizmo/oci/store"
@@ -63,14 +63,10 @@ func typesLayer(t *testing.T) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		t.Fatal(err)
-	}
 	var layer bytes.Buffer
 	z := gzip.NewWriter(&layer)
 	w := tar.NewWriter(z)
-	if err := w.WriteHeader(&tar.Header{Name: "./" + unix.ByteSliceToString(u.Release[:]) + ".btf", Size: int64(len(types)), Mode: 0o644}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: "./" + uname.Release() + ".btf", Size: int64(len(types)), Mode: 0o644}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.Write(types); err != nil {

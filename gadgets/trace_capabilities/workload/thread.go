@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 )
 
 // comm is the name of threads whose checks count.
@@ -67,12 +68,8 @@ func (t *thread) list(c *call, has bool, effective uint64) {
 // tellsKind reports whether it is sure that the gadget knows the kind of a check. Since Linux 6.15 it
 // may run where it does not.
 func tellsKind() bool {
-	var name unix.Utsname
 	var major, minor int
-	if unix.Uname(&name) != nil {
-		return false
-	}
-	fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &major, &minor)
+	fmt.Sscanf(uname.Release(), "%d.%d", &major, &minor)
 	return major < 6 || major == 6 && minor < 15
 }
 
