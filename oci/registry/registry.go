@@ -107,6 +107,20 @@ func (c *Client) pull(ctx context.Context, to *store.Store, name reference.Name)
 	})
 }
 
+// PullSignatures copies the signatures of an image that the store has, such as those that were made after it was pulled.
+func (c *Client) PullSignatures(ctx context.Context, to *store.Store, image ocispec.Descriptor, name reference.Name) error {
+	from, err := c.repository(name)
+	if err != nil {
+		return err
+	}
+	release, err := to.Hold()
+	if err != nil {
+		return err
+	}
+	defer release()
+	return c.pullAttached(ctx, from, to, image)
+}
+
 // pullAttached copies what belongs to an image: signatures under the tag that cosign makes of the digest, and manifests that refer to it.
 func (c *Client) pullAttached(ctx context.Context, from *remote.Repository, to *store.Store, image ocispec.Descriptor) error {
 	var attached []ocispec.Descriptor

@@ -24,8 +24,8 @@ type Pruned struct {
 	Bytes int64
 }
 
-// ErrBusy is returned by Prune while another process adds an image: what it has written has no name yet.
-var ErrBusy = errors.New("another process is adding an image to the store")
+// ErrBusy is returned by Prune while another process adds an image, which has no name yet, or holds the parts of all.
+var ErrBusy = errors.New("another process is using the store of images")
 
 // Prune removes what no name holds: parts of images that have lost their names, signatures of these, and what processes that were killed have left behind.
 func (s *Store) Prune(ctx context.Context) (Pruned, error) {

@@ -109,14 +109,17 @@ func (s *Store) path(d ocispec.Descriptor) string {
 	return filepath.Join(s.folder.Path, ocispec.ImageBlobsDir, d.Digest.Algorithm().String(), d.Digest.Encoded())
 }
 
+// Hold keeps all parts in the store until release is called, whatever other processes do meanwhile: who has resolved a name can read the image.
+func (s *Store) Hold() (release func(), err error) { return s.lock(partsLock, unix.LOCK_SH) }
+
 // Add lets fill write the parts of an image, and then gives it a name, which another image may have had. The parts stay, whatever other processes do
 // meanwhile.
 func (s *Store) Add(ctx context.Context, name string, fill func() (ocispec.Descriptor, error)) (ocispec.Descriptor, error) {
-	unlock, err := s.lock(partsLock, unix.LOCK_SH)
+	release, err := s.Hold()
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	defer unlock()
+	defer release()
 	d, err := fill()
 	if err != nil {
 		return d, err
@@ -213,7 +216,8 @@ func (s *Store) Remove(name string) error {
 	})
 }
 
-// The locks: index.json.lock for a change of index.json, and parts.lock for parts that no name holds yet, which Prune would remove.
+// The locks: index.json.lock for a change of index.json, and parts.lock for parts that no name holds yet or any more and that
+// somebody uses: Prune would remove them.
 const (
 	indexLock = "index.json.lock"
 	partsLock = "parts.lock"

@@ -183,6 +183,7 @@ func TestSignedImages(t *testing.T) {
 			t.Errorf("no %q in %s", want, got)
 		}
 	}
+	r.signLater(t, key)
 	file := r.path("images.tar")
 	r.must(t, "image", "export", name, file)
 	r.must(t, "image", "remove", name)
@@ -190,6 +191,26 @@ func TestSignedImages(t *testing.T) {
 	r.must(t, "run", name, "--public-keys", key+".pub", "-o", "none", "-t", "1")
 	r.env[len(r.env)-1] = "COSIGN_PASSWORD=wrong"
 	r.mustFail(t, "--key: ", "image", "sign", name, "--key", key+".key")
+}
+
+// signLater signs an image after another machine has pulled it: that finds the signature when it needs one.
+func (r *registry) signLater(t *testing.T, key string) {
+	t.Helper()
+	later, plain, mine := r.address+"/me/later:v1", "--insecure-registries="+r.address, r.env[0]
+	r.must(t, "image", "build", "../../gadgets/trace_exec", "-t", later)
+	r.must(t, "image", "push", later, plain)
+	r.env[0] = "GIZMO_OCI_STORE=" + r.path("another store")
+	r.must(t, "image", "pull", later, plain)
+	r.mustFail(t, "the image has no signature", "image", "verify", later, plain, "--public-keys", key+".pub")
+	r.env[0] = mine
+	r.must(t, "image", "sign", later, "--key", key+".key")
+	r.must(t, "image", "push", later, plain)
+	r.env[0] = "GIZMO_OCI_STORE=" + r.path("another store")
+	r.mustFail(t, "the image has no signature in the store, and none can be pulled", "run", later, "--public-keys", key+".pub", "-t", "1")
+	r.mustFail(t, "the image has no signature; --verify-image=false", "run", later, plain, "--public-keys", key+".pub", "--pull=never", "-t", "1")
+	r.must(t, "run", later, plain, "--public-keys", key+".pub", "-o", "none", "-t", "1")
+	r.must(t, "image", "verify", later, "--public-keys", key+".pub") // it is in the store now
+	r.env[0] = mine
 }
 
 // Credentials are asked for, kept and forgotten; the connection is encrypted.

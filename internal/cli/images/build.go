@@ -14,8 +14,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/internal/uname"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/oci"
 	"github.com/gizmo-ebpf/gizmo/oci/store"
@@ -42,9 +42,7 @@ func (e *Env) Keep(ctx context.Context, text string, gadgets map[string]oci.Gadg
 		}
 	}
 	if len(cost) > 0 {
-		if err := addCost(annotations, cost); err != nil {
-			return err
-		}
+		addCost(annotations, cost)
 	}
 	return withStore(func(s *store.Store) error {
 		d, err := s.Add(ctx, name.String(), func() (ocispec.Descriptor, error) {
@@ -67,17 +65,12 @@ func (e *Env) Keep(ctx context.Context, text string, gadgets map[string]oci.Gadg
 const costAnnotation = "io.gizmo.verifier."
 
 // addCost adds the annotation about this kernel.
-func addCost(annotations map[string]string, cost map[string]int) error {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return fmt.Errorf("find out which kernel this is: %w", err)
-	}
+func addCost(annotations map[string]string, cost map[string]int) {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(cost)) {
 		parts = append(parts, fmt.Sprintf("%s=%d", name, cost[name]))
 	}
-	annotations[costAnnotation+unix.ByteSliceToString(u.Release[:])] = strings.Join(parts, " ")
-	return nil
+	annotations[costAnnotation+uname.Release()] = strings.Join(parts, " ")
 }
 
 // costsOf returns what annotations say that a program costs: "9297 on Linux 6.18.44".

@@ -108,6 +108,11 @@ func (e *Env) pushCommand() *cobra.Command {
 		Use: "push IMAGE", Short: "Copy an image of the store to its registry", Args: args(1, false, "an image"),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			return e.transfer(given[0], "Pushing %s...", "Successfully pushed %s", &f, func(c *registry.Client, s *store.Store, name reference.Name) (string, error) {
+				release, err := s.Hold()
+				if err != nil {
+					return "", err
+				}
+				defer release()
 				d, err := find(s, name)
 				if err != nil {
 					return "", err
@@ -148,6 +153,11 @@ func (e *Env) exportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, given []string) error {
 			file := given[len(given)-1]
 			return withStore(func(s *store.Store) error {
+				release, err := s.Hold()
+				if err != nil {
+					return err
+				}
+				defer release()
 				var images []store.Image
 				for _, text := range given[:len(given)-1] {
 					name, err := e.defaults().Parse(text)

@@ -5,7 +5,10 @@ package images
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +20,8 @@ import (
 	"github.com/gizmo-ebpf/gizmo/gadget/image"
 	"github.com/gizmo-ebpf/gizmo/metadata"
 	"github.com/gizmo-ebpf/gizmo/oci"
+	"github.com/gizmo-ebpf/gizmo/oci/reference"
+	"github.com/gizmo-ebpf/gizmo/oci/store"
 	"github.com/gizmo-ebpf/gizmo/oci/trust"
 )
 
@@ -195,9 +200,7 @@ func TestCredentials(t *testing.T) {
 func TestCost(t *testing.T) {
 	t.Parallel()
 	annotations := map[string]string{"io.gizmo.verifier.5.4.0": "b=7"}
-	if err := addCost(annotations, map[string]int{"b": 2, "a": 1}); err != nil {
-		t.Fatal(err)
-	}
+	addCost(annotations, map[string]int{"b": 2, "a": 1})
 	d := Description{Programs: []describedProgram{{Name: "b"}, {Name: "c"}}}
 	d.OfImage("x", &oci.Image{Annotations: annotations}, Seal{})
 	got := d.Programs[0].Verified
@@ -260,5 +263,35 @@ func TestTrustFlags(t *testing.T) {
 		if _, err := f.read(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
+	}
+}
+
+// What was checked is what runs, also if somebody gives its name to another image meanwhile.
+func TestNameMovesAfterCheck(t *testing.T) {
+	t.Setenv("GIZMO_OCI_STORE", t.TempDir())
+	e, _ := env(t, "")
+	for _, name := range []string{"good", "bad"} {
+		gadgets := map[string]oci.Gadget{runtime.GOARCH: {Object: []byte(name)}}
+		if err := e.Keep(t.Context(), name, gadgets, &metadata.Metadata{}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := RunFlags{pull: pullNever}
+	checked := ""
+	img, err := f.find(t.Context(), e, "good", func(_ context.Context, _ *store.Store, _ reference.Name, d ocispec.Descriptor) error {
+		checked = d.Digest.String()
+		if err := run(t, e, "tag", "bad", "good"); err != nil {
+			t.Error(err)
+		}
+		if err := run(t, e, "prune"); !errors.Is(err, store.ErrBusy) {
+			t.Errorf("prune: %v", err)
+		}
+		return nil
+	})
+	if err != nil || string(img.Object) != "good" || img.Index.Digest.String() != checked {
+		t.Errorf("got %+v, %v; %s was checked", img, err, checked)
+	}
+	if img, err := f.Find(t.Context(), e, "good"); err != nil || string(img.Object) != "bad" {
+		t.Errorf("afterwards: %+v, %v", img, err)
 	}
 }

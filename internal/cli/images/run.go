@@ -18,6 +18,7 @@ import (
 	"github.com/gizmo-ebpf/gizmo/oci/reference"
 	"github.com/gizmo-ebpf/gizmo/oci/registry"
 	"github.com/gizmo-ebpf/gizmo/oci/store"
+	"github.com/gizmo-ebpf/gizmo/oci/trust"
 )
 
 // The values of --pull.
@@ -49,7 +50,9 @@ func (f *RunFlags) Register(fs *pflag.FlagSet) {
 
 // Find returns the image that a name refers to, for this machine's architecture. What was checked is what it returns: names are resolved once.
 func (f *RunFlags) Find(ctx context.Context, e *Env, text string) (*oci.Image, error) {
-	return f.find(ctx, e, text, f.checkSignature)
+	return f.find(ctx, e, text, func(ctx context.Context, s *store.Store, name reference.Name, d ocispec.Descriptor) error {
+		return f.checkSignature(ctx, e, s, name, d)
+	})
 }
 
 // Seal says what the store knows of an image: its complete name, and whether a signature counts.
@@ -73,8 +76,11 @@ func (f *RunFlags) Inspect(ctx context.Context, e *Env, text string) (img *oci.I
 	return img, seal, err
 }
 
+// checker returns an error about an image of the store that must not be run.
+type checker func(context.Context, *store.Store, reference.Name, ocispec.Descriptor) error
+
 // find finds an image and checks it.
-func (f *RunFlags) find(ctx context.Context, e *Env, text string, check func(context.Context, *store.Store, reference.Name, ocispec.Descriptor) error) (*oci.Image, error) {
+func (f *RunFlags) find(ctx context.Context, e *Env, text string, check checker) (*oci.Image, error) {
 	if !slices.Contains([]string{pullAlways, pullMissing, pullNever}, f.pull) {
 		return nil, fmt.Errorf("--pull: want %s, %s or %s, got %q", pullAlways, pullMissing, pullNever, f.pull)
 	}
@@ -90,39 +96,54 @@ func (f *RunFlags) find(ctx context.Context, e *Env, text string, check func(con
 		return nil, err
 	}
 	defer s.Close()
-	d, err := f.get(ctx, e, s, name)
+	img, pulled, err := f.load(ctx, e, s, name, check)
+	if err == nil && pulled {
+		err = e.prune(ctx, s)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return img, nil
+}
+
+// load finds an image in the store, or pulls it, checks it and reads it. Meanwhile it stays in the store, whoever takes its name.
+func (f *RunFlags) load(ctx context.Context, e *Env, s *store.Store, name reference.Name, check checker) (img *oci.Image, pulled bool, err error) {
+	release, err := s.Hold()
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
+	d, pulled, err := f.get(ctx, e, s, name)
+	if err != nil {
+		return nil, false, err
+	}
 	if err := f.checkDigest(e, name, d); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := check(ctx, s, name, d); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return oci.Unpack(ctx, s, d, runtime.GOARCH, e.Warn)
+	img, err = oci.Unpack(ctx, s, d, runtime.GOARCH, e.Warn)
+	return img, pulled, err
 }
 
 // get finds an image in the store, or pulls it.
-func (f *RunFlags) get(ctx context.Context, e *Env, s *store.Store, name reference.Name) (ocispec.Descriptor, error) {
+func (f *RunFlags) get(ctx context.Context, e *Env, s *store.Store, name reference.Name) (d ocispec.Descriptor, pulled bool, err error) {
 	if f.pull != pullAlways {
 		d, err := find(s, name)
 		if !errors.Is(err, store.ErrNotFound) || f.pull == pullNever {
-			return d, err
+			return d, false, err
 		}
 	}
 	if f.noPull {
-		return ocispec.Descriptor{}, fmt.Errorf("%s: pulling is disallowed", name)
+		return d, false, fmt.Errorf("%s: pulling is disallowed", name)
 	}
 	client, err := registry.New(f.options(e))
 	if err != nil {
-		return ocispec.Descriptor{}, err
+		return d, false, err
 	}
-	d, err := client.Pull(ctx, s, name)
-	if err != nil {
-		return d, err
-	}
-	return d, e.prune(ctx, s)
+	d, err = client.Pull(ctx, s, name)
+	return d, true, err
 }
 
 // checkName returns an error if no entry of the list of allowed images can be about a name, before anything is pulled.
@@ -181,12 +202,29 @@ func completePrefix(e *Env, prefix string) string {
 }
 
 // checkSignature returns an error if an image needs a signature that counts, and has none.
-func (f *RunFlags) checkSignature(ctx context.Context, s *store.Store, name reference.Name, d ocispec.Descriptor) error {
+func (f *RunFlags) checkSignature(ctx context.Context, e *Env, s *store.Store, name reference.Name, d ocispec.Descriptor) error {
 	if !f.verify || d.Annotations[store.BuiltAnnotation] != "" {
 		return nil
 	}
-	if _, err := f.trust.verify(ctx, s, name, d); err != nil {
+	if _, err := f.verifySignature(ctx, e, s, name, d); err != nil {
 		return fmt.Errorf("%s: %w; --verify-image=false runs it nevertheless", name, err)
 	}
 	return nil
+}
+
+// verifySignature looks for a signature that counts, in the store first. If the image has none there, one may have been made after it was pulled: then its
+// registry is asked.
+func (f *RunFlags) verifySignature(ctx context.Context, e *Env, s *store.Store, name reference.Name, d ocispec.Descriptor) (trust.Result, error) {
+	result, err := f.trust.verify(ctx, s, name, d)
+	if !errors.Is(err, trust.ErrNoSignature) || f.noPull || f.pull == pullNever {
+		return result, err
+	}
+	client, clientErr := registry.New(f.options(e))
+	if clientErr != nil {
+		return result, errors.Join(err, clientErr)
+	}
+	if pullErr := client.PullSignatures(ctx, s, d, name); pullErr != nil {
+		return result, fmt.Errorf("%w in the store, and none can be pulled: %w", err, pullErr)
+	}
+	return f.trust.verify(ctx, s, name, d)
 }

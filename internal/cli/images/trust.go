@@ -103,14 +103,19 @@ func (e *Env) verifyCommand() *cobra.Command {
 				return err
 			}
 			return withStore(func(s *store.Store) error {
-				d, err := f.get(cmd.Context(), e, s, name)
+				release, err := s.Hold()
+				if err != nil {
+					return err
+				}
+				defer release()
+				d, _, err := f.get(cmd.Context(), e, s, name)
 				if err != nil {
 					return err
 				}
 				if err := e.say("Verifying image: %s", given[0]); err != nil {
 					return err
 				}
-				result, err := f.trust.verify(cmd.Context(), s, name, d)
+				result, err := f.verifySignature(cmd.Context(), e, s, name, d)
 				if err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
