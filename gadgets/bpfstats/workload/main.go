@@ -23,7 +23,7 @@ type Row struct {
 	ID        uint32 `json:"progID"`
 	Name      string `json:"progName"`
 	Type      string `json:"progType"`
-	Runs      uint32 `json:"runcount"`
+	Runs      uint64 `json:"runcount"`
 	Maps      int    `json:"mapCount"`
 	MapMemory uint64 `json:"mapMemory_raw"`
 	Gadget    string `json:"gadgetName"`
@@ -44,7 +44,7 @@ func run(string) error {
 			p := load(fmt.Sprintf("%s_%d", name, i), i)
 			defer p.Close()
 			_ = workload.Must(p.Run(&ebpf.RunOptions{Data: make([]byte, 64), Repeat: runs}))
-			rows = append(rows, describe(p, runs))
+			rows = append(rows, describe(p, uint64(runs)))
 		}
 		time.Sleep(3 * interval) // until they have been seen
 		return rows, nil
@@ -63,10 +63,16 @@ func load(name string, maps int) *ebpf.Program {
 	return workload.Must(ebpf.NewProgram(spec))
 }
 
-func describe(p *ebpf.Program, runs uint32) Row {
+// describe describes a program that has run at least so often. A signal, such as Go sends to its threads, ends a call that runs it early, and the library repeats
+// the whole call: how often it has run, the kernel knows.
+func describe(p *ebpf.Program, least uint64) Row {
 	info := workload.Must(p.Info())
 	id, _ := info.ID()
-	row := Row{ID: uint32(id), Name: info.Name, Type: "SocketFilter", Runs: runs}
+	stats := workload.Must(p.Stats())
+	if stats.RunCount < least {
+		workload.Check("count runs", fmt.Errorf("%d of %d", stats.RunCount, least))
+	}
+	row := Row{ID: uint32(id), Name: info.Name, Type: "SocketFilter", Runs: stats.RunCount}
 	ids, _ := info.MapIDs()
 	for _, id := range ids {
 		m := workload.Must(ebpf.NewMapFromID(id))
