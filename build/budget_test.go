@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // The time that a build takes besides the compiler, without a cache. A test allows three times as long, because its machine is not
@@ -28,9 +30,7 @@ func timedClang(t *testing.T, notes string) string {
 	}
 	path := filepath.Join(t.TempDir(), "clang")
 	script := "#!/bin/sh\nbegan=$(date +%s%N)\n" + real.clang.Path + " \"$@\"\nresult=$?\necho $(($(date +%s%N) - began)) >>" + notes + "\nexit $result\n"
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, path, []byte(script))
 	return path
 }
 

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 func TestDirWithOwnHeaders(t *testing.T) {
@@ -284,9 +286,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b.o.Clang = filepath.Join(t.TempDir(), "clang")
 	script := "#!/bin/sh\n[ \"$1\" = --version ] && { echo clang version 19.1.0; exit; }\n: >'" + b.runs + "'\nexec sleep 60\n"
-	if err := os.WriteFile(b.o.Clang, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, b.o.Clang, []byte(script))
 	go func() {
 		defer cancel()
 		for range 1000 {

@@ -5,20 +5,19 @@ package build
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // fakeClang makes a program that says it is clang of that version.
 func fakeClang(t *testing.T, dir, name, version string) {
 	t.Helper()
 	script := "#!/bin/sh\necho 'Some clang version " + version + " (x)'\necho 'Target: x'\n"
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, filepath.Join(dir, name), []byte(script))
 }
 
 func TestFindTools(t *testing.T) {

@@ -100,9 +100,7 @@ func (b *bench) countingClang(comment string) string {
 	path := filepath.Join(b.TempDir(), "clang")
 	script := "#!/bin/sh\n#" + comment + "\ncase \"$*\" in *" + sourceName + "*) printf x >>'" + b.runs + "' ;; esac\nexec " +
 		real.clang.Path + " \"$@\"\n"
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		b.Fatal(err)
-	}
+	kerneltest.WriteProgram(b, path, []byte(script))
 	return path
 }
 

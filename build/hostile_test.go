@@ -218,9 +218,7 @@ func TestEndlessMessages(t *testing.T) {
 	b := newBench(t)
 	b.o.Clang = filepath.Join(t.TempDir(), "clang")
 	script := "#!/bin/sh\n[ \"$1\" = --version ] && { echo clang version 19.1.0; exit; }\nyes error: | head -c 5000000 >&2\nexit 1\n"
-	if err := os.WriteFile(b.o.Clang, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, b.o.Clang, []byte(script))
 	_, err := Dir(t.Context(), b.gadget, &b.o)
 	var ce *CompileError
 	if !errors.As(err, &ce) {

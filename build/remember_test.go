@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 func TestCachedBuildStartsNoCompiler(t *testing.T) {
@@ -139,9 +141,7 @@ func TestWrittenMeanwhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	touching := strings.Replace(string(script), "exec ", "sleep 0.1; touch '"+b.gadget+"/local.h'\nexec ", 1)
-	if err := os.WriteFile(b.o.Clang, []byte(touching), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, b.o.Clang, []byte(touching))
 	b.build()
 	b.build()
 	if b.compilations() != 2 {

@@ -37,9 +37,7 @@ sleep 60 &
 echo $$ $! >'` + started + `.new'
 mv '` + started + `.new' '` + started + `'
 ` + then + "\n"
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
-		b.Fatal(err)
-	}
+	kerneltest.WriteProgram(b, path, []byte(script))
 	return path
 }
 

@@ -305,9 +305,7 @@ func TestUserBadFiles(t *testing.T) {
 	}
 	file := func(contents []byte) string {
 		name := filepath.Join(t.TempDir(), "bad")
-		if err := os.WriteFile(name, contents, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		kerneltest.WriteProgram(t, name, contents)
 		return name
 	}
 	other := slices.Clone(data)
@@ -427,9 +425,7 @@ func TestUserReplaced(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, path, data)
 	runApp(t, nil, nil, path, "1")
 	g.expectUser(t, runApp(t, []string{"call"}, nil, old, "2"))
 }

@@ -68,9 +68,7 @@ func copyOf(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "copy")
-	if err := os.WriteFile(out, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, out, data)
 	return out
 }
 

@@ -48,7 +48,7 @@ func newBed(t *testing.T) *bed {
 	must(t, os.MkdirAll(b.dir+"/rootfs/dev", 0o755))
 	program, err := os.ReadFile(busybox)
 	must(t, err)
-	must(t, os.WriteFile(b.dir+"/rootfs/bin/busybox", program, 0o755))
+	kerneltest.WriteProgram(t, b.dir+"/rootfs/bin/busybox", program)
 	spec := map[string]any{
 		"ociVersion": "1.0.2",
 		"process": map[string]any{

@@ -56,9 +56,7 @@ func one(tracker *Tracker, pid uint32, at, addr uint64) Place {
 func content(t testing.TB, path, text string) []byte {
 	t.Helper()
 	data := bytes.Repeat([]byte(text+" "), 1<<16/(len(text)+1)+1)
-	if err := os.WriteFile(path, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, path, data)
 	return data
 }
 
@@ -212,9 +210,7 @@ func TestForkThenExec(t *testing.T) {
 	dir := t.TempDir()
 	path, other := filepath.Join(dir, "library"), filepath.Join(dir, "other")
 	data := content(t, path, "library")
-	if err := os.WriteFile(other, read(t, "/proc/self/exe"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, other, read(t, "/proc/self/exe"))
 	m := startMapper(t, nil)
 	addr := m.address("map %s", path)
 	before := bootTime()
@@ -245,9 +241,7 @@ func TestShortLived(t *testing.T) {
 	var at [n]uint64
 	path := func(i int) string { return filepath.Join(dir, "program"+strconv.Itoa(i)) }
 	for i := range n {
-		if err := os.WriteFile(path(i), data, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		kerneltest.WriteProgram(t, path(i), data)
 		cmd := exec.Command(path(i))
 		if err := cmd.Run(); err != nil {
 			t.Fatal(err)

@@ -126,9 +126,7 @@ func TestWithoutPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	program := filepath.Join(dir, "program")
-	if err := os.WriteFile(program, read(t, "/proc/self/exe"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, program, read(t, "/proc/self/exe"))
 	cmd := exec.Command(program, "look-at-itself")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	out, err := cmd.CombinedOutput()

@@ -138,12 +138,10 @@ func TestRunInPoorPlaces(t *testing.T) {
 	unshare := kerneltest.RequireProgram(t, "unshare")
 	jail := t.TempDir()
 	program, err := os.ReadFile(gizmoPath)
-	if err == nil {
-		err = os.WriteFile(filepath.Join(jail, "gizmo"), program, 0o755)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	kerneltest.WriteProgram(t, filepath.Join(jail, "gizmo"), program)
 	const noProc = "gizmo: /proc is not mounted here, as in a chroot, and gizmo needs it to load a gadget: mount -t proc proc /proc\n"
 	for name, c := range map[string]struct {
 		p    *process
@@ -245,9 +243,7 @@ esac
 func TestInterruptEndsTheCompiler(t *testing.T) {
 	dir := copyGadget(t, "kprobe")
 	clang, started := filepath.Join(t.TempDir(), "clang"), filepath.Join(t.TempDir(), "started")
-	if err := os.WriteFile(clang, []byte(slowClang), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, clang, []byte(slowClang))
 	g := start(t, setup{env: []string{"CLANG=" + clang, "STARTED=" + started, "XDG_CACHE_HOME=" + t.TempDir()}}, "run", dir)
 	eventually(t, "the compiler has started", func() bool {
 		_, err := os.Stat(started)

@@ -32,9 +32,7 @@ echo $$ $! >'` + started + `.new'
 mv '` + started + `.new' '` + started + `'
 wait
 `
-	if err := os.WriteFile(clang, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, clang, []byte(script))
 	return clang, started
 }
 

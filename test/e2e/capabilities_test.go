@@ -351,9 +351,7 @@ func asUser(t *testing.T, caps []string) setup {
 		t.Fatal(err)
 	}
 	path := filepath.Join(dir, "gizmo")
-	if err := os.WriteFile(path, program, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, path, program)
 	for _, p := range []string{dir, path} {
 		if err := os.Chmod(p, 0o755); err != nil {
 			t.Fatal(err)

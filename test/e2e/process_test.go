@@ -124,6 +124,11 @@ func (p *process) wait(t testing.TB) int {
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
+		_ = p.cmd.Process.Signal(syscall.SIGQUIT) // gizmo shows what it is doing
+		select {
+		case <-p.ended:
+		case <-time.After(5 * time.Second):
+		}
 		t.Fatalf("%v has not ended after %v; standard error:\n%s", p.cmd.Args[1:], patience, p.err.String())
 	}
 	return p.cmd.ProcessState.ExitCode()

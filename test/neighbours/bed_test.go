@@ -110,7 +110,8 @@ func (b *bed) path(name ...string) string { return filepath.Join(append([]string
 
 func (b *bed) write(t testing.TB, name, text string, mode fs.FileMode) string {
 	t.Helper()
-	if err := os.WriteFile(b.path(name), []byte(text), mode); err != nil {
+	kerneltest.WriteProgram(t, b.path(name), []byte(text))
+	if err := os.Chmod(b.path(name), mode); err != nil {
 		t.Fatal(err)
 	}
 	return b.path(name)

@@ -24,9 +24,7 @@ func TestReleaseFailures(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(elsewhere), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(elsewhere, script, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, elsewhere, script)
 	out := t.TempDir()
 	for _, test := range []struct {
 		name   string

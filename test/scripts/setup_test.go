@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gizmo-ebpf/gizmo/internal/kerneltest"
 )
 
 // machine is a folder that has all programs which a script finds.
@@ -44,9 +46,7 @@ func newMachine(t *testing.T, programs ...string) *machine {
 func (m *machine) add(t *testing.T, name, commands string) {
 	t.Helper()
 	script := "#!/bin/bash\necho " + name + ` "$@" >>'` + m.log + "'\n" + commands + "\n"
-	if err := os.WriteFile(filepath.Join(m.bin, name), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	kerneltest.WriteProgram(t, filepath.Join(m.bin, name), []byte(script))
 }
 
 // setup runs scripts/setup.sh and returns its output.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	"github.com/gizmo-ebpf/gizmo/gadgets/internal/workload"
 )
@@ -31,7 +32,11 @@ func Start(p *Program, sys System, dir, comm string, files ...*os.File) (*Proces
 		return nil, err
 	}
 	path := filepath.Join(dir, comm)
-	if err := os.WriteFile(path, p.file(sys), 0o755); err != nil {
+	// The kernel executes no file that somebody has open for writing, and that may be a child that another goroutine starts in this moment.
+	syscall.ForkLock.RLock()
+	err := os.WriteFile(path, p.file(sys), 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		return nil, err
 	}
 	proc := &Process{program: p, comm: comm, cmd: exec.Command(path)}
