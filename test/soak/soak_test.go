@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"regexp"
 	"strconv"
@@ -95,6 +96,9 @@ func (s *soak) begin() {
 func (s *soak) repeat(n int) {
 	c := s.startCommand(&repeated[n%len(repeated)], s.repeated[n%len(repeated)])
 	c.waitAttached(s.t)
+	if err := exec.Command("true").Run(); err != nil { // something to see for those that observe programs that start
+		s.t.Fatal(err)
+	}
 	s.lookAtAll()
 	time.Sleep(200 * time.Millisecond)
 	s.look(c.process, c.row)
