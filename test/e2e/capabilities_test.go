@@ -179,7 +179,7 @@ func TestCapabilitiesOfOtherSources(t *testing.T) {
 	}
 	o := startOpener(t)
 	cache := setup{env: []string{"XDG_CACHE_HOME=" + t.TempDir()}}
-	g := start(t, cache, "run", dir, "--host", "-o", "json", "--opener", o.pid(), "--map-fetch-interval", "50ms")
+	g := start(t, cache, "run", dir, "--host", "-o", "json", "--opener", o.pid(), "--map-fetch-interval", "50ms", "--annotate", "calls:ebpf.map.flush-on-stop=true")
 	held := g.waitAttached(t)
 	g.waitDropped(t, noCapabilities)
 	const opened = 100

@@ -96,6 +96,19 @@ func newPty(t *testing.T) (keyboard, terminal *os.File) {
 	return keyboard, terminal
 }
 
+// readUntil reads what comes at the terminal until it is enough.
+func readUntil(t *testing.T, keyboard *os.File, enough func(text []byte) bool) (text []byte) {
+	t.Helper()
+	_ = keyboard.SetReadDeadline(time.Now().Add(patience))
+	for buf := make([]byte, 4096); !enough(text); {
+		n, err := keyboard.Read(buf)
+		if text = append(text, buf[:n]...); err != nil {
+			t.Fatalf("%v after %q", err, text)
+		}
+	}
+	return text
+}
+
 // Whatever the output is, and whether it blocks or drops, the first signal ends the run in little more than the time that a
 // stuck output is given. The account is exact: delivered is what the reader finds in whole lines.
 func TestStuckOutputIsGivenUp(t *testing.T) {
@@ -212,16 +225,17 @@ func TestTerminalThatHasGone(t *testing.T) {
 	terminal.Close()
 	g.waitAttached(t)
 	o.open(t, 10, "/proc/version")
+	readUntil(t, keyboard, func(text []byte) bool { return bytes.Count(text, []byte("\n")) == 10 })
 	keyboard.Close()
-	o.open(t, 10, "/proc/version") // which cannot be written
+	o.open(t, 1, "/proc/version") // which cannot be written, and ends the run
 	g.wantExit(t, 0)
 	if text := g.err.String(); text != "" {
 		t.Errorf("on standard error: %s", text)
 	}
 	replayed := run(t, setup{}, "replay", recording, "-o", "json")
 	replayed.wantExit(t, 0)
-	if n := len(parseEvents(t, replayed.out.String())); n != 20 {
-		t.Errorf("%d events were recorded, want 20", n)
+	if n := len(parseEvents(t, replayed.out.String())); n != 11 {
+		t.Errorf("%d events were recorded, want 11", n)
 	}
 }
 
@@ -296,14 +310,7 @@ func TestWaitingIsExplained(t *testing.T) {
 	keyboard, terminal := newPty(t)
 	g := startProgram(t, setup{out: terminal}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "--host", "--pid", "1", "-F", "fname==/no/such"})
 	terminal.Close()
-	var text []byte
-	_ = keyboard.SetReadDeadline(time.Now().Add(20 * time.Second))
-	for buf := make([]byte, 4096); !bytes.Contains(text, []byte("Ctrl-C ends")); {
-		n, err := keyboard.Read(buf)
-		if text = append(text, buf[:n]...); err != nil {
-			t.Fatalf("%v after %q", err, text)
-		}
-	}
+	text := readUntil(t, keyboard, func(text []byte) bool { return bytes.Contains(text, []byte("Ctrl-C ends")) })
 	if want := "gizmo: waiting for events of trace_open: "; !bytes.Contains(text, []byte(want)) || !bytes.Contains(text, []byte("filter")) {
 		t.Errorf("%q", text)
 	}

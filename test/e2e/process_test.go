@@ -198,12 +198,17 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// capture keeps the output of a program.
+// capture keeps the output of a program. It keeps pieces: a buffer that grows takes a new place for all that came so far, and where
+// memory is slow the program waits for that longer than gizmo waits for a reader.
 type capture struct {
-	mu    sync.Mutex
-	buf   bytes.Buffer
-	first time.Time // when the first bytes came
+	mu     sync.Mutex
+	pieces [][]byte
+	size   int
+	first  time.Time // when the first bytes came
 }
+
+// pieceSize is how much room a piece has at least.
+const pieceSize = 64 << 10
 
 func (c *capture) Write(p []byte) (int, error) {
 	c.mu.Lock()
@@ -211,21 +216,28 @@ func (c *capture) Write(p []byte) (int, error) {
 	if c.first.IsZero() {
 		c.first = time.Now()
 	}
-	return c.buf.Write(p)
+	last := len(c.pieces) - 1
+	if last < 0 || cap(c.pieces[last])-len(c.pieces[last]) < len(p) {
+		c.pieces = append(c.pieces, make([]byte, 0, max(pieceSize, len(p))))
+		last++
+	}
+	c.pieces[last] = append(c.pieces[last], p...)
+	c.size += len(p)
+	return len(p), nil
 }
 
 // String returns the output so far.
 func (c *capture) String() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.buf.String()
+	return string(bytes.Join(c.pieces, nil))
 }
 
 // Len returns how much came so far.
 func (c *capture) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.buf.Len()
+	return c.size
 }
 
 // firstAt returns when the first bytes came.
@@ -239,6 +251,10 @@ func (c *capture) firstAt() time.Time {
 func (c *capture) tail(n int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	b := c.buf.Bytes()
+	from := len(c.pieces)
+	for have := 0; from > 0 && have < n; have += len(c.pieces[from]) {
+		from--
+	}
+	b := bytes.Join(c.pieces[from:], nil)
 	return string(b[max(0, len(b)-n):])
 }
