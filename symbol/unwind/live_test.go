@@ -70,20 +70,26 @@ func TestStacksOfThread(t *testing.T) {
 func checkStacks(t *testing.T, tg *target, want []string, outermost ...string) {
 	u := NewUnwinder()
 	out := make([]uint64, 256)
-	bad := 0
+	// Code that was made at run time has no CFI. Before it has set up its frame pointer, and after it has restored its caller's, nothing
+	// says where its caller is.
+	bad, frameless := 0, 0
 	seen := map[string]int{}
 	for _, s := range tg.take(t, liveSamples) {
 		n, truncated := u.Unwind(&s.sample.Registers, s.sample.Stack, tg.find, out)
 		names := tg.names(out[:n])
 		seen[strings.Join(names, " ")]++
+		if truncated && slices.Equal(names, []string{"[anonymous]"}) {
+			frameless++
+			continue
+		}
 		if truncated || !slices.Contains(outermost, names[n-1]) || !follow(names, want) {
 			if bad++; bad <= 3 {
 				t.Errorf("truncated %v: %v, want %v, to %v", truncated, names, want, outermost)
 			}
 		}
 	}
-	if bad > 0 {
-		t.Errorf("%d of %d samples are wrong", bad, liveSamples)
+	if bad > 0 || frameless > liveSamples/50 {
+		t.Errorf("%d of %d samples are wrong, %d have no frame", bad, liveSamples, frameless)
 	}
 	t.Logf("%d distinct: %.300v", len(seen), seen)
 }
