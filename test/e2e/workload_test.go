@@ -182,6 +182,14 @@ func (r *watched) wantExpected(t testing.TB) {
 	wantRows(t, r.events.rows, r.want.rows, r.want.rows[0].pid() != "")
 }
 
+// unexpected lists how the run's events, if they are not rows of arrays, differ from those that the workload lists.
+func (r *watched) unexpected() []string {
+	if r.events.arrays {
+		return nil
+	}
+	return differences(r.events.rows, r.want.rows)
+}
+
 // hooks returns the hooks that the run has taken.
 func (r *watched) hooks(g *gadgetHooks) []hook {
 	if r.held == nil {

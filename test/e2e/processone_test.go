@@ -1,0 +1,96 @@
+// Copyright The gizmo Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+)
+
+// processOne finds out whether the machine hides its process 1 from BPF: on some, no program runs while a thread of
+// that process is on the CPU, and the kernel does not count this as skipped. What happens then in an
+// interrupt, such as a timer of TCP, is out of sight of any gadget.
+type processOne struct{ counts *ebpf.Map }
+
+// The parts of the value in processOne.counts: how often another process made way for process 1, and process 1 for another.
+const (
+	cameOn uint32 = iota
+	wentOff
+)
+
+// watchProcessOne counts until the end of the test.
+func watchProcessOne(t *testing.T) *processOne {
+	t.Helper()
+	var task *btf.Struct
+	types, err := btf.LoadKernelSpec()
+	if err == nil {
+		err = types.TypeByName("task_struct", &task)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	counts, err := ebpf.NewMap(&ebpf.MapSpec{Name: "process_one", Type: ebpf.Array, KeySize: 4, ValueSize: 16, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { counts.Close() })
+	i := slices.IndexFunc(task.Members, func(m btf.Member) bool { return m.Name == "tgid" })
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "process_one", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "sched_switch", License: "GPL",
+		Instructions: countSwitches(counts, int16(task.Members[i].Offset.Bytes())),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close() // the link holds it
+	l, err := link.AttachTracing(link.TracingOptions{Program: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return &processOne{counts}
+}
+
+// countSwitches runs when a task is about to make way for another, the program's third argument.
+func countSwitches(counts *ebpf.Map, tgid int16) asm.Instructions {
+	add := func(value uint32) asm.Instructions {
+		return asm.Instructions{
+			asm.LoadMapValue(asm.R1, counts.FD(), 8*value),
+			asm.Mov.Imm(asm.R2, 1),
+			asm.StoreXAdd(asm.R1, asm.R2, asm.DWord),
+		}
+	}
+	return slices.Concat(
+		asm.Instructions{
+			asm.LoadMem(asm.R6, asm.R1, 2*8, asm.DWord),
+			asm.FnGetCurrentPidTgid.Call(),
+			asm.RSh.Imm(asm.R0, 32),
+			asm.JNE.Imm(asm.R0, 1, "next"),
+		},
+		add(wentOff),
+		asm.Instructions{
+			asm.LoadMem(asm.R1, asm.R6, tgid, asm.Word).WithSymbol("next"),
+			asm.JNE.Imm(asm.R1, 1, "end"),
+		},
+		add(cameOn),
+		asm.Instructions{
+			asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
+			asm.Return(),
+		})
+}
+
+// hidden reports whether process 1 has run since the watch began, and was never seen on the CPU.
+func (p *processOne) hidden(t *testing.T) bool {
+	t.Helper()
+	var counts [2]uint64
+	if err := p.counts.Lookup(uint32(0), &counts); err != nil {
+		t.Fatal(err)
+	}
+	return counts[cameOn] > 0 && counts[wentOff] == 0
+}
