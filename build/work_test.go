@@ -31,7 +31,7 @@ func (b *bench) slowClang(started, then string) string {
 	script := `#!/bin/sh
 [ "$1" = --version ] && exec ` + real.clang.Path + ` --version
 for last; do :; done
-echo half >"$last"
+[ "$last" = - ] || echo half >"$last"
 echo crash >"$TMPDIR/program-crash.c"
 sleep 60 &
 echo $$ $! >'` + started + `.new'
