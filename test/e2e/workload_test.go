@@ -177,9 +177,22 @@ func (r *watched) wantExpected(t testing.TB) {
 	t.Helper()
 	if !r.events.arrays {
 		wantEvents(t, r.events.rows, r.want.rows)
+		if t.Failed() {
+			r.logEventsOfNobody(t)
+		}
 		return
 	}
 	wantRows(t, r.events.rows, r.want.rows, r.want.rows[0].pid() != "")
+}
+
+// logEventsOfNobody shows the events without a process: one that is missing may be among them.
+func (r *watched) logEventsOfNobody(t testing.TB) {
+	t.Helper()
+	for _, e := range r.all.rows {
+		if e.pid() == "0" {
+			t.Logf("an event of nobody: %s", e)
+		}
+	}
 }
 
 // unexpected lists how the run's events, if they are not rows of arrays, differ from those that the workload lists.
