@@ -17,7 +17,6 @@ import (
 // subtests to see that each gadget ran on some kernel.
 func TestGadgets(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	one := watchProcessOne(t)
 	for _, name := range gadgetNames(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +30,7 @@ func TestGadgets(t *testing.T) {
 				return
 			}
 			t.Run("live", func(t *testing.T) {
-				r := runUndisturbed(t, w, one)
+				r := runUndisturbed(t, w)
 				t.Logf("hooks of %s: %s", name, cmp.Or(summary(r.hooks(hooks)), "none"))
 				r.wantExpected(t)
 				if text := r.err.String(); text != "" {
@@ -47,14 +46,14 @@ func TestGadgets(t *testing.T) {
 // the kernel does not interrupt a program to run it again on the same CPU, but counts these skips, and gizmo
 // warns about them. That is rare, and not an error of the gadget. Nor is it one if an event is missing on a machine that hides
 // process 1.
-func runUndisturbed(t *testing.T, w *workload, one *processOne) *watched {
+func runUndisturbed(t *testing.T, w *workload) *watched {
 	t.Helper()
 	for range 3 {
 		r := w.run(t)
 		switch unexpected := r.unexpected(); {
 		case strings.Contains(r.err.String(), "the kernel skipped "):
 			t.Logf("once more: %s", r.err.String())
-		case len(unexpected) > 0 && one.hidden(t):
+		case len(unexpected) > 0 && watchProcessOne(t).hidden(t):
 			t.Logf("once more, because process 1 is hidden: %s", strings.Join(unexpected, "\n"))
 		default:
 			return r
