@@ -141,22 +141,13 @@ func TestMissedRunsAreCounted(t *testing.T) {
 	}
 	for _, s := range stats {
 		want := uint64(0)
-		if s.Name == "inner" && kernelIsAtLeast(t, 6, 7) {
+		if s.Name == "inner" && uname.AtLeast(6, 7) {
 			want = sent
 		}
 		if s.Missed < want || s.Missed > want+sent { // others may send signals to each other
 			t.Errorf("%s: the kernel skipped %d runs, want %d", s.Name, s.Missed, want)
 		}
 	}
-}
-
-func kernelIsAtLeast(t *testing.T, major, minor int) bool {
-	t.Helper()
-	var hasMajor, hasMinor int
-	if _, err := fmt.Sscanf(uname.Release(), "%d.%d", &hasMajor, &hasMinor); err != nil {
-		t.Fatal(err)
-	}
-	return hasMajor > major || hasMajor == major && hasMinor >= minor
 }
 
 func TestPossibleCPUs(t *testing.T) {

@@ -4,6 +4,7 @@
 package uname
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
@@ -21,5 +22,20 @@ func TestNames(t *testing.T) {
 	}
 	if got, want := Machine(), map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH]; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestAtLeast(t *testing.T) {
+	t.Parallel()
+	var major, minor int
+	if _, err := fmt.Sscanf(Release(), "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	for version, want := range map[[2]int]bool{
+		{major, minor}: true, {major - 1, minor + 1}: true, {major, minor + 1}: false, {major + 1, 0}: false, {major - 1, 0}: true,
+	} {
+		if got := AtLeast(version[0], version[1]); got != want {
+			t.Errorf("%s is at least %v: %v", Release(), version, got)
+		}
 	}
 }

@@ -109,7 +109,8 @@ func (s *Store) path(d ocispec.Descriptor) string {
 	return filepath.Join(s.folder.Path, ocispec.ImageBlobsDir, d.Digest.Algorithm().String(), d.Digest.Encoded())
 }
 
-// Hold keeps all parts in the store until release is called, whatever other processes do meanwhile: who has resolved a name can read the image.
+// Hold keeps all parts in the store until release is called, whatever other processes do meanwhile. So a caller that then resolves
+// a name can read the image.
 func (s *Store) Hold() (release func(), err error) { return s.lock(partsLock, unix.LOCK_SH) }
 
 // Add lets fill write the parts of an image, and then gives it a name, which another image may have had. The parts stay, whatever other processes do

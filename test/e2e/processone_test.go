@@ -14,19 +14,45 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// processOne finds out whether the machine hides its process 1 from BPF: on some, no program runs while a thread of
-// that process is on the CPU, and the kernel does not count this as skipped. What happens then in an
-// interrupt, such as a timer of TCP, is out of sight of any gadget.
-type processOne struct{ counts *ebpf.Map }
-
-// The parts of the value in processOne.counts: how often another process made way for process 1, and process 1 for another.
+// The parts of the value that countSwitches counts in: how often another process made way for process 1, and process 1 for another.
 const (
 	cameOn uint32 = iota
 	wentOff
 )
 
-// watchProcessOne counts until the end of the test.
-func watchProcessOne(t *testing.T) *processOne {
+// hidesProcessOne finds out whether the machine hides its process 1 from BPF: on some, no program runs while a thread of
+// that process is on the CPU, and the kernel does not count this as skipped. What happens then in an
+// interrupt, such as a timer of TCP, is out of sight of any gadget. It watches for some seconds, because process 1 runs only now and then.
+func hidesProcessOne(t *testing.T) bool {
+	t.Helper()
+	counts, err := ebpf.NewMap(&ebpf.MapSpec{Name: "process_one", Type: ebpf.Array, KeySize: 4, ValueSize: 16, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer counts.Close()
+	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "process_one", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "sched_switch", License: "GPL",
+		Instructions: countSwitches(counts, tgidOffset(t)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	time.Sleep(5 * time.Second)
+	var n [2]uint64
+	if err := counts.Lookup(uint32(0), &n); err != nil {
+		t.Fatal(err)
+	}
+	return n[cameOn] > 0 && n[wentOff] == 0
+}
+
+// tgidOffset is where the kernel's task_struct has the id of the process.
+func tgidOffset(t *testing.T) int16 {
 	t.Helper()
 	var task *btf.Struct
 	types, err := btf.LoadKernelSpec()
@@ -36,26 +62,8 @@ func watchProcessOne(t *testing.T) *processOne {
 	if err != nil {
 		t.Fatal(err)
 	}
-	counts, err := ebpf.NewMap(&ebpf.MapSpec{Name: "process_one", Type: ebpf.Array, KeySize: 4, ValueSize: 16, MaxEntries: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { counts.Close() })
 	i := slices.IndexFunc(task.Members, func(m btf.Member) bool { return m.Name == "tgid" })
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "process_one", Type: ebpf.Tracing, AttachType: ebpf.AttachTraceRawTp, AttachTo: "sched_switch", License: "GPL",
-		Instructions: countSwitches(counts, int16(task.Members[i].Offset.Bytes())),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close() // the link holds it
-	l, err := link.AttachTracing(link.TracingOptions{Program: p})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	return &processOne{counts}
+	return int16(task.Members[i].Offset.Bytes())
 }
 
 // countSwitches runs when a task is about to make way for another, the program's third argument.
@@ -84,15 +92,4 @@ func countSwitches(counts *ebpf.Map, tgid int16) asm.Instructions {
 			asm.Mov.Imm(asm.R0, 0).WithSymbol("end"),
 			asm.Return(),
 		})
-}
-
-// hidden reports whether process 1 has run since the watch began, and was never seen on the CPU.
-func (p *processOne) hidden(t *testing.T) bool {
-	t.Helper()
-	time.Sleep(5 * time.Second) // process 1 runs now and then
-	var counts [2]uint64
-	if err := p.counts.Lookup(uint32(0), &counts); err != nil {
-		t.Fatal(err)
-	}
-	return counts[cameOn] > 0 && counts[wentOff] == 0
 }

@@ -178,19 +178,19 @@ func (r *watched) wantExpected(t testing.TB) {
 	if !r.events.arrays {
 		wantEvents(t, r.events.rows, r.want.rows)
 		if t.Failed() {
-			r.logEventsOfNobody(t)
+			r.logEventsWithoutProcess(t)
 		}
 		return
 	}
 	wantRows(t, r.events.rows, r.want.rows, r.want.rows[0].pid() != "")
 }
 
-// logEventsOfNobody shows the events without a process: one that is missing may be among them.
-func (r *watched) logEventsOfNobody(t testing.TB) {
+// logEventsWithoutProcess shows the events whose process is not known: one that is missing may be among them.
+func (r *watched) logEventsWithoutProcess(t testing.TB) {
 	t.Helper()
 	for _, e := range r.all.rows {
 		if e.pid() == "0" {
-			t.Logf("an event of nobody: %s", e)
+			t.Logf("an event without a process: %s", e)
 		}
 	}
 }

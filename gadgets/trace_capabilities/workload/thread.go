@@ -4,7 +4,6 @@
 package main
 
 import (
-	"fmt"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -67,11 +66,7 @@ func (t *thread) list(c *call, has bool, effective uint64) {
 
 // tellsKind reports whether it is sure that the gadget knows the kind of a check. Since Linux 6.15 it
 // may run where it does not.
-func tellsKind() bool {
-	var major, minor int
-	fmt.Sscanf(uname.Release(), "%d.%d", &major, &minor)
-	return major < 6 || major == 6 && minor < 15
-}
+func tellsKind() bool { return !uname.AtLeast(6, 15) }
 
 // capabilities returns those of the thread in the form that capset takes.
 func capabilities() (*unix.CapUserHeader, *[2]unix.CapUserData) {
