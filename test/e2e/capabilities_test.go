@@ -292,12 +292,14 @@ func TestSmallestCapabilities(t *testing.T) {
 			}
 			t.Logf("%s runs with %v", name, caps)
 			w.as = asUser(t, caps)
-			r := w.run(t)
-			for _, e := range r.want.rows {
-				forgetNames(e)
-			}
-			r.wantExpected(t)
-			r.wantNothingLeft(t)
+			undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) {
+				r := w.run(t)
+				for _, e := range r.want.rows {
+					forgetNames(e)
+				}
+				r.wantExpected(t)
+				r.wantNothingLeft(t)
+			})
 		})
 	}
 }

@@ -100,11 +100,13 @@ func TestKernelStacksOfDrops(t *testing.T) {
 	if w == nil {
 		return
 	}
-	r := w.run(t)
-	r.wantExpected(t)
-	for _, e := range r.events.rows {
-		if stack := e.get("kernel_stack"); !strings.Contains(stack, "; tcp_") && !strings.Contains(stack, "; ip_") {
-			t.Errorf("stack %q of %s", stack, e)
+	undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) {
+		r := w.run(t)
+		r.wantExpected(t)
+		for _, e := range r.events.rows {
+			if stack := e.get("kernel_stack"); !strings.Contains(stack, "; tcp_") && !strings.Contains(stack, "; ip_") {
+				t.Errorf("stack %q of %s", stack, e)
+			}
 		}
-	}
+	})
 }

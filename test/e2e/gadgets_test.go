@@ -30,37 +30,18 @@ func TestGadgets(t *testing.T) {
 				return
 			}
 			t.Run("live", func(t *testing.T) {
-				r := runUndisturbed(t, w)
-				t.Logf("hooks of %s: %s", name, cmp.Or(summary(r.hooks(hooks)), "none"))
-				r.wantExpected(t)
-				if text := r.err.String(); text != "" {
-					t.Errorf("unexpected on standard error: %s", text)
-				}
-				r.wantNothingLeft(t)
+				undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) {
+					r := w.run(t)
+					t.Logf("hooks of %s: %s", name, cmp.Or(summary(r.hooks(hooks)), "none"))
+					r.wantExpected(t)
+					if text := r.err.String(); text != "" {
+						t.Errorf("unexpected on standard error: %s", text)
+					}
+					r.wantNothingLeft(t)
+				})
 			})
 		})
 	}
-}
-
-// runUndisturbed runs the gadget with its workload, and again if the kernel skipped runs of its programs:
-// the kernel does not interrupt a program to run it again on the same CPU, but counts these skips, and gizmo
-// warns about them. That is rare, and not an error of the gadget. Nor is it one if an event is missing on a machine that hides
-// process 1.
-func runUndisturbed(t *testing.T, w *workload) *watched {
-	t.Helper()
-	for range 2 {
-		r := w.run(t)
-		switch unexpected := r.unexpected(); {
-		case strings.Contains(r.err.String(), "the kernel skipped "):
-			t.Logf("once more: %s", r.err.String())
-		case len(unexpected) > 0 && hidesProcessOne(t):
-			t.Logf("once more, because process 1 is hidden: %s", strings.Join(unexpected, "\n"))
-		default:
-			return r
-		}
-		w = startWorkload(t, w.gadget, t.TempDir())
-	}
-	return w.run(t)
 }
 
 // wantRefused checks that a gadget that lacks a hook ends with an error that names it, and is gone.

@@ -15,7 +15,7 @@ import (
 // allocated: after the process has freed everything the sum is zero.
 func TestMallocAccountCloses(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	r := runUndisturbed(t, startWorkload(t, "trace_malloc", t.TempDir()))
+	r := startWorkload(t, "trace_malloc", t.TempDir()).run(t)
 	accounts := map[string]*memoryAccount{}
 	for _, e := range r.events.rows {
 		pid := e.get("proc.pid")

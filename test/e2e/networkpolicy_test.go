@@ -17,9 +17,11 @@ import (
 func TestNetworkPolicyRowsAreExact(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	w := startWorkload(t, "advise_networkpolicy", t.TempDir())
-	r := w.run(t)
-	r.wantExpected(t)
-	wantRows(t, r.events.rows, r.want.rows, true)
+	undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) {
+		r := w.run(t)
+		r.wantExpected(t)
+		wantRows(t, r.events.rows, r.want.rows, true)
+	})
 }
 
 // Connections that the map has no room for are counted as lost, and the others are there.
@@ -41,7 +43,7 @@ func TestNetworkPolicyOutput(t *testing.T) {
 	const want = "# No policies: gizmo saw no connections of pods with labels.\n# Without a policy: connections of the host.\n"
 	w := startWorkload(t, "advise_networkpolicy", t.TempDir())
 	file := filepath.Join(t.TempDir(), "recording")
-	w.run(t, "--record", file).wantExpected(t)
+	undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) { w.run(t, "--record", file).wantExpected(t) })
 	for _, args := range [][]string{{}, {"-o", "networkpolicy"}, {"--policy-format", "cilium"}} {
 		r := run(t, setup{}, append([]string{"replay", file}, args...)...)
 		r.wantExit(t, 0)

@@ -93,7 +93,7 @@ func TestProfileOfABusyProcess(t *testing.T) {
 }
 
 // replayProfile returns the profile of a recording.
-func replayProfile(t *testing.T, file string) *profile.Profile {
+func replayProfile(t testing.TB, file string) *profile.Profile {
 	t.Helper()
 	r := run(t, setup{}, "replay", file, "-o", "pprof")
 	r.wantExit(t, 0)
@@ -188,10 +188,25 @@ func TestProfileOfWaits(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	w := startWorkload(t, "profile_offcpu", t.TempDir())
 	file := filepath.Join(t.TempDir(), "recording")
-	r := w.run(t, "--record", file)
-	r.wantExpected(t)
+	undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) {
+		r := w.run(t, "--record", file)
+		r.wantExpected(t)
+		wantSleeps(t, r.events.rows)
+		p := replayProfile(t, file)
+		if got := p.SampleType[0]; got.Type != "blocked" || got.Unit != "nanoseconds" || p.Period != 0 {
+			t.Errorf("the profile has %s in %s, each %d", got.Type, got.Unit, p.Period)
+		}
+		if got := time.Duration(total(p, 0)); got < time.Second {
+			t.Errorf("ten waits of 100 ms are %v in the profile", got)
+		}
+	})
+}
+
+// wantSleeps checks that the long sleeps of the workload are there, and none of the short ones.
+func wantSleeps(t testing.TB, rows []jsonEvent) {
+	t.Helper()
 	found := false
-	for _, e := range r.events.rows {
+	for _, e := range rows {
 		symbols := e.get("user_stack_raw.symbols")
 		if strings.Contains(symbols, "main.sleepShort") {
 			t.Errorf("a wait that is too short: %s", e)
@@ -210,13 +225,6 @@ func TestProfileOfWaits(t *testing.T) {
 	}
 	if !found {
 		t.Error("no sleep")
-	}
-	p := replayProfile(t, file)
-	if got := p.SampleType[0]; got.Type != "blocked" || got.Unit != "nanoseconds" || p.Period != 0 {
-		t.Errorf("the profile has %s in %s, each %d", got.Type, got.Unit, p.Period)
-	}
-	if got := time.Duration(total(p, 0)); got < time.Second {
-		t.Errorf("ten waits of 100 ms are %v in the profile", got)
 	}
 }
 

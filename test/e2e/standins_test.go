@@ -32,9 +32,11 @@ func TestStandInsOfGadgets(t *testing.T) {
 				g.wantErr(t, "kprobe")
 				return
 			}
-			r := w.run(t)
-			r.wantExpected(t)
-			r.wantNothingLeft(t)
+			undisturbed(t, w, func(t *kerneltest.Attempt, w *workload) {
+				r := w.run(t)
+				r.wantExpected(t)
+				r.wantNothingLeft(t)
+			})
 		})
 	}
 }

@@ -30,9 +30,11 @@ type workload struct {
 	// as says how gizmo is started.
 	as setup
 
-	gadget string
-	ready  int // size of the first line
-	signal *os.File
+	// name is the gadget whose workload it is, and gadget the one that runs: the same, unless a test wants another.
+	name, gadget string
+	ready        int // size of the first line
+	signal       *os.File
+	ran          *watched // the run of the gadget, nil before it has ended
 }
 
 // buildWorkload builds the workload of a gadget, unless that has been done before.
@@ -61,15 +63,9 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 	}
 	defer r.Close()
 	t.Cleanup(func() { w.Close() })
-	wl := &workload{gadget: gadget, signal: w}
+	wl := &workload{name: gadget, gadget: gadget, signal: w}
 	wl.process = startProgram(t, setup{in: r, dir: dir}, []string{buildWorkload(t, gadget), dir})
-	t.Cleanup(func() { // before it is killed: what it has made on the machine goes with it
-		w.Close()
-		select {
-		case <-wl.ended:
-		case <-time.After(5 * time.Second):
-		}
-	})
+	t.Cleanup(wl.stop)
 	eventually(t, "the workload is ready", func() bool {
 		select {
 		case <-wl.ended:
@@ -86,6 +82,15 @@ func startWorkload(t testing.TB, gadget, dir string) *workload {
 		t.Fatalf("the workload's first line: %v", err)
 	}
 	return wl
+}
+
+// stop lets the workload end before it is killed: what it has made on the machine goes with it.
+func (w *workload) stop() {
+	w.signal.Close()
+	select {
+	case <-w.ended:
+	case <-time.After(5 * time.Second):
+	}
 }
 
 // watched is a run of a gadget together with its workload.
@@ -141,7 +146,31 @@ func (w *workload) run(t testing.TB, args ...string) *watched {
 	}
 	r.all = parseOutput(t, r.out.String())
 	r.events = output{rows: w.of(r.all.rows, r.want.rows), arrays: r.all.arrays}
+	w.ran = r
 	return r
+}
+
+// undisturbed runs a test with a workload, and again, with another one, if it fails because of the machine. That also includes what
+// the kernel skipped: it does not interrupt a program to run it again on the same CPU, but counts these skips, and gizmo
+// warns about them.
+func undisturbed(t *testing.T, w *workload, test func(t *kerneltest.Attempt, w *workload)) {
+	t.Helper()
+	first := true
+	kerneltest.Undisturbed(t, func(a *kerneltest.Attempt) {
+		if !first {
+			before := w
+			w = startWorkload(a, before.name, a.TempDir())
+			w.as, w.gadget = before.as, before.gadget
+		}
+		first = false
+		defer func() {
+			w.stop()
+			if w.ran != nil && strings.Contains(w.ran.err.String(), "the kernel skipped ") {
+				a.Disturbed()
+			}
+		}()
+		test(a, w)
+	})
 }
 
 // cause lets the workload cause its events and returns them.
@@ -193,14 +222,6 @@ func (r *watched) logEventsWithoutProcess(t testing.TB) {
 			t.Logf("an event without a process: %s", e)
 		}
 	}
-}
-
-// unexpected lists how the run's events, if they are not rows of arrays, differ from those that the workload lists.
-func (r *watched) unexpected() []string {
-	if r.events.arrays {
-		return nil
-	}
-	return differences(r.events.rows, r.want.rows)
 }
 
 // hooks returns the hooks that the run has taken.
