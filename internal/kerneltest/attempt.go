@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Attempt is one run of a test that the machine can disturb. Its errors are logged at once; whether they count is for Undisturbed to decide.
@@ -83,6 +84,16 @@ func (a *Attempt) lastCleanup() func() {
 
 // Disturbed says that the machine is the cause if the attempt fails, and not what is tested.
 func (a *Attempt) Disturbed() { a.disturbed.Store(true) }
+
+// Within fails the attempt if something took longer than it may. A machine that stands still for a while may be the cause, but
+// not each time: the test runs again.
+func (a *Attempt) Within(took, most time.Duration) {
+	a.Helper()
+	if took > most {
+		a.Disturbed()
+		a.Errorf("it took %v, at most %v are right", took, most)
+	}
+}
 
 // Cleanup calls f when the attempt has ended, the function that was registered last before the others.
 func (a *Attempt) Cleanup(f func()) {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 )
 
 // outer is the test for which attempts are made. It keeps that it has failed to itself.
@@ -24,7 +25,8 @@ func TestAttempts(t *testing.T) {
 	fails := func(a *Attempt) { a.Error("an event is missing") }
 	ends := func(a *Attempt) { a.Fatalf("%d events are missing", 2) }
 	skipped := func(a *Attempt) { a.Disturbed(); a.Fatal("skipped") }
-	passes := func(*Attempt) {}
+	slow := func(a *Attempt) { a.Within(2*time.Second, time.Second) }
+	passes := func(a *Attempt) { a.Within(time.Second, time.Second) }
 	for name, c := range map[string]struct {
 		runs   []func(*Attempt)
 		hides  bool
@@ -37,6 +39,8 @@ func TestAttempts(t *testing.T) {
 		"fails twice":                    {runs: []func(*Attempt){ends, fails, passes}, hides: true},
 		"fails always":                   {runs: []func(*Attempt){ends, fails, ends}, hides: true, failed: true},
 		"was disturbed":                  {runs: []func(*Attempt){skipped, passes}},
+		"is slow twice":                  {runs: []func(*Attempt){slow, slow, passes}},
+		"is slow always":                 {runs: []func(*Attempt){slow, slow, slow}, failed: true},
 		"was disturbed, then fails":      {runs: []func(*Attempt){skipped, fails}, failed: true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -182,8 +182,12 @@ func checkGo(t *testing.T, tg *target, within bool) {
 	unclear, parts := 0, 0
 	for _, s := range tg.take(t, liveSamples) {
 		n, truncated := u.Unwind(&s.sample.Registers, s.sample.Stack, tg.find, out)
-		if bp, _ := s.all.get(RegisterBP); bp == 0 || !u.FollowsFramePointers(s.chain, tg.find) {
-			// The runtime is about to change to another stack, or handles a signal on a stack of its own.
+		sp, _ := s.all.get(RegisterSP)
+		bp, _ := s.all.get(RegisterBP)
+		elsewhere := bp-sp >= uint64(len(s.sample.Stack))
+		if bp == 0 || within && elsewhere || !u.FollowsFramePointers(s.chain, tg.find) {
+			// The runtime is about to change to another stack, or handles a signal on a stack of its own: the frame pointer can still be that of
+			// the other stack.
 			unclear++
 			continue
 		}

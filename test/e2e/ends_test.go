@@ -28,7 +28,7 @@ type stuck struct {
 	rest func() []byte
 }
 
-func stuckPipe(t *testing.T) stuck {
+func stuckPipe(t testing.TB) stuck {
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func stuckPipe(t *testing.T) stuck {
 	return stuck{w, func() []byte { text, _ := io.ReadAll(r); return text }}
 }
 
-func stuckSocket(t *testing.T) stuck {
+func stuckSocket(t testing.TB) stuck {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func stuckSocket(t *testing.T) stuck {
 	}}
 }
 
-func stuckTerminal(t *testing.T) stuck {
+func stuckTerminal(t testing.TB) stuck {
 	keyboard, terminal := newPty(t)
 	return stuck{terminal, func() []byte {
 		var text []byte
@@ -70,7 +70,7 @@ func stuckTerminal(t *testing.T) stuck {
 }
 
 // newPty returns a terminal and its other side.
-func newPty(t *testing.T) (keyboard, terminal *os.File) {
+func newPty(t testing.TB) (keyboard, terminal *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -113,30 +113,32 @@ func readUntil(t *testing.T, keyboard *os.File, enough func(text []byte) bool) (
 // stuck output is given. The account is exact: delivered is what the reader finds in whole lines.
 func TestStuckOutputIsGivenUp(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	for name, open := range map[string]func(*testing.T) stuck{"pipe": stuckPipe, "socket": stuckSocket, "terminal": stuckTerminal} {
+	for name, open := range map[string]func(testing.TB) stuck{"pipe": stuckPipe, "socket": stuckSocket, "terminal": stuckTerminal} {
 		for _, slow := range []string{"drop", "block"} {
 			for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 				t.Run(name+"/"+slow+"/"+s.String(), func(t *testing.T) {
-					const opened = 20_000
-					o, out := startOpener(t), open(t)
-					g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--slow-output", slow, "-v")
-					out.file.Close()
-					held := g.waitAttached(t)
-					o.open(t, opened, "/proc/version")
-					signalled := time.Now()
-					g.signal(t, s)
-					g.wantExit(t, 0)
-					took := time.Since(signalled)
-					if took < 900*time.Millisecond || took > 2500*time.Millisecond {
-						t.Errorf("it ended after %v, want 1 s", took)
-					}
-					wantGone(t, held)
-					lines := bytes.Count(out.rest(), []byte("\n"))
-					a, losses := ledgerOf(t, g), lossesOf(g)
-					t.Logf("%v: %+v %v", took, a, losses)
-					if want := (account{opened, lines, 0, opened - lines}); a != want || lines == 0 || sumBy(losses, outputTooSlow) == 0 {
-						t.Errorf("the ledger says %+v, want %+v; %v", a, want, losses)
-					}
+					kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+						const opened = 20_000
+						o, out := startOpener(t), open(t)
+						g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--slow-output", slow, "-v")
+						out.file.Close()
+						held := g.waitAttached(t)
+						o.open(t, opened, "/proc/version")
+						signalled := time.Now()
+						g.signal(t, s)
+						g.wantExit(t, 0)
+						took := time.Since(signalled)
+						if t.Within(took, 2500*time.Millisecond); took < 900*time.Millisecond {
+							t.Errorf("it ended after %v, want 1 s", took)
+						}
+						wantGone(t, held)
+						lines := bytes.Count(out.rest(), []byte("\n"))
+						a, losses := ledgerOf(t, g), lossesOf(g)
+						t.Logf("%v: %+v %v", took, a, losses)
+						if want := (account{opened, lines, 0, opened - lines}); a != want || lines == 0 || sumBy(losses, outputTooSlow) == 0 {
+							t.Errorf("the ledger says %+v, want %+v; %v", a, want, losses)
+						}
+					})
 				})
 			}
 		}
@@ -146,73 +148,71 @@ func TestStuckOutputIsGivenUp(t *testing.T) {
 // The time that a stuck output is given is the user's to choose, and a timeout ends a run as a signal does.
 func TestDrainTimeout(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	for flag, most := range map[string]time.Duration{"0": 400 * time.Millisecond, "300ms": 800 * time.Millisecond} {
+	kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+		for flag, most := range map[string]time.Duration{"0": 400 * time.Millisecond, "300ms": 800 * time.Millisecond} {
+			out := stuckPipe(t)
+			o := startOpener(t)
+			g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--drain-timeout", flag)
+			out.file.Close()
+			g.waitAttached(t)
+			o.open(t, 5000, "/proc/version")
+			signalled := time.Now()
+			g.interrupt(t)
+			t.Within(time.Since(signalled), most)
+		}
 		out := stuckPipe(t)
 		o := startOpener(t)
-		g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--drain-timeout", flag)
+		g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "-t", "2")
 		out.file.Close()
 		g.waitAttached(t)
 		o.open(t, 5000, "/proc/version")
-		signalled := time.Now()
-		g.interrupt(t)
-		if took := time.Since(signalled); took > most {
-			t.Errorf("%s: it took %v", flag, took)
-		}
-	}
-	out := stuckPipe(t)
-	o := startOpener(t)
-	g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "-t", "2")
-	out.file.Close()
-	g.waitAttached(t)
-	o.open(t, 5000, "/proc/version")
-	g.wantExit(t, 0)
-	if g.exitedIn > 5*time.Second {
-		t.Errorf("it took %v", g.exitedIn)
-	}
+		g.wantExit(t, 0)
+		t.Within(g.exitedIn, 5*time.Second)
+	})
 }
 
 // Standard error may be as stuck as the output.
 func TestStuckMessages(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	out, o := stuckPipe(t), startOpener(t)
-	g := startProgram(t, setup{out: out.file}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "-v"})
-	out.file.Close()
-	g.waitAttached(t)
-	o.open(t, 20_000, "/proc/version")
-	signalled := time.Now()
-	g.interrupt(t)
-	if took := time.Since(signalled); took > 2500*time.Millisecond {
-		t.Errorf("it took %v", took)
-	}
+	kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+		out, o := stuckPipe(t), startOpener(t)
+		g := startProgram(t, setup{out: out.file}, []string{"sh", "-c", `exec "$0" "$@" 2>&1`, gizmoPath, "run", "trace_open", "--host", "-o", "json", "--pid", o.pid(), "-v"})
+		out.file.Close()
+		g.waitAttached(t)
+		o.open(t, 20_000, "/proc/version")
+		signalled := time.Now()
+		g.interrupt(t)
+		t.Within(time.Since(signalled), 2500*time.Millisecond)
+	})
 }
 
 // A recording that its reader leaves standing is given up as well; the text gets all that it would have got.
 func TestStuckRecordingIsGivenUp(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	fifo := filepath.Join(t.TempDir(), "fifo")
-	if err := unix.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	reader, err := os.OpenFile(fifo, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	const opened = 20_000
-	o := startOpener(t)
-	g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--record", fifo, "-v", "--buffer-size", "33554432", "--fail-on-loss")
-	g.waitAttached(t)
-	o.open(t, opened, "/proc/version")
-	signalled := time.Now()
-	g.signal(t, syscall.SIGINT)
-	g.wantExit(t, 3)
-	if took := time.Since(signalled); took > 2500*time.Millisecond {
-		t.Errorf("it took %v", took)
-	}
-	if n := strings.Count(g.out.String(), "\n"); n != opened || ledgerOf(t, g) != (account{opened, opened, 0, 0}) {
-		t.Errorf("%d lines of text, the ledger says %+v", n, ledgerOf(t, g))
-	}
-	g.wantErr(t, "gizmo: recording of open: 20000 events produced, ", "gizmo: recording of open:   ", " lost: output too slow")
+	kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+		fifo := filepath.Join(t.TempDir(), "fifo")
+		if err := unix.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reader, err := os.OpenFile(fifo, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reader.Close()
+		const opened = 20_000
+		o := startOpener(t)
+		g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--record", fifo, "-v", "--buffer-size", "33554432", "--fail-on-loss")
+		g.waitAttached(t)
+		o.open(t, opened, "/proc/version")
+		signalled := time.Now()
+		g.signal(t, syscall.SIGINT)
+		g.wantExit(t, 3)
+		t.Within(time.Since(signalled), 2500*time.Millisecond)
+		if n := strings.Count(g.out.String(), "\n"); n != opened || ledgerOf(t, g) != (account{opened, opened, 0, 0}) {
+			t.Errorf("%d lines of text, the ledger says %+v", n, ledgerOf(t, g))
+		}
+		g.wantErr(t, "gizmo: recording of open: 20000 events produced, ", "gizmo: recording of open:   ", " lost: output too slow")
+	})
 }
 
 // A closed terminal ends a run, as SIGTERM does: the recording is complete.
@@ -290,19 +290,19 @@ func TestStateForAReport(t *testing.T) {
 // With a free output a run ends as soon as its programs are detached.
 func TestEndsAtOnce(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	var took []time.Duration
-	for range 20 {
-		g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", "1")
-		g.waitAttached(t)
-		signalled := time.Now()
-		g.interrupt(t)
-		took = append(took, time.Since(signalled))
-	}
-	slices.Sort(took)
-	t.Logf("median %v, from %v to %v", took[10], took[0], took[19])
-	if took[10] > 250*time.Millisecond { // 5 times the limit for an idle machine
-		t.Errorf("the median of 20 runs is %v", took[10])
-	}
+	kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+		var took []time.Duration
+		for range 20 {
+			g := start(t, setup{}, "run", "trace_open", "-o", "json", "--pid", "1")
+			g.waitAttached(t)
+			signalled := time.Now()
+			g.interrupt(t)
+			took = append(took, time.Since(signalled))
+		}
+		slices.Sort(took)
+		t.Logf("median %v, from %v to %v", took[10], took[0], took[19])
+		t.Within(took[10], 250*time.Millisecond) // 5 times the limit for an idle machine
+	})
 }
 
 func TestWaitingIsExplained(t *testing.T) {
@@ -320,27 +320,27 @@ func TestWaitingIsExplained(t *testing.T) {
 // The second signal ends a run at once that would otherwise be patient.
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	kerneltest.RequireRoot(t)
-	out, o := stuckPipe(t), startOpener(t)
-	g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--drain-timeout", "1h")
-	out.file.Close()
-	held := g.waitAttached(t)
-	o.open(t, 5000, "/proc/version") // more than the pipe takes
-	g.signal(t, syscall.SIGINT)
-	select {
-	case <-g.ended:
-		t.Fatalf("it ended although its output was not read: %v", g.cmd.ProcessState)
-	case <-time.After(time.Second):
-	}
-	again := time.Now()
-	g.signal(t, syscall.SIGINT)
-	g.wait(t)
-	if took := time.Since(again); took > time.Second {
-		t.Errorf("the second signal took %v", took)
-	}
-	if code := g.cmd.ProcessState.ExitCode(); code == 0 {
-		t.Error("exit code 0 although output was lost")
-	}
-	wantGone(t, held)
+	kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+		out, o := stuckPipe(t), startOpener(t)
+		g := start(t, setup{out: out.file}, "run", "trace_open", "-o", "json", "--pid", o.pid(), "--drain-timeout", "1h")
+		out.file.Close()
+		held := g.waitAttached(t)
+		o.open(t, 5000, "/proc/version") // more than the pipe takes
+		g.signal(t, syscall.SIGINT)
+		select {
+		case <-g.ended:
+			t.Fatalf("it ended although its output was not read: %v", g.cmd.ProcessState)
+		case <-time.After(time.Second):
+		}
+		again := time.Now()
+		g.signal(t, syscall.SIGINT)
+		g.wait(t)
+		t.Within(time.Since(again), time.Second)
+		if code := g.cmd.ProcessState.ExitCode(); code == 0 {
+			t.Error("exit code 0 although output was lost")
+		}
+		wantGone(t, held)
+	})
 }
 
 // A program that was started without a standard output says so and does nothing; /dev/null is one, however it was opened.

@@ -409,15 +409,17 @@ func TestHangs(t *testing.T) {
 			c.Timeout = 100 * time.Millisecond
 			sink := newSink(t, metrics.Options{})
 			e, _ := start(t, c, "m", sink)
-			var slowest time.Duration
+			var slow []time.Duration
 			for e.Counts().Failed < 2 {
 				began := time.Now()
 				write(t, sink, row{sent: 1})
-				slowest = max(slowest, time.Since(began))
+				if took := time.Since(began); took > 90*time.Millisecond {
+					slow = append(slow, took)
+				}
 				time.Sleep(time.Millisecond)
 			}
-			if slowest > 90*time.Millisecond {
-				t.Errorf("a row took %v", slowest)
+			if len(slow) > 1 { // each of the two attempts would delay one; the machine may do so once
+				t.Errorf("rows took %v", slow)
 			}
 			eventually(t, "one connection at most", func() bool { return r.conns.Load() <= 1 })
 			began := time.Now()
