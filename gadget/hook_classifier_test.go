@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -186,6 +187,17 @@ func (n *network) left(t *testing.T) (list []string) {
 	return list
 }
 
+// attached counts the programs at the interfaces of the namespace.
+func (n *network) attached(t *testing.T) (programs int) {
+	t.Helper()
+	for _, what := range n.left(t) {
+		if !strings.HasSuffix(what, " clsact") {
+			programs++
+		}
+	}
+	return programs
+}
+
 func (n *network) mustBeClean(t *testing.T, what string) {
 	t.Helper()
 	if left := n.left(t); len(left) > 0 {
@@ -244,10 +256,10 @@ func TestClassifiersFollowInterfaces(t *testing.T) {
 		leave := mustAttachInNetwork(t, g, one.path) // it has no interface yet
 		host.send(t, "127.0.0.1", tapPort, 5)
 		expect(t, "the host's", g.seen(t, names), "on_egress host 5", "on_ingress host 5")
-		before := len(host.left(t))
+		before, programs := len(host.left(t)), host.attached(t)
 		for i := range 3 {
 			p := connectNetworks(t, host, one, i)
-			waitUntil(t, "the interface has both programs", func() bool { return len(host.left(t)) >= before+2 })
+			waitUntil(t, "the interface has both programs", func() bool { return host.attached(t) == programs+2 })
 			p.exchange(t)
 			expect(t, "the container's", g.seen(t, names), "on_ingress one 10", "on_egress one 20")
 			if err := host.Do(func() error {
@@ -258,7 +270,7 @@ func TestClassifiersFollowInterfaces(t *testing.T) {
 			waitUntil(t, "the interface has gone", func() bool { return len(host.left(t)) == before })
 		}
 		connectNetworks(t, host, one, 9)
-		waitUntil(t, "the interface has both programs", func() bool { return len(host.left(t)) >= before+2 })
+		waitUntil(t, "the interface has both programs", func() bool { return host.attached(t) == programs+2 })
 		if err := host.Do(func() error { return netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "gz9"}}) }); err != nil {
 			t.Fatal(err)
 		}
