@@ -39,10 +39,10 @@ run: build setup-mounts ## run a gadget until Ctrl-C: make run GADGET=trace_exec
 
 .PHONY: test
 test: setup-test setup-mounts build vet ## all tests; as root those of the kernel, too
-	@go test $(AGAIN) $(PATIENCE) ./...
-	@go -C tools test $(AGAIN) ./...
-	@go -C test/otlpreceiver test $(AGAIN) ./...
-	@CGO_ENABLED=1 go test $(AGAIN) $(PATIENCE) -race $(RACE)
+	@scripts/go-test.sh . ./... $(AGAIN) $(PATIENCE)
+	@scripts/go-test.sh tools ./... $(AGAIN)
+	@scripts/go-test.sh test/otlpreceiver ./... $(AGAIN)
+	@CGO_ENABLED=1 scripts/go-test.sh . '$(RACE)' $(AGAIN) $(PATIENCE) -race
 
 .PHONY: test-vm
 test-vm: setup-vm setup-mounts ## the tests of the kernel on another one, in a virtual machine: make test-vm KERNEL=PACKAGE-OR-FILE
