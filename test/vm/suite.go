@@ -6,6 +6,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gizmo-ebpf/gizmo/test/vm/again"
 	"github.com/gizmo-ebpf/gizmo/test/vm/order"
 )
 
@@ -190,12 +192,24 @@ func (s suite) program(programs, run string) order.Program {
 	return order.Program{Name: s.pkg, Dir: dir, Argv: argv}
 }
 
-// runHere runs tests of the suite on this machine.
+// runHere runs tests of the suite on this machine. In CI, tests that failed run again.
 func (s suite) runHere(ctx context.Context, programs, run string, out io.Writer) error {
 	p := s.program(programs, run)
-	cmd := exec.CommandContext(ctx, p.Argv[0], p.Argv[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, out, out
-	if err := cmd.Run(); err != nil {
+	once := func(argv []string, out io.Writer) (*os.ProcessState, error) {
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+		cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, out, out
+		err := cmd.Run()
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			err = ctx.Err()
+		}
+		return cmd.ProcessState, err
+	}
+	state, err := again.Run(os.Getenv("CI") == "true", p.Argv, out, once)
+	if err == nil && !state.Success() {
+		err = errors.New(state.String())
+	}
+	if err != nil {
 		return fmt.Errorf("%s, on this machine: %w", s.pkg, err)
 	}
 	return nil

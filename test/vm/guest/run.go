@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gizmo-ebpf/gizmo/test/vm/again"
 	"github.com/gizmo-ebpf/gizmo/test/vm/order"
 )
 
@@ -46,23 +48,38 @@ func runOrder() error {
 	return os.WriteFile(filepath.Join(order.Answer, order.Result), []byte(result), 0o644)
 }
 
-// run runs a program and adds the line that "go test" would.
+// run runs a program and adds the line that "go test" would. In CI, tests that failed run again.
 func run(p order.Program, env []string, out *os.File) bool {
-	cmd := exec.Command(p.Argv[0], p.Argv[1:]...)
+	env = append(env, "TMPDIR="+order.Temp, "XDG_CACHE_HOME="+order.Cache)
+	once := func(argv []string, out io.Writer) (*os.ProcessState, error) { return runOnce(p, argv, env, out) }
+	start := time.Now()
+	state, err := again.Run(slices.Contains(env, "CI=true"), p.Argv, out, once)
+	took := time.Since(start).Seconds()
+	switch {
+	case err != nil:
+		fmt.Fprintf(out, "FAIL\t%s: %v\n", p.Name, err)
+	case !state.Success():
+		fmt.Fprintf(out, "FAIL\t%s\t%.3fs (%v)\n", p.Name, took, state)
+	default:
+		fmt.Fprintf(out, "ok  \t%s\t%.3fs\n", p.Name, took)
+	}
+	return err == nil && state.Success()
+}
+
+// runOnce runs a program with these arguments, and ends the processes that it leaves behind.
+func runOnce(p order.Program, argv, env []string, out io.Writer) (*os.ProcessState, error) {
+	cmd := exec.Command(argv[0], argv[1:]...)
 	// Through a pipe: of a file on the host, the processes of a program would each have their own
 	// idea of where it ends.
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
-		fmt.Fprintf(out, "FAIL\t%s: %v\n", p.Name, err)
-		return false
+		return nil, err
 	}
 	cmd.Stderr = cmd.Stdout
-	cmd.Dir, cmd.Env = p.Dir, append(env, "TMPDIR="+order.Temp, "XDG_CACHE_HOME="+order.Cache)
+	cmd.Dir, cmd.Env = p.Dir, env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	start := time.Now()
 	if err := cmd.Start(); err != nil {
-		fmt.Fprintf(out, "FAIL\t%s: %v\n", p.Name, err)
-		return false
+		return nil, err
 	}
 	copied := make(chan struct{})
 	go func() {
@@ -76,11 +93,5 @@ func run(p order.Program, env []string, out *os.File) bool {
 	case <-time.After(5 * time.Second):
 		fmt.Fprintf(out, "%s has left a process behind that holds its output\n", p.Name)
 	}
-	took := time.Since(start).Seconds()
-	if err != nil || !state.Success() {
-		fmt.Fprintf(out, "FAIL\t%s\t%.3fs (%v)\n", p.Name, took, state)
-		return false
-	}
-	fmt.Fprintf(out, "ok  \t%s\t%.3fs\n", p.Name, took)
-	return true
+	return state, err
 }
