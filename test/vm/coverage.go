@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/gizmo-ebpf/gizmo/test/vm/lines"
 )
 
 // The ways in which a gadget can pass its test on a kernel.
@@ -43,7 +45,7 @@ func (c *coverage) kernel(version string) io.Writer {
 	became, hooks := make(map[string]string), make(map[string]string)
 	c.kernels = append(c.kernels, version)
 	c.became[version], c.hooks[version] = became, hooks
-	return &lineWriter{line: func(line []byte) {
+	return &lines.Writer{Line: func(line []byte) {
 		if m := gadgetPassed.FindSubmatch(line); m != nil {
 			became[string(m[1])] = string(m[2])
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/gizmo-ebpf/gizmo/internal/uname"
+	"github.com/gizmo-ebpf/gizmo/test/vm/lines"
 	"github.com/gizmo-ebpf/gizmo/test/vm/order"
 )
 
@@ -145,7 +146,7 @@ func (l *lab) shown() io.Writer {
 	if l.verbose {
 		return l.out
 	}
-	return &lineWriter{line: func(line []byte) {
+	return &lines.Writer{Line: func(line []byte) {
 		if !startsTest(line) {
 			l.out.Write(line)
 		}

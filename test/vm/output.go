@@ -8,25 +8,9 @@ import (
 	"io"
 	"regexp"
 	"sync"
+
+	"github.com/gizmo-ebpf/gizmo/test/vm/lines"
 )
-
-// lineWriter calls a function with each line that is written to it.
-type lineWriter struct {
-	line func([]byte)
-	rest []byte
-}
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.rest = append(w.rest, p...)
-	for {
-		i := bytes.IndexByte(w.rest, '\n') + 1
-		if i == 0 {
-			return len(p), nil
-		}
-		w.line(w.rest[:i])
-		w.rest = w.rest[i:]
-	}
-}
 
 // startsTest reports whether a line only says that a test has begun, or goes on.
 func startsTest(line []byte) bool {
@@ -45,7 +29,7 @@ var suiteEnded = regexp.MustCompile(`^(ok  |FAIL)\t`)
 // writer returns a writer for one machine. Closing it writes the output after the last complete suite.
 func (t *turns) writer() io.WriteCloser {
 	w := &turn{turns: t}
-	w.line = func(line []byte) {
+	w.Line = func(line []byte) {
 		w.held = append(w.held, line...)
 		if suiteEnded.Match(line) {
 			w.release()
@@ -56,13 +40,13 @@ func (t *turns) writer() io.WriteCloser {
 
 type turn struct {
 	*turns
-	lineWriter
+	lines.Writer
 	held []byte
 	err  error // the first of writing
 }
 
 func (w *turn) Write(p []byte) (int, error) {
-	n, err := w.lineWriter.Write(p)
+	n, err := w.Writer.Write(p)
 	if err == nil {
 		err = w.err
 	}
@@ -70,8 +54,8 @@ func (w *turn) Write(p []byte) (int, error) {
 }
 
 func (w *turn) Close() error {
-	w.held = append(w.held, w.rest...)
-	w.rest = nil
+	w.held = append(w.held, w.Rest...)
+	w.Rest = nil
 	w.release()
 	return w.err
 }

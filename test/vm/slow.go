@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/gizmo-ebpf/gizmo/test/vm/lines"
 )
 
 // slow records which tests take long, to help make the lab quicker.
@@ -31,7 +33,7 @@ var testEnded = regexp.MustCompile(`^--- (?:PASS|FAIL): (\S+) \(([0-9.]+)s\)`)
 
 // writer takes the output of tests.
 func (s *slow) writer() io.Writer {
-	return &lineWriter{line: func(line []byte) {
+	return &lines.Writer{Line: func(line []byte) {
 		m := testEnded.FindSubmatch(line)
 		if m == nil {
 			return

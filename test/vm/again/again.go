@@ -6,13 +6,14 @@
 package again
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/gizmo-ebpf/gizmo/test/vm/lines"
 )
 
 // most is how many tests may fail and run again.
@@ -21,16 +22,24 @@ const most = 2
 // argRun is the flag of compiled tests that selects some.
 const argRun = "-test.run="
 
+// testFailed matches the line of a test, or of a part of one, that has failed.
+var testFailed = regexp.MustCompile(`^ *--- FAIL: (\S+) \(`)
+
 // Run calls run with the arguments of a compiled test, and in CI once more for each test that failed, if these are few. run
 // writes the output to out and returns how the program ended. Run returns the last end.
 func Run(ci bool, argv []string, out io.Writer, run func(argv []string, out io.Writer) (*os.ProcessState, error)) (*os.ProcessState, error) {
-	var f failures
-	state, err := run(argv, io.MultiWriter(out, &f))
+	var all []string // that failed
+	failures := &lines.Writer{Line: func(line []byte) {
+		if m := testFailed.FindSubmatch(line); m != nil {
+			all = append(all, string(m[1]))
+		}
+	}}
+	state, err := run(argv, io.MultiWriter(out, failures))
 	const testsFailed = 1 // a panic is 2
 	if err != nil || !ci || state.ExitCode() != testsFailed {
 		return state, err
 	}
-	failed := f.leaves()
+	failed := leaves(all)
 	if len(failed) == 0 || len(failed) > most {
 		return state, nil
 	}
@@ -54,32 +63,10 @@ func selecting(argv []string, name string) []string {
 	return slices.Insert(argv, 1, argRun+strings.Join(parts, "/"))
 }
 
-// failures finds the tests that failed in the output of tests.
-type failures struct {
-	names []string
-	line  []byte // what has come of the last one
-}
-
-var testFailed = regexp.MustCompile(`^ *--- FAIL: (\S+) \(`)
-
-func (f *failures) Write(p []byte) (int, error) {
-	f.line = append(f.line, p...)
-	for {
-		line, rest, found := bytes.Cut(f.line, []byte("\n"))
-		if !found {
-			return len(p), nil
-		}
-		if m := testFailed.FindSubmatch(line); m != nil {
-			f.names = append(f.names, string(m[1]))
-		}
-		f.line = rest
-	}
-}
-
 // leaves are the tests that failed without those that failed because of a part.
-func (f *failures) leaves() (list []string) {
-	for _, name := range f.names {
-		if !slices.ContainsFunc(f.names, func(other string) bool { return strings.HasPrefix(other, name+"/") }) {
+func leaves(all []string) (list []string) {
+	for _, name := range all {
+		if !slices.ContainsFunc(all, func(other string) bool { return strings.HasPrefix(other, name+"/") }) {
 			list = append(list, name)
 		}
 	}
