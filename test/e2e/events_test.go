@@ -6,7 +6,6 @@ package e2e
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -153,18 +152,10 @@ func wantEvents(t testing.TB, got, want []jsonEvent) {
 			t.Fatalf("the workload lists an event without a process or a thread: %s", e)
 		}
 	}
-	for _, text := range differences(got, want) {
-		t.Error(text)
-	}
-}
-
-// differences lists how the events of each thread differ from those that are described.
-func differences(got, want []jsonEvent) (all []string) {
-	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	gotThreads, wantThreads := byThread(got), byThread(want)
 	for tid, events := range gotThreads {
 		if _, ok := wantThreads[tid]; !ok {
-			add("thread %s: %d events that the workload does not list, the first %s", tid, len(events), events[0])
+			t.Errorf("thread %s: %d events that the workload does not list, the first %s", tid, len(events), events[0])
 		}
 	}
 	for tid, w := range wantThreads {
@@ -172,15 +163,14 @@ func differences(got, want []jsonEvent) (all []string) {
 		for i := range max(len(g), len(w)) {
 			switch {
 			case i >= len(g):
-				add("thread %s: no event number %d: %s", tid, i, w[i])
+				t.Errorf("thread %s: no event number %d: %s", tid, i, w[i])
 			case i >= len(w):
-				add("thread %s: one event too many: %s", tid, g[i])
+				t.Errorf("thread %s: one event too many: %s", tid, g[i])
 			case !matches(map[string]any(g[i]), map[string]any(w[i])):
-				add("thread %s: event number %d:\n got %s\nwant %s", tid, i, g[i], w[i])
+				t.Errorf("thread %s: event number %d:\n got %s\nwant %s", tid, i, g[i], w[i])
 			}
 		}
 	}
-	return all
 }
 
 // wantRows checks that each row that is described is there, in any order, and if exact is true that
