@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -118,32 +119,34 @@ func TestNextDoesNotWaitForMore(t *testing.T) {
 // A reader that has caught up waits for the latency, so that it does not return with a few events each
 // time. With a latency of 0 it does not wait.
 func TestReaderThatHasCaughtUpRests(t *testing.T) {
-	kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
-		t.Disturbed() // a machine that stands still for some 30 ms changes what is read at once
-		const latency = 100 * time.Millisecond
-		for _, c := range []struct {
-			o     LoadOptions
-			rests bool
-		}{
-			{LoadOptions{Latency: latency}, true},
-			{LoadOptions{Latency: latency, Shards: 2}, true},
-			{LoadOptions{Latency: AtOnce}, false},
-			{LoadOptions{Latency: AtOnce, Shards: 2}, false},
-		} {
-			g := start(t, parse(t, "times"), c.o)
-			g.call(1)
-			next(t, t.Context(), g.source(t))
-			began := time.Now()
-			g.call(2)
-			time.AfterFunc(latency/4, func() { g.call(3) })
-			found := next(t, t.Context(), g.source(t))
-			took := time.Since(began)
-			if rested := len(found.rows) == 2 && took >= latency/2; rested != c.rests {
-				t.Errorf("latency %v, %d shards: %d events after %v", c.o.Latency, c.o.Shards, len(found.rows), took)
-			}
-			t.Within(took, latency+slack)
-		}
-	})
+	const latency = 100 * time.Millisecond
+	for _, c := range []struct {
+		o     LoadOptions
+		rests bool
+	}{
+		{LoadOptions{Latency: latency}, true},
+		{LoadOptions{Latency: latency, Shards: 2}, true},
+		{LoadOptions{Latency: AtOnce}, false},
+		{LoadOptions{Latency: AtOnce, Shards: 2}, false},
+	} {
+		t.Run(fmt.Sprintf("latency %v, %d shards", c.o.Latency, c.o.Shards), func(t *testing.T) {
+			kerneltest.Undisturbed(t, func(t *kerneltest.Attempt) {
+				t.Disturbed() // a machine that stands still for some 30 ms changes what is read at once
+				g := start(t, parse(t, "times"), c.o)
+				g.call(1)
+				next(t, t.Context(), g.source(t))
+				began := time.Now()
+				g.call(2)
+				time.AfterFunc(latency/4, func() { g.call(3) })
+				found := next(t, t.Context(), g.source(t))
+				took := time.Since(began)
+				if rested := len(found.rows) == 2 && took >= latency/2; rested != c.rests {
+					t.Errorf("%d events after %v", len(found.rows), took)
+				}
+				t.Within(took, latency+slack)
+			})
+		})
+	}
 }
 
 // A batch says whether the source has more at hand.
