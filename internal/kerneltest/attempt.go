@@ -41,7 +41,7 @@ func undisturbed(t testing.TB, machineHides func() bool, test func(t *Attempt)) 
 		if !a.disturbed.Load() && !machineHides() {
 			t.FailNow()
 		}
-		t.Log("once more, because the machine hides events")
+		t.Log("once more: the machine may be the cause")
 	}
 	if attempt(t, test).Failed() {
 		t.FailNow()
